@@ -1,0 +1,103 @@
+"""What all benchmarks share: timing in pairs, peak memory in a fresh process, results on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("otdist", "numpy", "scipy", "POT", "torch", "geomloss")
+
+
+def paired(contestants: dict[str, Callable[[], Any]], runs: int) -> dict[str, list[float]]:
+    """Time every contestant once a round, in turn, so that drift of the machine hits all alike."""
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for function in contestants.values():  # caches, lazy imports
+        function()
+    for _ in range(runs):
+        for name, function in contestants.items():
+            start = time.perf_counter()
+            function()
+            times[name].append(time.perf_counter() - start)
+    return times
+
+
+def summary(times: dict[str, list[float]], reference: str) -> dict[str, Any]:
+    """Medians, and the median, lowest and highest of each round's ratio to the reference."""
+    base = np.array(times[reference])
+    rows = {}
+    for name, values in times.items():
+        ratio = np.array(values) / base
+        rows[name] = {
+            "seconds": float(np.median(values)),
+            "ratio": float(np.median(ratio)),
+            "ratio_range": [float(ratio.min()), float(ratio.max())],
+        }
+    return rows
+
+
+def peak_memory(setup: str, statement: str) -> int:
+    """Bytes that a statement adds to the peak of a fresh process, after its setup."""
+    code = f"""
+import resource, sys
+{setup}
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+before = resident()
+{statement}
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+print(peak - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
+    )
+    return int(done.stdout.split()[-1])
+
+
+def save(name: str, rows: Any) -> Path:
+    """Write results with the machine, versions and commit they were measured on."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    record = {
+        "machine": {
+            "cpu": _cpu(),
+            "cores": os.cpu_count(),
+            "system": platform.system(),
+            "python": platform.python_version(),
+        },
+        "versions": versions,
+        "commit": commit.stdout.strip(),
+        "date": time.strftime("%Y-%m-%d"),
+        "rows": rows,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(record, indent=1) + "\n")
+    return path
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next(
+        (line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine()
+    )

@@ -1,0 +1,104 @@
+"""Gradients for torch: the value as a tensor that knows how it changes with the input.
+
+By the envelope theorem the optimal plan and potentials may be held fixed: the derivative with
+respect to the points is that of ``sum_ij P_ij cost(x_i, y_j)``, and with respect to the weights
+it is the potentials. Where points coincide the cost has a kink, and the gradient is 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from otdist.arrays import is_torch
+from otdist.errors import InputError
+from otdist.problem import Problem
+from otdist.result import Result
+
+
+def with_gradient(result: Result, problem: Problem, x: Any, y: Any, a: Any, b: Any) -> Result:
+    """Replace the value by a 0-d tensor if torch tensors went in.
+
+    The tensor has the dtype (float32 for integers) and device of the first floating tensor.
+    """
+    tensors = [t for t in (x, y, a, b) if is_torch(t)]
+    if not tensors:
+        return result
+    import torch
+
+    like = next((t for t in tensors if t.is_floating_point()), torch.empty((), device=tensors[0].device))
+    if not any(t.requires_grad for t in tensors):
+        return replace(result, value=torch.tensor(float(result.value), dtype=like.dtype, device=like.device))
+    value = torch.tensor(float(result.value), dtype=torch.float64, device=like.device)
+    if np.isfinite(float(value)):
+        change = _of_points(result, problem, x, y) + _of_weights(result, problem, a, b)
+        value = value + _slope(result, problem) * (change - change.detach())
+    return replace(result, value=value.to(like.dtype))
+
+
+def _slope(result: Result, problem: Problem) -> float:
+    """Derivative of the answer in the cost on the problem's scale; 0 at a distance of 0."""
+    if not problem.rooted or problem.p == 1:
+        return float(problem.cost_units(1.0))
+    unit = float(np.ldexp(1.0, problem.exponent * problem.degree))
+    scaled = float(result.value) / unit
+    return 0.0 if scaled == 0 else unit * scaled ** (1 - problem.p) / problem.p
+
+
+def _of_points(result: Result, problem: Problem, x: Any, y: Any) -> Any:
+    """``<P, cost(x, y)>`` over the cells of the plan, as a function of the points."""
+    import torch
+
+    if not any(is_torch(t) and t.requires_grad for t in (x, y)):
+        return torch.zeros((), dtype=torch.float64)
+    pairs = problem.metric.pairs
+    if pairs is None or result.plan is None:
+        raise InputError(
+            "metric",
+            f"{problem.metric.name!r} has no gradient",
+            "use a named metric, or detach the points (x.detach())",
+        )
+    xs, ys = _column(torch.as_tensor(x)), _column(torch.as_tensor(y))
+    device = xs.device
+    rows, cols = (torch.as_tensor(index, device=device) for index in result.plan.coords)
+    left, right = _scaled(problem, xs[rows]), _scaled(problem, ys.to(device)[cols])
+    apart = pairs(torch, left.detach(), right.detach()) > 0
+    mass = torch.as_tensor(result.plan.data, device=device)[apart]
+    return (mass * pairs(torch, left[apart], right[apart]) ** problem.p).sum()
+
+
+def _of_weights(result: Result, problem: Problem, a: Any, b: Any) -> Any:
+    """``a.f + b.g`` with normalised weights, as a function of the weights."""
+    import torch
+
+    total = torch.zeros((), dtype=torch.float64)
+    for weight, side in ((a, 0), (b, 1)):
+        if not (is_torch(weight) and weight.requires_grad):
+            continue
+        if result.potentials is None:
+            raise InputError(
+                "ab"[side],
+                f"method {result.method!r} has no potentials, so no gradient for weights",
+                "use method='dense', or detach the weights",
+            )
+        w = weight.ravel().double()
+        potential = np.nan_to_num(result.potentials[side]) / float(problem.cost_units(1.0))
+        total = total.to(w.device) + (w / w.sum() * torch.as_tensor(potential, device=w.device)).sum()
+    return total
+
+
+def _scaled(problem: Problem, points: Any) -> Any:
+    """Points on the problem's scale, where no square over- or underflows."""
+    import torch
+
+    points = points.double()
+    if problem.centre is not None:
+        points = points - torch.as_tensor(problem.centre, device=points.device)
+    half = -problem.exponent // 2  # in two steps: 2**-exponent itself may overflow
+    return points * 2.0**half * 2.0 ** (-problem.exponent - half)
+
+
+def _column(points: Any) -> Any:
+    return points[:, None] if points.ndim == 1 else points

@@ -1,0 +1,185 @@
+"""Points on a line: sort both samples and match them in order."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otdist.bounds import UNIT, northwest, outward, staircase
+from otdist.errors import InputError
+from otdist.metrics import Metric
+from otdist.parallel import both
+from otdist.problem import Problem
+from otdist.result import Result
+from otdist.solvers.answer import make_result
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Closed form for points on the line and the cost ``|x - y|**k``, k >= 1.
+
+    Cost: O((n + m) log(n + m)) time, O(n + m) memory. Guarantee: exact up to the rounding of
+    the sums, which the interval accounts for.
+
+    Notes
+    -----
+    The monotone coupling is optimal for a convex cost of the difference: Santambrogio (2015),
+    *Optimal Transport for Applied Mathematicians*, theorem 2.9.
+    """
+
+    def __call__(self, problem: Problem) -> Result:
+        """Solve the problem."""
+        k = power_on_line(problem.metric, problem.d, problem.p)
+        if k is None:
+            raise InputError(
+                "method",
+                f"'line' needs one column and |x - y|, not d={problem.d} with {problem.metric.name!r}",
+                "use method='auto'",
+            )
+        cost = float(line_cost(problem.x[:, 0], problem.y[:, 0], problem.a, problem.b, k)) / problem.mass
+        low, high = outward(cost, _rounding(problem, cost, k))
+        return make_result(
+            problem,
+            "line",
+            (cost, low, high),
+            plan=partial(_plan, problem),
+            potentials=partial(_potentials, problem, k),
+        )
+
+
+def power_on_line(metric: Metric, d: int, p: float) -> float | None:
+    """Exponent k of the cost ``|x - y|**k``, or None where the cost is another one."""
+    return metric.line_power * p if d == 1 and metric.line_power is not None else None
+
+
+def line_cost(x: Array, y: Array, a: Array, b: Array, k: float) -> Array:
+    """Transport costs along the last axis, for masses with equal totals.
+
+    ``sum_t (u_t - u_{t-1}) |x(u_t) - y(u_t)|**k`` over the merged levels u of both cumulated
+    masses. Batched: shapes (..., n) and (..., m).
+    """
+    size = min(x.size, y.size)
+    if x.shape[-1] == y.shape[-1] and constant(a) and constant(b):
+        xs, ys = both(np.sort, (x,), (y,), size)
+        return np.asarray(_powered(xs - ys, k).sum(axis=-1) * a[..., 0])
+    (xs, a), (ys, b) = both(sorted_law, (x, a), (y, b), size)
+    if k == 1 and x.ndim == 1:
+        return np.asarray(_area_between(xs, ys, a, b))
+    i, j, mass = staircase(a, b)
+    gaps = _powered(np.take_along_axis(xs, i, -1) - np.take_along_axis(ys, j, -1), k)
+    return np.asarray((mass * gaps).sum(axis=-1))
+
+
+def _area_between(x: Array, y: Array, a: Array, b: Array) -> float:
+    """Area between the distribution functions of two samples in order.
+
+    The same number as the sum over quantile levels for k = 1, with fewer passes over memory,
+    which is what a million points cost.
+    """
+    if np.array_equal(x, y) and np.array_equal(a, b):
+        return 0.0  # exactly, which the rounded sums below would miss
+    z = np.concatenate([x, y])
+    order = np.argsort(z, kind="stable")  # merges two sorted runs
+    z = z.take(order)
+    height = np.concatenate([a, b])
+    np.negative(height[len(a) :], out=height[len(a) :])
+    height = height.take(order)
+    np.cumsum(height, out=height)
+    np.abs(height, out=height)
+    width = np.subtract(z[1:], z[:-1])
+    width *= height[:-1]
+    return float(width.sum())
+
+
+def constant(a: Array) -> bool:
+    """Whether all masses along the last axis are equal."""
+    if a.strides[-1] == 0 or a[..., 0].flat[0] != a[..., -1].flat[0]:  # broadcast, or plainly not
+        return a.strides[-1] == 0
+    return bool((a == a[..., :1]).all())
+
+
+def sorted_order(x: Array, a: Array) -> Index:
+    """Order of the points; equal points in the order of their masses.
+
+    The second key makes the answer independent of the order of the rows, to the bit: the
+    cumulated masses of a sample and of its permutation are the same numbers.
+    """
+    return _order_and_points(x, a)[0]
+
+
+def sorted_law(x: Array, a: Array) -> tuple[Array, Array]:
+    """Points in order with their masses."""
+    if constant(a):
+        return np.sort(x, axis=-1), a
+    order, xs = _order_and_points(x, a)
+    return xs, a.take(order) if a.ndim == 1 else np.take_along_axis(a, order, axis=-1)
+
+
+def _order_and_points(x: Array, a: Array) -> tuple[Index, Array]:
+    order = np.argsort(x, axis=-1)
+    xs = x.take(order) if x.ndim == 1 else np.take_along_axis(x, order, axis=-1)
+    if not constant(a) and (xs[..., 1:] == xs[..., :-1]).any():
+        order = np.lexsort((a, x), axis=-1)
+    return order, xs
+
+
+def _powered(gaps: Array, k: float) -> Array:
+    np.abs(gaps, out=gaps)
+    if k == 2:
+        np.multiply(gaps, gaps, out=gaps)
+    elif k != 1:
+        np.power(gaps, k, out=gaps)
+    return gaps
+
+
+def _rounding(problem: Problem, cost: float, k: float) -> float:
+    """Bound of the rounding error of ``line_cost`` at mass 1."""
+    n, m = len(problem.x), len(problem.y)
+    # Sums of non-negative terms, pairwise: relative error per term and per level of the sum.
+    relative = (k + 8 + math.log2(n + m)) * UNIT * cost
+    whole = problem.mass > 1 or n == m == 1 or (n == m and constant(problem.a) and constant(problem.b))
+    if whole:  # cumulated masses are whole numbers, hence exact
+        return relative
+    largest = float(max(problem.x.max(), problem.y.max()) - min(problem.x.min(), problem.y.min())) ** k
+    return float(relative + 2 * (n + m) * UNIT * largest)
+
+
+def _orders(problem: Problem) -> tuple[Index, Index]:
+    return sorted_order(problem.x[:, 0], problem.a), sorted_order(problem.y[:, 0], problem.b)
+
+
+def _plan(problem: Problem) -> tuple[Index, Index, Array]:
+    order_x, order_y = _orders(problem)
+    i, j, mass = northwest(problem.a[order_x], problem.b[order_y])
+    return order_x[i], order_y[j], mass
+
+
+def _potentials(problem: Problem, k: float) -> tuple[Array, Array]:
+    """Potentials that are tight along the whole staircase.
+
+    The cost is a Monge matrix in sorted order, so they are feasible everywhere.
+    """
+    order_x, order_y = _orders(problem)
+    x, y = problem.x[order_x, 0], problem.y[order_y, 0]
+    i, j, _ = staircase(problem.a[order_x], problem.b[order_y])
+    f, g = staircase_potentials(x, y, i, j, k)
+    out_f, out_g = np.empty_like(f), np.empty_like(g)
+    out_f[order_x], out_g[order_y] = f, g
+    return out_f, out_g
+
+
+def staircase_potentials(x: Array, y: Array, i: Index, j: Index, k: float) -> tuple[Array, Array]:
+    """Solve ``f[i] + g[j] = |x[i] - y[j]|**k`` along the cells of a staircase, with g[0] = 0."""
+    cost = _powered(x[i] - y[j], k)
+    steps = np.diff(cost)
+    down = np.diff(i) == 1  # this step goes to the next row; the others to the next column
+    f = np.concatenate([cost[:1], cost[0] + np.cumsum(steps[down])])
+    g = np.concatenate([[0.0], np.cumsum(steps[~down])])
+    return f, g
