@@ -144,24 +144,40 @@ def _densify(values: Any, name: str) -> Array:
 def _from_dataframe(values: Any, name: str) -> Table | None:
     import narwhals.stable.v2 as nw
 
-    frame = nw.from_native(values, pass_through=True, allow_series=True)
+    frame = from_native(values, name, allow_series=True)
     if isinstance(frame, nw.LazyFrame):
         raise InputError(name, "is a lazy frame", "call .collect() (dask: .compute()) first")
     if isinstance(frame, nw.Series):
-        return Table(_series_to_float(frame, name), None)
+        return Table(series_to_float(frame, name), None)
     if isinstance(frame, nw.DataFrame):
         columns = tuple(str(column) for column in frame.columns)
-        arrays = [_series_to_float(frame[column], f"{name}[{column!r}]") for column in frame.columns]
+        arrays = [series_to_float(frame[column], f"{name}[{column!r}]") for column in frame.columns]
         return Table(np.column_stack(arrays) if arrays else np.empty((len(frame), 0)), columns)
     return None
 
 
-def _series_to_float(series: Any, name: str) -> Array:
+def from_native(table: Any, name: str, *, allow_series: bool = False) -> Any:
+    """Wrap a table by narwhals; what is not a table comes back as it is."""
+    import narwhals.stable.v2 as nw
+    from narwhals.exceptions import DuplicateError
+
+    try:
+        return nw.from_native(table, pass_through=True, allow_series=allow_series)
+    except DuplicateError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(name, f"has two columns of one name ({reason})", "rename one of them") from None
+
+
+def series_to_float(series: Any, name: str) -> Array:
+    """Numbers of a column, with NaN for null."""
     import narwhals.stable.v2 as nw
 
     if series.dtype == nw.Boolean or series.dtype.is_numeric():
-        if series.dtype.is_integer() and series.null_count() == 0:
-            return _numeric(np.asarray(series.to_numpy()), name)
+        if series.dtype.is_integer():  # read apart from the nulls, which would make them float unseen
+            out = np.full(len(series), np.nan)
+            present = ~np.asarray(series.is_null().to_numpy(), dtype=bool)
+            out[present] = _numeric(np.asarray(series.drop_nulls().to_numpy()), name)
+            return out
         return np.asarray(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
     if series.dtype == nw.Object:
         return _from_objects(np.asarray(series.to_numpy(), dtype=object), name)

@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import signal
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter
 
 from otdist.errors import BudgetError, ConvergenceError, InputError
+from otdist.result import plain
 
 MOVED = 1  # a threshold was passed
 FAILED = 2  # the question could not be answered
 
+Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
+
+
+def _version() -> str:
+    try:
+        return metadata.version("otdist")
+    except metadata.PackageNotFoundError:
+        return "unknown (run from a source tree that is not installed)"
+
+
+def _whole(kind: Any, tokens: Any) -> int:
+    # Otherwise 1.5 would be rounded without a word.
+    return int(tokens[0].value)
+
+
+Whole = Annotated[int, Parameter(converter=_whole)]
+
 app = App(
     name="otdist",
     help="How far apart are two sets of samples? W1 with a proved interval and its sampling noise.",
-    version=lambda: metadata.version("otdist"),
+    version=_version,
 )
 
 
@@ -37,6 +60,7 @@ def demo(*, html: Path = Path("report.html")) -> int:
     from otdist.tables import compare as compare_tables
     from otdist.tables.files import read_file
 
+    _require_folder(html)
     with resources.as_file(resources.files("otdist") / "data" / "penguins.csv") as path:
         table = read_file(str(path)).drop_columns(["year"])
     adelie, chinstrap = (
@@ -53,12 +77,12 @@ def compare(
     current: str,
     /,
     *,
-    columns: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    columns: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
     scale: Literal["std", "iqr", "mad", "range", "none"] = "std",
     joint: bool = True,
-    resamples: int = 999,
-    seed: int = 0,
-    json: bool = False,
+    resamples: Whole = 999,
+    seed: Whole = 0,
+    json: Flag = False,
     html: Path | None = None,
     fail_above: float | None = None,
     fail_p: float | None = None,
@@ -88,27 +112,35 @@ def compare(
     html
         Also write a report page.
     fail_above
-        Exit with 1 if a column's W1/scale exceeds this.
+        Exit with 1 if a column's W1/scale exceeds this, or could not be measured.
     fail_p
-        Exit with 1 if a column's p-value, adjusted for the number of columns, is below this.
+        Exit with 1 if a column's p-value, adjusted for the number of columns, is below this, or
+        could not be measured.
     """
     from otdist.tables import compare as compare_tables
     from otdist.tables.files import read_file
 
-    comparison = compare_tables(
-        read_file(reference),
-        read_file(current),
-        columns=columns,
-        scale=scale,
-        joint=joint,
-        n_resamples=resamples,
-        rng=seed,
-        progress=sys.stderr.isatty(),
-    )
+    _require_folder(html)
+    for option, limit in (("--fail-above", fail_above), ("--fail-p", fail_p)):
+        if limit is not None and math.isnan(limit):
+            raise InputError(option, "is not a number", "give a number")
+    with _in_words_of_the_shell({"reference": reference, "current": current}):
+        comparison = compare_tables(
+            read_file(reference),
+            read_file(current),
+            columns=columns,
+            scale=scale,
+            joint=joint,
+            n_resamples=resamples,
+            rng=seed,
+            progress=sys.stderr.isatty(),
+        )
     names = Path(reference).name, Path(current).name
     status = _show(comparison, names, html=html, as_json=json)
-    over = fail_above is not None and any(column.scaled > fail_above for column in comparison.columns)
-    rare = fail_p is not None and any(column.qvalue < fail_p for column in comparison.columns)
+    # A column that could not be measured does not pass: "not <=" holds for NaN as well.
+    seen = [column for column in comparison.columns if column.n_reference or column.n_current]
+    over = fail_above is not None and any(not column.scaled <= fail_above for column in seen)
+    rare = fail_p is not None and any(not column.qvalue >= fail_p for column in seen)
     return MOVED if over or rare else status
 
 
@@ -122,7 +154,7 @@ def w1(
     metric: str = "euclidean",
     nan_policy: Literal["raise", "omit"] = "raise",
     max_seconds: float | None = None,
-    json: bool = False,
+    json: Flag = False,
 ) -> int:
     """Wasserstein distance between the rows of two files of numbers.
 
@@ -146,16 +178,17 @@ def w1(
     from otdist.distance import wasserstein
     from otdist.tables.files import read_file
 
-    result = wasserstein(
-        read_file(x),
-        read_file(y),
-        p=p,
-        metric=metric,
-        nan_policy=nan_policy,
-        max_seconds=max_seconds,
-        progress=sys.stderr.isatty(),
-        on_fail="raise" if max_seconds is None else "warn",
-    )
+    with _in_words_of_the_shell({"x": x, "y": y}):
+        result = wasserstein(
+            read_file(x),
+            read_file(y),
+            p=p,
+            metric=metric,
+            nan_policy=nan_policy,
+            max_seconds=max_seconds,
+            progress=sys.stderr.isatty(),
+            on_fail="raise" if max_seconds is None else "warn",
+        )
     print(_dumped(result.to_dict()) if json else result)
     return 0
 
@@ -171,7 +204,9 @@ def _show(comparison: Any, names: tuple[str, str], *, html: Path | None, as_json
     if as_json:
         print(comparison.to_json())
     else:
-        Console().print(as_table(comparison))
+        # In a pipe rich would fold at 80 columns.
+        width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
+        Console(width=width).print(as_table(comparison))
     if html is not None:
         written = comparison.report(html)
         print(f"Report: {written}", file=sys.stderr if as_json else sys.stdout)
@@ -179,16 +214,62 @@ def _show(comparison: Any, names: tuple[str, str], *, html: Path | None, as_json
 
 
 def _dumped(record: dict[str, Any]) -> str:
-    return json.dumps(record, indent=2, allow_nan=False)
+    return json.dumps({key: plain(value) for key, value in record.items()}, indent=2, allow_nan=False)
+
+
+def _require_folder(html: Path | None) -> None:
+    """Say before long work that its report could not be written."""
+    if html is not None and not html.absolute().parent.is_dir():
+        raise InputError("--html", f"there is no folder {html.absolute().parent}", "make it first")
+    if html is not None and html.is_dir():
+        raise InputError("--html", f"{html} is a folder", "give a file name, such as report.html")
+
+
+@contextmanager
+def _in_words_of_the_shell(files: dict[str, str]) -> Iterator[None]:
+    """Name files and options as the caller typed them, not as Python calls them."""
+    options = {"n_resamples": "--resamples", "rng": "--seed"}
+    try:
+        yield
+    except InputError as error:
+        root, bracket, rest = error.argument.partition("[")
+        name = (
+            files.get(root)
+            or options.get(root)
+            or (f"--{root.replace('_', '-')}" if root.islower() else root)
+        )
+        if root not in files and root not in options and (Path(root).suffix or not root.isidentifier()):
+            name = root  # a path
+        remedy = error.remedy.replace("nan_policy='omit'", "--nan-policy omit")
+        remedy = remedy.replace("columns=[...]", "--columns").replace(
+            "or use otdist.compare", "or use otdist compare"
+        )
+        raise InputError(f"{name}{bracket}{rest}", error.problem, remedy) from error
+
+
+def _complain(text: object) -> None:
+    from otdist.tables.terminal import visible
+
+    print(f"otdist: {visible(str(text))}", file=sys.stderr)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; errors are one line on standard error."""
+    """Run the command line; errors and warnings are one line each on standard error."""
     # The solvers run in compiled code, where Python's own handler would wait for them to end.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # names that the terminal cannot write
     try:
-        status = app(arguments, exit_on_error=False, result_action="return_value")
-    except (InputError, BudgetError, ConvergenceError, OSError) as error:
-        print(f"otdist: {error}", file=sys.stderr)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", UserWarning)
+            warnings.showwarning = lambda message, *rest, **more: _complain(message)
+            status = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except (InputError, BudgetError, ConvergenceError, CycloptsError, OSError) as error:
+        _complain(" ".join(str(error).split()))
         status = FAILED
     sys.exit(status if isinstance(status, int) else 0)

@@ -117,13 +117,13 @@ class Result:
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and strings, ready for JSON."""
+        """Plain numbers and strings, ready for JSON; NaN and infinity become None and "inf"."""
         return {
             "name": self.name,
-            "value": float(self),
-            "lower": self.lower,
-            "upper": self.upper,
-            "gap": self.gap,
+            "value": plain(float(self)),
+            "lower": plain(self.lower),
+            "upper": plain(self.upper),
+            "gap": plain(self.gap),
             "method": self.method,
             "converged": self.converged,
             "message": self.message,
@@ -146,3 +146,12 @@ class Result:
 
     def _repr_html_(self) -> str:
         return f"<code>{self}</code>"
+
+
+def plain(value: Any) -> Any:
+    """Value that strict JSON can hold: None for NaN, "inf" and "-inf" for infinities."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    return value

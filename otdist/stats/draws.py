@@ -1,0 +1,87 @@
+"""W1 between random parts of one pool, many times: the engine of every test here.
+
+A pool of N rows is split at random into k rows against l others. With the pool x and y
+together that is a permutation test; with the reference alone it is the noise floor. Each
+engine takes (k, l, count, rng) and returns ``count`` distances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otdist.solvers.dense import transport_cost
+
+Array = NDArray[np.float64]
+Draws = Callable[[int, int, int, np.random.Generator], Array]
+
+BATCH = 2**21  # labels drawn at a time: 16 MB
+
+
+@dataclass(frozen=True, eq=False)
+class LinePool:
+    """Values on the line: W1 is the area between two distribution functions."""
+
+    values: Array
+
+    def __call__(self, k: int, l: int, count: int, rng: np.random.Generator) -> Array:  # noqa: E741
+        """Split and measure ``count`` times."""
+        values = np.sort(self.values)
+        widths = np.diff(values)
+        # Whole numbers: +l for the k rows on one side, -k for the l rows on the other.
+        labels = np.zeros(len(values), dtype=np.int64)
+        labels[:k], labels[k : k + l] = l, -k
+        out = np.empty(count)
+        step = max(1, BATCH // len(values))
+        for start in range(0, count, step):
+            size = min(step, count - start)
+            heights = rng.permuted(np.tile(labels, (size, 1)), axis=1)
+            np.abs(np.cumsum(heights, axis=1, out=heights), out=heights)
+            out[start : start + size] = heights[:, :-1] @ widths
+        return out / (k * l)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelPool:
+    """Labels with the 0/1 cost: W1 is the total variation."""
+
+    counts: NDArray[np.int64]
+
+    def __call__(self, k: int, l: int, count: int, rng: np.random.Generator) -> Array:  # noqa: E741
+        """Split and measure ``count`` times."""
+        left = rng.multivariate_hypergeometric(self.counts, k, size=count)
+        rest = self.counts - left
+        if k + l < self.counts.sum():
+            rest = np.array([rng.multivariate_hypergeometric(row, l) for row in rest])
+        return np.asarray(np.abs(left / k - rest / l).sum(axis=1) / 2)
+
+
+@dataclass(frozen=True, eq=False)
+class MatrixPool:
+    """Rows with any cost between them: an exact solve for each split."""
+
+    cost: Array
+    n_jobs: int | None = None
+
+    def __call__(self, k: int, l: int, count: int, rng: np.random.Generator) -> Array:  # noqa: E741
+        """Split and measure ``count`` times."""
+        from joblib import Parallel, delayed
+
+        orders = [rng.permutation(len(self.cost))[: k + l] for _ in range(count)]
+        # Threads: the solver releases the interpreter lock, and the matrix is shared.
+        solve = Parallel(n_jobs=self.n_jobs, prefer="threads")
+        return np.array(solve(delayed(self._split)(order[:k], order[k:]) for order in orders))
+
+    def _split(self, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> float:
+        return transport_cost(self.cost[np.ix_(rows, cols)])
+
+
+def shrunk(n: int, m: int, available: int) -> tuple[int, int]:
+    """Largest sizes in the ratio n : m that fit into a pool, at least 1 each."""
+    if n + m <= available:
+        return n, m
+    k = min(max(round(available * n / (n + m)), 1), available - 1)
+    return k, available - k
