@@ -1,4 +1,4 @@
-"""How fast is W1 on the line, against scipy and POT on the same points?
+"""Measure how fast W1 on the line is, against scipy and POT on the same points.
 
 Run with ``python benchmarks/line_vs_peers.py``; writes results/line_vs_peers.json.
 """
@@ -43,9 +43,8 @@ def main() -> None:
         rows[question] = summary(paired(contestants, runs=7), next(iter(contestants)))
         for name, row in rows[question].items():
             low, high = row["ratio_range"]
-            print(
-                f"{question:22s} {name:22s} {row['seconds'] * 1e3:9.1f} ms {row['ratio']:7.1f}x [{low:.1f}, {high:.1f}]"
-            )
+            ratio = f"{row['ratio']:7.1f}x [{low:.1f}, {high:.1f}]"
+            print(f"{question:22s} {name:22s} {row['seconds'] * 1e3:9.1f} ms {ratio}")
     print(save("line_vs_peers", rows))
 
 

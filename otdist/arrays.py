@@ -6,6 +6,7 @@ Nothing is judged here beyond "can this be read as numbers": what the numbers mu
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -61,7 +62,12 @@ def read(values: Any, name: str) -> Table:
 
 def _asarray(values: Any, name: str) -> NDArray[Any]:
     try:
-        return np.asarray(values)
+        array = np.asarray(values)
+        if array.dtype.kind == "f" and array.size and not isinstance(values, np.ndarray):
+            with np.errstate(invalid="ignore"):
+                if float(np.abs(array).max()) > EXACT_INTEGER:
+                    return np.asarray(values, dtype=object)  # whole numbers among them may be rounded
+        return array
     except ValueError as error:
         raise InputError(
             name, f"rows have different lengths ({error})", "give every row the same number of columns"
@@ -71,7 +77,7 @@ def _asarray(values: Any, name: str) -> NDArray[Any]:
 def _numeric(values: NDArray[Any], name: str) -> Array:
     kind = values.dtype.kind
     if kind == "f":
-        return values.astype(np.float64, copy=False)
+        return values if values.dtype == np.float64 else _narrowed(values, name)
     if kind in "iu":
         _warn_above_exact(values, name)
         return values.astype(np.float64)
@@ -88,8 +94,24 @@ def _numeric(values: NDArray[Any], name: str) -> Array:
     raise InputError(name, f"dtype {values.dtype} is not numeric", remedy)
 
 
+def _narrowed(values: NDArray[Any], name: str) -> Array:
+    with np.errstate(over="ignore"):
+        out = values.astype(np.float64)
+    if values.dtype.itemsize > 8:
+        beyond = np.isinf(out) & np.isfinite(values)
+        if beyond.any():
+            _refuse_beyond(name, tuple(int(k) for k in np.argwhere(beyond)[0]))
+    return out
+
+
+def _refuse_beyond(name: str, index: tuple[int, ...]) -> None:
+    where = index[0] if len(index) == 1 else index
+    raise InputError(name, f"entry {where} exceeds the largest float64", "rescale the data")
+
+
 def _from_objects(values: NDArray[Any], name: str) -> Array:
     out = np.empty(values.shape)
+    rounded = False
     for index, item in np.ndenumerate(values):
         # None and pandas.NA are missing; str, complex and containers are not numbers.
         if item is None or type(item).__name__ == "NAType":
@@ -104,22 +126,34 @@ def _from_objects(values: NDArray[Any], name: str) -> Array:
             )
         try:
             out[index] = float(item)
+        except OverflowError:
+            _refuse_beyond(name, index)
         except (TypeError, ValueError):
             raise InputError(
                 name, f"entry {index} has type {type(item).__name__}, not a number", "pass numbers"
             ) from None
+        if np.isinf(out[index]) and not isinstance(item, float) and item not in (math.inf, -math.inf):
+            _refuse_beyond(name, index)
+        rounded = rounded or (isinstance(item, int | np.integer) and abs(int(item)) > EXACT_INTEGER)
+    if rounded:
+        _warn_rounded(name)
     return out
 
 
 def _warn_above_exact(values: NDArray[Any], name: str) -> None:
     if values.dtype.itemsize < 8 or values.size == 0:
         return
-    if float(values.max()) > EXACT_INTEGER or float(values.min()) < -EXACT_INTEGER:
-        warnings.warn(
-            f"{name}: integers beyond 2**53 are rounded to float64; subtract a common offset first",
-            PrecisionWarning,
-            stacklevel=caller_level(),
-        )
+    # As Python integers: the first one beyond would round down to the limit.
+    if int(values.max()) > EXACT_INTEGER or int(values.min()) < -EXACT_INTEGER:
+        _warn_rounded(name)
+
+
+def _warn_rounded(name: str) -> None:
+    warnings.warn(
+        f"{name}: integers beyond 2**53 are rounded to float64; subtract a common offset first",
+        PrecisionWarning,
+        stacklevel=caller_level(),
+    )
 
 
 def _from_torch(values: Any, name: str) -> Array:
@@ -151,7 +185,7 @@ def _from_dataframe(values: Any, name: str) -> Table | None:
         return Table(series_to_float(frame, name), None)
     if isinstance(frame, nw.DataFrame):
         columns = tuple(str(column) for column in frame.columns)
-        arrays = [series_to_float(frame[column], f"{name}[{column!r}]") for column in frame.columns]
+        arrays = [series_to_float(column, f"{name}[{column.name!r}]") for column in frame.iter_columns()]
         return Table(np.column_stack(arrays) if arrays else np.empty((len(frame), 0)), columns)
     return None
 

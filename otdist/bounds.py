@@ -106,6 +106,6 @@ def northwest(a: Array, b: Array) -> tuple[Index, Index, Array]:
 
 def outward(value: float, error: float) -> tuple[float, float]:
     """Interval around a non-negative value that holds the exact one: value -+ error."""
-    if error == 0 or value == 0 or not math.isfinite(value):
+    if not math.isfinite(value):
         return value, value
     return max(value - error, 0.0), value + error

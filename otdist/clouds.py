@@ -10,16 +10,23 @@ from numpy.typing import NDArray
 
 from otdist.arrays import Table, is_torch, read
 from otdist.errors import InputError
+from otdist.metrics import NAMED
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 NanPolicy = Literal["raise", "omit", "propagate"]
+Side = tuple[Array, Array, Index | None]  # points, shares, the caller's rows
 
 
-def two_clouds(x: Any, y: Any, weighted: bool) -> tuple[Array, Array]:
-    """Read two samples as points of one space; ``weighted``: whether the caller gave weights."""
-    if is_torch(x) and is_torch(y) and x.device != y.device:
-        raise InputError("y", f"is on {y.device}, x is on {x.device}", "move both to one device")
+def two_clouds(x: Any, y: Any, a: Any = None, b: Any = None) -> tuple[Array, Array]:
+    """Read two samples as points of one space; of the weights only the presence counts."""
+    tensors = [(name, t) for name, t in zip("xyab", (x, y, a, b), strict=True) if is_torch(t)]
+    for name, tensor in tensors[1:]:
+        if tensor.device != tensors[0][1].device:
+            first, device = tensors[0][0], tensors[0][1].device
+            raise InputError(
+                name, f"is on {tensor.device}, {first} is on {device}", "move both to one device"
+            )
     left, right = _aligned(read(x, "x"), read(y, "y"))
     points_x, points_y = as_points(left, "x"), as_points(right, "y")
     if points_x.shape[1] != points_y.shape[1]:
@@ -28,7 +35,7 @@ def two_clouds(x: Any, y: Any, weighted: bool) -> tuple[Array, Array]:
             f"has {points_y.shape[1]} columns, x has {points_x.shape[1]}",
             "rows are points and columns are coordinates: check for a transposed array",
         )
-    if len(points_x) == len(points_y) == 1 and points_x.shape[1] > 1 and not weighted:
+    if len(points_x) == len(points_y) == 1 and points_x.shape[1] > 1 and a is None and b is None:
         k = points_x.shape[1]
         raise InputError(
             "x",
@@ -76,7 +83,9 @@ def present(
         rows = np.flatnonzero(w)
         points, w = points[rows], w[rows]
     # A sum is finite or tells: one pass where isnan().any() takes two and an array.
-    if math.isfinite(points.sum()) or not np.isnan(points).any() or nan_policy == "propagate":
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(points.sum())
+    if math.isfinite(total) or not np.isnan(points).any() or nan_policy == "propagate":
         return points, w, rows, 0
     missing = np.isnan(points).any(axis=1)
     if nan_policy == "raise":
@@ -94,18 +103,34 @@ def present(
     return points[keep], None if w is None else w[keep], rows, int(missing.sum())
 
 
-def not_finite(x: Array, y: Array, a: Array, b: Array) -> float:
+def not_finite(x: Side, y: Side, metric: Any) -> float:
     """NaN where a value is missing (nan_policy="propagate"); infinity where mass must go there."""
-    if np.isnan(x).any() or np.isnan(y).any():
+    if np.isnan(x[0]).any() or np.isnan(y[0]).any():
         return math.nan
+    grows = getattr(NAMED.get(metric, metric) if isinstance(metric, str) else metric, "degree", None)
+    if grows is None:
+        points, _, rows, name = next(
+            (*side, name) for side, name in ((x, "x"), (y, "y")) if np.isinf(side[0]).any()
+        )
+        raise InputError(
+            name,
+            f"row {_first_infinite(points, rows)} is infinite, where this metric is not defined",
+            "drop it, or use metric='euclidean'",
+        )
     for sign in (-math.inf, math.inf):
-        for k in range(x.shape[1]):
+        for k in range(x[0].shape[1]):
             # Projection onto a column bounds the distance from below.
-            if abs(float(a @ (x[:, k] == sign)) - float(b @ (y[:, k] == sign))) > 1e-12:
+            mass = [float(weights @ (points[:, k] == sign)) for points, weights, _ in (x, y)]
+            if abs(mass[0] - mass[1]) > 1e-12:
                 return math.inf
-    row = int(np.argmax(np.isinf(x).any(axis=1)))
     raise InputError(
         "x",
-        f"and y carry the same mass at infinity (first in row {row} of x), where distances are not defined",
+        f"and y carry the same mass at infinity (first in row {_first_infinite(x[0], x[2])} of x), "
+        "where distances are not defined",
         "drop these rows on both sides",
     )
+
+
+def _first_infinite(points: Array, rows: Index | None) -> int:
+    row = int(np.argmax(np.isinf(points).any(axis=1)))
+    return row if rows is None else int(rows[row])

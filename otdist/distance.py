@@ -243,13 +243,20 @@ def _distance(
         raise InputError("on_fail", f"{on_fail!r} is unknown", "use 'warn' or 'raise'")
     x, y, a, b = given
     problem = Problem.of(x, y, a, b, **question, **stop)
+    return with_gradient(solve(problem, method, on_fail, **options), problem, *given)
+
+
+def solve(
+    problem: Problem, method: str | Solver = "auto", on_fail: OnFail = "warn", **options: Any
+) -> Result:
+    """Answer a question that is already checked."""
     solver = choose(method, problem, options)
     result = _known(problem) if problem.verdict is not None else solver(problem)
     if not result.converged:
         if on_fail == "raise":
             result.require_converged()
         warnings.warn(f"{result.message} Proved: {result}", ConvergenceWarning, stacklevel=caller_level())
-    return with_gradient(result, problem, *given)
+    return result
 
 
 def _known(problem: Problem) -> Result:

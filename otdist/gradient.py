@@ -7,6 +7,7 @@ it is the potentials. Where points coincide the cost has a kink, and the gradien
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -21,21 +22,29 @@ from otdist.result import Result
 def with_gradient(result: Result, problem: Problem, x: Any, y: Any, a: Any, b: Any) -> Result:
     """Replace the value by a 0-d tensor if torch tensors went in.
 
-    The tensor has the dtype (float32 for integers) and device of the first floating tensor.
+    It is float64, as the proof is, whatever the dtype of the points; gradients have theirs.
     """
     tensors = [t for t in (x, y, a, b) if is_torch(t)]
     if not tensors:
         return result
     import torch
 
-    like = next((t for t in tensors if t.is_floating_point()), torch.empty((), device=tensors[0].device))
-    if not any(t.requires_grad for t in tensors):
-        return replace(result, value=torch.tensor(float(result.value), dtype=like.dtype, device=like.device))
-    value = torch.tensor(float(result.value), dtype=torch.float64, device=like.device)
-    if np.isfinite(float(value)):
+    value = torch.tensor(float(result.value), dtype=torch.float64)
+    if any(t.requires_grad for t in tensors) and math.isfinite(result.value):
+        problem = problem.tamed()
         change = _of_points(result, problem, x, y) + _of_weights(result, problem, a, b)
         value = value + _slope(result, problem) * (change - change.detach())
-    return replace(result, value=value.to(like.dtype))
+    return replace(result, value=on_device(value, tensors[0].device))
+
+
+def on_device(value: Any, device: Any) -> Any:
+    """Move an answer to the device of the points; Apple's has no float64."""
+    return value.float().to(device) if device.type == "mps" else value.to(device)
+
+
+def on_cpu(tensor: Any) -> Any:
+    """Copy in float64 that keeps the gradient: the arithmetic is the CPU's."""
+    return tensor.cpu().double()
 
 
 def _slope(result: Result, problem: Problem) -> float:
@@ -60,12 +69,11 @@ def _of_points(result: Result, problem: Problem, x: Any, y: Any) -> Any:
             f"{problem.metric.name!r} has no gradient",
             "use a named metric, or detach the points (x.detach())",
         )
-    xs, ys = _column(torch.as_tensor(x)), _column(torch.as_tensor(y))
-    device = xs.device
-    rows, cols = (torch.as_tensor(index, device=device) for index in result.plan.coords)
-    left, right = _scaled(problem, xs[rows]), _scaled(problem, ys.to(device)[cols])
+    xs, ys = _column(on_cpu(torch.as_tensor(x))), _column(on_cpu(torch.as_tensor(y)))
+    rows, cols = (torch.as_tensor(index) for index in result.plan.coords)
+    left, right = _scaled(problem, xs[rows]), _scaled(problem, ys[cols])
     apart = pairs(torch, left.detach(), right.detach()) > 0
-    mass = torch.as_tensor(result.plan.data, device=device)[apart]
+    mass = torch.as_tensor(result.plan.data)[apart]
     return (mass * pairs(torch, left[apart], right[apart]) ** problem.p).sum()
 
 
@@ -83,9 +91,9 @@ def _of_weights(result: Result, problem: Problem, a: Any, b: Any) -> Any:
                 f"method {result.method!r} has no potentials, so no gradient for weights",
                 "use method='dense', or detach the weights",
             )
-        w = weight.ravel().double()
+        w = on_cpu(weight.ravel())
         potential = np.nan_to_num(result.potentials[side]) / float(problem.cost_units(1.0))
-        total = total.to(w.device) + (w / w.sum() * torch.as_tensor(potential, device=w.device)).sum()
+        total = total + (w / w.sum() * torch.as_tensor(potential)).sum()
     return total
 
 
@@ -93,9 +101,8 @@ def _scaled(problem: Problem, points: Any) -> Any:
     """Points on the problem's scale, where no square over- or underflows."""
     import torch
 
-    points = points.double()
     if problem.centre is not None:
-        points = points - torch.as_tensor(problem.centre, device=points.device)
+        points = points - torch.as_tensor(problem.centre)
     half = -problem.exponent // 2  # in two steps: 2**-exponent itself may overflow
     return points * 2.0**half * 2.0 ** (-problem.exponent - half)
 

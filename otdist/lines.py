@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from otdist.arrays import is_torch, read
+from otdist.arrays import caller_level, is_torch, read
 from otdist.bounds import staircase
 from otdist.clouds import NanPolicy
-from otdist.errors import InputError
-from otdist.problem import check_order, check_policy, scale_exponent
+from otdist.errors import InputError, PrecisionWarning
+from otdist.gradient import on_cpu, on_device
+from otdist.problem import BEYOND, check_order, check_policy, far_exponent
 from otdist.solvers.line import line_cost, sorted_order
 from otdist.weights import masses
 
@@ -68,7 +70,7 @@ def wasserstein_1d(
     --------
     >>> import otdist
     >>> otdist.wasserstein_1d([[0.0, 1.0], [0.0, 9.0]], [5.0, 6.0])
-    array([5. , 4. ])
+    array([5., 4.])
     """
     check_order(p)
     check_policy(nan_policy)
@@ -78,15 +80,24 @@ def wasserstein_1d(
     (ys, wy, gone_y) = _complete(ys, _weights(b, "b", ys, axis), "y", nan_policy)
     xs, ys = np.broadcast_to(xs, (*batch, xs.shape[-1])), np.broadcast_to(ys, (*batch, ys.shape[-1]))
     left, right, total = _masses(wx, wy, xs, ys)
-    exponent = scale_exponent(max(float(np.abs(xs).max()), float(np.abs(ys).max())))
-    if exponent:
-        xs, ys = np.ldexp(xs, -exponent), np.ldexp(ys, -exponent)
-    cost = line_cost(xs, ys, left, right, p) / total
-    distance = np.ldexp(cost if p == 1 else cost ** (1.0 / p), exponent)
+    far = far_exponent(np.minimum(xs.min(), ys.min()), np.maximum(xs.max(), ys.max()))
+    if far:
+        xs, ys = np.ldexp(xs, -far), np.ldexp(ys, -far)
+    cost, exponent = line_cost(xs, ys, left, right, p)
+    distance = (cost / total) if p == 1 else (cost / total) ** (1.0 / p)
+    distance = _unscaled(distance, exponent + far)
     distance = np.where(gone_x | gone_y, np.nan, distance)
     if is_torch(x) or is_torch(y):
         return _tensor(distance, (x, y), (xs, ys), (left, right, total), p, axis)
     return float(distance) if distance.ndim == 0 else distance
+
+
+def _unscaled(distance: Array, exponent: Any) -> Array:
+    with np.errstate(over="ignore"):
+        answer = np.asarray(np.ldexp(distance, exponent))
+    if np.isinf(answer).any():
+        warnings.warn(BEYOND, PrecisionWarning, stacklevel=caller_level())
+    return answer
 
 
 def _batch(xs: Array, ys: Array) -> tuple[int, ...]:
@@ -114,6 +125,8 @@ def _weights(values: Any, name: str, samples: Array, axis: int) -> Array | None:
         return None
     w = _samples(values, name, axis if np.ndim(values) > 1 else -1)
     try:
+        if w.shape[-1] != samples.shape[-1]:
+            raise ValueError
         w = np.broadcast_to(w, samples.shape)
     except ValueError:
         raise InputError(
@@ -138,6 +151,8 @@ def _complete(
     samples: Array, weights: Array | None, name: str, nan_policy: NanPolicy
 ) -> tuple[Array, Array | None, NDArray[np.bool_]]:
     """Give missing values the weight 0 and some place; say which samples become NaN."""
+    if weights is not None:
+        samples = np.where(weights > 0, samples, 0.0)  # a value without mass may be anything
     if np.isinf(samples).any():
         where = tuple(int(k) for k in np.argwhere(np.isinf(samples))[0])
         raise InputError(
@@ -162,7 +177,7 @@ def _complete(
 
 def _masses(a: Array | None, b: Array | None, x: Array, y: Array) -> tuple[Array, Array, float]:
     if a is None and b is None:
-        left, right, total = masses(None, None, x.shape[-1], y.shape[-1])
+        left, right, total, _ = masses(None, None, x.shape[-1], y.shape[-1])
     else:
         left, right, total = _shares(a, x.shape[-1]), _shares(b, y.shape[-1]), 1.0
     return np.broadcast_to(left, x.shape), np.broadcast_to(right, y.shape), total
@@ -186,21 +201,20 @@ def _tensor(
     """Distances as a tensor, with the gradient along the optimal matching."""
     import torch
 
-    like = given[0] if is_torch(given[0]) and given[0].is_floating_point() else torch.as_tensor(given[1])
-    dtype = like.dtype if like.is_floating_point() else torch.float32
-    value = torch.as_tensor(distance, dtype=torch.float64, device=like.device)
+    device = next(t for t in given if is_torch(t)).device
+    value = torch.as_tensor(distance, dtype=torch.float64)
     if not any(is_torch(t) and t.requires_grad for t in given):
-        return value.to(dtype)
+        return on_device(value, device)
     (xs, ys), (a, b, total) = samples, law
     order_x, order_y = sorted_order(xs, a), sorted_order(ys, b)
     i, j, mass = staircase(np.take_along_axis(a, order_x, -1), np.take_along_axis(b, order_y, -1))
     cells = np.take_along_axis(order_x, i, -1), np.take_along_axis(order_y, j, -1)
-    moved = [torch.as_tensor(t).to(like.device).double().movedim(axis, -1) for t in given]
+    moved = [on_cpu(torch.as_tensor(t)).movedim(axis, -1) for t in given]
     ends = [
-        t.expand(*distance.shape, t.shape[-1]).gather(-1, torch.as_tensor(c, device=like.device))
+        t.expand(*distance.shape, t.shape[-1]).gather(-1, torch.as_tensor(c))
         for t, c in zip(moved, cells, strict=True)
     ]
     # abs has gradient 0 at 0 in torch, which is the choice at coincident points.
-    cost = (torch.as_tensor(mass / total, device=like.device) * (ends[0] - ends[1]).abs() ** p).sum(-1)
+    cost = (torch.as_tensor(mass / total) * (ends[0] - ends[1]).abs() ** p).sum(-1)
     slope = torch.where(value > 0, value ** (1 - p) / p, torch.zeros_like(value))
-    return (value + slope * (cost - cost.detach())).to(dtype)
+    return on_device(value + slope * (cost - cost.detach()), device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 MassRule = Literal["normalize", "strict"]
 
+FAR = 2.0**890
+BEYOND = "a distance exceeds the largest float64"
 ORDINARY = 64  # data up to 2**64 are left at their scale: nothing over- or underflows there
 
 
@@ -36,7 +38,9 @@ class Problem:
         Points with positive mass, shifted by ``centre`` and scaled by ``2**-exponent``: both
         exact in float64, so a solver proves something about the caller's own numbers.
     a, b : ndarray, shape (n,) and (m,)
-        Masses, both with total ``mass``; whole numbers where the weights allow it.
+        Masses, both with total ``mass``.
+    whole : bool
+        Whether all masses are whole numbers, so that their sums are exact.
     metric : Metric
         Ground metric.
     p : float
@@ -49,6 +53,9 @@ class Problem:
         How many rows the caller gave.
     omitted : (int, int)
         Rows left out because they were missing.
+    blurred : bool
+        Whether scaling has rounded points (to multiples of 2**-1074 on the new scale): only for
+        data from 1e-300 to 1e300 at once.
     given : (ndarray, ndarray)
         The caller's points, left-out rows included.
     verdict : float or None
@@ -62,6 +69,7 @@ class Problem:
     a: Array
     b: Array
     mass: float
+    whole: bool
     metric: Metric
     p: float = 1.0
     rooted: bool = True
@@ -72,6 +80,7 @@ class Problem:
     shape: tuple[int, int] = (0, 0)
     omitted: tuple[int, int] = (0, 0)
     verdict: float | None = None
+    blurred: bool = False
     given: tuple[Array, Array] = (np.empty((0, 0)), np.empty((0, 0)))
     tol: float = 0.0
     max_seconds: float | None = None
@@ -96,45 +105,57 @@ class Problem:
         Options that are not listed (``rooted``, ``tol``, ...) become fields as they are.
         """
         _check_options(p, nan_policy, mass, stop)
-        points_x, points_y = two_clouds(x, y, a is not None or b is not None)
-        n, m = len(points_x), len(points_y)
+        given = two_clouds(x, y, a, b)
+        n, m = len(given[0]), len(given[1])
         a, b = read_weights(a, "a", n), read_weights(b, "b", m)
         if mass == "strict":
-            require_same_total(a, b, n, m)
-        given = (points_x, points_y)
-        points_x, a, rows, gone_x = present(points_x, a, "x", nan_policy)
-        points_y, b, cols, gone_y = present(points_y, b, "y", nan_policy)
-        where: dict[str, Any] = {
-            "rows": rows,
-            "cols": cols,
-            "shape": (n, m),
-            "omitted": (gone_x, gone_y),
-            "given": given,
-        }
-        left, right, total = masses(a, b, len(points_x), len(points_y))
+            require_same_total(a, b)
+        points_x, a, rows, gone_x = present(given[0], a, "x", nan_policy)
+        points_y, b, cols, gone_y = present(given[1], b, "y", nan_policy)
+        where: dict[str, Any] = {"rows": rows, "cols": cols, "shape": (n, m), "given": given}
+        where["omitted"] = (gone_x, gone_y)
+        left, right, total, whole = masses(a, b, len(points_x), len(points_y))
         low, high = _range(points_x, points_y)
         verdict = None
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
-            verdict = not_finite(points_x, points_y, left / total, right / total)
+            verdict = not_finite((points_x, left / total, rows), (points_y, right / total, cols), metric)
         ground = gower(points_x, points_y) if metric == "gower" else resolve(metric)
-        if verdict is None:
-            for points, name in ((points_x, "x"), (points_y, "y")):
-                if ground.check is not None:
-                    ground.check(points, name)
-        problem = cls(points_x, points_y, left, right, total, ground, p, verdict=verdict, **where, **stop)
+        if verdict is None and ground.check is not None:
+            ground.check(points_x, "x", rows)
+            ground.check(points_y, "y", cols)
+        if verdict is None and ground.canonical is not None:
+            points_x, points_y = ground.canonical(points_x), ground.canonical(points_y)
+        where["verdict"] = verdict
+        problem = cls(points_x, points_y, left, right, total, whole, ground, p, **where, **stop)
         keep = verdict is not None or ground.degree is None
         return problem if keep else problem._normalised(low, high)
 
     def _normalised(self, low: Array, high: Array) -> Problem:
-        """Shift and scale both clouds together, without any rounding."""
+        """Shift both clouds together, without any rounding."""
         # Sterbenz: x - c is exact for c/2 <= x <= 2c. A column whose offset is smaller than that
         # has a spread as large as its offset, and needs no shift.
         offset = np.where((low > 0) & (high / 2 <= low), low, 0.0)
         offset = np.where((high < 0) & (low / 2 >= high), high, offset)
-        exponent = scale_exponent(float(max(np.max(high - offset), np.max(offset - low))))
-        x, y = _moved(self.x, offset, exponent), _moved(self.y, offset, exponent)
-        changes = {"x": x, "y": y, "centre": offset if offset.any() else None, "exponent": exponent}
-        return Problem(**{**vars(self), **changes})
+        centred = self
+        if offset.any():
+            centred = replace(self, x=self.x - offset, y=self.y - offset, centre=offset)
+        return centred.rescaled(far_exponent(low, high))
+
+    def tamed(self) -> Problem:
+        """Scale all points so that their costs neither over- nor underflow."""
+        size = max(float(np.abs(self.x).max()), float(np.abs(self.y).max()))
+        return self.rescaled(scale_exponent(size, self.p))
+
+    def rescaled(self, exponent: int) -> Problem:
+        """Scale the points by ``2**-exponent``, for costs that would over- or underflow."""
+        if exponent < 0:  # what lies far from the rest must not overflow
+            size = max(float(np.abs(self.x).max()), float(np.abs(self.y).max()))
+            exponent = min(max(exponent, math.frexp(size)[1] - 1000), 0)
+        if exponent == 0 or self.metric.degree is None:
+            return self
+        x, y = np.ldexp(self.x, -exponent), np.ldexp(self.y, -exponent)
+        lost = any((np.ldexp(new, exponent) != old).any() for new, old in ((x, self.x), (y, self.y)))
+        return replace(self, x=x, y=y, exponent=self.exponent + exponent, blurred=self.blurred or lost)
 
     @property
     def d(self) -> int:
@@ -160,7 +181,8 @@ class Problem:
         """Shift and scale points as ``x`` and ``y`` were."""
         if self.metric.degree is None:
             return points
-        return _moved(points, np.zeros(self.d) if self.centre is None else self.centre, self.exponent)
+        shifted = points if self.centre is None else points - self.centre
+        return shifted if self.exponent == 0 else np.asarray(np.ldexp(shifted, -self.exponent))
 
     def costs(self, x: Array, y: Array) -> Array:
         """Cost matrix between points on the problem's scale: ``metric**p``."""
@@ -171,27 +193,31 @@ class Problem:
 
     def cost_units(self, cost: Any) -> Any:
         """Bring costs from the problem's scale to the caller's units."""
-        degree = self.degree * self.p
-        if self.exponent == 0 or degree == 0:
-            return cost
-        shift = self.exponent * degree
-        if float(shift).is_integer():
-            with np.errstate(over="ignore", under="ignore"):
-                return np.ldexp(cost, int(shift))
-        return cost * 2.0**shift
+        return self._unscaled(cost, self.exponent * self.degree * self.p)
 
-    def answer(self, cost: float) -> float:
-        """Turn a transport cost on the problem's scale into the caller's answer."""
+    def answer(self, cost: float, exponent: int = 0) -> float:
+        """Turn a cost into the caller's answer; ``exponent``: what its points were divided by."""
+        exponent += self.exponent
         if not self.rooted or self.p == 1:
-            value = float(self.cost_units(cost))
-        else:
-            with np.errstate(over="ignore"):
-                value = float(np.ldexp(cost ** (1.0 / self.p), self.exponent * self.degree))
-        if math.isinf(value) and math.isfinite(cost):
-            warnings.warn(
-                "the distance exceeds the largest float64", PrecisionWarning, stacklevel=caller_level()
-            )
-        return value
+            return float(self._unscaled(cost, exponent * self.degree * self.p))
+        return float(self._unscaled(cost ** (1.0 / self.p), exponent * self.degree))
+
+    def sharp(self, upper: float) -> float:
+        """Widen an upper bound by what the points were moved when they were rounded."""
+        if not self.blurred:
+            return upper
+        power = self.degree * (1 if self.rooted else self.p)
+        return float((upper ** (1 / power) + math.ldexp(self.d, self.exponent - 1074)) ** power)
+
+    def _unscaled(self, value: Any, shift: float) -> Any:
+        if shift == 0:
+            return value
+        whole = math.floor(shift)
+        with np.errstate(over="ignore", under="ignore"):
+            out = np.ldexp(value * 2.0 ** (shift - whole), whole)
+        if np.isinf(out).any() and np.isfinite(value).all():
+            warnings.warn(BEYOND, PrecisionWarning, stacklevel=caller_level())
+        return out
 
 
 def check_order(p: float) -> None:
@@ -222,16 +248,13 @@ def _range(x: Array, y: Array) -> tuple[Array, Array]:
     return np.minimum(x.min(axis=0), y.min(axis=0)), np.maximum(x.max(axis=0), y.max(axis=0))
 
 
-def scale_exponent(size: float) -> int:
+def far_exponent(low: Array, high: Array) -> int:
+    """Power of two to divide by so that differences, and sums of them, do not overflow."""
+    with np.errstate(over="ignore"):
+        return 128 if float(np.max(high - low)) > FAR else 0
+
+
+def scale_exponent(size: float, power: float = 1.0) -> int:
     """Power of two that brings data of this size to 1; 0 where their own scale is harmless."""
     exponent = math.frexp(size)[1]
-    return 0 if abs(exponent) < ORDINARY else exponent
-
-
-def _moved(points: Array, offset: Array, exponent: int) -> Array:
-    shifted = points - offset if offset.any() else points
-    if exponent == 0:
-        return shifted
-    if -1000 < exponent < 1000:
-        return np.asarray(shifted * 2.0**-exponent)
-    return np.asarray(np.ldexp(shifted, -exponent))
+    return 0 if abs(exponent) * power < ORDINARY else exponent

@@ -26,7 +26,7 @@ class Result:
     Attributes
     ----------
     value : float
-        The distance, in the units of the points. A 0-d torch tensor that carries the
+        The distance, in the units of the points. A 0-d float64 tensor that carries the
         gradient when torch tensors went in.
     lower, upper : float
         Proved bounds: the true value for the given samples lies between them.
@@ -135,7 +135,8 @@ class Result:
         }
 
     def __float__(self) -> float:
-        return float(self.value)
+        value = self.value
+        return float(value.detach() if hasattr(value, "detach") else value)
 
     def __str__(self) -> str:
         state = "" if self.converged else "  NOT CONVERGED"

@@ -14,6 +14,7 @@ from otdist.parallel import both
 
 Array = NDArray[np.float64]
 
+EXACT_SUM = 20_000  # weights up to this number are summed without rounding
 STRICT = 1e-6  # totals of float32 weights differ by rounding up to about this share
 
 
@@ -39,50 +40,78 @@ def read_weights(values: Any, name: str, n: int) -> Array | None:
     return w
 
 
-def masses(a: Array | None, b: Array | None, n: int, m: int) -> tuple[Array, Array, float]:
-    """Scale both sides to one common total, and return it as third item.
+def masses(a: Array | None, b: Array | None, n: int, m: int) -> tuple[Array, Array, float, bool]:
+    """Scale both sides to one common total; return it, and whether all masses are whole numbers.
 
-    Uniform weights and counts become whole numbers (n rows against m rows: m and n each, over
-    their common divisor), so that sums, merged duplicates and cancelled mass are exact in
-    float64. Other weights are divided by their sum.
+    Uniform weights, counts and other weights with few digits become whole numbers (n rows
+    against m rows: m and n each, over their common divisor), so that sums, merged duplicates and
+    cancelled mass are exact in float64. Other weights are divided by their sum.
     """
+    a, b = _distinct(a), _distinct(b)
     whole_a, whole_b = _whole(a, n), _whole(b, m)
-    if whole_a and whole_b:
-        divisor = math.gcd(whole_a, whole_b)
-        total = whole_a // divisor * whole_b
+    if whole_a is not None and whole_b is not None:
+        divisor = math.gcd(whole_a[1], whole_b[1])
+        total = whole_a[1] // divisor * whole_b[1]
         if total <= EXACT_INTEGER:
-            unit_a, unit_b = float(whole_b // divisor), float(whole_a // divisor)
-            left = np.broadcast_to(unit_a, n) if a is None else a * unit_a
-            right = np.broadcast_to(unit_b, m) if b is None else b * unit_b
-            return left, right, float(total)
+            left = np.broadcast_to(whole_a[0] * float(whole_b[1] // divisor), n)
+            right = np.broadcast_to(whole_b[0] * float(whole_a[1] // divisor), m)
+            return left, right, float(total), True
     left, right = both(_normalised, (a, n), (b, m), min(n, m))
-    return left, right, 1.0
+    return left, right, 1.0, False
 
 
-def _whole(w: Array | None, n: int) -> int:
-    """Total of weights that are whole numbers, 0 if they are not."""
+def _distinct(w: Array | None) -> Array | None:
+    """None (uniform) for weights that are all equal."""
+    return None if w is None or (w[0] == w[-1] and bool((w == w[0]).all())) else w
+
+
+def _whole(w: Array | None, n: int) -> tuple[Array, int] | None:
+    """Weights times a power of two that are whole numbers, and their total; None if too long."""
     if w is None:
-        return n
-    if w[0] != np.floor(w[0]):  # mostly enough, and saves the passes
-        return 0
-    total = float(w.sum()) if w.max() <= EXACT_INTEGER else math.inf
-    return int(total) if total <= EXACT_INTEGER and bool((w == np.floor(w)).all()) else 0
+        return np.ones(1), n
+    with np.errstate(over="ignore"):
+        limit = float(w.sum()) / EXACT_INTEGER
+    # One weight is mostly enough to say no, and saves the passes.
+    if not (_last_digit(w[:1])[0] >= limit and (digits := _last_digit(w)).min() >= limit):
+        return None
+    scaled = w / digits.min()
+    total = scaled.sum()
+    return (scaled, int(total)) if total <= EXACT_INTEGER else None
+
+
+def _last_digit(w: Array) -> Array:
+    """Value of the last binary digit that is not zero: the largest power of two that divides."""
+    fraction, exponent = np.frexp(w)
+    whole = np.ldexp(fraction, 53).astype(np.int64)
+    digit = np.ldexp((whole & -whole).astype(np.float64), exponent - 53)
+    return np.where(w > 0, digit, np.inf)
 
 
 def _normalised(w: Array | None, n: int) -> Array:
     if w is None:
         return np.broadcast_to(1.0 / n, n)
     scaled = w / w.max()  # a sum of weights near 1e308 must not overflow
-    # Summed in sorted order: the same weights in another order get the same total, to the bit.
-    scaled /= np.sort(scaled).sum()
+    # Both sums are the same, to the bit, for the same weights in another order.
+    scaled /= math.fsum(scaled) if n <= EXACT_SUM else np.sort(scaled).sum()
     return np.asarray(scaled)
 
 
-def require_same_total(a: Array | None, b: Array | None, n: int, m: int) -> None:
-    """Raise InputError unless both sides carry the same mass (``mass="strict"``)."""
-    left = float(n if a is None else a.sum())
-    right = float(m if b is None else b.sum())
+def rounding(a: Array, b: Array) -> float:
+    """Bound of the mass that rounding has moved, for masses of total 1 that are not whole."""
+    if len(a) == len(b) and np.array_equal(np.sort(a), np.sort(b)):
+        return 0.0  # both sides were divided by one number: nothing moved between them
+    n = max(len(a), len(b))
+    return (4.0 if n <= EXACT_SUM else 2 * (24 + math.log2(n))) * 2.0**-52
+
+
+def require_same_total(a: Array | None, b: Array | None) -> None:
+    """Raise InputError unless the weights of both sides have one sum (``mass="strict"``)."""
+    if a is None or b is None:
+        return
+    unit = max(float(a.max()), float(b.max()))  # sums of weights near 1e308 must not overflow
+    left, right = float((a / unit).sum()), float((b / unit).sum())
     if abs(left - right) > STRICT * max(left, right):
-        raise InputError(
-            "mass", f"a sums to {left:g} and b to {right:g}", "rescale one side, or use mass='normalize'"
-        )
+        sums = f"a sums to {left:g} and b to {right:g} times {unit:g}"
+        if max(left, right) < EXACT_INTEGER / unit:
+            sums = f"a sums to {a.sum():g} and b to {b.sum():g}"
+        raise InputError("mass", sums, "rescale one side, or use mass='normalize'")

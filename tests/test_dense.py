@@ -84,7 +84,7 @@ class TestHardData:
         x, y = rng.normal(size=(20, 2)), rng.normal(size=(20, 2))
         rest = otdist.w1(x, y)
         far = np.array([[1e16, 0.0]])
-        both = otdist.w1(np.concatenate([x, far]), np.concatenate([y, far + [[0.0, 4.0]]]))
+        both = otdist.w1(np.concatenate([x, far]), np.concatenate([y, far + np.array([[0.0, 4.0]])]))
         assert both.converged
         assert both.value == pytest.approx((20 * rest.value + 4) / 21, rel=1e-9)
 
@@ -119,7 +119,7 @@ class TestHardData:
     @pytest.mark.parametrize("side", [4, 12])
     def test_grid_full_of_ties(self, side):
         grid = np.stack(np.meshgrid(np.arange(side), np.arange(side)), axis=-1).reshape(-1, 2).astype(float)
-        r = otdist.w1(grid, grid + [1.0, 0.0])
+        r = otdist.w1(grid, grid + np.array([1.0, 0.0]))
         # The overlap stays; one column of the grid travels its whole width.
         assert r.value == pytest.approx(1.0, rel=1e-14)
         assert r.converged
@@ -163,7 +163,7 @@ class TestStopping:
 
     def test_memory_is_asked_for_before_it_is_taken(self, rng):
         x = rng.normal(size=(1000, 2))
-        with pytest.raises(otdist.BudgetError, match="41.0 MB"):
+        with pytest.raises(otdist.BudgetError, match=r"41\.0 MB"):
             otdist.w1(x, x + 1, method="dense", max_bytes=10**6)
 
 

@@ -127,8 +127,8 @@ class TestWhatAUserSees:
     def test_nothing_global_is_touched(self, rng):
         import warnings
 
-        state, filters = np.random.get_state()[1].copy(), list(warnings.filters)
+        state, filters = np.random.get_state()[1].copy(), list(warnings.filters)  # noqa: NPY002
         otdist.w1(rng.normal(size=(20, 2)), rng.normal(size=(20, 2)))
         otdist.stats.permutation_test(rng.normal(size=20), rng.normal(size=20), n_resamples=9)
-        np.testing.assert_array_equal(np.random.get_state()[1], state)
+        np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
         assert list(warnings.filters) == filters

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import strategies as s
@@ -104,7 +106,7 @@ class TestInvariances:
         shuffled = w(x[order], y, None if a is None else a[order], b)
         assert float(shuffled) == pytest.approx(float(w(x, y, a, b)), abs=s.tolerance(x, y))
 
-    @given(s.laws(samples=3), st.floats(0.0, 0.9))
+    @given(s.laws(samples=3), st.integers(0, 9).map(lambda k: k / 10))
     def test_common_mass_does_not_travel(self, law, t):
         (x, a), (y, b), (z, c) = law
         a, b, c = s.shares(a, len(x)), s.shares(b, len(y)), s.shares(c, len(z))
@@ -143,7 +145,7 @@ class TestBounds:
     def test_orders_increase(self, law):
         (x, a), (y, b) = law
         answers = [w(x, y, a, b, p) for p in ORDERS]
-        for low, high in zip(answers, answers[1:], strict=False):
+        for low, high in itertools.pairwise(answers):
             assert low.lower <= high.upper + s.tolerance(x, y)
 
     @given(s.laws(d=2), st.floats(0, 6.28))
@@ -152,7 +154,7 @@ class TestBounds:
         direction = np.array([np.cos(angle), np.sin(angle)])
         assert w(x @ direction, y @ direction, a, b).lower <= w(x, y, a, b).upper + s.tolerance(x, y)
 
-    @given(s.laws(samples=4), st.floats(0, 1))
+    @given(s.laws(samples=4), st.integers(0, 10).map(lambda k: k / 10))
     def test_convexity_in_the_weights(self, law, t):
         (x, a), (y, b), (u, c), (v, e) = law
         a, b, c, e = (s.shares(q, len(p)) for p, q in law)
@@ -184,7 +186,7 @@ class TestMethodsAgree:
         assert circle.method == "circle"
         slack = (1e-12 * period**p) ** (1 / p)  # masses and remainders round to 1e-16
         assert circle.lower <= dense.upper + slack and dense.lower <= circle.upper + slack
-        assert float(circle) == pytest.approx(float(dense), abs=1e-6 * period)
+        assert abs(float(circle) ** p - float(dense) ** p) <= 1e-14 * period**p + 1e-12
 
     @given(s.laws(d=1), st.floats(-400, 400))
     def test_the_circle_has_no_beginning(self, law, turn):
@@ -197,8 +199,9 @@ class TestMethodsAgree:
     @given(s.laws(d=1), st.sampled_from(ORDERS))
     def test_a_circle_is_no_longer_than_the_line(self, law, p):
         (x, a), (y, b) = law
-        circle = w(x, y, a, b, p, metric=metrics.periodic(1000.0))
-        assert float(circle) == pytest.approx(float(w(x, y, a, b, p)), abs=1e-6)
+        circle, line = w(x, y, a, b, p, metric=metrics.periodic(1000.0)), w(x, y, a, b, p)
+        assert circle.lower <= line.upper and line.lower <= circle.upper
+        assert abs(float(circle) ** p - float(line) ** p) <= 1e-14 * 1000.0**p  # mass 1e-14, once around
 
     @given(s.laws(d=1), st.sampled_from(ORDERS))
     def test_one_pair_of_a_batch(self, law, p):

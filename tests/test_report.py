@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import re
@@ -244,7 +245,7 @@ def test_link_stays_a_link(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["no/such/page.html", ".", "a\x00b.html", "file.txt/page.html"])
 def test_bad_path_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "file.txt").write_text("")
-    with pytest.raises(InputError, match="^path: "):
+    with pytest.raises(InputError, match=r"^path: "):
         report.write_report(comparison(), tmp_path / name)
 
 
@@ -271,12 +272,11 @@ def test_own_words_of_the_text_are_ascii() -> None:
 def test_moved_columns_are_red_and_bold() -> None:
     from rich.console import Console
 
-    console = Console(width=100, force_terminal=True, color_system="standard", file=open(os.devnull, "w"))
+    console = Console(width=100, force_terminal=True, color_system="standard", file=io.StringIO())
     with console.capture() as capture:
         console.print(terminal.as_table(comparison()))
     line = next(line for line in capture.get().splitlines() if "length" in line)
     assert "\x1b[1;31m" in line and "*" in line
-    console.file.close()
 
 
 @pytest.mark.parametrize(

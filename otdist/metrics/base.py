@@ -39,7 +39,13 @@ class Metric:
     period : float or None
         In one dimension the points lie on a circle of this length.
     check : callable or None
-        ``check(x, name)`` raises InputError for points where the cost is not defined.
+        ``check(x, name, rows)`` raises InputError for points where the cost is not defined;
+        ``rows`` are the caller's numbers of the rows, or None.
+    canonical : callable or None
+        ``canonical(x)``: points at distance 0 from these, the same for all such points.
+    error : callable or None
+        ``error(x, y)``: bound of the absolute rounding error of one distance. None: it is
+        relative, a few units in the last place.
     """
 
     name: str
@@ -49,10 +55,12 @@ class Metric:
     triangle: bool = False
     line_power: float | None = None
     period: float | None = None
-    check: Callable[[Array, str], None] | None = None
+    check: Callable[[Array, str, Any], None] | None = None
+    canonical: Callable[[Array], Array] | None = None
+    error: Callable[[Array, Array], float] | None = None
 
 
-def same_columns(expected: int, option: str, x: Array, name: str) -> None:
+def same_columns(expected: int, option: str, x: Array, name: str, rows: Any) -> None:
     """Raise InputError unless the points have the columns that an option was made for."""
     if x.shape[1] != expected:
         raise InputError(

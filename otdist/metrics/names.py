@@ -13,6 +13,7 @@ from otdist.metrics.base import Metric
 from otdist.metrics.vectors import NAMED
 
 Array = NDArray[np.float64]
+Index = NDArray[np.intp]
 
 
 def resolve(metric: str | Metric | Callable[..., float]) -> Metric:
@@ -34,20 +35,23 @@ def resolve(metric: str | Metric | Callable[..., float]) -> Metric:
         )
     if callable(metric):
         name = getattr(metric, "__name__", type(metric).__name__)
-        return Metric(name, partial(_by_callable, metric, name))
+        return Metric(name, partial(_by_callable, metric))
     raise InputError("metric", f"{metric!r} is neither a name nor a function", "use metric='euclidean'")
 
 
-def _by_callable(function: Callable[..., float], name: str, x: Array, y: Array) -> Array:
+def _by_callable(function: Callable[..., float], x: Array, y: Array) -> Array:
     from scipy.spatial.distance import cdist
 
-    matrix: Array = np.asarray(cdist(x, y, lambda u, v: float(function(u, v))))
-    bad = ~(matrix >= 0) | np.isinf(matrix)  # "not >=" catches NaN too
-    if bad.any():
-        i, j = np.argwhere(bad)[0]
-        raise InputError(
-            "metric",
-            f"{name} returned {matrix[i, j]} for points x[{i}] and y[{j}]",
-            "return a finite, non-negative float",
-        )
-    return matrix
+    return np.asarray(cdist(x, y, lambda u, v: float(function(u, v))))
+
+
+def require_costs(cost: Array, name: str, rows: Index, cols: Index) -> None:
+    """Raise InputError unless the costs of these pairs are finite and non-negative."""
+    if cost.min() >= 0 and cost.max() < np.inf:  # false for NaN
+        return
+    i, j = np.argwhere(~(cost >= 0) | np.isinf(cost))[0]
+    raise InputError(
+        "metric",
+        f"{name} returned {cost[i, j]} for points x[{rows[i]}] and y[{cols[j]}]",
+        "return a finite, non-negative float",
+    )

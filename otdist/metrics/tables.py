@@ -87,14 +87,15 @@ def _mixed_matrix(factors: Array, labels: NDArray[np.bool_], x: Array, y: Array)
     out = np.zeros((len(x), len(y)))
     for rows in row_blocks(*out.shape):
         for k, factor in enumerate(factors):
-            difference = x[rows, k, None] - y[None, :, k]
-            out[rows] += factor * ((difference != 0) if labels[k] else np.abs(difference))
+            # Halves: exact, and differences of the largest numbers do not overflow.
+            half = x[rows, k, None] / 2 - y[None, :, k] / 2
+            out[rows] += factor * (half != 0) if labels[k] else (2 * factor) * np.abs(half)
     return out
 
 
 def _mixed_pairs(factors: Array, labels: NDArray[np.bool_], xp: Any, x: Any, y: Any) -> Any:
     columns = [
-        factor * ((x[..., k] != y[..., k]) * 1.0 if labels[k] else abs(x[..., k] - y[..., k]))
+        factor * (x[..., k] != y[..., k]) if labels[k] else (2 * factor) * abs(x[..., k] / 2 - y[..., k] / 2)
         for k, factor in enumerate(factors)
     ]
     return sum(columns)

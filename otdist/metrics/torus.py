@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,8 @@ def periodic(period: float | Sequence[float | None]) -> Metric:
         partial(_torus_pairs, lengths),
         triangle=True,
         period=only,
+        canonical=partial(_first_lap, lengths),
+        error=_torus_error,
         check=None if scalar else partial(same_columns, lengths.size, "period"),
     )
 
@@ -62,16 +64,25 @@ def _wrapped(xp: Any, difference: Any, length: float) -> Any:
 
 
 def _torus_matrix(lengths: Array, x: Array, y: Array) -> Array:
-    out = np.empty((len(x), len(y)))
+    out = np.zeros((len(x), len(y)))
     for rows in row_blocks(*out.shape):
-        block = np.zeros_like(out[rows])
         for k, length in enumerate(np.broadcast_to(lengths, x.shape[1])):
-            block += _wrapped(np, x[rows, k, None] - y[None, :, k], length) ** 2
-        np.sqrt(block, out=out[rows])
+            # hypot: squares would over- or underflow, and these points are not scaled.
+            np.hypot(out[rows], _wrapped(np, x[rows, k, None] - y[None, :, k], length), out=out[rows])
     return out
+
+
+def _first_lap(lengths: Array, x: Array) -> Array:
+    wraps = np.broadcast_to(np.isfinite(lengths), x.shape[1])
+    return np.where(wraps, np.mod(x, np.where(wraps, lengths, 1.0)), x)
+
+
+def _torus_error(x: Array, y: Array) -> float:
+    # The difference rounds before it is wrapped.
+    return float(x.shape[1] * (np.abs(x).max() + np.abs(y).max()) * 2.0**-50)
 
 
 def _torus_pairs(lengths: Array, xp: Any, x: Any, y: Any) -> Any:
     columns = np.broadcast_to(lengths, x.shape[-1])
-    squares = [_wrapped(xp, x[..., k] - y[..., k], length) ** 2 for k, length in enumerate(columns)]
-    return sum(squares) ** 0.5
+    along = [_wrapped(xp, x[..., k] - y[..., k], length) for k, length in enumerate(columns)]
+    return reduce(xp.hypot, along)

@@ -74,14 +74,19 @@ def _unit(xp: Any, x: Any) -> Any:
     return x / ((x**2).sum(-1) ** 0.5)[..., None]
 
 
-def _no_origin(x: Array, name: str) -> None:
+def _no_origin(x: Array, name: str, rows: Any) -> None:
     zero = ~np.any(x, axis=1)
     if zero.any():
+        row = int(np.argmax(zero))
+        row = row if rows is None else int(rows[row])
         raise InputError(
-            name,
-            f"row {int(np.argmax(zero))} is the origin, which has no direction",
-            "drop it or use 'euclidean'",
+            name, f"row {row} is the origin, which has no direction", "drop it or use 'euclidean'"
         )
+
+
+def _unit_error(x: Array, y: Array) -> float:
+    # Points of length 1 are known to a few units in the last place of 1.
+    return float(x.shape[1] + 8) * 2.0**-50
 
 
 def _cosine_matrix(x: Array, y: Array) -> Array:
@@ -127,6 +132,8 @@ NAMED = {
     "chebyshev": Metric(
         "chebyshev", partial(_cdist, "chebyshev"), _largest, degree=1, triangle=True, line_power=1.0
     ),
-    "cosine": Metric("cosine", _cosine_matrix, _cosine_pairs, check=_no_origin),
-    "angular": Metric("angular", _angular_matrix, _angular_pairs, triangle=True, check=_no_origin),
+    "cosine": Metric("cosine", _cosine_matrix, _cosine_pairs, check=_no_origin, error=_unit_error),
+    "angular": Metric(
+        "angular", _angular_matrix, _angular_pairs, triangle=True, check=_no_origin, error=_unit_error
+    ),
 }

@@ -27,6 +27,7 @@ def make_result(
     method: str,
     interval: tuple[float, float, float],
     *,
+    exponent: int = 0,
     plan: Plan | None = None,
     potentials: Potentials | None = None,
     converged: bool = True,
@@ -42,6 +43,8 @@ def make_result(
         Name of the solver.
     interval : (float, float, float)
         Transport cost, proved lower and proved upper bound, per unit of mass.
+    exponent : int
+        The points were divided by ``2**exponent`` for these costs, beyond the problem's scale.
     plan : callable, optional
         Makes (rows, cols, mass) in the problem's rows and masses.
     potentials : callable, optional
@@ -51,7 +54,8 @@ def make_result(
     **extra
         ``message`` and ``info``.
     """
-    value, lower, upper = (problem.answer(cost) for cost in interval)
+    value, lower, upper = (problem.answer(cost, exponent) for cost in interval)
+    upper = problem.sharp(upper)
     dual = problem.metric.triangle and problem.p == 1 and potentials is not None
     info = dict(extra.pop("info", {}))
     if any(problem.omitted):

@@ -15,6 +15,7 @@ from otdist.problem import Problem
 from otdist.result import Result
 from otdist.solvers.answer import make_result
 from otdist.solvers.line import sorted_order
+from otdist.weights import rounding
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -46,7 +47,10 @@ class Circle:
         x, y, mass = wheel.match(turn)[2:]
         cost = math.fsum(mass * np.abs(x - y) ** problem.p) / problem.mass
         error = slack / problem.mass + (problem.p + 8) * UNIT * cost
-        if problem.mass == 1:  # cumulated masses were rounded
+        same = cost == 0 and np.array_equal(wheel.x, wheel.y) and rounding(problem.a, problem.b) == 0
+        if not same:  # positions on the circle are rounded
+            error += 2 * problem.p * _position_error(problem) * (wheel.length / 2) ** (problem.p - 1)
+        if not (problem.whole or same):  # so are cumulated masses
             error += (len(problem.x) + len(problem.y)) * UNIT * wheel.length**problem.p
         low, high = outward(cost, error)
         return make_result(problem, "circle", (cost, low, high), plan=partial(_plan, wheel, turn))
@@ -72,8 +76,7 @@ class Wheel:
         length = float(problem.metric.period or math.nan)
         x, y = np.mod(problem.x[:, 0], length), np.mod(problem.y[:, 0], length)
         i, j = sorted_order(x, problem.a), sorted_order(y, problem.b)
-        whole = problem.mass > 1
-        return cls(x[i], y[j], problem.a[i], problem.b[j], i, j, length, problem.p, whole)
+        return cls(x[i], y[j], problem.a[i], problem.b[j], i, j, length, problem.p, problem.whole)
 
     @property
     def total(self) -> float:
@@ -122,6 +125,12 @@ class Wheel:
         full = mass > 0
         i, j, mass = i[full], j[full], mass[full]
         return i, j % len(self.y), self.x[i], unrolled[j], mass
+
+
+def _position_error(problem: Problem) -> float:
+    length = float(problem.metric.period or math.nan)
+    largest = max(float(np.abs(problem.x).max()), float(np.abs(problem.y).max()))
+    return 4 * UNIT * (largest + 2 * length)
 
 
 def _plan(wheel: Wheel, turn: float) -> tuple[Index, Index, Array]:

@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from otdist.bounds import UNIT, c_transform, dual_bound, outward, round_plan
 from otdist.budget import require_memory
 from otdist.errors import InputError
+from otdist.metrics.names import require_costs
 from otdist.problem import Problem
 from otdist.progress import working
 from otdist.result import Result
 from otdist.solvers.answer import make_result
 from otdist.solvers.merge import Merged
-from otdist.weights import masses
+from otdist.weights import masses, rounding
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -31,6 +32,8 @@ Index = NDArray[np.intp]
 PROVED = 1e-9  # relative gap below which a result counts as exact
 BYTES_PER_PAIR = 41  # cost, plan, flow and arcs of POT's solver
 UNLIMITED = 2**62
+STOPPED = 3  # POT's code for the iteration cap
+TINY = 2.0**-480  # costs of differences above this are computed without underflow
 ROUNDS = 6  # of refinement; each gains about six digits, so float64 is exhausted long before
 
 
@@ -72,10 +75,11 @@ class Dense:
             "pass a random subset of the rows, or raise max_bytes",
             self.max_bytes,
         )
-        cost, exponent = _scaled(problem, merged)
+        merged = merged.rescaled()
+        cost, exponent, lost = _scaled(merged)
         with working(problem.progress, f"network simplex on {n} x {m} points"):
             solution = self._solve(cost, merged, problem.max_seconds)
-        return _certified(merged, solution, exponent)
+        return _certified(merged, solution, exponent, lost + math.ldexp(_rounding(merged.problem), -exponent))
 
     def _solve(self, cost: Array, merged: Merged, max_seconds: float | None) -> Solution:
         a, b = merged.a, merged.b
@@ -105,14 +109,55 @@ class Solution:
     finished: bool = True
 
 
-def _scaled(problem: Problem, merged: Merged) -> tuple[Array, int]:
-    """Cost matrix with entries near 1: POT's tolerances are absolute."""
-    cost = problem.costs(problem.x[merged.sources], problem.y[merged.sinks])
-    exponent = math.frexp(float(cost.max()))[1]
+def _scaled(merged: Merged) -> tuple[Array, int, float]:
+    """Cost matrix with entries near 1, as POT's tolerances are absolute.
+
+    Returns it with the power of two it was divided by, and a bound of the absolute error of an
+    entry.
+    """
+    problem = merged.problem
+    x, y = problem.x[merged.sources], problem.y[merged.sinks]
+    cost = problem.costs(x, y)
+    own = problem.metric.name != "precomputed"
+    if own and problem.metric.pairs is None:
+        rows = merged.sources if problem.rows is None else problem.rows[merged.sources]
+        cols = merged.sinks if problem.cols is None else problem.cols[merged.sinks]
+        require_costs(cost, problem.metric.name, rows, cols)
+    largest = float(cost.max())
+    lost = _metric_error(problem, largest)
+    if problem.metric.degree is not None:
+        lost += _lost(cost, x, y)
+    exponent = math.frexp(largest)[1]
     if -4 < exponent < 8:
-        return cost, 0
-    scaled = np.ldexp(cost, -exponent, out=None if problem.metric.name == "precomputed" else cost)
-    return scaled, exponent
+        return cost, 0, lost
+    return np.ldexp(cost, -exponent, out=cost if own else None), exponent, math.ldexp(lost, -exponent)
+
+
+def _lost(cost: Array, x: Array, y: Array) -> float:
+    """Bound of the cost of different points whose squared difference underflows."""
+    if float(cost.min()) >= TINY:
+        return 0.0
+    rows, cols = np.nonzero(cost < TINY)
+    return TINY if bool((x[rows] != y[cols]).any()) else 0.0
+
+
+def _metric_error(problem: Problem, largest: float) -> float:
+    """Bound of the error of a cost, beyond the relative one, where distances have one."""
+    if problem.metric.error is None:
+        return 0.0
+    distance = largest ** (1.0 / problem.p)
+    return float((distance + problem.metric.error(problem.x, problem.y)) ** problem.p - largest)
+
+
+def _rounding(problem: Problem) -> float:
+    """Bound of the change in cost by weights that were rounded when divided by their sum."""
+    if problem.whole or (moved := rounding(problem.a, problem.b)) == 0:
+        return 0.0
+    if problem.metric.name == "precomputed":
+        return moved * float(problem.costs(problem.x, problem.y).max())
+    # No two points are further apart than twice the largest distance from one of them.
+    ends = [problem.metric.matrix(problem.x[:1], points).max() for points in (problem.x, problem.y)]
+    return float(moved * (2.0 * float(max(ends))) ** problem.p)
 
 
 def _simplex(cost: Array, a: Array, b: Array, max_iter: int) -> Solution:
@@ -120,14 +165,26 @@ def _simplex(cost: Array, a: Array, b: Array, max_iter: int) -> Solution:
     # cap as a warning, which cannot be read back without touching global filters.
     from ot.lp.emd_wrap import emd_c
 
-    flow, _, _, v, code = emd_c(
-        np.ascontiguousarray(a), np.ascontiguousarray(b), cost, max_iter, 1, None, None
-    )
+    # Near 1: among masses of 1e15 POT's tolerances, which are absolute, lose the potentials.
+    unit = 2.0 ** -math.frexp(math.fsum(a))[1]
+    flow, _, _, v, code = emd_c(*_balanced(a * unit, b * unit), cost, max_iter, 1, None, None)
     cells = np.flatnonzero(flow)
     rows, cols = np.divmod(cells, cost.shape[1])
-    mass = flow.ravel()[cells]
+    mass = flow.ravel()[cells] / unit
     del flow
-    return _judged(cost, a, b, (rows, cols, mass), v, finished=code == 1)
+    # Whatever else POT says of its answer, the certificate decides.
+    return _judged(cost, a, b, (rows, cols, mass), v, finished=code != STOPPED)
+
+
+def _balanced(a: Array, b: Array) -> tuple[Array, Array]:
+    """Make the totals equal to the last bit; POT calls the problem infeasible otherwise."""
+    demand = np.array(b)
+    for _ in range(3):  # adding rounds as well
+        surplus = math.fsum(a) - math.fsum(demand)
+        if surplus == 0:
+            break
+        demand[np.argmax(demand)] += surplus
+    return np.ascontiguousarray(a), demand
 
 
 def transport_cost(cost: Array) -> float:
@@ -136,7 +193,7 @@ def transport_cost(cost: Array) -> float:
     For resampling, where one matrix yields hundreds of problems. Refined where
     the certificate of a solve asks for it.
     """
-    a, b, total = masses(None, None, *cost.shape)
+    a, b, total, _ = masses(None, None, *cost.shape)
     solution = _simplex(np.ascontiguousarray(cost), a, b, UNLIMITED)
     if solution.gap > 1e-6 * solution.price + solution.spill:
         solution = _refined(cost, a, b, solution)
@@ -190,9 +247,17 @@ def _refined(cost: Array, a: Array, b: Array, solution: Solution) -> Solution:
     reduced costs has the same optimal plans; entries far above those in use are capped, which
     the certificate, taken with the true costs, would expose if it were wrong.
     """
+    prices = cost[solution.rows, solution.cols]
+    if float(np.median(prices)) < 1e-7 * float(cost.max()):
+        # Far points dwarf the others, whose potentials may have been lost in their shadow.
+        # Around the middle they are small again, and what they miss becomes visible.
+        cells = (solution.rows, solution.cols, solution.mass)
+        coarse, g = True, solution.g - np.median(solution.g)
+        solution = _judged(cost, a, b, cells, g, finished=True)
+    else:
+        coarse = False
     for _ in range(ROUNDS):
         prices = cost[solution.rows, solution.cols]
-        coarse = float(np.median(prices)) < 1e-7 * float(cost.max())
         worst = float(np.max(prices - solution.f[solution.rows] - solution.g[solution.cols]))
         if worst <= 0 or (solution.gap <= 1e-3 * PROVED * solution.price and not coarse):
             break
@@ -221,19 +286,19 @@ def _nothing_moves(merged: Merged) -> Result:
     return make_result(
         merged.problem,
         "dense",
-        (0.0, 0.0, 0.0),
+        (0.0, 0.0, _rounding(merged.problem)),
         plan=partial(merged.full_plan, *empty),
         potentials=partial(merged.full_potentials, np.empty(0), np.empty(0)),
         message="Both samples carry the same mass everywhere.",
     )
 
 
-def _certified(merged: Merged, solution: Solution, exponent: int) -> Result:
+def _certified(merged: Merged, solution: Solution, exponent: int, unsure: float) -> Result:
     problem = merged.problem
     value = solution.price / problem.mass
     # Each distance, product and quotient rounds once; sums are exact (fsum).
-    upper = outward(value, (problem.d + 8) * UNIT * value)[1] + solution.spill / problem.mass
-    lower = max(value - max(solution.gap, 0.0) / problem.mass, 0.0)
+    upper = outward(value, (problem.d + 8) * UNIT * value)[1] + solution.spill / problem.mass + unsure
+    lower = max(value - max(solution.gap, 0.0) / problem.mass - unsure, 0.0)
     proved = solution.finished and upper - lower <= PROVED * upper
     value, lower, upper = (math.ldexp(bound, exponent) for bound in (value, lower, upper))
     return make_result(
@@ -257,6 +322,6 @@ def _message(solution: Solution, proved: bool) -> str:
     if not solution.finished:
         return "The network simplex was stopped before its optimum: raise max_iter or max_seconds."
     return (
-        "The network simplex ended, but float64 cannot prove its plan to 1e-9 on these data: "
-        "use the interval, or remove the points that are far from all others."
+        "The network simplex ended, but float64 cannot prove its answer to 1e-9 on these data, whose "
+        "distance is tiny beside their extent: use the interval."
     )

@@ -13,9 +13,10 @@ from otdist.bounds import UNIT, northwest, outward, staircase
 from otdist.errors import InputError
 from otdist.metrics import Metric
 from otdist.parallel import both
-from otdist.problem import Problem
+from otdist.problem import ORDINARY, Problem
 from otdist.result import Result
 from otdist.solvers.answer import make_result
+from otdist.weights import rounding
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -43,12 +44,14 @@ class Line:
                 f"'line' needs one column and |x - y|, not d={problem.d} with {problem.metric.name!r}",
                 "use method='auto'",
             )
-        cost = float(line_cost(problem.x[:, 0], problem.y[:, 0], problem.a, problem.b, k)) / problem.mass
-        low, high = outward(cost, _rounding(problem, cost, k))
+        total, exponent = line_cost(problem.x[:, 0], problem.y[:, 0], problem.a, problem.b, k)
+        cost = float(total) / problem.mass
+        low, high = outward(cost, _rounding(problem, cost, k, int(exponent)))
         return make_result(
             problem,
             "line",
             (cost, low, high),
+            exponent=int(exponent),
             plan=partial(_plan, problem),
             potentials=partial(_potentials, problem, k),
         )
@@ -59,22 +62,24 @@ def power_on_line(metric: Metric, d: int, p: float) -> float | None:
     return metric.line_power * p if d == 1 and metric.line_power is not None else None
 
 
-def line_cost(x: Array, y: Array, a: Array, b: Array, k: float) -> Array:
+def line_cost(x: Array, y: Array, a: Array, b: Array, k: float) -> tuple[Array, Index]:
     """Transport costs along the last axis, for masses with equal totals.
 
     ``sum_t (u_t - u_{t-1}) |x(u_t) - y(u_t)|**k`` over the merged levels u of both cumulated
-    masses. Batched: shapes (..., n) and (..., m).
+    masses. Batched: shapes (..., n) and (..., m). Returns the costs of the points times
+    ``2**-exponent``, and the exponents: 0 unless the powers would over- or underflow.
     """
     size = min(x.size, y.size)
     if x.shape[-1] == y.shape[-1] and constant(a) and constant(b):
         xs, ys = both(np.sort, (x,), (y,), size)
-        return np.asarray(_powered(xs - ys, k).sum(axis=-1) * a[..., 0])
+        gaps, exponent = _powered(xs - ys, k)
+        return np.asarray(gaps.sum(axis=-1) * a[..., 0]), exponent
     (xs, a), (ys, b) = both(sorted_law, (x, a), (y, b), size)
     if k == 1 and x.ndim == 1:
-        return np.asarray(_area_between(xs, ys, a, b))
+        return np.asarray(_area_between(xs, ys, a, b)), np.asarray(0)
     i, j, mass = staircase(a, b)
-    gaps = _powered(np.take_along_axis(xs, i, -1) - np.take_along_axis(ys, j, -1), k)
-    return np.asarray((mass * gaps).sum(axis=-1))
+    gaps, exponent = _powered(np.take_along_axis(xs, i, -1) - np.take_along_axis(ys, j, -1), k)
+    return np.asarray((mass * gaps).sum(axis=-1)), exponent
 
 
 def _area_between(x: Array, y: Array, a: Array, b: Array) -> float:
@@ -140,25 +145,30 @@ def _order_and_points(x: Array, a: Array) -> tuple[Index, Array]:
     return order, xs
 
 
-def _powered(gaps: Array, k: float) -> Array:
+def _powered(gaps: Array, k: float) -> tuple[Array, Index]:
+    """``|gaps * 2**-exponent|**k`` and the exponent, one for each batch entry."""
     np.abs(gaps, out=gaps)
-    if k == 2:
-        np.multiply(gaps, gaps, out=gaps)
-    elif k != 1:
-        np.power(gaps, k, out=gaps)
-    return gaps
+    if k == 1:
+        return gaps, np.asarray(0)
+    exponent = np.array(np.frexp(gaps.max(axis=-1))[1], dtype=np.intp)
+    exponent[abs(exponent) * k < ORDINARY] = 0
+    if exponent.any():
+        gaps = np.ldexp(gaps, -exponent[..., None])
+    return np.power(gaps, k, out=gaps) if k != 2 else np.multiply(gaps, gaps, out=gaps), exponent
 
 
-def _rounding(problem: Problem, cost: float, k: float) -> float:
+def _rounding(problem: Problem, cost: float, k: float, exponent: int) -> float:
     """Bound of the rounding error of ``line_cost`` at mass 1."""
     n, m = len(problem.x), len(problem.y)
     # Sums of non-negative terms, pairwise: relative error per term and per level of the sum.
     relative = (k + 8 + math.log2(n + m)) * UNIT * cost
-    whole = problem.mass > 1 or n == m == 1 or (n == m and constant(problem.a) and constant(problem.b))
-    if whole:  # cumulated masses are whole numbers, hence exact
-        return relative
-    largest = float(max(problem.x.max(), problem.y.max()) - min(problem.x.min(), problem.y.min())) ** k
-    return float(relative + 2 * (n + m) * UNIT * largest)
+    if problem.whole or (n == m and constant(problem.a) and constant(problem.b)):
+        return relative  # cumulated masses are exact
+    if cost == 0 and rounding(problem.a, problem.b) == 0:
+        return 0.0
+    largest = float(max(problem.x.max(), problem.y.max()) - min(problem.x.min(), problem.y.min()))
+    with np.errstate(over="ignore"):
+        return float(relative + 2 * (n + m) * UNIT * np.ldexp(largest, -exponent) ** k)
 
 
 def _orders(problem: Problem) -> tuple[Index, Index]:
@@ -176,18 +186,21 @@ def _potentials(problem: Problem, k: float) -> tuple[Array, Array]:
 
     The cost is a Monge matrix in sorted order, so they are feasible everywhere.
     """
-    order_x, order_y = _orders(problem)
-    x, y = problem.x[order_x, 0], problem.y[order_y, 0]
-    i, j, _ = staircase(problem.a[order_x], problem.b[order_y])
+    tame = problem.tamed()
+    order_x, order_y = _orders(tame)
+    x, y = tame.x[order_x, 0], tame.y[order_y, 0]
+    i, j, _ = staircase(tame.a[order_x], tame.b[order_y])
     f, g = staircase_potentials(x, y, i, j, k)
     out_f, out_g = np.empty_like(f), np.empty_like(g)
     out_f[order_x], out_g[order_y] = f, g
-    return out_f, out_g
+    unit = 2.0 ** ((tame.exponent - problem.exponent) * k)
+    return out_f * unit, out_g * unit
 
 
 def staircase_potentials(x: Array, y: Array, i: Index, j: Index, k: float) -> tuple[Array, Array]:
     """Solve ``f[i] + g[j] = |x[i] - y[j]|**k`` along the cells of a staircase, with g[0] = 0."""
-    cost = _powered(x[i] - y[j], k)
+    with np.errstate(over="ignore"):
+        cost = np.abs(x[i] - y[j]) ** k
     steps = np.diff(cost)
     down = np.diff(i) == 1  # this step goes to the next row; the others to the next column
     f = np.concatenate([cost[:1], cost[0] + np.cumsum(steps[down])])

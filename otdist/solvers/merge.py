@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from otdist.bounds import northwest
-from otdist.problem import Problem
+from otdist.problem import Problem, scale_exponent
 from otdist.solvers.answer import least
 
 Array = NDArray[np.float64]
@@ -54,8 +54,8 @@ class Merged:
         Notes
         -----
         By Kantorovich-Rubinstein duality W1 depends on a - b only, so mass that both sides
-        have at one place need not move. For other costs that is false, and only the rows of
-        each side are merged.
+        have at one place need not move. For other costs that is false, unless the two sides are
+        the same; only the rows of each side are merged.
         """
         n, m = len(problem.x), len(problem.y)
         first = np.concatenate([problem.x[:, 0], problem.y[:, 0]])
@@ -71,7 +71,8 @@ class Merged:
         group = np.empty(n + m, dtype=np.intp)
         group[order] = location
         shared = np.zeros(count)
-        if problem.metric.triangle and problem.p == 1:
+        same = problem.metric.pairs is not None and np.array_equal(at_a, at_b)
+        if same or (problem.metric.triangle and problem.p == 1):
             shared = np.minimum(at_a, at_b)
         at_x, at_y = np.flatnonzero(at_a > shared), np.flatnonzero(at_b > shared)
         row_of = np.zeros(count, dtype=np.intp)
@@ -82,6 +83,16 @@ class Merged:
         return cls(
             problem, row_of[at_x], col_of[at_y], rest_a, rest_b, group[:n], group[n:], at_x, at_y, shared
         )
+
+    def rescaled(self) -> Merged:
+        """Scale the points so that costs between those that remain neither over- nor underflow."""
+        problem = self.problem
+        if problem.metric.degree is None:
+            return self
+        x, y = problem.x[self.sources], problem.y[self.sinks]
+        low, high = min(x.min(), y.min()), max(x.max(), y.max())
+        exponent = scale_exponent(max(abs(low), abs(high)), problem.p)
+        return replace(self, problem=problem.rescaled(exponent))
 
     def full_plan(self, rows: Index, cols: Index, mass: Array) -> Cells:
         """Give the cells of the small problem's plan back to the rows of the original."""

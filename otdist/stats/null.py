@@ -13,9 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 from otdist.arrays import read
 from otdist.budget import require_memory
 from otdist.clouds import NanPolicy
-from otdist.distance import w1
+from otdist.distance import solve
 from otdist.errors import InputError
 from otdist.metrics import Metric
+from otdist.metrics.names import require_costs
 from otdist.problem import Problem
 from otdist.result import Result
 from otdist.solvers.line import power_on_line
@@ -132,7 +133,8 @@ def permutation_test(
     """
     require_count(n_resamples)
     problem = Problem.of(x, y, metric=metric, nan_policy=nan_policy)
-    result = w1(x, y, metric=metric, nan_policy=nan_policy)
+    result = solve(problem)
+    problem = problem if problem.verdict is not None else problem.tamed()
     if problem.verdict is not None:
         if math.isinf(problem.verdict):
             raise InputError("x", "and y have infinite values", "drop them before a permutation test")
@@ -198,8 +200,8 @@ def noise_floor(
     True
     """
     require_count(n_resamples)
-    if n < 1 or m < 1:
-        raise InputError("n", f"and m are {n} and {m}", "give sizes of at least 1")
+    require_count(n, "n")
+    require_count(m, "m")
     problem = _alone(reference, metric, nan_policy)
     k, l = shrunk(n, m, len(problem.x))  # noqa: E741
     draws = _pool(problem, problem.x, n_jobs)(k, l, n_resamples, generator(rng))
@@ -218,7 +220,7 @@ def _alone(reference: ArrayLike, metric: Ground, nan_policy: NanPolicy) -> Probl
     if values.values.shape[:1] == (1,):
         raise InputError("reference", "has one row, which cannot be split", "give at least two rows")
     try:
-        return Problem.of(values.values, values.values, metric=metric, nan_policy=nan_policy)
+        return Problem.of(values.values, values.values, metric=metric, nan_policy=nan_policy).tamed()
     except InputError as error:  # the caller knows one sample, not x and y
         raise InputError("reference", error.problem, error.remedy) from None
 
@@ -246,10 +248,10 @@ def generator(rng: Rng) -> np.random.Generator:
         raise InputError("rng", f"{rng!r} is no seed ({error})", "use a non-negative whole number") from None
 
 
-def require_count(n_resamples: Any) -> None:
-    """Raise InputError unless the number of resamples is a positive whole number."""
-    if not isinstance(n_resamples, int | np.integer) or n_resamples < 1:
-        raise InputError("n_resamples", f"{n_resamples!r} is not a positive whole number", "use 999")
+def require_count(count: Any, name: str = "n_resamples") -> None:
+    """Raise InputError unless the number is a positive whole number."""
+    if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
+        raise InputError(name, f"{count!r} is not a whole number of at least 1", "use a number such as 999")
 
 
 def _pool(problem: Problem, points: Array, n_jobs: int | None) -> Draws:
@@ -261,4 +263,7 @@ def _pool(problem: Problem, points: Array, n_jobs: int | None) -> Draws:
         f"the cost matrix of {size} pooled rows",
         "test a random subset of the rows",
     )
-    return MatrixPool(problem.costs(points, points), n_jobs)
+    cost = problem.costs(points, points)
+    if problem.metric.pairs is None:
+        require_costs(cost, problem.metric.name, np.arange(size), np.arange(size))
+    return MatrixPool(cost, n_jobs)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.arrays import from_native, read, series_to_float
+from otdist.arrays import from_native, is_torch, read, series_to_float
 from otdist.errors import InputError
 from otdist.tables.comparison import Kind
 
@@ -50,9 +50,9 @@ def read_columns(table: Any, name: str) -> tuple[dict[str, Column], dict[str, st
     """
     import narwhals.stable.v2 as nw
 
-    if isinstance(table, str) or (isinstance(table, dict) and not table):
+    if isinstance(table, str) or (type(table) is dict and not table):
         raise InputError(name, f"is {table!r}, not a table", "read the file first, or use the command line")
-    if isinstance(table, dict):
+    if isinstance(table, dict) and not type(table).__module__.startswith("scipy"):
         return _from_dict(table, name), {}
     frame = from_native(table, name)
     if isinstance(frame, nw.LazyFrame):
@@ -61,23 +61,41 @@ def read_columns(table: Any, name: str) -> tuple[dict[str, Column], dict[str, st
         return _from_matrix(table, name), {}
     if len(frame) == 0 or not frame.columns:
         raise InputError(name, f"is empty (shape {frame.shape})", "give at least one row and one column")
-    columns, unreadable = {}, {}
-    for key in frame.columns:
-        label = str(key)
-        column = _from_series(label, frame[key], name)
+    columns: dict[str, Column] = {}
+    unreadable: dict[str, str] = {}
+    for series in frame.iter_columns():
+        label = str(series.name)
+        if label in columns or label in unreadable:
+            raise InputError(name, f"two columns are called {label!r}", "rename one of them")
+        column = _from_series(label, series, name)
         if column is None:
-            unreadable[label] = str(frame[key].dtype)
+            unreadable[label] = str(series.dtype)
         else:
             columns[label] = column
     return columns, unreadable
 
 
 def _from_dict(table: dict[Any, Any], name: str) -> dict[str, Column]:
-    arrays = {str(key): np.asarray(value) for key, value in table.items()}
-    sizes = {label: values.shape for label, values in arrays.items()}
-    if len({shape[:1] for shape in sizes.values()}) > 1:
+    columns: dict[str, Column] = {}
+    for key, values in table.items():
+        label = str(key)
+        if label in columns:
+            raise InputError(name, f"two columns are called {label!r}", "rename one of them")
+        columns[label] = _from_values(label, values, name)
+    sizes = {label: len(column.values) for label, column in columns.items()}
+    if len(set(sizes.values())) > 1:
         raise InputError(name, f"columns have different lengths ({sizes})", "give one value a row")
-    return {label: _from_array(label, values, name) for label, values in arrays.items()}
+    return columns
+
+
+def _from_values(label: str, values: Any, name: str) -> Column:
+    if isinstance(values, np.ma.MaskedArray) or is_torch(values):
+        return Column(label, "numeric", read(values, f"{name}[{label!r}]").values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"{name}[{label!r}]", f"is ragged ({error})", "give one value a row") from None
+    return _from_array(label, array, name)
 
 
 def _from_matrix(table: Any, name: str) -> dict[str, Column]:

@@ -146,9 +146,10 @@ def _shared(
         return list(dict.fromkeys(columns)), notes
     names = [name for name in before if name in after]
     if not names:
+        left_out = f", {'; '.join(notes)}" if notes else ""
         raise InputError(
             "current",
-            f"shares no column with the reference ({list(after)[:5]} against {list(before)[:5]})",
+            f"shares no column with the reference ({list(after)[:5]} against {list(before)[:5]}{left_out})",
             "rename the columns so that they match",
         )
     for side, table, other in (("reference", before, after), ("current", after, before)):

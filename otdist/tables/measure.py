@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
@@ -10,10 +11,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from otdist.arrays import caller_level
 from otdist.distance import w1
-from otdist.errors import InputError
+from otdist.errors import InputError, PrecisionWarning
 from otdist.lines import wasserstein_1d
-from otdist.problem import scale_exponent
+from otdist.problem import BEYOND, scale_exponent
 from otdist.stats.draws import Draws, LabelPool, LinePool, shrunk
 from otdist.stats.null import add_one, line_rate
 from otdist.tables.columns import Column
@@ -106,7 +108,10 @@ def _status(found: Measured) -> Status:
 
 def _unscaled(value: float, found: Measured) -> float:
     with np.errstate(over="ignore"):
-        return float(np.ldexp(value, found.exponent))
+        out = float(np.ldexp(value, found.exponent))
+    if math.isinf(out) and math.isfinite(value):
+        warnings.warn(BEYOND, PrecisionWarning, stacklevel=caller_level())
+    return out
 
 
 def _ratio(value: float, spread: float) -> float:
@@ -125,8 +130,9 @@ def _numbers(reference: Column, current: Column, scale: Scale) -> Measured:
         sketch = Sketch(before, after, labels=("false", "true"))
         spread = 1.0
     else:
-        sketch = Sketch(np.quantile(x, LEVELS), np.quantile(y, LEVELS), levels=LEVELS)
         x, y = np.ldexp(x, -exponent), np.ldexp(y, -exponent)
+        before, after = (np.ldexp(np.quantile(side, LEVELS), exponent) for side in (x, y))
+        sketch = Sketch(before, after, levels=LEVELS)
         spread = float(np.ldexp(1.0, -exponent)) if scale == "none" else spread_of(x, scale)
     # Shifted to zero: sums over the pool then carry no offset.
     centre = float(np.median(x))
