@@ -76,19 +76,23 @@ def wasserstein_1d(
     check_policy(nan_policy)
     xs, ys = _samples(x, "x", axis), _samples(y, "y", axis)
     batch = _batch(xs, ys)
-    (xs, wx, gone_x) = _complete(xs, _weights(a, "a", xs, axis), "x", nan_policy)
-    (ys, wy, gone_y) = _complete(ys, _weights(b, "b", ys, axis), "y", nan_policy)
-    xs, ys = np.broadcast_to(xs, (*batch, xs.shape[-1])), np.broadcast_to(ys, (*batch, ys.shape[-1]))
-    left, right, total = _masses(wx, wy, xs, ys)
-    far = far_exponent(np.minimum(xs.min(), ys.min()), np.maximum(xs.max(), ys.max()))
-    if far:
-        xs, ys = np.ldexp(xs, -far), np.ldexp(ys, -far)
-    cost, exponent = line_cost(xs, ys, left, right, p)
-    distance = (cost / total) if p == 1 else (cost / total) ** (1.0 / p)
-    distance = _unscaled(distance, exponent + far)
-    distance = np.where(gone_x | gone_y, np.nan, distance)
+    wx, wy = _weights(a, "a", xs, axis), _weights(b, "b", ys, axis)
+    gone: Any = False
+    far = 0
+    with np.errstate(over="ignore", invalid="ignore"):
+        samples, law, (cost, exponent) = _solved(xs, ys, wx, wy, batch, p)
+    if not np.isfinite(cost).all():
+        # Only now is a look at the values worth its passes over memory: one is missing,
+        # infinite, or too large for differences.
+        xs, wx, gone_x = _complete(xs, wx, "x", nan_policy)
+        ys, wy, gone_y = _complete(ys, wy, "y", nan_policy)
+        gone = gone_x | gone_y
+        far = far_exponent(np.minimum(xs.min(), ys.min()), np.maximum(xs.max(), ys.max()))
+        samples, law, (cost, exponent) = _solved(np.ldexp(xs, -far), np.ldexp(ys, -far), wx, wy, batch, p)
+    distance = cost if p == 1 else cost ** (1.0 / p)
+    distance = np.where(gone, np.nan, _unscaled(distance, exponent + far))
     if is_torch(x) or is_torch(y):
-        return _tensor(distance, (x, y), (xs, ys), (left, right, total), p, axis)
+        return _tensor(distance, (x, y), samples, law, p, axis)
     return float(distance) if distance.ndim == 0 else distance
 
 
@@ -98,6 +102,16 @@ def _unscaled(distance: Array, exponent: Any) -> Array:
     if np.isinf(answer).any():
         warnings.warn(BEYOND, PrecisionWarning, stacklevel=caller_level())
     return answer
+
+
+def _solved(
+    xs: Array, ys: Array, a: Array | None, b: Array | None, batch: tuple[int, ...], p: float
+) -> tuple[tuple[Array, Array], tuple[Array, Array, float], tuple[Array, Any]]:
+    """Samples and masses brought to the shape of the batch, and their costs at mass 1."""
+    xs, ys = np.broadcast_to(xs, (*batch, xs.shape[-1])), np.broadcast_to(ys, (*batch, ys.shape[-1]))
+    left, right, total = _masses(a, b, xs, ys)
+    cost, exponent = line_cost(xs, ys, left, right, p)
+    return (xs, ys), (left, right, total), (cost / total, exponent)
 
 
 def _batch(xs: Array, ys: Array) -> tuple[int, ...]:
