@@ -1,0 +1,92 @@
+"""Configuration of the documentation; it needs no network."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+project = "otdist"
+author = "The otdist developers"
+project_copyright = author
+release = version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "myst_parser",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+    "sphinxcontrib.bibtex",
+]
+exclude_patterns = ["_build", "examples", "images"]
+templates_path = ["_templates"]
+default_role = "py:obj"  # `laws` in a docstring is a name, and becomes a link where it is known
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+autosummary_generate = True
+autodoc_typehints = "none"  # the docstrings say types, shapes and units
+numpydoc_show_class_members = False  # the class template lists them
+python_maximum_signature_line_length = 88
+
+bibtex_bibfiles = ["references.bib"]
+bibtex_default_style = "plain"
+bibtex_reference_style = "author_year"
+
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "gallery",
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "show_memory": False,
+    "write_computation_times": False,
+    "reset_modules": ("matplotlib",),
+    "image_srcset": ["2x"],
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "otdist"
+html_static_path = ["_static"]
+html_css_files = ["otdist.css"]
+html_show_sourcelink = False
+html_copy_source = False
+# Pages with nothing beneath them need no navigation of their own.
+ALONE = ("index", "tutorials/*", "which_method", "theory", "contributing", "changelog")
+html_sidebars = {page: [] for page in ALONE}
+html_theme_options = {
+    "header_links_before_dropdown": 7,
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "show_toc_level": 2,
+    "footer_start": ["copyright"],
+    "footer_end": ["theme-version"],
+}
+
+# Objects that otdist makes and callers only read: their constructors are nobody's business.
+RETURNED = {
+    "otdist.Result",
+    "otdist.problem.Problem",
+    "otdist.stats.NoiseFloor",
+    "otdist.stats.NullTest",
+    "otdist.tables.ColumnReport",
+    "otdist.tables.Comparison",
+    "otdist.tables.JointReport",
+}
+
+
+def without_constructor(app: Any, what: str, name: str, *rest: Any) -> tuple[str, None] | None:
+    """Leave out the signature of classes that callers do not construct."""
+    return ("", None) if what == "class" and name in RETURNED else None
+
+
+def setup(app: Any) -> None:
+    """Connect what is above."""
+    app.connect("autodoc-process-signature", without_constructor)
