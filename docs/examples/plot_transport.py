@@ -23,7 +23,7 @@ print(r)
 
 # %%
 # Lines join the points that exchange mass. No two of them cross: swapping the ends of a crossing
-# would make both journeys shorter.
+# would make the two journeys together shorter.
 
 rows, cols = r.plan.coords
 blue, orange = "#2b6cb0", "#dd7a1c"
