@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.bounds import UNIT, northwest, outward, staircase
+from otdist.bounds import UNIT, cumulated, cumulation_error, northwest, outward, staircase
 from otdist.errors import InputError
 from otdist.metrics import Metric
 from otdist.parallel import both
@@ -136,7 +136,7 @@ def _area_until(x: Array, y: Array, a: Array, b: Array, height: float, end: floa
     heights = np.concatenate([a, b])
     np.negative(heights[len(a) :], out=heights[len(a) :])
     heights = heights.take(order)
-    np.cumsum(heights, out=heights)
+    heights = cumulated(heights)
     heights += height
     np.abs(heights, out=heights)
     widths = np.subtract(z[1:], z[:-1])
@@ -199,7 +199,7 @@ def _rounding(problem: Problem, cost: float, k: float, exponent: int) -> float:
         return 0.0
     largest = float(max(problem.x.max(), problem.y.max()) - min(problem.x.min(), problem.y.min()))
     with np.errstate(over="ignore"):
-        return float(relative + 2 * (n + m) * UNIT * np.ldexp(largest, -exponent) ** k)
+        return float(relative + 2 * cumulation_error(n + m) * UNIT * np.ldexp(largest, -exponent) ** k)
 
 
 def _orders(problem: Problem) -> tuple[Index, Index]:

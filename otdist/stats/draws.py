@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.solvers.dense import transport_cost
+from otdist.solvers.simplex import transport_cost
 
 Array = NDArray[np.float64]
 Draws = Callable[[int, int, int, np.random.Generator], Array]

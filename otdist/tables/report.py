@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from otdist.errors import InputError
 from otdist.tables import svg, terminal
+from otdist.tables.axis import Axis
 from otdist.tables.comparison import ColumnReport, Comparison, JointReport
 
 
@@ -131,7 +132,7 @@ def _figures(column: ColumnReport, names: tuple[str, str]) -> Iterable[Figure]:
         )
         yield Figure(Markup(svg.shares(sketch, f"Share of each label of {both}")), caption)
         return
-    axis = svg.Axis.of(sketch, dates=column.kind == "datetime")
+    axis = Axis.of(sketch, dates=column.kind == "datetime")
     if axis is None:
         return
     curves = svg.quantile_curves(sketch, axis, f"Quantile functions of {both}")
@@ -146,7 +147,7 @@ def _figures(column: ColumnReport, names: tuple[str, str]) -> Iterable[Figure]:
     yield Figure(Markup(lines), caption)
 
 
-def _area_caption(column: ColumnReport, axis: svg.Axis) -> str:
+def _area_caption(column: ColumnReport, axis: Axis) -> str:
     if column.status == "infinite":
         return (
             "Value against cumulative share. Infinite values are not drawn, so the area is only a part of W1."
