@@ -87,13 +87,13 @@ def questions() -> Iterator[Row]:
             lambda: otdist.w1(x, y).value,
         )
     yield (
-        "two clouds, default options",
+        "two clouds, default options (it is W2 squared)",
         "`ot.solve_sample(x, y).value`",
         lambda: ot.solve_sample(x, y).value,
         lambda: otdist.w1(x, y).value,
     )
     yield (
-        "W1 loss, default options, p = 1",
+        "W1 as a loss, default options (entropic, without a bound)",
         "`geomloss.SamplesLoss(p=1)`",
         lambda: _geomloss(x, y),
         lambda: otdist.w1(x, y).value,
