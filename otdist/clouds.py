@@ -42,7 +42,8 @@ def two_clouds(x: Any, y: Any, a: Any = None, b: Any = None) -> tuple[Array, Arr
             f"and y have shape (1, {k}): one point each, or {k} samples of one variable?",
             "pass x.ravel() and y.ravel() for samples, or a=[1], b=[1] for points",
         )
-    return points_x, points_y
+    # Copies: plan and potentials are made when asked for, and the caller may have changed his by then.
+    return points_x.copy(), points_y.copy()
 
 
 def _aligned(x: Table, y: Table) -> tuple[Table, Table]:

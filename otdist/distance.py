@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from otdist.arrays import caller_level, read
 from otdist.clouds import NanPolicy
 from otdist.errors import ConvergenceWarning, InputError
-from otdist.gradient import with_gradient
+from otdist.gradient import with_cost_gradient, with_gradient
 from otdist.metrics import Metric
 from otdist.problem import MassRule, Problem
 from otdist.result import Result
@@ -198,7 +198,8 @@ def emd(
     Returns
     -------
     Result
-        ``value`` is <P, C> at mass 1, in the unit of ``cost``, within [``lower``, ``upper``].
+        ``value`` is <P, C> at mass 1, in the unit of ``cost``, within [``lower``, ``upper``]. If
+        ``cost`` is a tensor, so is the value, and its gradient with respect to it is the plan.
 
     Raises
     ------
@@ -228,7 +229,11 @@ def emd(
     x, y = np.arange(float(matrix.shape[0])), -1.0 - np.arange(float(matrix.shape[1]))
     question = {"metric": ground, "p": 1.0, "mass": mass, "rooted": False}
     stop = {"max_seconds": max_seconds, "progress": progress}
-    return _distance((x, y, a, b), question, stop, method, on_fail, options)
+    result = with_cost_gradient(_distance((x, y, a, b), question, stop, method, on_fail, options), cost)
+    if a is not None or b is not None:
+        # Rows without mass are looked up in the matrix, which is the caller's and may change.
+        _ = result.potentials
+    return result
 
 
 def _distance(

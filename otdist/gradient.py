@@ -37,6 +37,20 @@ def with_gradient(result: Result, problem: Problem, x: Any, y: Any, a: Any, b: A
     return replace(result, value=on_device(value, tensors[0].device))
 
 
+def with_cost_gradient(result: Result, cost: Any) -> Result:
+    """Add the gradient with respect to a cost matrix, which is the plan."""
+    if not is_torch(cost):
+        return result
+    import torch
+
+    value = result.value if is_torch(result.value) else torch.tensor(float(result.value), dtype=torch.float64)
+    if cost.requires_grad and result.plan is not None:
+        rows, cols = (torch.as_tensor(index) for index in result.plan.coords)
+        spent = (on_cpu(cost)[rows, cols] * torch.as_tensor(result.plan.data)).sum()
+        value = value + (spent - spent.detach()).to(value.device)
+    return replace(result, value=on_device(value, cost.device))
+
+
 def on_device(value: Any, device: Any) -> Any:
     """Move an answer to the device of the points; Apple's has no float64."""
     return value.float().to(device) if device.type == "mps" else value.to(device)
@@ -91,7 +105,9 @@ def _of_weights(result: Result, problem: Problem, a: Any, b: Any) -> Any:
                 f"method {result.method!r} has no potentials, so no gradient for weights",
                 "use method='dense', or detach the weights",
             )
-        w = on_cpu(weight.ravel())
+        # Rows that were left out as missing have no weight, whatever was given.
+        present = torch.as_tensor(np.isfinite(problem.given[side]).all(axis=1))
+        w = on_cpu(weight.ravel()) * present
         potential = np.nan_to_num(result.potentials[side]) / float(problem.cost_units(1.0))
         total = total + (w / w.sum() * torch.as_tensor(potential)).sum()
     return total

@@ -76,6 +76,8 @@ def wasserstein_1d(
     check_policy(nan_policy)
     xs, ys = _samples(x, "x", axis), _samples(y, "y", axis)
     batch = _batch(xs, ys)
+    _no_gradient(a, "a")
+    _no_gradient(b, "b")
     wx, wy = _weights(a, "a", xs, axis), _weights(b, "b", ys, axis)
     gone: Any = False
     far = 0
@@ -154,6 +156,13 @@ def _weights(values: Any, name: str, samples: Array, axis: int) -> Array | None:
     return w
 
 
+def _no_gradient(weights: Any, name: str) -> None:
+    if is_torch(weights) and weights.requires_grad:
+        raise InputError(
+            name, "requires a gradient, which a batch has not", "call otdist.w1 pair by pair, or detach it"
+        )
+
+
 def _some_mass(w: Array, name: str) -> None:
     empty = ~w.any(axis=-1)
     if empty.any():
@@ -191,7 +200,7 @@ def _complete(
 
 def _masses(a: Array | None, b: Array | None, x: Array, y: Array) -> tuple[Array, Array, float]:
     if a is None and b is None:
-        left, right, total, _ = masses(None, None, x.shape[-1], y.shape[-1])
+        left, right, total = masses(None, None, x.shape[-1], y.shape[-1])[:3]
     else:
         left, right, total = _shares(a, x.shape[-1]), _shares(b, y.shape[-1]), 1.0
     return np.broadcast_to(left, x.shape), np.broadcast_to(right, y.shape), total

@@ -53,6 +53,8 @@ class Problem:
         How many rows the caller gave.
     omitted : (int, int)
         Rows left out because they were missing.
+    mass_error : float
+        Bound of the mass that rounding of the weights has moved between the sides.
     blurred : bool
         Whether scaling has rounded points (to multiples of 2**-1074 on the new scale): only for
         data from 1e-300 to 1e300 at once.
@@ -80,6 +82,7 @@ class Problem:
     shape: tuple[int, int] = (0, 0)
     omitted: tuple[int, int] = (0, 0)
     verdict: float | None = None
+    mass_error: float = 0.0
     blurred: bool = False
     given: tuple[Array, Array] = (np.empty((0, 0)), np.empty((0, 0)))
     tol: float = 0.0
@@ -114,7 +117,8 @@ class Problem:
         points_y, b, cols, gone_y = present(given[1], b, "y", nan_policy)
         where: dict[str, Any] = {"rows": rows, "cols": cols, "shape": (n, m), "given": given}
         where["omitted"] = (gone_x, gone_y)
-        left, right, total, whole = masses(a, b, len(points_x), len(points_y))
+        sides = masses(a, b, len(points_x), len(points_y))
+        left, right, total = sides[:3]
         low, high = _range(points_x, points_y)
         verdict = None
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
@@ -126,7 +130,8 @@ class Problem:
         if verdict is None and ground.canonical is not None:
             points_x, points_y = ground.canonical(points_x), ground.canonical(points_y)
         where["verdict"] = verdict
-        problem = cls(points_x, points_y, left, right, total, whole, ground, p, **where, **stop)
+        where["mass_error"] = sides.error
+        problem = cls(points_x, points_y, left, right, total, sides.whole, ground, p, **where, **stop)
         keep = verdict is not None or ground.degree is None
         return problem if keep else problem._normalised(low, high)
 
@@ -240,8 +245,10 @@ def _check_options(p: float, nan_policy: str, mass: str, stop: dict[str, Any]) -
     tol, seconds = stop.get("tol", 0.0), stop.get("max_seconds")
     if not 0 <= tol < math.inf:
         raise InputError("tol", f"{tol} is not a non-negative number", "give the relative gap to stop at")
-    if seconds is not None and not seconds > 0:
-        raise InputError("max_seconds", f"{seconds} is not positive", "give a time in seconds, or None")
+    if seconds is not None and not (isinstance(seconds, int | float | np.number) and seconds > 0):
+        raise InputError(
+            "max_seconds", f"{seconds!r} is not a positive number", "give a time in seconds, or None"
+        )
 
 
 def _range(x: Array, y: Array) -> tuple[Array, Array]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +40,22 @@ def read_weights(values: Any, name: str, n: int) -> Array | None:
     return w
 
 
-def masses(a: Array | None, b: Array | None, n: int, m: int) -> tuple[Array, Array, float, bool]:
-    """Scale both sides to one common total; return it, and whether all masses are whole numbers.
+class Masses(NamedTuple):
+    """Weights of both sides with one total.
+
+    ``whole``: all are whole numbers, so their sums are exact. ``error``: bound of the mass that
+    rounding has moved between the sides.
+    """
+
+    a: Array
+    b: Array
+    total: float
+    whole: bool
+    error: float
+
+
+def masses(a: Array | None, b: Array | None, n: int, m: int) -> Masses:
+    """Scale both sides to one common total.
 
     Uniform weights, counts and other weights with few digits become whole numbers (n rows
     against m rows: m and n each, over their common divisor), so that sums, merged duplicates and
@@ -55,9 +69,9 @@ def masses(a: Array | None, b: Array | None, n: int, m: int) -> tuple[Array, Arr
         if total <= EXACT_INTEGER:
             left = np.broadcast_to(whole_a[0] * float(whole_b[1] // divisor), n)
             right = np.broadcast_to(whole_b[0] * float(whole_a[1] // divisor), m)
-            return left, right, float(total), True
+            return Masses(left, right, float(total), True, 0.0)
     left, right = both(_normalised, (a, n), (b, m), min(n, m))
-    return left, right, 1.0, False
+    return Masses(left, right, 1.0, False, 0.0 if _alike(a, b) else _rounding(max(n, m)))
 
 
 def _distinct(w: Array | None) -> Array | None:
@@ -96,11 +110,14 @@ def _normalised(w: Array | None, n: int) -> Array:
     return np.asarray(scaled)
 
 
-def rounding(a: Array, b: Array) -> float:
-    """Bound of the mass that rounding has moved, for masses of total 1 that are not whole."""
-    if len(a) == len(b) and np.array_equal(np.sort(a), np.sort(b)):
-        return 0.0  # both sides were divided by one number: nothing moved between them
-    n = max(len(a), len(b))
+def _alike(a: Array | None, b: Array | None) -> bool:
+    """Whether both sides have the same weights, in any order: then one number divided them all."""
+    if a is None or b is None or len(a) != len(b) or a.max() != b.max():
+        return False
+    return np.array_equal(np.sort(a), np.sort(b))
+
+
+def _rounding(n: int) -> float:
     return (4.0 if n <= EXACT_SUM else 2 * (24 + math.log2(n))) * 2.0**-52
 
 

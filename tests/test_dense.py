@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import oracles
 import ot
@@ -217,3 +219,49 @@ class TestCertificates:
         before = cost.copy()
         otdist.emd(cost)
         np.testing.assert_array_equal(cost, before)
+
+
+class TestReviewed:
+    def test_tiny_masses_that_a_plan_misses_are_in_the_interval(self):
+        # Exact rational answer; the missing mass vanishes in the sum of all masses.
+        x, y, w = [0.0, 1e5], [1.4033155414223673e-09, 1.0], [1.0, 8.6027132461308e-15]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", otdist.ConvergenceWarning)
+            r = otdist.w1(x, y, w, w, method="dense")
+        assert r.lower <= 2.26357826e-9 <= r.upper
+
+    def test_weights_that_agree_only_after_rounding_are_not_taken_for_equal(self):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", otdist.ConvergenceWarning)
+            r = otdist.wasserstein([-1.0, 1], [1.0, -1], [1e2, 1e-3], [1e-12, 1e-7])
+        assert r.upper >= 1.31e-11
+
+    @pytest.mark.parametrize("method", ["line", "dense"])
+    def test_a_result_does_not_follow_its_inputs_when_they_change(self, rng, method):
+        x, y = rng.normal(size=20), rng.normal(size=15)
+        a = np.append(rng.random(19), 0.0)
+        expected = otdist.w1(x.copy(), y.copy(), a.copy(), method=method)
+        r = otdist.w1(x, y, a, method=method)
+        x *= 10
+        y += 7
+        a[:] = 1.0
+        for k in range(2):
+            np.testing.assert_array_equal(r.potentials[k], expected.potentials[k])
+        np.testing.assert_array_equal(r.plan.toarray(), expected.plan.toarray())
+        np.testing.assert_array_equal(r.critic([0.0, 1.0]), expected.critic([0.0, 1.0]))
+
+    def test_an_emd_does_not_follow_its_matrix_when_it_changes(self, rng):
+        cost, a = rng.random((5, 4)), [1.0, 0.0, 2.0, 3.0, 1.0]
+        expected = otdist.emd(cost.copy(), a).potentials
+        r = otdist.emd(cost, a)
+        cost *= 9
+        np.testing.assert_array_equal(r.potentials[0], expected[0])
+
+    def test_a_distance_beyond_proof_is_not_called_converged(self):
+        with pytest.warns(otdist.ConvergenceWarning, match="tiny"):
+            r = otdist.wasserstein([0, 1e9], [1e-9, 3], [1, 1e-17], [1, 1.3e-17])
+        assert not r.converged
+
+    def test_an_endless_time_limit_is_none(self, rng):
+        x, y = rng.normal(size=(2, 30, 2))
+        assert otdist.w1(x, y, max_seconds=float("inf")).value == otdist.w1(x, y).value

@@ -122,3 +122,30 @@ def test_on_a_gpu():
     value = otdist.w1(x, torch.randn(20, 2, device="cuda")).value
     value.backward()
     assert value.is_cuda and x.grad.is_cuda
+
+
+def test_the_gradient_of_a_cost_matrix_is_the_plan(rng):
+    cost = torch.tensor(rng.random((4, 3)), requires_grad=True)
+    r = otdist.emd(cost)
+    r.value.backward()
+    np.testing.assert_array_equal(cost.grad.numpy(), r.plan.toarray())
+    a = torch.tensor(rng.uniform(0.5, 1, size=4), requires_grad=True)
+    assert torch.autograd.gradcheck(lambda c, w: otdist.emd(c, w).value, (cost, a), atol=1e-6)
+
+
+def test_weights_of_omitted_rows_have_gradient_zero():
+    a = torch.ones(3, dtype=torch.float64, requires_grad=True)
+    otdist.w1([0.0, np.nan, 2.0], [5.0], a, nan_policy="omit").value.backward()
+    np.testing.assert_allclose(a.grad.numpy(), [0.5, 0.0, -0.5])
+
+
+def test_weights_of_a_batch_have_no_gradient_and_say_so():
+    a = torch.ones(3, requires_grad=True)
+    with pytest.raises(otdist.InputError, match="pair by pair"):
+        otdist.wasserstein_1d([1.0, 2.0, 3.0], [1.0, 2.0], a)
+
+
+def test_one_side_may_be_an_array(rng):
+    x = torch.tensor(rng.normal(size=4), requires_grad=True)
+    otdist.wasserstein_1d(x, rng.normal(size=3)).backward()
+    assert torch.isfinite(x.grad).all()

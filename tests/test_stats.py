@@ -14,7 +14,7 @@ import otdist
 from otdist import metrics
 from otdist.errors import InputError
 from otdist.stats import noise_floor, permutation_test
-from otdist.stats.draws import BATCH, LabelPool, LinePool, MatrixPool, shrunk
+from otdist.stats.draws import BATCH, LabelPool, LinePool, MatrixPool, random_subset, shrunk
 
 VALUES = np.array([0.0, 0.5, 0.5, 1.75, 4.0, 4.125, 9.0])  # seven values, one tie
 PLANE = np.array([[0.0, 0.0], [3.0, 1.0], [1.0, 2.0], [4.0, 4.0], [0.5, 5.0], [2.0, 2.5]])
@@ -277,3 +277,40 @@ class TestNoiseFloor:
     def test_sizes_below_one_are_refused(self, n, m):
         with pytest.raises(InputError, match="at least 1"):
             noise_floor([1.0, 2.0, 3.0], n, m)
+
+
+class TestRandomSubset:
+    def test_every_subset_is_equally_likely(self):
+        rng = np.random.default_rng(5)
+        counts = {}
+        for _ in range(6000):
+            mask = random_subset(5, 2, rng)
+            counts[tuple(np.flatnonzero(mask))] = counts.get(tuple(np.flatnonzero(mask)), 0) + 1
+        assert len(counts) == 10
+        assert all(480 < count < 720 for count in counts.values()), counts  # 600 +- 5 sigma
+
+    @pytest.mark.parametrize(
+        ("n", "k"), [(1, 1), (7, 0), (7, 7), (100_000, 1), (100_000, 99_999), (70_000, 30_000)]
+    )
+    def test_it_has_the_size_asked_for(self, n, k):
+        assert random_subset(n, k, np.random.default_rng(0)).sum() == k
+
+    def test_long_pools_agree_with_short_ones(self, monkeypatch):
+        pool = LinePool(np.random.default_rng(1).normal(size=300))
+        short = pool(150, 100, 800, np.random.default_rng(2))
+        monkeypatch.setattr("otdist.stats.draws.LONG", 10)
+        long = pool(150, 100, 800, np.random.default_rng(3))
+        error = 4 * np.sqrt(short.var() / 800 + long.var() / 800)
+        assert abs(short.mean() - long.mean()) < error
+        assert abs(short.std() / long.std() - 1) < 0.2
+
+
+def test_a_reference_with_one_complete_row_is_refused():
+    with pytest.raises(InputError, match="one row"):
+        otdist.stats.noise_floor([1.0, np.nan], 1, 1, nan_policy="omit")
+
+
+def test_a_level_is_a_share():
+    floor = otdist.stats.noise_floor([1.0, 2.0, 3.0, 4.0], 2, 2, n_resamples=9, rng=0)
+    with pytest.raises(InputError, match="level"):
+        floor.quantile(95)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
+PROVED = 1e-9  # relative gap below which a result counts as exact
 Plan = Callable[[], tuple[Index, Index, Array]]
 Potentials = Callable[[], tuple[Array, Array]]
 
@@ -58,6 +59,12 @@ def make_result(
     upper = problem.sharp(upper)
     dual = problem.metric.triangle and problem.p == 1 and potentials is not None
     info = dict(extra.pop("info", {}))
+    if converged and upper - lower > max(PROVED, problem.tol) * upper:
+        converged = False
+        extra["message"] = (
+            "float64 cannot prove this distance to 1e-9, tiny as it is beside the extent of the data: "
+            "use the interval."
+        )
     if any(problem.omitted):
         info["omitted"] = problem.omitted
     return Result(

@@ -15,7 +15,6 @@ from otdist.problem import Problem
 from otdist.result import Result
 from otdist.solvers.answer import make_result
 from otdist.solvers.line import sorted_order
-from otdist.weights import rounding
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -47,11 +46,14 @@ class Circle:
         x, y, mass = wheel.match(turn)[2:]
         cost = math.fsum(mass * np.abs(x - y) ** problem.p) / problem.mass
         error = slack / problem.mass + (problem.p + 8) * UNIT * cost
-        same = cost == 0 and np.array_equal(wheel.x, wheel.y) and rounding(problem.a, problem.b) == 0
-        if not same:  # positions on the circle are rounded
-            error += 2 * problem.p * _position_error(problem) * (wheel.length / 2) ** (problem.p - 1)
-        if not (problem.whole or same):  # so are cumulated masses
-            error += (len(problem.x) + len(problem.y)) * UNIT * wheel.length**problem.p
+        if wheel.x[0] == wheel.x[-1] == wheel.y[0] == wheel.y[-1]:
+            error = 0.0  # all in one place: nothing that was rounded has anywhere to go
+        elif not (cost == 0 and problem.mass_error == 0):
+            # Positions were rounded; by the triangle inequality W_p moves no further than they did.
+            distance = cost ** (1 / problem.p)
+            error += (distance + 2 * _position_error(problem)) ** problem.p - cost
+            if not problem.whole:  # so were cumulated masses
+                error += (len(problem.x) + len(problem.y)) * UNIT * wheel.length**problem.p
         low, high = outward(cost, error)
         return make_result(problem, "circle", (cost, low, high), plan=partial(_plan, wheel, turn))
 

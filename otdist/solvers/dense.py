@@ -7,6 +7,7 @@ every rounding on the way is bounded in the interval.
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,13 +23,13 @@ from otdist.progress import working
 from otdist.result import Result
 from otdist.solvers.answer import make_result
 from otdist.solvers.merge import Merged
-from otdist.solvers.simplex import PROVED, UNLIMITED, Solution, only_plan, refined, repaired, simplex, within
-from otdist.weights import rounding
+from otdist.solvers.simplex import UNLIMITED, Solution, only_plan, refined, repaired, simplex, within
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 BYTES_PER_PAIR = 41  # cost, plan, flow and arcs of POT's solver
+STOPPED_EARLY = "The network simplex was stopped before its optimum: raise max_iter or max_seconds."
 TINY = 2.0**-480  # costs of differences above this are computed without underflow
 
 
@@ -60,6 +61,7 @@ class Dense:
 
     def __call__(self, problem: Problem) -> Result:
         """Solve the problem."""
+        start = time.monotonic()
         merged = Merged.of(problem)
         n, m = len(merged.a), len(merged.b)
         if n == 0 or m == 0:
@@ -70,20 +72,21 @@ class Dense:
             "pass a random subset of the rows, or raise max_bytes",
             self.max_bytes,
         )
+        limit = problem.max_seconds
         merged = merged.rescaled()
         cost, exponent, lost = _scaled(merged)
         with working(problem.progress, f"network simplex on {n} x {m} points"):
-            solution = self._solve(cost, merged, problem.max_seconds)
+            solution = self._solve(cost, merged, None if limit is None else start + limit)
         return _certified(merged, solution, exponent, lost + math.ldexp(_rounding(merged.problem), -exponent))
 
-    def _solve(self, cost: Array, merged: Merged, max_seconds: float | None) -> Solution:
+    def _solve(self, cost: Array, merged: Merged, deadline: float | None) -> Solution:
         a, b = merged.a, merged.b
         if 1 in cost.shape:
             return only_plan(cost, a, b)
-        if max_seconds is None:
+        if deadline is None:
             solution = simplex(cost, a, b, self.max_iter or UNLIMITED)
         else:
-            solution = within(cost, a, b, max_seconds, self.max_iter or UNLIMITED)
+            solution = within(cost, a, b, deadline, self.max_iter or UNLIMITED)
         return refined(cost, a, b, solution) if solution.finished else repaired(cost, a, b, solution)
 
 
@@ -129,13 +132,13 @@ def _metric_error(problem: Problem, largest: float) -> float:
 
 def _rounding(problem: Problem) -> float:
     """Bound of the change in cost by weights that were rounded when divided by their sum."""
-    if problem.whole or (moved := rounding(problem.a, problem.b)) == 0:
+    if problem.mass_error == 0:
         return 0.0
     if problem.metric.name == "precomputed":
-        return moved * float(problem.costs(problem.x, problem.y).max())
+        return problem.mass_error * float(problem.costs(problem.x, problem.y).max())
     # No two points are further apart than twice the largest distance from one of them.
     ends = [problem.metric.matrix(problem.x[:1], points).max() for points in (problem.x, problem.y)]
-    return float(moved * (2.0 * float(max(ends))) ** problem.p)
+    return float(problem.mass_error * (2.0 * float(max(ends))) ** problem.p)
 
 
 def _nothing_moves(merged: Merged) -> Result:
@@ -154,31 +157,21 @@ def _certified(merged: Merged, solution: Solution, exponent: int, unsure: float)
     problem = merged.problem
     value = solution.price / problem.mass
     # Each distance, product and quotient rounds once; sums are exact (fsum).
-    upper = outward(value, (problem.d + 8) * UNIT * value)[1] + solution.spill / problem.mass + unsure
-    lower = max(value - max(solution.gap, 0.0) / problem.mass - unsure, 0.0)
-    proved = solution.finished and upper - lower <= PROVED * upper
+    lower, upper = outward(value, (problem.d + 8) * UNIT * value + unsure)
+    upper += solution.spill / problem.mass
+    lower = max(lower - max(solution.gap, 0.0) / problem.mass, 0.0)
     value, lower, upper = (math.ldexp(bound, exponent) for bound in (value, lower, upper))
+    stopped = "" if solution.finished else STOPPED_EARLY
     return make_result(
         problem,
         "dense",
         (value, lower, upper),
         plan=partial(merged.full_plan, solution.rows, solution.cols, solution.mass),
         potentials=partial(_at_scale, merged, solution.f, solution.g, exponent),
-        converged=proved,
-        message=_message(solution, proved),
+        converged=solution.finished,
+        message=stopped,
     )
 
 
 def _at_scale(merged: Merged, f: Array, g: Array, exponent: int) -> tuple[Array, Array]:
     return merged.full_potentials(np.ldexp(f, exponent), np.ldexp(g, exponent))
-
-
-def _message(solution: Solution, proved: bool) -> str:
-    if proved:
-        return ""
-    if not solution.finished:
-        return "The network simplex was stopped before its optimum: raise max_iter or max_seconds."
-    return (
-        "The network simplex ended, but float64 cannot prove its answer to 1e-9 on these data, whose "
-        "distance is tiny beside their extent: use the interval."
-    )

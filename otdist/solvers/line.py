@@ -16,7 +16,6 @@ from otdist.parallel import both
 from otdist.problem import ORDINARY, Problem
 from otdist.result import Result
 from otdist.solvers.answer import make_result
-from otdist.weights import rounding
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -195,7 +194,7 @@ def _rounding(problem: Problem, cost: float, k: float, exponent: int) -> float:
     relative = (k + 8 + math.log2(n + m)) * UNIT * cost
     if problem.whole or (n == m and constant(problem.a) and constant(problem.b)):
         return relative  # cumulated masses are exact
-    if cost == 0 and rounding(problem.a, problem.b) == 0:
+    if cost == 0 and problem.mass_error == 0:
         return 0.0
     largest = float(max(problem.x.max(), problem.y.max()) - min(problem.x.min(), problem.y.min()))
     with np.errstate(over="ignore"):

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.bounds import c_transform, dual_bound, round_plan
+from otdist.solvers.answer import PROVED
 from otdist.weights import masses
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-PROVED = 1e-9  # relative gap below which a result counts as exact
 UNLIMITED = 2**62
 STOPPED = 3  # POT's code for the iteration cap
 ROUNDS = 6  # of refinement; each gains about six digits, so float64 is exhausted long before
@@ -74,7 +74,7 @@ def transport_cost(cost: Array) -> float:
     For resampling, where one matrix yields hundreds of problems. Refined where
     the certificate of a solve asks for it.
     """
-    a, b, total, _ = masses(None, None, *cost.shape)
+    a, b, total = masses(None, None, *cost.shape)[:3]
     solution = simplex(np.ascontiguousarray(cost), a, b, UNLIMITED)
     if solution.gap > 1e-6 * solution.price + solution.spill:
         solution = refined(cost, a, b, solution)
@@ -90,10 +90,13 @@ def _judged(
         g = np.zeros(len(b))
     f = c_transform(cost, g)
     prices = cost[rows, cols]
-    left_out = abs(math.fsum(a) - math.fsum(mass))
+    # By place: a sum over all would round away the very mass that is missing.
+    left_out = max(
+        np.abs(a - np.bincount(rows, mass, len(a))).sum(), np.abs(b - np.bincount(cols, mass, len(b))).sum()
+    )
     price = math.fsum(mass * prices)
     gap = math.fsum(mass * (prices - f[rows] - g[cols]))
-    return Solution(rows, cols, mass, f, g, price, gap, left_out * float(cost.max()), finished)
+    return Solution(rows, cols, mass, f, g, price, gap, float(left_out) * float(cost.max()), finished)
 
 
 def only_plan(cost: Array, a: Array, b: Array) -> Solution:
@@ -104,16 +107,15 @@ def only_plan(cost: Array, a: Array, b: Array) -> Solution:
     return _judged(cost, a, b, (rows, cols, mass), g, finished=True)
 
 
-def within(cost: Array, a: Array, b: Array, seconds: float, max_iter: int) -> Solution:
-    """Spend about this time: measure the pace of the pivots, then set the limit by it."""
-    deadline = time.monotonic() + seconds
+def within(cost: Array, a: Array, b: Array, deadline: float, max_iter: int) -> Solution:
+    """Stop at about this moment: measure the pace of the pivots, then set the limit by it."""
     limit = min(2 * sum(cost.shape), max_iter)
     while True:
         start = time.monotonic()
         solution = simplex(cost, a, b, limit)
         now = time.monotonic()
         # The solver cannot be continued, only run again: worth it if it gets twice as far.
-        possible = int(0.8 * (deadline - now) / max(now - start, 1e-9) * limit)
+        possible = int(min(0.8 * (deadline - now) / max(now - start, 1e-9) * limit, UNLIMITED))
         if solution.finished or limit == max_iter or possible < 2 * limit:
             return solution
         limit = min(possible, 8 * limit, max_iter)

@@ -66,6 +66,8 @@ class NoiseFloor:
 
     def quantile(self, level: float = 0.95) -> float:
         """Distance that chance exceeds in a share ``1 - level`` of the cases."""
+        if not 0 <= level <= 1:
+            raise InputError("level", f"{level!r} is not a share", "use a number from 0 to 1, such as 0.95")
         return float(np.quantile(self.draws, level))
 
     @property
@@ -217,12 +219,14 @@ def _alone(reference: ArrayLike, metric: Ground, nan_policy: NanPolicy) -> Probl
         raise InputError("reference", "has infinite values", "drop them")
     if nan_policy == "propagate":
         raise InputError("nan_policy", "a floor of NaN says nothing", "use 'raise' or 'omit'")
-    if values.values.shape[:1] == (1,):
-        raise InputError("reference", "has one row, which cannot be split", "give at least two rows")
+    one = np.ones(len(values.values)) if values.values.ndim else None  # (1, d) is one point
     try:
-        return Problem.of(values.values, values.values, metric=metric, nan_policy=nan_policy).tamed()
+        problem = Problem.of(values.values, values.values, one, one, metric=metric, nan_policy=nan_policy)
     except InputError as error:  # the caller knows one sample, not x and y
         raise InputError("reference", error.problem, error.remedy) from None
+    if len(problem.x) < 2:
+        raise InputError("reference", "has one row, which cannot be split", "give at least two rows")
+    return problem.tamed()
 
 
 def on_the_line(problem: Problem) -> bool:

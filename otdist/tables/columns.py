@@ -113,7 +113,10 @@ def _from_array(label: str, values: NDArray[Any], name: str) -> Column:
     if values.ndim != 1 or values.size == 0:
         raise InputError(name, f"column {label!r} has shape {values.shape}", "give one value a row")
     if values.dtype.kind in "OUS":
-        return _from_objects(label, values.tolist())
+        column = _from_objects(label, values.tolist())
+        if column is None:
+            raise InputError(name, f"column {label!r} holds lists", "give one value a row")
+        return column
     if values.dtype.kind in "mM":
         return _from_times(label, values)
     kind: Kind = "boolean" if values.dtype.kind == "b" else "numeric"
@@ -148,7 +151,7 @@ def _from_times(label: str, values: NDArray[Any]) -> Column:
     return Column(label, "datetime", np.where(np.isnat(values), np.nan, days), unit="days")
 
 
-def _from_objects(label: str, values: list[Any]) -> Column:
+def _from_objects(label: str, values: list[Any]) -> Column | None:
     gone = [_is_missing(value) for value in values]
     present = [value for value, missing in zip(values, gone, strict=True) if not missing]
     if not present:
@@ -163,6 +166,8 @@ def _from_objects(label: str, values: list[Any]) -> Column:
                 "NaT" if missing else _unzoned(value) for value, missing in zip(values, gone, strict=True)
             ]
             return _from_times(label, np.array(times, dtype=dtype))
+    if any(isinstance(value, list | dict | set | np.ndarray) for value in present):
+        return None
     labels = np.empty(len(values), dtype=object)
     labels[:] = [None if missing else str(value) for value, missing in zip(values, gone, strict=True)]
     return Column(label, "categorical", labels)
@@ -175,7 +180,9 @@ def _unzoned(value: Any) -> Any:
 
 def _is_missing(value: Any) -> bool:
     # pandas.NA first: comparing it gives NA, which is neither true nor false.
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or bool(value != value)
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float | np.floating | Decimal) and bool(value != value)
 
 
 def matched(reference: Column, current: Column) -> tuple[Column, Column]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from otdist.errors import InputError
+from otdist.progress import working
 from otdist.stats.null import Rng, generator, require_count
 from otdist.tables.columns import Column, matched, read_columns
 from otdist.tables.comparison import ColumnReport, Comparison
@@ -97,14 +98,15 @@ def compare(
     reports = _with_discovery_rate(reports)
     rows = None
     if joint:
-        rows = compare_rows(
-            pairs,
-            reports,
-            max_rows=max_rows,
-            test_rows=test_rows,
-            n_resamples=n_resamples,
-            rng=np.random.default_rng(seed),
-        )
+        with working(progress, "rows: exact transport, again for each relabelling"):
+            rows = compare_rows(
+                pairs,
+                reports,
+                max_rows=max_rows,
+                test_rows=test_rows,
+                n_resamples=n_resamples,
+                rng=np.random.default_rng(seed),
+            )
     return Comparison(
         columns=tuple(reports),
         joint=rows,
@@ -121,6 +123,7 @@ def _check(scale: str, n_resamples: int, max_rows: int, test_rows: int) -> None:
         raise InputError("scale", f"{scale!r} is unknown", f"use one of {SCALES}")
     require_count(n_resamples)
     for name, count in (("max_rows", max_rows), ("test_rows", test_rows)):
+        require_count(count, name)
         if count < 2:
             raise InputError(name, f"{count} is too few", "use at least 2")
 

@@ -40,7 +40,11 @@ def read_file(name: str) -> Any:
                 "save it again by numpy.save; pickled objects are not read",
             ) from error
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(name, f"cannot be read ({reason})", "check that the file is complete") from error
+        raise InputError(
+            name,
+            f"cannot be read ({reason})",
+            "check that it is complete and separated by commas (.csv) or tabs (.tsv)",
+        ) from error
 
 
 def _csv(file: Path, key: str) -> Any:

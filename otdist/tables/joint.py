@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from otdist.budget import require_memory
 from otdist.distance import w1
 from otdist.lines import wasserstein_1d
 from otdist.metrics import Metric, mixed
@@ -125,6 +126,9 @@ def _chance(
     """Noise floor and p-value, both at the sizes of x and y where the reference allows it."""
     n, m = len(x), len(y)
     pooled = np.concatenate([x, y])
+    require_memory(
+        16 * len(pooled) ** 2, f"the joint test on {n} x {m} rows", "lower test_rows, or use joint=False"
+    )
     null = MatrixPool(metric.matrix(pooled, pooled))(n, m, n_resamples, rng)
     pvalue = add_one(float(_distance(x, y, metric)), null)
     alone = _subset(reference, n + m, rng)
