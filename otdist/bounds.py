@@ -79,21 +79,25 @@ def _within(limit: Array, carried: Any) -> Array:
     return np.asarray(np.divide(np.minimum(limit, carried), carried, out=ones, where=carried > 0))
 
 
-def cumulated(mass: Array) -> Array:
+def cumulated(mass: Array, *, own: bool = False) -> Array:
     """Cumulated sums along the last axis; long ones in two steps, which keeps their rounding small.
 
     Within blocks, then over the sums of the blocks: the error is that of about
-    ``cumulation_error(n)`` additions instead of n, and the order is kept.
+    ``cumulation_error(n)`` additions instead of n, and the order is kept. ``own``: the sums may
+    take the place of the masses.
     """
     n = mass.shape[-1]
     if mass.ndim > 1 or n < 4 * SPAN:
         return np.cumsum(mass, axis=-1)
-    blocks = np.zeros(-(-n // SPAN) * SPAN)
-    blocks[:n] = mass
-    table = blocks.reshape(-1, SPAN)
+    sums = mass if own else mass.copy()
+    full = n // SPAN * SPAN
+    table, tail = sums[:full].reshape(-1, SPAN), sums[full:]
     np.cumsum(table, axis=1, out=table)
-    table[1:] += np.cumsum(table[:-1, -1])[:, None]
-    return blocks[:n]
+    before = np.cumsum(table[:, -1])
+    table[1:] += before[:-1, None]
+    np.cumsum(tail, out=tail)
+    tail += before[-1]
+    return sums
 
 
 def cumulation_error(n: int) -> float:

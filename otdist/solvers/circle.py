@@ -47,7 +47,7 @@ class Circle:
         cost = math.fsum(mass * np.abs(x - y) ** problem.p) / problem.mass
         error = slack / problem.mass + (problem.p + 8) * UNIT * cost
         if wheel.x[0] == wheel.x[-1] == wheel.y[0] == wheel.y[-1]:
-            error = 0.0  # all in one place: nothing that was rounded has anywhere to go
+            cost = error = 0.0  # all in one place: what the sums rounded has nowhere to go
         elif not (cost == 0 and problem.mass_error == 0):
             # Positions were rounded; by the triangle inequality W_p moves no further than they did.
             distance = cost ** (1 / problem.p)

@@ -135,7 +135,7 @@ def _area_until(x: Array, y: Array, a: Array, b: Array, height: float, end: floa
     heights = np.concatenate([a, b])
     np.negative(heights[len(a) :], out=heights[len(a) :])
     heights = heights.take(order)
-    heights = cumulated(heights)
+    heights = cumulated(heights, own=True)
     heights += height
     np.abs(heights, out=heights)
     widths = np.subtract(z[1:], z[:-1])
