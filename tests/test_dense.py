@@ -59,14 +59,8 @@ class TestOracles:
 class TestHardData:
     def test_forbidden_pairs_at_1e32(self):
         # https://github.com/PythonOT/POT/issues/229: 88.5 from POT, which calls it converged.
-        cost = [
-            [2.50275352e02, 3.74653218e02, 2.41352736e03, 1e32, 1.51751540e-03],
-            [2.13082030e02, 3.28812836e02, 2.29487946e03, 1e32, 1.37109800e-01],
-            [1.97333083e02, 3.09175848e02, 2.24250550e03, 1e32, 2.46506283e00],
-            [1e32, 1e32, 1e32, 5.26223432e00, 2.5e31],
-            [3.84690152e01, 8.09465684e01, 3.33064175e02, 2.5e31, 0.0],
-        ]
-        mass = [0.125, 0.125, 0.125, 0.125, 0.5]
+        cost = oracles.FORBIDDEN
+        mass = oracles.FORBIDDEN_MASS
         r = otdist.emd(cost, mass, mass)
         assert r.converged
         assert r.value == pytest.approx(57.5432, abs=1e-4)

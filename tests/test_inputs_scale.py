@@ -6,6 +6,7 @@ import math
 import warnings
 
 import numpy as np
+import oracles
 import pytest
 from cases import (
     COST,
@@ -148,14 +149,8 @@ class TestMagnitude:
     @case(9)
     def test_huge_costs_that_no_plan_needs_leave_it_optimal(self):
         # https://github.com/PythonOT/POT/issues/229
-        cost = [
-            [2.50275352e02, 3.74653218e02, 2.41352736e03, 1e32, 1.51751540e-03],
-            [2.13082030e02, 3.28812836e02, 2.29487946e03, 1e32, 1.37109800e-01],
-            [1.97333083e02, 3.09175848e02, 2.24250550e03, 1e32, 2.46506283e00],
-            [1e32, 1e32, 1e32, 5.26223432e00, 2.5e31],
-            [3.84690152e01, 8.09465684e01, 3.33064175e02, 2.5e31, 0.0],
-        ]
-        a = [0.125, 0.125, 0.125, 0.125, 0.5]
+        cost = oracles.FORBIDDEN
+        a = oracles.FORBIDDEN_MASS
         best = 0.125 * (1.51751540e-03 + 1.37109800e-01 + 2.46506283e00 + 5.26223432e00)
         best += 0.125 * (3.84690152e01 + 8.09465684e01 + 3.33064175e02)
         r = otdist.emd(cost, a, a)

@@ -39,7 +39,7 @@ def periodic(period: float | Sequence[float | None]) -> Metric:
     20.0
     """
     scalar = not isinstance(period, Sequence | np.ndarray)
-    entries: Sequence[float | None] = [period] if scalar else period  # type: ignore[assignment,list-item]
+    entries: Any = [period] if scalar else period
     lengths = np.array([np.inf if item is None else float(item) for item in entries])
     if lengths.size == 0 or not (lengths > 0).all():
         raise InputError("period", f"{period} is not positive", "use None for a column without a period")
