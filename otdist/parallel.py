@@ -1,7 +1,8 @@
-"""The same work on the two sides of a problem, at the same time where it is long."""
+"""The same work on several cores, where it is long enough."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -18,3 +19,33 @@ def both(function: Callable[..., T], left: tuple[Any, ...], right: tuple[Any, ..
     with ThreadPoolExecutor(1) as pool:
         other = pool.submit(function, *right)
         return function(*left), other.result()
+
+
+def in_parts(function: Callable[[int, int], Any], count: int, largest: int) -> None:
+    """Call ``function(first, last)`` for parts of ``range(count)``, on all cores.
+
+    It must release the interpreter lock and write what it finds. An interrupt waits for no more
+    than the parts at work, of at most ``largest``.
+    """
+    cores = _cores()
+    step = max(1, min(largest, -(-count // (4 * cores))))
+    if cores == 1 or count <= max(largest // 16, 64):
+        for first in range(0, count, max(1, largest)):
+            function(first, min(first + max(1, largest), count))
+        return
+    with ThreadPoolExecutor(cores) as pool:
+        jobs = [pool.submit(function, first, min(first + step, count)) for first in range(0, count, step)]
+        try:
+            for job in jobs:
+                job.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _cores() -> int:
+    """Cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on Linux
+        return os.cpu_count() or 1

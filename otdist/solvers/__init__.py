@@ -11,10 +11,11 @@ from otdist.result import Result
 from otdist.solvers.circle import Circle
 from otdist.solvers.dense import Dense
 from otdist.solvers.line import Line, power_on_line
+from otdist.solvers.sparse import Sparse
 
 Solver = Callable[[Problem], Result]
 
-METHODS: dict[str, Callable[..., Solver]] = {"line": Line, "circle": Circle, "dense": Dense}
+METHODS: dict[str, Callable[..., Solver]] = {"line": Line, "circle": Circle, "dense": Dense, "sparse": Sparse}
 
 
 def choose(method: str | Solver, problem: Problem, options: dict[str, Any]) -> Solver:

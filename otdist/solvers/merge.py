@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from otdist.bounds import northwest
 from otdist.problem import Problem, scale_exponent
-from otdist.solvers.answer import least
+from otdist.result import Result
+from otdist.solvers.answer import least, make_result
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -93,6 +95,18 @@ class Merged:
         low, high = min(x.min(), y.min()), max(x.max(), y.max())
         exponent = scale_exponent(max(abs(low), abs(high)), problem.p)
         return replace(self, problem=problem.rescaled(exponent))
+
+    def nothing_moves(self, method: str, unsure: float) -> Result:
+        """Answer a problem whose mass is all in place; ``unsure``: what rounding may have changed."""
+        empty = np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp), np.empty(0)
+        return make_result(
+            self.problem,
+            method,
+            (0.0, 0.0, unsure),
+            plan=partial(self.full_plan, *empty),
+            potentials=partial(self.full_potentials, np.empty(0), np.empty(0)),
+            message="Both samples carry the same mass everywhere.",
+        )
 
     def full_plan(self, rows: Index, cols: Index, mass: Array) -> Cells:
         """Give the cells of the small problem's plan back to the rows of the original."""

@@ -1,0 +1,138 @@
+"""Column generation: solve on few arcs, look at all pairs, add those that would help, repeat."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otdist.solvers.sparse.ground import Arcs, Dual, Ground
+from otdist.solvers.sparse.network import Network
+from otdist.solvers.sparse.plans import greedy_plan
+
+Array = NDArray[np.float64]
+Masses = NDArray[np.int64]
+Index = NDArray[np.intp]
+
+ADDED = 4  # arcs a row in each round
+TOLERANCES = (2.0**-40, 2.0**-44, 2.0**-47)  # of a reduced cost, relative to the largest cost
+CHECKED = 16  # windows of pivots between two looks at the interval
+
+
+@dataclass(frozen=True, eq=False)
+class Proof:
+    """A plan and potentials, and the interval they prove for the cost per unit of mass."""
+
+    plan: Arcs
+    dual: Dual
+    upper: float
+    gap: float  # upper - lower, summed cell by cell: no cancellation
+
+    @classmethod
+    def of(cls, plan: Arcs, dual: Dual) -> Proof:
+        """Judge a plan by potentials."""
+        share = plan.flow / float(plan.flow.sum())
+        upper = math.fsum(share * plan.cost)
+        gap = math.fsum(share * (plan.cost - (dual.f[plan.rows] + dual.g[plan.cols])))
+        return cls(plan, dual, upper, min(max(gap, 0.0) + dual.slack, upper))
+
+    @property
+    def lower(self) -> float:
+        """Proved lower bound."""
+        return self.upper - self.gap
+
+    def reached(self, goal: float) -> bool:
+        """Whether the relative gap is at most ``goal``."""
+        return self.gap <= goal * self.upper
+
+
+class Columns:
+    """One transport problem between two sets of points, on a growing set of arcs.
+
+    Parameters
+    ----------
+    ground : Ground
+        Costs of all pairs.
+    a, b : ndarray of int
+        Masses, with equal totals.
+    dual : Dual
+        Potentials to begin with.
+
+    Attributes
+    ----------
+    proof : Proof
+        What is proved so far.
+    rounds : int
+        How often all pairs were looked at.
+    """
+
+    def __init__(self, ground: Ground, a: Masses, b: Masses, dual: Dual) -> None:
+        self.ground = ground
+        self.rounds = 0
+        self.network = Network(*ground.shape)
+        first = greedy_plan(ground, a, b, dual)
+        self.network.add(first.rows, first.cols, first.cost)
+        carrying = np.flatnonzero(first.flow)
+        self.network.start(carrying, first.flow[carrying], dual.f, dual.g)
+        self.proof = Proof.of(self.network.plan(), dual)
+
+    def solve(self, goal: float, late: Callable[[], bool], show: Callable[[Proof], None]) -> bool:
+        """Close the gap to ``goal``, relative; False if ``late`` said stop before.
+
+        After every round, ``show`` gets the proof so far.
+        """
+        first, level = 0, 0
+        while not self.proof.reached(goal):
+            tol = TOLERANCES[level] * self.ground.extent
+            if not self._restricted(first, tol, goal, late, level > 0):
+                return self.proof.reached(goal)
+            self.rounds += 1
+            rows, cols = self._priced(tol)
+            show(self.proof)
+            first = self.network.count
+            if len(rows) > 0:
+                self.network.add(rows, cols, self.ground.costs(rows, cols))
+            elif level + 1 < len(TOLERANCES):
+                level += 1
+            else:
+                break
+        return True
+
+    def _restricted(self, first: int, tol: float, goal: float, late: Callable[[], bool], fine: bool) -> bool:
+        """Solve on the arcs at hand; False if it was stopped."""
+        windows = 0
+        limit = self.network.pivots + sum(self.ground.shape)
+        stopped = False
+
+        def paused() -> bool:
+            nonlocal windows, stopped
+            windows += 1
+            if fine and self.network.pivots > limit:
+                return True  # reduced costs at the size of rounding errors need not come to an end
+            stopped = late()
+            if not stopped and windows % CHECKED == 0 and goal > 1e-9:
+                self._replan()
+                stopped = self.proof.reached(goal)
+            return stopped
+
+        self.network.solve(first, tol, paused)
+        self._replan()
+        return not stopped
+
+    def _replan(self) -> None:
+        """Take the plan of the moment into the proof."""
+        self.proof = Proof.of(self.network.plan(), self.proof.dual)
+
+    def _priced(self, tol: float) -> tuple[Index, Index]:
+        """Look at all pairs: better potentials for the proof, and the pairs to add."""
+        f, g = self.network.potentials()
+        cols, costs = self.ground.smallest(f, g, min(ADDED, self.ground.shape[1]), 0.0)
+        # Lowered by what its worst pair violates, each row is feasible: nothing else is left to check.
+        proof = Proof.of(self.proof.plan, Dual(f + np.where(cols[:, 0] >= 0, costs[:, 0], 0.0), g))
+        if proof.gap < self.proof.gap:
+            self.proof = proof
+        rows, place = np.nonzero(costs < -tol)
+        return rows, cols[rows, place].astype(np.intp)

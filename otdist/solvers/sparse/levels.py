@@ -1,0 +1,155 @@
+"""From coarse to fine: each copy has half as many points, and starts from the one before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otdist.bounds import UNIT
+from otdist.solvers.sparse.columns import Columns, Proof
+from otdist.solvers.sparse.ground import Arcs, Dual, Ground
+from otdist.solvers.sparse.order import pair_sums
+from otdist.solvers.sparse.plans import handed_down
+
+Masses = NDArray[np.int64]
+Show = Callable[[int, Proof | None], None]
+
+BASE = 64  # points a side that need no coarser copy
+COARSE_GOAL = 1e-6  # relative gap at which a coarse copy has told what it knows
+PASSES = 4  # over all pairs of a level before its first pivot
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """A copy of the problem."""
+
+    ground: Ground
+    a: Masses
+    b: Masses
+
+    @property
+    def size(self) -> int:
+        """Points of the larger side."""
+        return max(self.ground.shape)
+
+    def coarser(self) -> Level:
+        """Half as many points on each side that is still large."""
+        a = self.a if len(self.a) > BASE else None
+        b = self.b if len(self.b) > BASE else None
+        return Level(
+            self.ground.coarser(a, b),
+            self.a if a is None else pair_sums(a),
+            self.b if b is None else pair_sums(b),
+        )
+
+
+class Descent:
+    """Solve every level from the coarsest to the finest.
+
+    Parameters
+    ----------
+    ground, a, b
+        The problem, in nested order.
+    goal : float
+        Relative gap at which it is solved.
+    deadline : float or None
+        ``time.monotonic()`` at which to stop with the best interval.
+    show : callable
+        ``show(size, proof)`` after every round: points of the level at work, and what is proved for the
+        finest one so far (None: nothing yet).
+
+    """
+
+    def __init__(
+        self, ground: Ground, a: Masses, b: Masses, goal: float, deadline: float | None, show: Show
+    ) -> None:
+        self.goal, self.deadline, self.show = goal, deadline, show
+        self.levels = [Level(ground, a, b)]
+        while self.levels[-1].size > BASE:
+            self.levels.append(self.levels[-1].coarser())
+        self.finest = self.levels[0]
+        # Intervals on the way are worth their time only if one of them may be the answer.
+        self.anytime = ground.lipschitz and (goal > COARSE_GOAL or deadline is not None)
+        self.best: Proof | None = None  # for the finest level
+        self.pace = 0.0  # seconds a pair, measured
+
+    def run(self) -> tuple[Proof, bool]:
+        """Go down until the goal is reached: what is proved, and False if time was up before."""
+        self.columns = self._prepared(self.levels.pop(), None)
+        while self.levels:
+            level = self._level
+            late = partial(self._late, self.pace * sum(self.finest.ground.shape) * level.size)
+            self.columns.solve(max(COARSE_GOAL, self.goal / 16), late, self._tell)
+            if self.anytime:
+                best = self._look(level)
+                if best.reached(self.goal) or not self._affordable(self.levels[-1]):
+                    return best, best.reached(self.goal)
+            self.columns = self._prepared(self.levels.pop(), level)
+        finished = self.columns.solve(self.goal, self._late, self._tell)
+        best = self._keep(self.columns.proof)
+        return best, finished or best.reached(self.goal)
+
+    def figures(self) -> dict[str, int]:
+        """What it took, for ``Result.info``."""
+        network = self.columns.network
+        return {
+            "points": self._level.size,
+            "rounds": self.columns.rounds,
+            "arcs": network.count,
+            "pivots": network.pivots,
+        }
+
+    def _prepared(self, level: Level, coarser: Level | None) -> Columns:
+        """Start a level with the potentials of the one before."""
+        self._level = level
+        if coarser is None:
+            n, m = level.ground.shape
+            dual = Dual(np.zeros(n), np.zeros(m))
+        elif level is self.finest and self.best is not None:
+            dual = self.best.dual  # the last look has extended them already
+        else:
+            dual = _extended(level.ground, coarser.ground, self.columns.proof.dual)
+        return Columns(level.ground, level.a, level.b, dual)
+
+    def _look(self, level: Level) -> Proof:
+        """Hand the solution of a level down to the points, and judge it there."""
+        start = time.monotonic()
+        dual = _extended(self.finest.ground, level.ground, self.columns.proof.dual)
+        self.pace = (time.monotonic() - start) / (sum(self.finest.ground.shape) * level.size)
+        rows, cols, flow = handed_down(self.columns.proof.plan, self.finest.a, self.finest.b)
+        return self._keep(Proof.of(Arcs(rows, cols, self.finest.ground.costs(rows, cols), flow), dual))
+
+    def _keep(self, proof: Proof) -> Proof:
+        """Join the better plan and the better potentials of the best proof and another."""
+        if self.best is not None:
+            plan = min(self.best, proof, key=lambda one: one.upper).plan
+            dual = max(self.best, proof, key=lambda one: one.lower).dual
+            proof = Proof.of(plan, dual)
+        self.best = proof
+        return proof
+
+    def _affordable(self, level: Level) -> bool:
+        """Whether a level can come to its first pivot in time."""
+        if self.deadline is None:
+            return True
+        n, m = level.ground.shape
+        return time.monotonic() + PASSES * self.pace * n * m < self.deadline
+
+    def _late(self, reserve: float = 0.0) -> bool:
+        return self.deadline is not None and time.monotonic() + reserve > self.deadline
+
+    def _tell(self, proof: Proof) -> None:
+        if self._level is self.finest:
+            self._keep(proof)
+        self.show(self._level.size, self.best)
+
+
+def _extended(fine: Ground, coarse: Ground, dual: Dual) -> Dual:
+    f, g = fine.extended(coarse, dual.g)
+    # Feasible but for the rounding of potentials, which may be larger than the costs between neighbours.
+    return Dual(f, g, 64 * UNIT * float(np.abs(f).max() + np.abs(g).max() + fine.extent))

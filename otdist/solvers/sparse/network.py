@@ -1,0 +1,102 @@
+"""A transport problem on some of its arcs, solved by a network simplex that can grow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otdist.solvers.sparse.ground import Arcs
+from otdist.solvers.sparse.pivots import new_window, run
+from otdist.solvers.sparse.tree import hang, lay_out, new_tree
+
+Array = NDArray[np.float64]
+Masses = NDArray[np.int64]
+Index = NDArray[np.intp]
+
+
+class Network:
+    """Arcs from n sources to m sinks, and an optimal basis for those added so far.
+
+    Parameters
+    ----------
+    n, m : int
+        Sources and sinks.
+
+    Notes
+    -----
+    Primal network simplex (Dantzig 1951) with strongly feasible bases (Cunningham 1976) and block
+    search. Differs in that arcs can be added to a basis at any time, and in how potentials are
+    updated: see ``pivots``.
+    """
+
+    def __init__(self, n: int, m: int) -> None:
+        self.n, self.m = n, m
+        self.count = 0  # arcs
+        self.pivots = 0
+        self._source = np.empty(0, np.int32)
+        self._sink = np.empty(0, np.int32)
+        self._cost = np.empty(0)
+        self._tree = new_tree(n + m)
+        self._window_size = max(30, math.isqrt(n + m))
+        self._window = new_window(n + m + 1, self._window_size)
+
+    def add(self, rows: Index, cols: Index, cost: Array) -> Index:
+        """Append arcs; returns their numbers."""
+        first, self.count = self.count, self.count + len(rows)
+        if self.count > len(self._cost):
+            room = max(self.count, int(1.3 * len(self._cost)))
+            for name in ("_source", "_sink", "_cost"):
+                old = getattr(self, name)
+                grown = np.empty(room, old.dtype)
+                grown[:first] = old[:first]
+                setattr(self, name, grown)
+        self._source[first : self.count] = rows
+        self._sink[first : self.count] = cols
+        self._sink[first : self.count] += self.n
+        self._cost[first : self.count] = cost
+        return np.arange(first, self.count)
+
+    def start(self, arcs: Index, flow: Masses, f: Array, g: Array) -> None:
+        """Begin with a feasible plan whose support is a forest, and any potentials."""
+        tree = self._tree
+        hang(tree, self.n, arcs, self._source[arcs], self._sink[arcs], flow)
+        tree.pi[: self.n] = -f  # places are still the nodes' own numbers
+        tree.pi[self.n : -1] = g
+        self._lay_out()
+
+    def solve(self, first: int, tol: float, paused: Callable[[], bool]) -> bool:
+        """Pivot until no arc has a reduced cost below ``-tol``; False if ``paused`` said stop.
+
+        ``first``: arc at which the search begins.
+        """
+        block = max(20, math.isqrt(self.count))
+        cursor = first
+        while cursor >= 0:
+            done, cursor = run(
+                self._tree, self._window, self.n, self._source, self._sink, self._cost,
+                self.count, cursor, block, tol, self._window_size,
+            )  # fmt: skip
+            self.pivots += done
+            if cursor >= 0 and paused():
+                break
+        self._lay_out()
+        return cursor < 0
+
+    def _lay_out(self) -> None:
+        lay_out(self._tree, self.n, self._cost, self._window.child, self._window.chain)
+
+    def potentials(self) -> tuple[Array, Array]:
+        """Potentials (f, g) of the tree: ``f_i + g_j = cost_ij`` on its arcs, up to rounding."""
+        pi = self._tree.pi[self._tree.place]
+        return -pi[: self.n], pi[self.n : -1]
+
+    def plan(self) -> Arcs:
+        """Arcs that carry flow."""
+        nodes = self._tree.nodes
+        full = nodes["flow"] > 0
+        arcs = nodes["arc"][full]
+        rows, cols = self._source[arcs].astype(np.intp), self._sink[arcs].astype(np.intp) - self.n
+        return Arcs(rows, cols, self._cost[arcs], nodes["flow"][full])
