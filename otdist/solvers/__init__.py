@@ -15,6 +15,8 @@ from otdist.solvers.sparse import Sparse
 
 Solver = Callable[[Problem], Result]
 
+LARGE = 1_500_000  # pairs from which the sparse solver wins, even if numba has still to be loaded
+
 METHODS: dict[str, Callable[..., Solver]] = {"line": Line, "circle": Circle, "dense": Dense, "sparse": Sparse}
 
 
@@ -36,4 +38,4 @@ def _auto(problem: Problem) -> str:
         return "line"
     if problem.metric.period is not None and problem.d == 1:
         return "circle"
-    return "dense"
+    return "sparse" if len(problem.x) * len(problem.y) >= LARGE else "dense"

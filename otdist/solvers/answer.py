@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
+MANY = 2**26  # pairs from which compiled code is worth loading
 PROVED = 1e-9  # relative gap below which a result counts as exact
 Plan = Callable[[], tuple[Index, Index, Array]]
 Potentials = Callable[[], tuple[Array, Array]]
@@ -130,6 +131,12 @@ def _with_left_out(problem: Problem, f: Array, g: Array) -> tuple[Array, Array]:
 
 def least(problem: Problem, points: Array, others: Array, potential: Array, flip: bool = False) -> Array:
     """``min_j cost(points_i, others_j) - potential_j``, in blocks; flip: costs from others to points."""
+    if len(points) * len(others) >= MANY:
+        from otdist.solvers.sparse.pricing import kernel, least_costs  # numba is loaded when it is needed
+
+        kind = kernel(problem)
+        if kind is not None:
+            return least_costs(points, others, potential, kind)
     out = np.empty(len(points))
     for rows in row_blocks(len(points), len(others)):
         block = points[rows]

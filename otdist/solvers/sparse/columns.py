@@ -129,10 +129,15 @@ class Columns:
     def _priced(self, tol: float) -> tuple[Index, Index]:
         """Look at all pairs: better potentials for the proof, and the pairs to add."""
         f, g = self.network.potentials()
-        cols, costs = self.ground.smallest(f, g, min(ADDED, self.ground.shape[1]), 0.0)
-        # Lowered by what its worst pair violates, each row is feasible: nothing else is left to check.
-        proof = Proof.of(self.proof.plan, Dual(f + np.where(cols[:, 0] >= 0, costs[:, 0], 0.0), g))
+        n, m = self.ground.shape
+        by_col = n < m  # of the side with more points: so a round adds enough
+        found, costs = self.ground.smallest(f, g, min(ADDED, n if by_col else m), 0.0, flip=by_col)
+        # Lowered by what its worst pair violates, each point is feasible: nothing else is left to check.
+        lowered = np.where(found[:, 0] >= 0, costs[:, 0], 0.0)
+        dual = Dual(f, g + lowered) if by_col else Dual(f + lowered, g)
+        proof = Proof.of(self.proof.plan, dual)
         if proof.gap < self.proof.gap:
             self.proof = proof
-        rows, place = np.nonzero(costs < -tol)
-        return rows, cols[rows, place].astype(np.intp)
+        own, place = np.nonzero(costs < -tol)
+        others = found[own, place].astype(np.intp)
+        return (others, own) if by_col else (own, others)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from numba import njit
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _sources() -> str:
+    """Fingerprint of all files of this folder."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+SOURCES = _sources()
 
 
 def compiled(function: F) -> F:
@@ -17,4 +28,9 @@ def compiled(function: F) -> F:
     functions compute goes into certificates.
     """
     made: F = njit(cache=True, nogil=True, error_model="numpy")(function)
+    # Numba compiles again when the function's own file is newer. That misses changes in what it calls, and
+    # installed files may all carry one date: after an update, old machine code would go on running.
+    stored = getattr(getattr(made, "_cache", None), "_cache_file", None)
+    if hasattr(stored, "_source_stamp"):
+        stored._source_stamp = (stored._source_stamp, SOURCES)
     return made

@@ -17,10 +17,14 @@ from otdist.solvers.sparse.compiled import compiled
 
 EUCLIDEAN, SQUARED, CITYBLOCK, CHEBYSHEV = range(4)
 RUN = 256  # points that are tested at a time
+ROWS = 16  # rows that are tested against a run in turn
 
 
 class Test(NamedTuple):
-    """What the float32 test needs: potentials on its scale, that scale, and the bound of its error."""
+    """What the float32 test needs: potentials on its scale, that scale, and the bound of its error.
+
+    Places of ``g`` after the last point hold -inf: nothing there is ever small.
+    """
 
     f: NDArray[np.float32]
     g: NDArray[np.float32]
@@ -60,69 +64,61 @@ def pair_costs(kind, x, y, rows, cols, out):
 
 
 @compiled
-def _spread(kind, x, yt, start, width, out):
+def _spread(kind, x, tile, out):
     """Costs (squared ones for EUCLIDEAN) between a point and a run of points, in float32."""
-    if kind <= SQUARED:
-        _squares(x, yt, start, width, out)
-        return
-    for j in range(width):
+    for j in range(RUN):
         out[j] = float32(0.0)
-    for c in range(len(x)):
-        here, y = x[c], yt[c, start : start + width]
-        if kind == CITYBLOCK:
-            for j in range(width):
-                out[j] += abs(here - y[j])
-        else:
-            for j in range(width):
-                out[j] = max(out[j], abs(here - y[j]))
-
-
-@compiled
-def _squares(x, yt, start, width, out):
-    """Squared distances, four coordinates at a time: fewer passes over ``out``."""
-    d, stop = len(x), start + width
-    c = d % 4
-    if c == 0:
-        for j in range(width):
-            out[j] = float32(0.0)
-    elif c == 1:
-        x0, y0 = x[0], yt[0, start:stop]
-        for j in range(width):
-            out[j] = (x0 - y0[j]) * (x0 - y0[j])
-    elif c == 2:
-        x0, x1, y0, y1 = x[0], x[1], yt[0, start:stop], yt[1, start:stop]
-        for j in range(width):
-            out[j] = (x0 - y0[j]) * (x0 - y0[j]) + (x1 - y1[j]) * (x1 - y1[j])
+    if kind <= SQUARED:
+        _squares(x, tile, out)
+    elif kind == CITYBLOCK:
+        for c in range(len(x)):
+            for j in range(RUN):
+                out[j] += abs(x[c] - tile[c, j])
     else:
-        x0, x1, x2 = x[0], x[1], x[2]
-        y0, y1, y2 = yt[0, start:stop], yt[1, start:stop], yt[2, start:stop]
-        for j in range(width):
-            t0, t1, t2 = x0 - y0[j], x1 - y1[j], x2 - y2[j]
-            out[j] = t0 * t0 + t1 * t1 + t2 * t2
-    while c < d:
-        x0, x1, x2, x3 = x[c], x[c + 1], x[c + 2], x[c + 3]
-        y0, y1, y2, y3 = (
-            yt[c, start:stop],
-            yt[c + 1, start:stop],
-            yt[c + 2, start:stop],
-            yt[c + 3, start:stop],
-        )
-        for j in range(width):
-            t0, t1, t2, t3 = x0 - y0[j], x1 - y1[j], x2 - y2[j], x3 - y3[j]
-            out[j] += (t0 * t0 + t1 * t1) + (t2 * t2 + t3 * t3)
-        c += 4
+        for c in range(len(x)):
+            for j in range(RUN):
+                out[j] = max(out[j], abs(x[c] - tile[c, j]))
 
 
 @compiled
-def _hits(kind, spread, s, g, width):
+def _squares(x, tile, out):
+    """Add squared differences, eight coordinates at a time: fewer passes over ``out``."""
+    d = len(x)
+    c = 0
+    while c + 8 <= d:
+        x0, x1, x2, x3 = x[c], x[c + 1], x[c + 2], x[c + 3]
+        x4, x5, x6, x7 = x[c + 4], x[c + 5], x[c + 6], x[c + 7]
+        y0, y1, y2, y3 = tile[c], tile[c + 1], tile[c + 2], tile[c + 3]
+        y4, y5, y6, y7 = tile[c + 4], tile[c + 5], tile[c + 6], tile[c + 7]
+        for j in range(RUN):
+            t0, t1, t2, t3 = x0 - y0[j], x1 - y1[j], x2 - y2[j], x3 - y3[j]
+            t4, t5, t6, t7 = x4 - y4[j], x5 - y5[j], x6 - y6[j], x7 - y7[j]
+            out[j] += ((t0 * t0 + t1 * t1) + (t2 * t2 + t3 * t3)) + (
+                (t4 * t4 + t5 * t5) + (t6 * t6 + t7 * t7)
+            )
+        c += 8
+    while c + 2 <= d:
+        x0, x1, y0, y1 = x[c], x[c + 1], tile[c], tile[c + 1]
+        for j in range(RUN):
+            t0, t1 = x0 - y0[j], x1 - y1[j]
+            out[j] += t0 * t0 + t1 * t1
+        c += 2
+    if c < d:
+        x0, y0 = x[c], tile[c]
+        for j in range(RUN):
+            out[j] += (x0 - y0[j]) * (x0 - y0[j])
+
+
+@compiled
+def _hits(kind, spread, s, g):
     """How many costs are below ``s + g``. A sum of integers: the loop is vectorised."""
     count = int32(0)
     if kind == EUCLIDEAN:
-        for j in range(width):
+        for j in range(RUN):
             t = s + g[j]
             count += int32(spread[j] < t * abs(t))
     else:
-        for j in range(width):
+        for j in range(RUN):
             count += int32(spread[j] < s + g[j])
     return count
 
@@ -145,45 +141,54 @@ def _box_cost(kind, x, low, high):
 @compiled
 def fill_boxes(y, g, boxes):
     """Find the bounding boxes and the largest potentials."""
-    for q in range(len(boxes.top)):
-        part = y[q * RUN : (q + 1) * RUN]
+    boxes.low[:], boxes.high[:], boxes.top[:] = np.inf, -np.inf, -np.inf
+    for j in range(len(y)):
+        b = j // RUN
+        boxes.top[b] = max(boxes.top[b], g[j])
         for c in range(y.shape[1]):
-            boxes.low[q, c], boxes.high[q, c] = part[:, c].min(), part[:, c].max()
-        boxes.top[q] = g[q * RUN : (q + 1) * RUN].max()
+            boxes.low[b, c] = min(boxes.low[b, c], y[j, c])
+            boxes.high[b, c] = max(boxes.high[b, c], y[j, c])
 
 
 @compiled
-def smallest(kind, x, y, f, g, x32, y32, test, boxes, below, first, last, cols, costs):
-    """The smallest reduced costs ``cost - f_i - g_j < below`` of rows first to last, in order."""
-    spread = np.empty(RUN, np.float32)
+def smallest(kind, x, y, f, g, x32, tiles, test, boxes, below, first, last, cols, costs):
+    """The smallest reduced costs ``cost - f_i - g_j < below`` of rows first to last, in order.
+
+    Rows are taken a few at a time, so that a tile is read from the cache nearby.
+    """
+    spread, limits = np.empty(RUN, np.float32), np.empty(ROWS)
     home = 0
-    for i in range(first, last):
-        cols[i], costs[i] = -1, np.inf
-        limit = below
-        for step in range(len(boxes.top)):
-            # Neighbours have their smallest costs in the same run: it comes first, the limit drops at once.
+    for start in range(first, last, ROWS):
+        stop = min(start + ROWS, last)
+        for i in range(start, stop):
+            limits[i - start] = below
+            for q in range(cols.shape[1]):
+                cols[i, q], costs[i, q] = -1, np.inf
+        for step in range(len(tiles)):
+            # Neighbours have their smallest costs in the same run: it comes first, and limits drop at once.
             b = home if step == 0 else (step - 1 if step <= home else step)
-            if (
-                boxes.used
-                and _box_cost(kind, x[i], boxes.low[b], boxes.high[b]) >= f[i] + boxes.top[b] + limit
-            ):
-                continue
-            limit = _search_run(kind, x, y, f, g, x32, y32, test, spread, i, b, limit, cols[i], costs[i])
-        if cols[i, 0] >= 0:
-            home = cols[i, 0] // RUN
+            for i in range(start, stop):
+                limit = limits[i - start]
+                if boxes.used:
+                    least = _box_cost(kind, x[i], boxes.low[b], boxes.high[b])
+                    if least >= f[i] + boxes.top[b] + limit:
+                        continue
+                limits[i - start] = _search(
+                    kind, x, y, f, g, x32, tiles[b], test, spread, i, b * RUN, limit, cols[i], costs[i]
+                )
+        if cols[stop - 1, 0] >= 0:
+            home = cols[stop - 1, 0] // RUN
 
 
 @compiled
-def _search_run(kind, x, y, f, g, x32, y32, test, spread, i, b, limit, cols, costs):
-    """Judge a run of points for row i; returns the cost that the next one has to beat."""
-    start = b * RUN
-    width = min(RUN, len(y) - start)
-    _spread(kind, x32[i], y32, start, width, spread)
-    g32 = test.g[start : start + width]
+def _search(kind, x, y, f, g, x32, tile, test, spread, i, start, limit, cols, costs):
+    """Judge a run of points for row i; returns the reduced cost that the next one has to beat."""
+    _spread(kind, x32[i], tile, spread)
+    g32 = test.g[start : start + RUN]
     s = test.f[i] + float32(limit * test.unit + test.margin)
-    if _hits(kind, spread, s, g32, width) == 0:
+    if _hits(kind, spread, s, g32) == 0:
         return limit
-    for q in range(width):
+    for q in range(RUN):
         t = s + g32[q]
         if kind == EUCLIDEAN:
             t *= abs(t)
@@ -191,7 +196,7 @@ def _search_run(kind, x, y, f, g, x32, y32, test, spread, i, b, limit, cols, cos
             continue
         r = pair_cost(kind, x[i], y[start + q]) - (f[i] + g[start + q])
         if r < limit:
-            _insert(cols, costs, start + q, r)
+            insert(cols, costs, start + q, r)
             if costs[-1] < limit:
                 limit = costs[-1]
                 s = test.f[i] + float32(limit * test.unit + test.margin)
@@ -199,20 +204,7 @@ def _search_run(kind, x, y, f, g, x32, y32, test, spread, i, b, limit, cols, cos
 
 
 @compiled
-def smallest_entries(block, f, g, below, cols, costs):
-    """The smallest reduced costs ``block_ij - f_i - g_j < below`` of every row, in order."""
-    for i in range(len(block)):
-        cols[i], costs[i] = -1, np.inf
-        limit = below
-        for j in range(block.shape[1]):
-            r = block[i, j] - (f[i] + g[j])
-            if r < limit:
-                _insert(cols[i], costs[i], j, r)
-                limit = min(limit, costs[i, -1])
-
-
-@compiled
-def _insert(js, rs, j, r):
+def insert(js, rs, j, r):
     """Put an entry into its place in a short sorted list; the last one falls out."""
     q = len(rs) - 1
     while q > 0 and rs[q - 1] > r:

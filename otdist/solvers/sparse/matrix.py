@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.parallel import in_parts
-from otdist.solvers.sparse import kernels
+from otdist.solvers.sparse import entries
 from otdist.solvers.sparse.order import nested_order
 
 Array = NDArray[np.float64]
@@ -17,7 +17,7 @@ Masses = NDArray[np.int64]
 Index = NDArray[np.intp]
 
 LANDMARKS = 12
-STRIP = 64  # columns that are turned at a time
+STRIP = 512  # columns that are read together, row by row
 PART = 2**25  # entries a thread reads before it looks for the next part
 
 
@@ -91,19 +91,33 @@ class Matrix:
         self, f: Array, g: Array, k: int, below: float = np.inf, flip: bool = False
     ) -> tuple[NDArray[np.int32], Array]:
         """The k smallest reduced costs of every row (``flip``: column), as ``Pairs.smallest``."""
-        rows, cols = (self.cols, self.rows) if flip else (self.rows, self.cols)
-        f, g = (g, f) if flip else (f, g)
-        found, costs = np.empty((len(rows), k), np.int32), np.empty((len(rows), k))
+        n, m = self.matrix.shape
+        on_rows, on_cols = np.full(n, -np.inf), np.full(m, -np.inf)
+        on_rows[self.rows], on_cols[self.cols] = f, g
+        if flip:
+            limits = np.full(m, -np.inf)
+            limits[self.cols] = below
+            found, costs = np.empty((m, k), np.int32), np.empty((m, k))
+
+            def strip(first: int, last: int) -> None:
+                entries.smallest_in_columns(self.matrix, first, last, on_rows, on_cols, limits, found, costs)
+
+            in_parts(strip, m, STRIP)
+            return _numbered(self.rows, n, found[self.cols]), costs[self.cols]
+        found, costs = np.empty((len(self.rows), k), np.int32), np.empty((len(self.rows), k))
 
         def part(first: int, last: int) -> None:
-            # Columns are turned strip by strip, so that both directions read along rows.
-            for start in range(first, last, STRIP):
-                stop = min(start + STRIP, last)
-                lines = rows[start:stop]
-                block = self.matrix[:, lines].T[:, cols] if flip else self.matrix[lines][:, cols]
-                kernels.smallest_entries(
-                    np.ascontiguousarray(block), f[start:stop], g, below, found[start:stop], costs[start:stop]
-                )
+            lines = slice(first, last)
+            entries.smallest_in_rows(
+                self.matrix, self.rows[lines], f[lines], on_cols, below, found[lines], costs[lines]
+            )
 
-        in_parts(part, len(rows), max(STRIP, PART // len(cols)))
-        return found, costs
+        in_parts(part, len(self.rows), PART // m)
+        return _numbered(self.cols, m, found), costs
+
+
+def _numbered(lines: Index, count: int, found: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Numbers of the matrix as numbers among ``lines``; -1 stays."""
+    number = np.full(count + 1, -1, np.int32)
+    number[lines] = np.arange(len(lines))
+    return number[found]

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.solvers.sparse.ground import Arcs
-from otdist.solvers.sparse.pivots import new_window, run
+from otdist.solvers.sparse.pieces import new_window
+from otdist.solvers.sparse.pivots import run
 from otdist.solvers.sparse.tree import hang, lay_out, new_tree
 
 Array = NDArray[np.float64]

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.parallel import in_parts
+from otdist.problem import Problem
 from otdist.solvers.sparse import kernels
-from otdist.solvers.sparse.order import merged_pairs
+from otdist.solvers.sparse.order import merged_pairs, nested_order
 
 Array = NDArray[np.float64]
 Masses = NDArray[np.int64]
@@ -36,13 +37,17 @@ class Points:
 
     points: Array
     small: NDArray[np.float32]
-    turned: NDArray[np.float32]  # coordinates first: what a vectorised loop reads
+    tiles: NDArray[np.float32]  # (runs, d, RUN), coordinates first: what a vectorised loop reads
 
     @classmethod
     def of(cls, points: Array, centre: Array, scale: float) -> Points:
         """Prepare points; ``scale`` brings them within 1 of the centre."""
         small = ((points - centre) * scale).astype(np.float32)
-        return cls(np.ascontiguousarray(points), small, np.ascontiguousarray(small.T))
+        runs = -(-len(points) // kernels.RUN)
+        padded = np.zeros((runs * kernels.RUN, points.shape[1]), np.float32)
+        padded[: len(points)] = small
+        tiles = padded.reshape(runs, kernels.RUN, -1).transpose(0, 2, 1)
+        return cls(np.ascontiguousarray(points), small, np.ascontiguousarray(tiles))
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,16 +137,16 @@ class Pairs:
         f, g = (g, f) if flip else (f, g)
         n, m, d = len(x.points), len(y.points), x.points.shape[1]
         unit = self.scale**2 if self.kind == kernels.SQUARED else self.scale
-        runs = -(-m // kernels.RUN)
+        runs = len(y.tiles)
         boxes = kernels.Boxes(np.empty((runs, d)), np.empty((runs, d)), np.empty(runs), d <= FLAT)
         kernels.fill_boxes(y.points, g, boxes)
-        largest = float(np.abs(f).max() + np.abs(g).max()) * unit
-        test = kernels.Test(
-            (f * unit).astype(np.float32), (g * unit).astype(np.float32), unit, self._margin(largest)
-        )
+        margin = self._margin(float(np.abs(f).max() + np.abs(g).max()) * unit)
+        g32 = np.full(runs * kernels.RUN, -np.inf, np.float32)
+        g32[:m] = g * unit
+        test = kernels.Test((f * unit).astype(np.float32), g32, unit, margin)
         cols, costs = np.empty((n, k), np.int32), np.empty((n, k))
         search = partial(
-            kernels.smallest, self.kind, x.points, y.points, f, g, x.small, y.turned, test, boxes, below
+            kernels.smallest, self.kind, x.points, y.points, f, g, x.small, y.tiles, test, boxes, below
         )
         in_parts(lambda first, last: search(first, last, cols, costs), n, PART // (m * d))
         return cols, costs
@@ -160,3 +165,21 @@ class Pairs:
             kernels.CHEBYSHEV: 4,
         }
         return UNIT32 * 1.1 * (errors[self.kind] + 8 * potentials) + 1e-30
+
+
+def least_costs(x: Array, y: Array, g: Array, kind: int) -> Array:
+    """``min_j cost_ij - g_j`` for points in any order."""
+    rows, cols = nested_order(x), nested_order(y)
+    out = np.empty(len(x))
+    out[rows] = Pairs.of(x[rows], y[cols], kind).least(g[cols])
+    return out
+
+
+def kernel(problem: Problem) -> int | None:
+    """The cost kernel for metric and order, if there is one."""
+    name = problem.metric.name
+    if problem.p == 2 and name == "euclidean":
+        name = "sqeuclidean"
+    elif problem.p != 1:
+        return None
+    return KINDS.get(name)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from otdist.bounds import UNIT, outward
 from otdist.budget import require_memory
-from otdist.problem import Problem
 from otdist.result import Result
 from otdist.solvers.answer import make_result
 from otdist.solvers.costs import TINY, cost_matrix, rounding
@@ -22,7 +21,7 @@ from otdist.solvers.sparse.ground import Ground
 from otdist.solvers.sparse.levels import Descent
 from otdist.solvers.sparse.matrix import Matrix
 from otdist.solvers.sparse.order import nested_order
-from otdist.solvers.sparse.pricing import KINDS, Pairs
+from otdist.solvers.sparse.pricing import Pairs, kernel
 from otdist.solvers.sparse.supplies import whole_masses
 
 Array = NDArray[np.float64]
@@ -128,13 +127,3 @@ class Setting:
         f, g = np.empty(len(self.rows)), np.empty(len(self.cols))
         f[self.rows], g[self.cols] = proof.dual.f, proof.dual.g
         return self.merged.full_potentials(np.ldexp(f, self.exponent), np.ldexp(g, self.exponent))
-
-
-def kernel(problem: Problem) -> int | None:
-    """The cost kernel for metric and order, if there is one."""
-    name = problem.metric.name
-    if problem.p == 2 and name == "euclidean":
-        name = "sqeuclidean"
-    elif problem.p != 1:
-        return None
-    return KINDS.get(name)

@@ -99,7 +99,9 @@ def lay_out(tree, n, cost, child, chain):
     child[:] = -1
     for u in range(root):
         chain[u], child[nodes[u].parent] = child[nodes[u].parent], u
-    old = pi[place] - pi[place[root]]  # shifts of the complement have moved the root
+    old = np.empty(count)
+    for u in range(count):
+        old[u] = pi[place[u]] - pi[place[root]]  # shifts of the complement have moved the root
     k, u = 0, root
     while True:
         place[u], order[k] = k, u
