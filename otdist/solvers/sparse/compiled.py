@@ -30,7 +30,7 @@ def compiled(function: F) -> F:
     made: F = njit(cache=True, nogil=True, error_model="numpy")(function)
     # Numba compiles again when the function's own file is newer. That misses changes in what it calls, and
     # installed files may all carry one date: after an update, old machine code would go on running.
-    stored = getattr(getattr(made, "_cache", None), "_cache_file", None)
+    stored: Any = getattr(getattr(made, "_cache", None), "_cache_file", None)
     if hasattr(stored, "_source_stamp"):
         stored._source_stamp = (stored._source_stamp, SOURCES)
     return made

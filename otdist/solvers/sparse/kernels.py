@@ -33,7 +33,7 @@ class Test(NamedTuple):
 
 
 class Boxes(NamedTuple):
-    """Bounding box and largest potential of each run of points."""
+    """Bounding box (coordinates first) and largest potential of each run of points."""
 
     low: NDArray[np.float64]
     high: NDArray[np.float64]
@@ -66,25 +66,34 @@ def pair_costs(kind, x, y, rows, cols, out):
 @compiled
 def _spread(kind, x, tile, out):
     """Costs (squared ones for EUCLIDEAN) between a point and a run of points, in float32."""
-    for j in range(RUN):
-        out[j] = float32(0.0)
     if kind <= SQUARED:
         _squares(x, tile, out)
-    elif kind == CITYBLOCK:
-        for c in range(len(x)):
+        return
+    for j in range(RUN):
+        out[j] = abs(x[0] - tile[0, j])
+    for c in range(1, len(x)):
+        if kind == CITYBLOCK:
             for j in range(RUN):
                 out[j] += abs(x[c] - tile[c, j])
-    else:
-        for c in range(len(x)):
+        else:
             for j in range(RUN):
                 out[j] = max(out[j], abs(x[c] - tile[c, j]))
 
 
 @compiled
 def _squares(x, tile, out):
-    """Add squared differences, eight coordinates at a time: fewer passes over ``out``."""
+    """Sums of squared differences, up to eight coordinates at a time: fewer passes over ``out``."""
     d = len(x)
-    c = 0
+    x0, y0 = x[0], tile[0]
+    if d == 1:
+        for j in range(RUN):
+            out[j] = (x0 - y0[j]) * (x0 - y0[j])
+        return
+    x1, y1 = x[1], tile[1]
+    for j in range(RUN):
+        t0, t1 = x0 - y0[j], x1 - y1[j]
+        out[j] = t0 * t0 + t1 * t1
+    c = 2
     while c + 8 <= d:
         x0, x1, x2, x3 = x[c], x[c + 1], x[c + 2], x[c + 3]
         x4, x5, x6, x7 = x[c + 4], x[c + 5], x[c + 6], x[c + 7]
@@ -93,9 +102,8 @@ def _squares(x, tile, out):
         for j in range(RUN):
             t0, t1, t2, t3 = x0 - y0[j], x1 - y1[j], x2 - y2[j], x3 - y3[j]
             t4, t5, t6, t7 = x4 - y4[j], x5 - y5[j], x6 - y6[j], x7 - y7[j]
-            out[j] += ((t0 * t0 + t1 * t1) + (t2 * t2 + t3 * t3)) + (
-                (t4 * t4 + t5 * t5) + (t6 * t6 + t7 * t7)
-            )
+            left = (t0 * t0 + t1 * t1) + (t2 * t2 + t3 * t3)
+            out[j] += left + ((t4 * t4 + t5 * t5) + (t6 * t6 + t7 * t7))
         c += 8
     while c + 2 <= d:
         x0, x1, y0, y1 = x[c], x[c + 1], tile[c], tile[c + 1]
@@ -124,21 +132,6 @@ def _hits(kind, spread, s, g):
 
 
 @compiled
-def _box_cost(kind, x, low, high):
-    """Cost from a point to the nearest point of a box."""
-    total = 0.0
-    for c in range(len(x)):
-        t = max(low[c] - x[c], x[c] - high[c], 0.0)
-        if kind <= SQUARED:
-            total += t * t
-        elif kind == CITYBLOCK:
-            total += t
-        else:
-            total = max(total, t)
-    return math.sqrt(total) if kind == EUCLIDEAN else total
-
-
-@compiled
 def fill_boxes(y, g, boxes):
     """Find the bounding boxes and the largest potentials."""
     boxes.low[:], boxes.high[:], boxes.top[:] = np.inf, -np.inf, -np.inf
@@ -146,33 +139,55 @@ def fill_boxes(y, g, boxes):
         b = j // RUN
         boxes.top[b] = max(boxes.top[b], g[j])
         for c in range(y.shape[1]):
-            boxes.low[b, c] = min(boxes.low[b, c], y[j, c])
-            boxes.high[b, c] = max(boxes.high[b, c], y[j, c])
+            boxes.low[c, b] = min(boxes.low[c, b], y[j, c])
+            boxes.high[c, b] = max(boxes.high[c, b], y[j, c])
+
+
+@compiled
+def _box_costs(kind, x, low, high, out):
+    """Costs (squared ones for EUCLIDEAN) from a point to the nearest points of all boxes."""
+    for b in range(len(out)):
+        out[b] = 0.0
+    for c in range(len(x)):
+        here, lows, highs = x[c], low[c], high[c]
+        if kind <= SQUARED:
+            for b in range(len(out)):
+                t = max(lows[b] - here, here - highs[b], 0.0)
+                out[b] += t * t
+        elif kind == CITYBLOCK:
+            for b in range(len(out)):
+                out[b] += max(lows[b] - here, here - highs[b], 0.0)
+        else:
+            for b in range(len(out)):
+                out[b] = max(out[b], lows[b] - here, here - highs[b])
 
 
 @compiled
 def smallest(kind, x, y, f, g, x32, tiles, test, boxes, below, first, last, cols, costs):
     """The smallest reduced costs ``cost - f_i - g_j < below`` of rows first to last, in order.
 
-    Rows are taken a few at a time, so that a tile is read from the cache nearby.
+    Where boxes are of no use, rows are taken a few at a time, so that a tile is read from the cache nearby.
     """
-    spread, limits = np.empty(RUN, np.float32), np.empty(ROWS)
+    group = 1 if boxes.used else ROWS
+    spread, limits, near = np.empty(RUN, np.float32), np.empty(ROWS), np.empty(len(tiles))
     home = 0
-    for start in range(first, last, ROWS):
-        stop = min(start + ROWS, last)
+    for start in range(first, last, group):
+        stop = min(start + group, last)
         for i in range(start, stop):
             limits[i - start] = below
             for q in range(cols.shape[1]):
                 cols[i, q], costs[i, q] = -1, np.inf
+        if boxes.used:
+            _box_costs(kind, x[start], boxes.low, boxes.high, near)
         for step in range(len(tiles)):
             # Neighbours have their smallest costs in the same run: it comes first, and limits drop at once.
             b = home if step == 0 else (step - 1 if step <= home else step)
+            if boxes.used:
+                t = f[start] + boxes.top[b] + limits[0]
+                if near[b] >= (t * abs(t) if kind == EUCLIDEAN else t):
+                    continue
             for i in range(start, stop):
                 limit = limits[i - start]
-                if boxes.used:
-                    least = _box_cost(kind, x[i], boxes.low[b], boxes.high[b])
-                    if least >= f[i] + boxes.top[b] + limit:
-                        continue
                 limits[i - start] = _search(
                     kind, x, y, f, g, x32, tiles[b], test, spread, i, b * RUN, limit, cols[i], costs[i]
                 )

@@ -82,15 +82,14 @@ class Descent:
         """Go down until the goal is reached: what is proved, and False if time was up before."""
         self.columns = self._prepared(self.levels.pop(), None)
         while self.levels:
-            level = self._level
-            late = partial(self._late, self.pace * sum(self.finest.ground.shape) * level.size)
+            level, late = self._level, partial(self._late, self._level)
             self.columns.solve(max(COARSE_GOAL, self.goal / 16), late, self._tell)
             if self.anytime:
-                best = self._look(level)
+                best = self._look(level) if self.best is None or not late() else self.best
                 if best.reached(self.goal) or not self._affordable(self.levels[-1]):
                     return best, best.reached(self.goal)
             self.columns = self._prepared(self.levels.pop(), level)
-        finished = self.columns.solve(self.goal, self._late, self._tell)
+        finished = self.columns.solve(self.goal, partial(self._late, self.finest), self._tell)
         best = self._keep(self.columns.proof)
         return best, finished or best.reached(self.goal)
 
@@ -134,14 +133,17 @@ class Descent:
         return proof
 
     def _affordable(self, level: Level) -> bool:
-        """Whether a level can come to its first pivot in time."""
-        if self.deadline is None:
-            return True
+        """Whether a level can come to its first pivot in time, and what it finds be handed down."""
         n, m = level.ground.shape
-        return time.monotonic() + PASSES * self.pace * n * m < self.deadline
+        return not self._late(level, PASSES * self.pace * n * m)
 
-    def _late(self, reserve: float = 0.0) -> bool:
-        return self.deadline is not None and time.monotonic() + reserve > self.deadline
+    def _late(self, level: Level, seconds: float = 0.0) -> bool:
+        """Whether time is up in so many seconds, but for the look at what a level has found."""
+        if self.deadline is None:
+            return False
+        if level is not self.finest:
+            seconds += self.pace * sum(self.finest.ground.shape) * level.size
+        return time.monotonic() + seconds > self.deadline
 
     def _tell(self, proof: Proof) -> None:
         if self._level is self.finest:

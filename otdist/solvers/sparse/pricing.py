@@ -138,7 +138,7 @@ class Pairs:
         n, m, d = len(x.points), len(y.points), x.points.shape[1]
         unit = self.scale**2 if self.kind == kernels.SQUARED else self.scale
         runs = len(y.tiles)
-        boxes = kernels.Boxes(np.empty((runs, d)), np.empty((runs, d)), np.empty(runs), d <= FLAT)
+        boxes = kernels.Boxes(np.empty((d, runs)), np.empty((d, runs)), np.empty(runs), d <= FLAT)
         kernels.fill_boxes(y.points, g, boxes)
         margin = self._margin(float(np.abs(f).max() + np.abs(g).max()) * unit)
         g32 = np.full(runs * kernels.RUN, -np.inf, np.float32)
