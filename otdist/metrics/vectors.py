@@ -91,7 +91,9 @@ def _unit_error(x: Array, y: Array) -> float:
 
 def _cosine_matrix(x: Array, y: Array) -> Array:
     # |u - v|^2 / 2 = 1 - cos, without the cancellation of 1 - cos for small angles.
-    return _cdist("sqeuclidean", _unit(np, x), _unit(np, y)) / 2
+    matrix = _cdist("sqeuclidean", _unit(np, x), _unit(np, y))
+    matrix /= 2
+    return matrix
 
 
 def _cosine_pairs(xp: Any, x: Any, y: Any) -> Any:
@@ -103,7 +105,11 @@ def _angle(xp: Any, chord: Any) -> Any:
 
 
 def _angular_matrix(x: Array, y: Array) -> Array:
-    angles: Array = _angle(np, _cdist("euclidean", _unit(np, x), _unit(np, y)))
+    # As _angle, in place: the matrix is the largest thing there is.
+    angles = _cdist("euclidean", _unit(np, x), _unit(np, y))
+    angles /= 2
+    np.arcsin(np.minimum(angles, 1.0, out=angles), out=angles)
+    angles *= 2
     return angles
 
 

@@ -118,7 +118,7 @@ def _squares(x, tile, out):
 
 
 @compiled
-def _hits(kind, spread, s, g):
+def hits(kind, spread, s, g):
     """How many costs are below ``s + g``. A sum of integers: the loop is vectorised."""
     count = int32(0)
     if kind == EUCLIDEAN:
@@ -163,6 +163,12 @@ def _box_costs(kind, x, low, high, out):
 
 
 @compiled
+def _reach(kind, t):
+    """What a cost as ``_spread`` gives it has to be below, to be below t."""
+    return t * abs(t) if kind == EUCLIDEAN else t
+
+
+@compiled
 def smallest(kind, x, y, f, g, x32, tiles, test, boxes, below, first, last, cols, costs):
     """The smallest reduced costs ``cost - f_i - g_j < below`` of rows first to last, in order.
 
@@ -173,41 +179,32 @@ def smallest(kind, x, y, f, g, x32, tiles, test, boxes, below, first, last, cols
     home = 0
     for start in range(first, last, group):
         stop = min(start + group, last)
-        for i in range(start, stop):
-            limits[i - start] = below
-            for q in range(cols.shape[1]):
-                cols[i, q], costs[i, q] = -1, np.inf
+        limits[:] = below
+        cols[start:stop], costs[start:stop] = -1, np.inf
         if boxes.used:
             _box_costs(kind, x[start], boxes.low, boxes.high, near)
         for step in range(len(tiles)):
             # Neighbours have their smallest costs in the same run: it comes first, and limits drop at once.
             b = home if step == 0 else (step - 1 if step <= home else step)
-            if boxes.used:
-                t = f[start] + boxes.top[b] + limits[0]
-                if near[b] >= (t * abs(t) if kind == EUCLIDEAN else t):
-                    continue
+            if boxes.used and near[b] >= _reach(kind, f[start] + boxes.top[b] + limits[0]):
+                continue
             for i in range(start, stop):
                 limit = limits[i - start]
-                limits[i - start] = _search(
-                    kind, x, y, f, g, x32, tiles[b], test, spread, i, b * RUN, limit, cols[i], costs[i]
-                )
+                _spread(kind, x32[i], tiles[b], spread)
+                s = test.f[i] + float32(limit * test.unit + test.margin)
+                if hits(kind, spread, s, test.g[b * RUN : (b + 1) * RUN]) > 0:
+                    limit = choose(kind, x, y, f, g, test, spread, i, b * RUN, limit, cols[i], costs[i])
+                    limits[i - start] = limit
         if cols[stop - 1, 0] >= 0:
             home = cols[stop - 1, 0] // RUN
 
 
 @compiled
-def _search(kind, x, y, f, g, x32, tile, test, spread, i, start, limit, cols, costs):
-    """Judge a run of points for row i; returns the reduced cost that the next one has to beat."""
-    _spread(kind, x32[i], tile, spread)
-    g32 = test.g[start : start + RUN]
+def choose(kind, x, y, f, g, test, spread, i, start, limit, cols, costs):
+    """Compute again, in float64, what the test lets pass; returns the cost that the next one has to beat."""
     s = test.f[i] + float32(limit * test.unit + test.margin)
-    if _hits(kind, spread, s, g32) == 0:
-        return limit
     for q in range(RUN):
-        t = s + g32[q]
-        if kind == EUCLIDEAN:
-            t *= abs(t)
-        if not spread[q] < t:
+        if not spread[q] < _reach(kind, s + test.g[start + q]):
             continue
         r = pair_cost(kind, x[i], y[start + q]) - (f[i] + g[start + q])
         if r < limit:

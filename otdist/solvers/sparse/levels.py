@@ -59,22 +59,28 @@ class Descent:
         Relative gap at which it is solved.
     deadline : float or None
         ``time.monotonic()`` at which to stop with the best interval.
-    show : callable
-        ``show(size, proof)`` after every round: points of the level at work, and what is proved for the
-        finest one so far (None: nothing yet).
+    asked : bool
+        Whether somebody wants to see intervals on the way.
 
+    Attributes
+    ----------
+    show : callable
+        ``show(size, proof)`` is called after every round: points of the level at work, and what is
+        proved for the finest one so far (None: nothing yet).
     """
 
+    show: Show = staticmethod(lambda size, proof: None)
+
     def __init__(
-        self, ground: Ground, a: Masses, b: Masses, goal: float, deadline: float | None, show: Show
+        self, ground: Ground, a: Masses, b: Masses, goal: float, deadline: float | None, asked: bool = False
     ) -> None:
-        self.goal, self.deadline, self.show = goal, deadline, show
+        self.goal, self.deadline = goal, deadline
         self.levels = [Level(ground, a, b)]
         while self.levels[-1].size > BASE:
             self.levels.append(self.levels[-1].coarser())
         self.finest = self.levels[0]
-        # Intervals on the way are worth their time only if one of them may be the answer.
-        self.anytime = ground.lipschitz and (goal > COARSE_GOAL or deadline is not None)
+        # Intervals on the way are worth their time only if one may be the answer, or is looked at.
+        self.anytime = ground.lipschitz and (goal > COARSE_GOAL or deadline is not None or asked)
         self.best: Proof | None = None  # for the finest level
         self.pace = 0.0  # seconds a pair, measured
 

@@ -137,17 +137,16 @@ class Pairs:
         f, g = (g, f) if flip else (f, g)
         n, m, d = len(x.points), len(y.points), x.points.shape[1]
         unit = self.scale**2 if self.kind == kernels.SQUARED else self.scale
-        runs = len(y.tiles)
-        boxes = kernels.Boxes(np.empty((d, runs)), np.empty((d, runs)), np.empty(runs), d <= FLAT)
-        kernels.fill_boxes(y.points, g, boxes)
-        margin = self._margin(float(np.abs(f).max() + np.abs(g).max()) * unit)
+        runs = -(-m // kernels.RUN)
         g32 = np.full(runs * kernels.RUN, -np.inf, np.float32)
         g32[:m] = g * unit
+        margin = self._margin(float(np.abs(f).max() + np.abs(g).max()) * unit)
         test = kernels.Test((f * unit).astype(np.float32), g32, unit, margin)
         cols, costs = np.empty((n, k), np.int32), np.empty((n, k))
-        search = partial(
-            kernels.smallest, self.kind, x.points, y.points, f, g, x.small, y.tiles, test, boxes, below
-        )
+        pairs = self.kind, x.points, y.points, f, g, x.small
+        boxes = kernels.Boxes(np.empty((d, runs)), np.empty((d, runs)), np.empty(runs), d <= FLAT)
+        kernels.fill_boxes(y.points, g, boxes)
+        search = partial(kernels.smallest, *pairs, y.tiles, test, boxes, below)
         in_parts(lambda first, last: search(first, last, cols, costs), n, PART // (m * d))
         return cols, costs
 

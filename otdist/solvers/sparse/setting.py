@@ -30,7 +30,7 @@ Index = NDArray[np.intp]
 STOPPED = "Time was up before the gap was closed: raise max_seconds, or set tol to a gap that is good enough."
 EXACT = 1e-12  # relative gap at which nothing is left to gain
 ENTRY = 8  # bytes of a cost, where they are kept
-COORDINATE, NODE = 64, 900  # bytes a point, for each column and besides
+COORDINATE, NODE = 40, 800  # bytes a point, for each column and besides (measured)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,11 +82,9 @@ class Setting:
         problem = self.merged.problem
         a, b, k, moved = whole_masses(self.merged.a[self.rows], self.merged.b[self.cols])
         share = math.ldexp(float(a.sum()), -k) / problem.mass  # of the mass that has to move
-
-        def show(size: int, proof: Proof | None) -> None:
-            tell(self._news(size, proof, share))
-
-        descent = Descent(self.ground, a, b, max(0.98 * problem.tol, EXACT), deadline, show)
+        goal = max(0.98 * problem.tol, EXACT)
+        descent = Descent(self.ground, a, b, goal, deadline, asked=problem.progress)
+        descent.show = lambda size, proof: tell(self._news(size, proof, share))
         proof, finished = descent.run()
         value = share * proof.upper
         unsure = self.unsure + moved / problem.mass * self.ground.extent
@@ -107,12 +105,13 @@ class Setting:
         )
 
     def _news(self, size: int, proof: Proof | None, share: float) -> str:
-        text = f"{size:,} of {max(self.ground.shape):,} points a side"
+        """How far it is, in the units of the answer."""
+        where = f"{size:,} of {max(self.ground.shape):,} points"
         if proof is None:
-            return text
+            return where
         bounds = (share * math.ldexp(bound, self.exponent) for bound in (proof.lower, proof.upper))
         low, high = (self.merged.problem.answer(bound) for bound in bounds)
-        return f"{text}: proved {low:.6g} to {high:.6g}, gap {proof.gap / (proof.upper or 1.0):.1e}"
+        return f"gap {proof.gap / (proof.upper or 1.0):.0e}, {low:.6g} to {high:.6g} ({where})"
 
     def _vanished(self, proof: Proof) -> float:
         """Bound of the cost of plan cells between different points whose squares underflow."""
