@@ -15,18 +15,18 @@ def smallest_in_rows(matrix, lines, f, g, below, cols, costs):
 
     Columns that do not take part have g = -inf.
     """
+    m = matrix.shape[1]
+    cols[:], costs[:] = -1, np.inf
     for i in range(len(lines)):
-        row = matrix[lines[i]]
-        _clear(cols[i], costs[i])
         limit = below
-        for start in range(0, len(row), RUN):
-            stop = min(start + RUN, len(row))
-            if _hits(row, f[i], g, start, stop, limit) == 0:
+        for start in range(0, m, RUN):
+            stop = min(start + RUN, m)
+            if _hits(matrix, lines[i], f[i], g, start, stop, limit) == 0:
                 continue
             for j in range(start, stop):
-                r = row[j] - (f[i] + g[j])
+                r = matrix[lines[i], j] - (f[i] + g[j])
                 if r < limit:
-                    insert(cols[i], costs[i], j, r)
+                    insert(cols, costs, i, j, r)
                     limit = min(limit, costs[i, -1])
 
 
@@ -36,34 +36,26 @@ def smallest_in_columns(matrix, first, last, f, g, limits, rows, costs):
 
     Rows that do not take part have f = -inf, columns limit -inf.
     """
-    for j in range(first, last):
-        _clear(rows[j], costs[j])
+    rows[first:last], costs[first:last] = -1, np.inf
     for i in range(len(matrix)):
         if f[i] == -np.inf:
             continue
-        row = matrix[i]
         count = int32(0)
         for j in range(first, last):
-            count += int32(row[j] - (f[i] + g[j]) < limits[j])
+            count += int32(matrix[i, j] - (f[i] + g[j]) < limits[j])
         if count == 0:
             continue
         for j in range(first, last):
-            r = row[j] - (f[i] + g[j])
+            r = matrix[i, j] - (f[i] + g[j])
             if r < limits[j]:
-                insert(rows[j], costs[j], i, r)
+                insert(rows, costs, j, i, r)
                 limits[j] = min(limits[j], costs[j, -1])
 
 
 @compiled
-def _clear(places, costs):
-    for q in range(len(places)):
-        places[q], costs[q] = -1, np.inf
-
-
-@compiled
-def _hits(row, here, g, start, stop, limit):
+def _hits(matrix, line, here, g, start, stop, limit):
     """How many reduced costs are below the limit. A sum of integers: the loop is vectorised."""
     count = int32(0)
     for j in range(start, stop):
-        count += int32(row[j] - (here + g[j]) < limit)
+        count += int32(matrix[line, j] - (here + g[j]) < limit)
     return count

@@ -41,12 +41,15 @@ class Boxes(NamedTuple):
     used: bool
 
 
+# Arrays are passed whole, with the places to read: making a view of a row costs as much as testing a run.
+
+
 @compiled
-def pair_cost(kind, x, y):
-    """Cost between two points, by differences."""
+def pair_cost(kind, x, i, y, j):
+    """Cost between points i and j, by differences."""
     total = 0.0
-    for c in range(len(x)):
-        t = abs(x[c] - y[c])
+    for c in range(x.shape[1]):
+        t = abs(x[i, c] - y[j, c])
         if kind <= SQUARED:
             total += t * t
         elif kind == CITYBLOCK:
@@ -60,74 +63,68 @@ def pair_cost(kind, x, y):
 def pair_costs(kind, x, y, rows, cols, out):
     """Costs of the listed pairs."""
     for e in range(len(rows)):
-        out[e] = pair_cost(kind, x[rows[e]], y[cols[e]])
+        out[e] = pair_cost(kind, x, rows[e], y, cols[e])
 
 
 @compiled
-def _spread(kind, x, tile, out):
-    """Costs (squared ones for EUCLIDEAN) between a point and a run of points, in float32."""
+def _spread(kind, x, i, tiles, b, out):
+    """Costs (squared ones for EUCLIDEAN) between point i and run b, in float32."""
+    width = len(out)
+    for j in range(width):
+        out[j] = float32(0.0)
     if kind <= SQUARED:
-        _squares(x, tile, out)
+        _squares(x, i, tiles, b, out)
         return
-    for j in range(RUN):
-        out[j] = abs(x[0] - tile[0, j])
-    for c in range(1, len(x)):
+    for c in range(x.shape[1]):
+        here = x[i, c]
         if kind == CITYBLOCK:
-            for j in range(RUN):
-                out[j] += abs(x[c] - tile[c, j])
+            for j in range(width):
+                out[j] += abs(here - tiles[b, c, j])
         else:
-            for j in range(RUN):
-                out[j] = max(out[j], abs(x[c] - tile[c, j]))
+            for j in range(width):
+                out[j] = max(out[j], abs(here - tiles[b, c, j]))
 
 
 @compiled
-def _squares(x, tile, out):
-    """Sums of squared differences, up to eight coordinates at a time: fewer passes over ``out``."""
-    d = len(x)
-    x0, y0 = x[0], tile[0]
-    if d == 1:
-        for j in range(RUN):
-            out[j] = (x0 - y0[j]) * (x0 - y0[j])
-        return
-    x1, y1 = x[1], tile[1]
-    for j in range(RUN):
-        t0, t1 = x0 - y0[j], x1 - y1[j]
-        out[j] = t0 * t0 + t1 * t1
-    c = 2
+def _squares(x, i, tiles, b, out):
+    """Add squared differences, eight coordinates at a time: fewer passes over ``out``."""
+    d, width = x.shape[1], len(out)
+    c = 0
     while c + 8 <= d:
-        x0, x1, x2, x3 = x[c], x[c + 1], x[c + 2], x[c + 3]
-        x4, x5, x6, x7 = x[c + 4], x[c + 5], x[c + 6], x[c + 7]
-        y0, y1, y2, y3 = tile[c], tile[c + 1], tile[c + 2], tile[c + 3]
-        y4, y5, y6, y7 = tile[c + 4], tile[c + 5], tile[c + 6], tile[c + 7]
-        for j in range(RUN):
-            t0, t1, t2, t3 = x0 - y0[j], x1 - y1[j], x2 - y2[j], x3 - y3[j]
-            t4, t5, t6, t7 = x4 - y4[j], x5 - y5[j], x6 - y6[j], x7 - y7[j]
+        x0, x1, x2, x3 = x[i, c], x[i, c + 1], x[i, c + 2], x[i, c + 3]
+        x4, x5, x6, x7 = x[i, c + 4], x[i, c + 5], x[i, c + 6], x[i, c + 7]
+        for j in range(width):
+            t0, t1 = x0 - tiles[b, c, j], x1 - tiles[b, c + 1, j]
+            t2, t3 = x2 - tiles[b, c + 2, j], x3 - tiles[b, c + 3, j]
+            t4, t5 = x4 - tiles[b, c + 4, j], x5 - tiles[b, c + 5, j]
+            t6, t7 = x6 - tiles[b, c + 6, j], x7 - tiles[b, c + 7, j]
             left = (t0 * t0 + t1 * t1) + (t2 * t2 + t3 * t3)
             out[j] += left + ((t4 * t4 + t5 * t5) + (t6 * t6 + t7 * t7))
         c += 8
     while c + 2 <= d:
-        x0, x1, y0, y1 = x[c], x[c + 1], tile[c], tile[c + 1]
-        for j in range(RUN):
-            t0, t1 = x0 - y0[j], x1 - y1[j]
+        x0, x1 = x[i, c], x[i, c + 1]
+        for j in range(width):
+            t0, t1 = x0 - tiles[b, c, j], x1 - tiles[b, c + 1, j]
             out[j] += t0 * t0 + t1 * t1
         c += 2
     if c < d:
-        x0, y0 = x[c], tile[c]
-        for j in range(RUN):
-            out[j] += (x0 - y0[j]) * (x0 - y0[j])
+        x0 = x[i, c]
+        for j in range(width):
+            t0 = x0 - tiles[b, c, j]
+            out[j] += t0 * t0
 
 
 @compiled
-def hits(kind, spread, s, g):
+def _hits(kind, spread, s, g, start):
     """How many costs are below ``s + g``. A sum of integers: the loop is vectorised."""
-    count = int32(0)
+    count, width = int32(0), len(spread)
     if kind == EUCLIDEAN:
-        for j in range(RUN):
-            t = s + g[j]
+        for j in range(width):
+            t = s + g[start + j]
             count += int32(spread[j] < t * abs(t))
     else:
-        for j in range(RUN):
-            count += int32(spread[j] < s + g[j])
+        for j in range(width):
+            count += int32(spread[j] < s + g[start + j])
     return count
 
 
@@ -144,22 +141,23 @@ def fill_boxes(y, g, boxes):
 
 
 @compiled
-def _box_costs(kind, x, low, high, out):
+def _box_costs(kind, x, i, low, high, out):
     """Costs (squared ones for EUCLIDEAN) from a point to the nearest points of all boxes."""
-    for b in range(len(out)):
+    count = len(out)
+    for b in range(count):
         out[b] = 0.0
-    for c in range(len(x)):
-        here, lows, highs = x[c], low[c], high[c]
+    for c in range(x.shape[1]):
+        here = x[i, c]
         if kind <= SQUARED:
-            for b in range(len(out)):
-                t = max(lows[b] - here, here - highs[b], 0.0)
+            for b in range(count):
+                t = max(low[c, b] - here, here - high[c, b], 0.0)
                 out[b] += t * t
         elif kind == CITYBLOCK:
-            for b in range(len(out)):
-                out[b] += max(lows[b] - here, here - highs[b], 0.0)
+            for b in range(count):
+                out[b] += max(low[c, b] - here, here - high[c, b], 0.0)
         else:
-            for b in range(len(out)):
-                out[b] = max(out[b], lows[b] - here, here - highs[b])
+            for b in range(count):
+                out[b] = max(out[b], low[c, b] - here, here - high[c, b])
 
 
 @compiled
@@ -182,7 +180,7 @@ def smallest(kind, x, y, f, g, x32, tiles, test, boxes, below, first, last, cols
         limits[:] = below
         cols[start:stop], costs[start:stop] = -1, np.inf
         if boxes.used:
-            _box_costs(kind, x[start], boxes.low, boxes.high, near)
+            _box_costs(kind, x, start, boxes.low, boxes.high, near)
         for step in range(len(tiles)):
             # Neighbours have their smallest costs in the same run: it comes first, and limits drop at once.
             b = home if step == 0 else (step - 1 if step <= home else step)
@@ -190,36 +188,37 @@ def smallest(kind, x, y, f, g, x32, tiles, test, boxes, below, first, last, cols
                 continue
             for i in range(start, stop):
                 limit = limits[i - start]
-                _spread(kind, x32[i], tiles[b], spread)
+                _spread(kind, x32, i, tiles, b, spread)
                 s = test.f[i] + float32(limit * test.unit + test.margin)
-                if hits(kind, spread, s, test.g[b * RUN : (b + 1) * RUN]) > 0:
-                    limit = choose(kind, x, y, f, g, test, spread, i, b * RUN, limit, cols[i], costs[i])
-                    limits[i - start] = limit
+                if _hits(kind, spread, s, test.g, b * RUN) > 0:
+                    limits[i - start] = _choose(
+                        kind, x, y, f, g, test, spread, i, b * RUN, limit, cols, costs
+                    )
         if cols[stop - 1, 0] >= 0:
             home = cols[stop - 1, 0] // RUN
 
 
 @compiled
-def choose(kind, x, y, f, g, test, spread, i, start, limit, cols, costs):
+def _choose(kind, x, y, f, g, test, spread, i, start, limit, cols, costs):
     """Compute again, in float64, what the test lets pass; returns the cost that the next one has to beat."""
     s = test.f[i] + float32(limit * test.unit + test.margin)
-    for q in range(RUN):
+    for q in range(len(spread)):
         if not spread[q] < _reach(kind, s + test.g[start + q]):
             continue
-        r = pair_cost(kind, x[i], y[start + q]) - (f[i] + g[start + q])
+        r = pair_cost(kind, x, i, y, start + q) - (f[i] + g[start + q])
         if r < limit:
-            insert(cols, costs, start + q, r)
-            if costs[-1] < limit:
-                limit = costs[-1]
+            insert(cols, costs, i, start + q, r)
+            if costs[i, -1] < limit:
+                limit = costs[i, -1]
                 s = test.f[i] + float32(limit * test.unit + test.margin)
     return limit
 
 
 @compiled
-def insert(js, rs, j, r):
-    """Put an entry into its place in a short sorted list; the last one falls out."""
-    q = len(rs) - 1
-    while q > 0 and rs[q - 1] > r:
-        rs[q], js[q] = rs[q - 1], js[q - 1]
+def insert(cols, costs, i, j, r):
+    """Put an entry into its place in row i of short sorted lists; the last one falls out."""
+    q = costs.shape[1] - 1
+    while q > 0 and costs[i, q - 1] > r:
+        costs[i, q], cols[i, q] = costs[i, q - 1], cols[i, q - 1]
         q -= 1
-    rs[q], js[q] = r, j
+    costs[i, q], cols[i, q] = r, j

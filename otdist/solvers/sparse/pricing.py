@@ -80,7 +80,7 @@ class Pairs:
         half = float((high - low).max()) / 2
         scale = 2.0 ** -math.frexp(half)[1]
         left, right = (Points.of(points, (low + high) / 2, scale) for points in (x, y))
-        return cls(left, right, kind, scale, float(kernels.pair_cost(kind, low, high)))
+        return cls(left, right, kind, scale, float(kernels.pair_cost(kind, low[None], 0, high[None], 0)))
 
     @property
     def lipschitz(self) -> bool:
