@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("otdist", "numpy", "scipy", "POT", "torch", "geomloss")
+PACKAGES = ("otdist", "numpy", "scipy", "POT", "torch", "geomloss", "numba", "lapx", "ortools", "wasserstein")
 
 
 def paired(contestants: dict[str, Callable[[], Any]], runs: int) -> dict[str, list[float]]:
@@ -64,11 +64,19 @@ print(peak - before)
     return int(done.stdout.split()[-1])
 
 
-def save(name: str, rows: Any) -> Path:
+def commit() -> str:
+    """Commit of the code as it is; with a plus where otdist differs from it."""
+    return _git("rev-parse", "--short", "HEAD") + ("+" if _git("status", "--porcelain", "../otdist") else "")
+
+
+def load(name: str, folder: Path = RESULTS) -> Any:
+    """Rows that were saved before, or None."""
+    path = folder / f"{name}.json"
+    return json.loads(path.read_text())["rows"] if path.exists() else None
+
+
+def save(name: str, rows: Any, folder: Path = RESULTS) -> Path:
     """Write results with the machine, versions and commit they were measured on."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
     versions = {}
     for package in PACKAGES:
         try:
@@ -83,14 +91,21 @@ def save(name: str, rows: Any) -> Path:
             "python": platform.python_version(),
         },
         "versions": versions,
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
         "date": time.strftime("%Y-%m-%d"),
         "rows": rows,
     }
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.json"
+    whole = path.with_suffix(".part")  # a run that is stopped while it writes loses nothing
+    whole.write_text(json.dumps(record, indent=1) + "\n")
+    whole.replace(path)
     return path
+
+
+def _git(*command: str) -> str:
+    done = subprocess.run(["git", *command], capture_output=True, text=True, check=False, cwd=RESULTS.parent)
+    return done.stdout.strip()
 
 
 def _cpu() -> str:
