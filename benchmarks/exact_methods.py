@@ -79,9 +79,9 @@ def otdist_method(method: str, task: Task, **options: float) -> dict[str, Any]:
     if method == "sparse":
         _watch(reached)
     result = otdist.w1(task.x, task.y, task.a, task.b, metric=task.metric, method=method, **options)
-    keys = ("value", "lower", "upper", "gap", "converged", "info", "message")
-    answer = result.to_dict()
-    return {key: answer[key] for key in keys} | {"reached": reached, "solver": result.method}
+    keys = ("lower", "upper", "gap", "converged", "info", "message")
+    answer = {key: getattr(result, key) for key in keys}
+    return answer | {"value": float(result), "reached": reached, "solver": result.method}
 
 
 def _watch(reached: dict[str, float]) -> None:

@@ -162,7 +162,7 @@ def line(row: Row) -> str:
     who = f"{row['problem']:40s} {row['method']:20s}"
     if row["status"] != "ok":
         return f"{who} {row['status']}: {row['reason']}"
-    gap = f"gap {row['gap']:.1e}" if "gap" in row else ""
+    gap = f"gap {float(row['gap']):.1e}" if "gap" in row else ""
     size = f"{row['memory'] / 1e6:8.0f} MB" if "memory" in row else ""
     return f"{who} {row['seconds']:10.4g} s {size} {row.get('value', '')} {gap}"
 
@@ -196,7 +196,7 @@ def main() -> None:
     if options.list:
         print("\n".join(f"{problem.name}: {', '.join(methods)}" for problem, methods in chosen if methods))
         return
-    lock = (Path(tempfile.gettempdir()) / f"{NAME}.lock").open("w")
+    lock = (Path(tempfile.gettempdir()) / f"{session.name}.lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

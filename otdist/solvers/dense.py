@@ -68,7 +68,7 @@ class Dense:
         require_memory(
             BYTES_PER_PAIR * n * m,
             f"method 'dense' on {n} x {m} points",
-            "pass a random subset of the rows, or raise max_bytes",
+            "use method='sparse', pass a random subset of the rows, or raise max_bytes",
             self.max_bytes,
         )
         limit = problem.max_seconds

@@ -19,6 +19,7 @@ Index = NDArray[np.intp]
 
 ADDED = 4  # arcs a row in each round
 TOLERANCES = (2.0**-40, 2.0**-44, 2.0**-47)  # of a reduced cost, relative to the largest cost
+PATIENCE = 25  # rounds without a narrower interval before smaller tolerances are tried
 CHECKED = 16  # windows of pivots between two looks at the interval
 
 
@@ -73,6 +74,9 @@ class Columns:
         self.ground = ground
         self.rounds = 0
         self.network = Network(*ground.shape)
+        # Potentials that are small for most points are precise for most, however far the others are.
+        middle = float(np.median(dual.f))
+        dual = Dual(dual.f - middle, dual.g + middle, dual.slack)
         first = greedy_plan(ground, a, b, dual)
         self.network.add(first.rows, first.cols, first.cost)
         carrying = np.flatnonzero(first.flow)
@@ -84,22 +88,30 @@ class Columns:
 
         After every round, ``show`` gets the proof so far.
         """
-        first, level = 0, 0
+        first, level, stuck = 0, 0, 0
         while not self.proof.reached(goal):
-            tol = TOLERANCES[level] * self.ground.extent
+            tol = self._tolerance(level)
+            before = self.proof.gap
             if not self._restricted(first, tol, goal, late, level > 0):
                 return self.proof.reached(goal)
             self.rounds += 1
             rows, cols = self._priced(tol)
             show(self.proof)
+            stuck = 0 if self.proof.gap < before else stuck + 1
             first = self.network.count
-            if len(rows) > 0:
+            if len(rows) > 0 and stuck <= (0 if level > 0 else PATIENCE):
                 self.network.add(rows, cols, self.ground.costs(rows, cols))
-            elif level + 1 < len(TOLERANCES):
-                level += 1
+            elif level < len(TOLERANCES):
+                level, stuck = level + 1, 0
             else:
                 break
         return True
+
+    def _tolerance(self, level: int) -> float:
+        """Reduced cost that is worth a pivot: relative to the largest cost, at last to those in use."""
+        if level < len(TOLERANCES):
+            return TOLERANCES[level] * self.ground.extent
+        return TOLERANCES[-1] * min(self.proof.upper, self.ground.extent)
 
     def _restricted(self, first: int, tol: float, goal: float, late: Callable[[], bool], fine: bool) -> bool:
         """Solve on the arcs at hand; False if it was stopped."""
@@ -133,11 +145,23 @@ class Columns:
         by_col = n < m  # of the side with more points: so a round adds enough
         found, costs = self.ground.smallest(f, g, min(ADDED, n if by_col else m), 0.0, flip=by_col)
         # Lowered by what its worst pair violates, each point is feasible: nothing else is left to check.
-        lowered = np.where(found[:, 0] >= 0, costs[:, 0], 0.0)
-        dual = Dual(f, g + lowered) if by_col else Dual(f + lowered, g)
+        violated = np.where(found[:, 0] >= 0, costs[:, 0], 0.0)
+        dual = Dual(f, _lowered(g, violated)) if by_col else Dual(_lowered(f, violated), g)
         proof = Proof.of(self.proof.plan, dual)
         if proof.gap < self.proof.gap:
             self.proof = proof
         own, place = np.nonzero(costs < -tol)
         others = found[own, place].astype(np.intp)
         return (others, own) if by_col else (own, others)
+
+
+def _lowered(potential: Array, violated: Array) -> Array:
+    """Add what is negative, and round down: to the nearest is too high by half a unit of the potential.
+
+    A potential may be far larger than the costs it is compared with. The error of the sum is exact
+    (Knuth's TwoSum).
+    """
+    total = potential + violated
+    back = total - potential
+    error = (potential - (total - back)) + (violated - back)
+    return np.where(error < 0, np.nextafter(total, -np.inf), total)

@@ -27,7 +27,10 @@ def compiled(function: F) -> F:
     The interpreter lock is released, so threads run side by side. No fast-math: what these
     functions compute goes into certificates.
     """
-    made: F = njit(cache=True, nogil=True, error_model="numpy")(function)
+    try:
+        made: F = njit(cache=True, nogil=True, error_model="numpy")(function)
+    except RuntimeError:  # no folder to write to: every process compiles for itself
+        made = njit(nogil=True, error_model="numpy")(function)
     # Numba compiles again when the function's own file is newer. That misses changes in what it calls, and
     # installed files may all carry one date: after an update, old machine code would go on running.
     stored: Any = getattr(getattr(made, "_cache", None), "_cache_file", None)

@@ -80,7 +80,7 @@ class Descent:
             self.levels.append(self.levels[-1].coarser())
         self.finest = self.levels[0]
         # Intervals on the way are worth their time only if one may be the answer, or is looked at.
-        self.anytime = ground.lipschitz and (goal > COARSE_GOAL or deadline is not None or asked)
+        self.anytime = ground.lipschitz and (goal >= 0.9 * COARSE_GOAL or deadline is not None or asked)
         self.best: Proof | None = None  # for the finest level
         self.pace = 0.0  # seconds a pair, measured
 

@@ -41,7 +41,7 @@ class Network:
         self._sink = np.empty(0, np.int32)
         self._cost = np.empty(0)
         self._tree = new_tree(n + m)
-        self._window_size = max(30, math.isqrt(n + m))
+        self._window_size = max(30, 2 * math.isqrt(n + m))
         self._window = new_window(n + m + 1, self._window_size)
 
     def add(self, rows: Index, cols: Index, cost: Array) -> Index:
@@ -73,7 +73,8 @@ class Network:
 
         ``first``: arc at which the search begins.
         """
-        block = max(20, math.isqrt(self.count))
+        # Half the usual root: a look at an arc costs four reads in random places, a pivot not much more.
+        block = max(20, math.isqrt(self.count) // 2)
         cursor = first
         while cursor >= 0:
             done, cursor = run(

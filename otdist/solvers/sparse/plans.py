@@ -88,14 +88,20 @@ def send(order, rows, cols, left, right, flow):
             right[j] -= part
 
 
-@compiled
-def corner(left, right):
+def corner(left: Masses, right: Masses) -> tuple[Index, Index, Masses]:
     """North-west corner rule for what is left, in the order the points stand: (rows, cols, flow)."""
-    n, m = len(left), len(right)
-    rows, cols = np.empty(n + m, np.int64), np.empty(n + m, np.int64)
-    flow = np.empty(n + m, np.int64)
+    size = len(left) + len(right)
+    rows, cols, flow = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
+    # Compiled code returns no arrays: an interrupt while numba wraps them would become a SystemError.
+    count = place(left, right, rows, cols, flow)
+    return rows[:count], cols[:count], flow[:count]
+
+
+@compiled
+def place(left, right, rows, cols, flow):
+    """Fill in the cells of the corner rule; returns their number."""
     i = j = k = 0
-    while i < n and j < m:
+    while i < len(left) and j < len(right):
         part = min(left[i], right[j])
         if part > 0:
             rows[k], cols[k], flow[k] = i, j, part
@@ -106,4 +112,4 @@ def corner(left, right):
             i += 1
         else:
             j += 1
-    return rows[:k], cols[:k], flow[:k]
+    return k

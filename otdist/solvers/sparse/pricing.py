@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from otdist.metrics.vectors import NAMED
 from otdist.parallel import in_parts
 from otdist.problem import Problem
 from otdist.solvers.sparse import kernels
@@ -177,8 +178,8 @@ def least_costs(x: Array, y: Array, g: Array, kind: int) -> Array:
 def kernel(problem: Problem) -> int | None:
     """The cost kernel for metric and order, if there is one."""
     name = problem.metric.name
-    if problem.p == 2 and name == "euclidean":
-        name = "sqeuclidean"
-    elif problem.p != 1:
+    if problem.metric is not NAMED.get(name):  # a function may have any name
         return None
-    return KINDS.get(name)
+    if problem.p == 2 and name == "euclidean":
+        return kernels.SQUARED
+    return KINDS.get(name) if problem.p == 1 else None
