@@ -189,3 +189,22 @@ class TestFarApart:
         with pytest.warns(otdist.ConvergenceWarning, match="tiny"):
             r = otdist.wasserstein([0, 1e9], [1e-9, 3], [1, 1e-17], [1, 1.3e-17], method="sparse")
         assert not r.converged
+
+
+def test_lowered_potentials_are_rounded_down():
+    # Points 1e-7 apart at 2.5: half a unit of a potential is 1e-9 of the distance.
+    x = [
+        [2.4999999999999956, 1.511647171019936e-14],
+        [-2.695582070840803e-15, 2.499999999999993],
+        [-6.803934587642113e-15, 2.4999999999999916],
+    ]
+    y = [
+        [2.5000000216320606, 1.6013302897029683e-07],
+        [-1.2630825590692458e-07, 2.500000057632175],
+        [-1.3793932308209082e-07, 2.4999999712535192],
+    ]
+    a, b = [836362202438, 144297451372, 118851973966], [836362203358, 144297447500, 118851976918]
+    with instances.quiet():
+        sparse = otdist.w1(x, y, a, b, method="sparse")
+        dense = otdist.w1(x, y, a, b, method="dense")
+    assert sparse.lower <= dense.upper and dense.lower <= sparse.upper

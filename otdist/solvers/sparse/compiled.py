@@ -37,3 +37,9 @@ def compiled(function: F) -> F:
     if hasattr(stored, "_source_stamp"):
         stored._source_stamp = (stored._source_stamp, SOURCES)
     return made
+
+
+def inlined(function: F) -> F:
+    """Compile as a part of each caller: arrays passed on are counted, and threads fight over the counts."""
+    made: F = njit(inline="always", error_model="numpy")(function)
+    return made

@@ -13,7 +13,7 @@ import numpy as np
 from numba import float32, int32
 from numpy.typing import NDArray
 
-from otdist.solvers.sparse.compiled import compiled
+from otdist.solvers.sparse.compiled import compiled, inlined
 
 EUCLIDEAN, SQUARED, CITYBLOCK, CHEBYSHEV = range(4)
 RUN = 256  # points that are tested at a time
@@ -66,7 +66,7 @@ def pair_costs(kind, x, y, rows, cols, out):
         out[e] = pair_cost(kind, x, rows[e], y, cols[e])
 
 
-@compiled
+@inlined
 def _spread(kind, x, i, tiles, b, out):
     """Costs (squared ones for EUCLIDEAN) between point i and run b, in float32."""
     width = len(out)
@@ -85,7 +85,7 @@ def _spread(kind, x, i, tiles, b, out):
                 out[j] = max(out[j], abs(here - tiles[b, c, j]))
 
 
-@compiled
+@inlined
 def _squares(x, i, tiles, b, out):
     """Add squared differences, eight coordinates at a time: fewer passes over ``out``."""
     d, width = x.shape[1], len(out)
@@ -114,7 +114,7 @@ def _squares(x, i, tiles, b, out):
             out[j] += t0 * t0
 
 
-@compiled
+@inlined
 def _hits(kind, spread, s, g, start):
     """How many costs are below ``s + g``. A sum of integers: the loop is vectorised."""
     count, width = int32(0), len(spread)
@@ -140,7 +140,7 @@ def fill_boxes(y, g, boxes):
             boxes.high[c, b] = max(boxes.high[c, b], y[j, c])
 
 
-@compiled
+@inlined
 def _box_costs(kind, x, i, low, high, out):
     """Costs (squared ones for EUCLIDEAN) from a point to the nearest points of all boxes."""
     count = len(out)
@@ -160,7 +160,7 @@ def _box_costs(kind, x, i, low, high, out):
                 out[b] = max(out[b], low[c, b] - here, here - high[c, b])
 
 
-@compiled
+@inlined
 def _reach(kind, t):
     """What a cost as ``_spread`` gives it has to be below, to be below t."""
     return t * abs(t) if kind == EUCLIDEAN else t
