@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
+import otdist
 from otdist.solvers.sparse.ground import Arcs, Dual
 from otdist.solvers.sparse.matrix import Matrix
 from otdist.solvers.sparse.order import merged_pairs, nested_order, pair_sums
 from otdist.solvers.sparse.plans import CANDIDATES, candidates, corner, greedy_plan, handed_down, send
 from otdist.solvers.sparse.pricing import KINDS, Pairs
+from otdist.solvers.sparse.smoothing import smoothed
 from otdist.solvers.sparse.supplies import BITS, whole_masses
 
 
@@ -234,3 +236,27 @@ class TestFirstPlans:
             np.add.at(table, (i, j), flow)
             np.add.at(table, (rows >> halvings[0], cols >> halvings[1]), -parts)
             assert not table.any()  # every cell keeps its mass
+
+
+class TestSmoothing:
+    @pytest.mark.parametrize("weighted", [False, True])
+    def test_loose_potentials_come_near_the_optimum(self, weighted, rng):
+        x, y = rng.normal(size=(60, 8)), rng.normal(0.3, 1, size=(50, 8))
+        cost = cdist(x, y)
+        a, b = (rng.integers(1, 9, k) if weighted else np.ones(k, np.int64) for k in (60, 50))
+        a, b = a * b.sum(), b * a.sum()
+        rows, cols = np.divmod(np.arange(cost.size), 50)
+        f, g = smoothed(rows, cols, cost.ravel(), a, b, np.zeros(60), np.zeros(50))
+        total = float(a.sum())
+        # The f that is given back is the c-transform of g, so the pair is feasible and proves a bound.
+        assert (f[:, None] + g <= cost + 1e-12).all()
+        optimum = otdist.emd(cost, a, b, method="dense").value
+        assert 0.97 * optimum <= (a @ f + b @ g) / total <= optimum
+
+    def test_tight_potentials_are_left_alone(self, rng):
+        cost = rng.random((20, 20))
+        dense = otdist.emd(cost, method="dense")
+        rows, cols = np.divmod(np.arange(400), 20)
+        ones = np.ones(20, np.int64)
+        f, g = smoothed(rows, cols, cost.ravel(), ones, ones, *dense.potentials)
+        assert f is dense.potentials[0] and g is dense.potentials[1]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from otdist.solvers.sparse.ground import Arcs, Dual, Ground
 from otdist.solvers.sparse.network import Network
-from otdist.solvers.sparse.plans import greedy_plan
+from otdist.solvers.sparse.plans import opening
 
 Array = NDArray[np.float64]
 Masses = NDArray[np.int64]
@@ -77,10 +77,10 @@ class Columns:
         # Potentials that are small for most points are precise for most, however far the others are.
         middle = float(np.median(dual.f))
         dual = Dual(dual.f - middle, dual.g + middle, dual.slack)
-        first = greedy_plan(ground, a, b, dual)
+        first, f, g = opening(ground, a, b, dual)
         self.network.add(first.rows, first.cols, first.cost)
         carrying = np.flatnonzero(first.flow)
-        self.network.start(carrying, first.flow[carrying], dual.f, dual.g)
+        self.network.start(carrying, first.flow[carrying], f, g)
         self.proof = Proof.of(self.network.plan(), dual)
 
     def solve(self, goal: float, late: Callable[[], bool], show: Callable[[Proof], None]) -> bool:

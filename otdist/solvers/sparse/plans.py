@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from otdist.solvers.sparse.compiled import compiled
 from otdist.solvers.sparse.ground import Arcs, Dual, Ground
+from otdist.solvers.sparse.smoothing import smoothed
 
 Array = NDArray[np.float64]
 Masses = NDArray[np.int64]
@@ -28,11 +29,24 @@ def candidates(ground: Ground, f: Array, g: Array, k: int) -> tuple[Index, Index
     return rows, cols, ground.costs(rows, cols)
 
 
-def greedy_plan(ground: Ground, a: Masses, b: Masses, dual: Dual) -> Arcs:
+def opening(ground: Ground, a: Masses, b: Masses, dual: Dual) -> tuple[Arcs, Array, Array]:
+    """Candidate arcs with a plan on them, and potentials to start from (which need not be feasible)."""
+    arcs = candidates(ground, dual.f, dual.g, CANDIDATES)
+    f, g = smoothed(*arcs, a, b, dual.f, dual.g)
+    return greedy_plan(ground, a, b, Dual(f, g), arcs), f, g
+
+
+def greedy_plan(
+    ground: Ground,
+    a: Masses,
+    b: Masses,
+    dual: Dual,
+    first: tuple[Index, Index, Array] | None = None,
+) -> Arcs:
     """Candidate arcs with a feasible plan on them, whose support is a forest.
 
     Greedy by reduced cost; then again for the points that are left over, with more candidates
-    each time, and by the north-west corner rule for the last ones.
+    each time, and by the north-west corner rule for the last ones. ``first``: candidates, if known.
     """
     f, g = dual.f, dual.g
     left, right = a.copy(), b.copy()
@@ -40,7 +54,10 @@ def greedy_plan(ground: Ground, a: Masses, b: Masses, dual: Dual) -> Arcs:
     k = CANDIDATES
     u, v = np.arange(len(a)), np.arange(len(b))
     while True:
-        arcs = candidates(ground.part(u, v) if parts else ground, f[u], g[v], k)
+        if parts or first is None:
+            arcs = candidates(ground.part(u, v) if parts else ground, f[u], g[v], k)
+        else:
+            arcs = first
         rows, cols, cost = u[arcs[0]], v[arcs[1]], arcs[2]
         flow = np.zeros(len(rows), np.int64)
         send(np.argsort(cost - (f[rows] + g[cols]), kind="stable"), rows, cols, left, right, flow)
