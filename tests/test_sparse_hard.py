@@ -160,6 +160,20 @@ class TestFarApart:
             feasible = sum(Fraction(float(c)) for c in cost[i, j]) / int(n)
             assert Fraction(r.lower) <= feasible, (seed, str(r), float(feasible))
 
+    @pytest.mark.parametrize(("power", "seeds"), [(8, [376]), (12, [86, 87, 130, 206, 224, 428])])
+    def test_costs_over_many_orders(self, power, seeds):
+        for seed in [*range(30), *seeds]:
+            rng = np.random.default_rng([seed, power])
+            cost = rng.random(rng.integers(10, 40, 2)) ** power
+            with instances.base(2):
+                instances.both(otdist.emd, cost)
+
+    def test_rows_that_cost_nothing(self, rng):
+        for n in (20, 100):
+            cost = rng.random((n, n)) + 1.0
+            cost[: 6 * n // 10] = 0.0
+            instances.both(otdist.emd, cost)
+
     @pytest.mark.parametrize("seed", range(8))
     def test_it_ends_however_far_clusters_are(self, seed):
         rng = np.random.default_rng(seed)

@@ -260,3 +260,11 @@ class TestSmoothing:
         ones = np.ones(20, np.int64)
         f, g = smoothed(rows, cols, cost.ravel(), ones, ones, *dense.potentials)
         assert f is dense.potentials[0] and g is dense.potentials[1]
+
+    def test_costs_of_nothing_are_no_scale(self, rng):
+        cost = rng.random((20, 20)) + 1.0
+        cost[:12] = 0.0
+        rows, cols = np.divmod(np.arange(400), 20)
+        ones = np.ones(20, np.int64)
+        f, g = smoothed(rows, cols, cost.ravel(), ones, ones, np.zeros(20), np.zeros(20))
+        assert np.isfinite(f).all() and np.isfinite(g).all()
