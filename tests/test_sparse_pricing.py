@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from otdist.bounds import UNIT
-from otdist.solvers.sparse import kernels
+from otdist.solvers.sparse import spreads
 from otdist.solvers.sparse.ground import Dual
 from otdist.solvers.sparse.levels import _extended
 from otdist.solvers.sparse.matrix import Matrix
@@ -92,7 +92,7 @@ def test_many_rows_go_to_threads(name, rng):
 
 def test_lists_longer_than_a_row_end_with_nothing(rng):
     x, y = rng.normal(size=(5, 2)), rng.normal(size=(3, 2))
-    cols, costs = Pairs.of(x, y, kernels.EUCLIDEAN).smallest(np.zeros(5), np.zeros(3), 4)
+    cols, costs = Pairs.of(x, y, spreads.EUCLIDEAN).smallest(np.zeros(5), np.zeros(3), 4)
     assert (np.sort(cols[:, :3]) == [0, 1, 2]).all() and (cols[:, 3] == -1).all()
     assert np.isinf(costs[:, 3]).all()
 
@@ -166,12 +166,12 @@ def test_runs_are_excluded_only_when_nothing_in_them_is_small(name):
     # Tight clusters in separate runs, one of them with potentials that make up for its distance.
     rng = np.random.default_rng(11)
     centres = 100.0 * np.arange(4)[:, None] * np.ones(2)
-    y = np.repeat(centres, kernels.RUN, axis=0) + rng.normal(size=(4 * kernels.RUN, 2))
+    y = np.repeat(centres, spreads.RUN, axis=0) + rng.normal(size=(4 * spreads.RUN, 2))
     x = np.repeat(centres, 10, axis=0) + rng.normal(size=(40, 2))
     cost = exact(name, x, y)
     for raised in range(4):
         g = np.zeros(len(y))
-        g[raised * kernels.RUN + rng.integers(kernels.RUN)] = 0.999 * float(cost.max())
+        g[raised * spreads.RUN + rng.integers(spreads.RUN)] = 0.999 * float(cost.max())
         f = np.asarray((cost - g).min(axis=1), np.float64) + rng.choice([0.5, -0.5], 40)
         judged(name, x, y, f, g, 4, 0.0, cost=cost)
         judged(name, x, y, f, g, 8, cost=cost)
@@ -213,11 +213,11 @@ def test_a_copy_has_the_weighted_means_of_neighbours(rng):
     x, y = rng.normal(size=(5, 2)), rng.normal(size=(2, 2))
     a = np.array([1, 3, 2**60, 2**60, 7])
     assert (pair_sums(a[[0, 1, 4]]) == [4, 7]).all()
-    coarse = Pairs.of(x, y, kernels.EUCLIDEAN).coarser(a[[0, 1, 1, 1, 4]], None)
+    coarse = Pairs.of(x, y, spreads.EUCLIDEAN).coarser(a[[0, 1, 1, 1, 4]], None)
     expected = [(x[0] + 3 * x[1]) / 4, (x[2] + x[3]) / 2, x[4]]
     np.testing.assert_allclose(coarse.x.points, expected, rtol=1e-14)
     np.testing.assert_array_equal(coarse.y.points, y)
-    coarse = Pairs.of(x, y, kernels.EUCLIDEAN).coarser(a, np.array([1, 1]))
+    coarse = Pairs.of(x, y, spreads.EUCLIDEAN).coarser(a, np.array([1, 1]))
     np.testing.assert_allclose(coarse.x.points[1], (x[2] + x[3]) / 2, rtol=1e-14)
 
 

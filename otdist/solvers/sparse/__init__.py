@@ -23,14 +23,15 @@ class Sparse:
 
     Notes
     -----
-    A network simplex solves the problem on about ten arcs a point. One pass over all pairs, which
-    are never held at once, then either proves that no other arc can help or finds those that do.
-    It starts from the solution of a copy with half as many points, and so on down to 64.
+    A network simplex solves the problem on about ten arcs a point; where both sides have as many
+    points, all of equal mass, and more than two columns, an auction does most of its work. One pass over
+    all pairs, which are never held at once, then either proves that no other arc can help or finds those
+    that do. It starts from the solution of a copy with half as many points, and so on down to 64.
 
     Holds for any cost. For "euclidean", "cityblock", "chebyshev" and "sqeuclidean" with p = 1, and
     "euclidean" with p = 2, memory is O((n + m) d + arcs). Other costs are computed once, as a
     matrix of 8 bytes a pair. Cost: a pass is O(n m d), 5 to 15 are needed; pivots grow like n^1.3
-    in all. Shortlist and column generation: Gottschlich, Schuhmacher (2014); coarse to fine:
+    in all, bids like n. Shortlist and column generation: Gottschlich, Schuhmacher (2014); coarse to fine:
     Merigot (2011), Schmitzer (2016); differs in that every round is a certificate.
     """
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.solvers.sparse.ground import Arcs, Dual, Ground
+from otdist.solvers.sparse.matching import Matching
 from otdist.solvers.sparse.network import Network
 from otdist.solvers.sparse.plans import opening
 
@@ -73,14 +74,15 @@ class Columns:
     def __init__(self, ground: Ground, a: Masses, b: Masses, dual: Dual) -> None:
         self.ground = ground
         self.rounds = 0
-        self.network = Network(*ground.shape)
+        equal = len(a) == len(b) and bool((a == a[0]).all() and (b == a[0]).all())
+        self.network: Matching | Network = (
+            Matching(len(a)) if equal and not ground.planar else Network(*ground.shape)
+        )
         # Potentials that are small for most points are precise for most, however far the others are.
         middle = float(np.median(dual.f))
         dual = Dual(dual.f - middle, dual.g + middle, dual.slack)
         first, f, g = opening(ground, a, b, dual)
-        self.network.add(first.rows, first.cols, first.cost)
-        carrying = np.flatnonzero(first.flow)
-        self.network.start(carrying, first.flow[carrying], f, g)
+        self.network.begin(first, f, g)
         self.proof = Proof.of(self.network.plan(), dual)
 
     def solve(self, goal: float, late: Callable[[], bool], show: Callable[[Proof], None]) -> bool:
@@ -102,7 +104,7 @@ class Columns:
             if len(rows) > 0 and stuck <= (0 if level > 0 else PATIENCE):
                 self.network.add(rows, cols, self.ground.costs(rows, cols))
             elif level < len(TOLERANCES):
-                level, stuck = level + 1, 0
+                level, stuck = level + 1, -1  # the first look with it finds the same potentials
             else:
                 break
         return True

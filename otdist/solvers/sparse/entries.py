@@ -6,7 +6,8 @@ import numpy as np
 from numba import int32
 
 from otdist.solvers.sparse.compiled import compiled
-from otdist.solvers.sparse.kernels import RUN, insert
+from otdist.solvers.sparse.kernels import insert
+from otdist.solvers.sparse.spreads import RUN
 
 
 @compiled

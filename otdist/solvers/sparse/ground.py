@@ -27,6 +27,10 @@ class Ground(Protocol):
     def lipschitz(self) -> bool:
         """Whether potentials of a few points extend to all others by themselves."""
 
+    @property
+    def planar(self) -> bool:
+        """Whether the costs are known to be those of points in the plane, or on a line."""
+
     def part(self, rows: Index, cols: Index) -> Self:
         """Some sources and some sinks."""
 

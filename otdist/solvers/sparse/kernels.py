@@ -13,10 +13,9 @@ import numpy as np
 from numba import float32, int32
 from numpy.typing import NDArray
 
-from otdist.solvers.sparse.compiled import compiled, inlined
+from otdist.solvers.sparse.compiled import compiled, inlined, tested
+from otdist.solvers.sparse.spreads import CITYBLOCK, EUCLIDEAN, FOUR, RUN, SQUARED, spread_four, spread_one
 
-EUCLIDEAN, SQUARED, CITYBLOCK, CHEBYSHEV = range(4)
-RUN = 256  # points that are tested at a time
 ROWS = 16  # rows that are tested against a run in turn
 
 
@@ -67,64 +66,16 @@ def pair_costs(kind, x, y, rows, cols, out):
 
 
 @inlined
-def _spread(kind, x, i, tiles, b, out):
-    """Costs (squared ones for EUCLIDEAN) between point i and run b, in float32."""
-    width = len(out)
-    for j in range(width):
-        out[j] = float32(0.0)
-    if kind <= SQUARED:
-        _squares(x, i, tiles, b, out)
-        return
-    for c in range(x.shape[1]):
-        here = x[i, c]
-        if kind == CITYBLOCK:
-            for j in range(width):
-                out[j] += abs(here - tiles[b, c, j])
-        else:
-            for j in range(width):
-                out[j] = max(out[j], abs(here - tiles[b, c, j]))
-
-
-@inlined
-def _squares(x, i, tiles, b, out):
-    """Add squared differences, eight coordinates at a time: fewer passes over ``out``."""
-    d, width = x.shape[1], len(out)
-    c = 0
-    while c + 8 <= d:
-        x0, x1, x2, x3 = x[i, c], x[i, c + 1], x[i, c + 2], x[i, c + 3]
-        x4, x5, x6, x7 = x[i, c + 4], x[i, c + 5], x[i, c + 6], x[i, c + 7]
-        for j in range(width):
-            t0, t1 = x0 - tiles[b, c, j], x1 - tiles[b, c + 1, j]
-            t2, t3 = x2 - tiles[b, c + 2, j], x3 - tiles[b, c + 3, j]
-            t4, t5 = x4 - tiles[b, c + 4, j], x5 - tiles[b, c + 5, j]
-            t6, t7 = x6 - tiles[b, c + 6, j], x7 - tiles[b, c + 7, j]
-            left = (t0 * t0 + t1 * t1) + (t2 * t2 + t3 * t3)
-            out[j] += left + ((t4 * t4 + t5 * t5) + (t6 * t6 + t7 * t7))
-        c += 8
-    while c + 2 <= d:
-        x0, x1 = x[i, c], x[i, c + 1]
-        for j in range(width):
-            t0, t1 = x0 - tiles[b, c, j], x1 - tiles[b, c + 1, j]
-            out[j] += t0 * t0 + t1 * t1
-        c += 2
-    if c < d:
-        x0 = x[i, c]
-        for j in range(width):
-            t0 = x0 - tiles[b, c, j]
-            out[j] += t0 * t0
-
-
-@inlined
-def _hits(kind, spread, s, g, start):
-    """How many costs are below ``s + g``. A sum of integers: the loop is vectorised."""
-    count, width = int32(0), len(spread)
+def _hits(kind, spread, r, s, g, start):
+    """How many costs in row r are below ``s + g``. A sum of integers: the loop is vectorised."""
+    count = int32(0)
     if kind == EUCLIDEAN:
-        for j in range(width):
+        for j in range(RUN):
             t = s + g[start + j]
-            count += int32(spread[j] < t * abs(t))
+            count += int32(spread[r, j] < t * abs(t))
     else:
-        for j in range(width):
-            count += int32(spread[j] < s + g[start + j])
+        for j in range(RUN):
+            count += int32(spread[r, j] < s + g[start + j])
     return count
 
 
@@ -166,14 +117,14 @@ def _reach(kind, t):
     return t * abs(t) if kind == EUCLIDEAN else t
 
 
-@compiled
+@tested
 def smallest(kind, x, y, f, g, x32, tiles, test, boxes, below, first, last, cols, costs):
     """The smallest reduced costs ``cost - f_i - g_j < below`` of rows first to last, in order.
 
     Where boxes are of no use, rows are taken a few at a time, so that a tile is read from the cache nearby.
     """
     group = 1 if boxes.used else ROWS
-    spread, limits, near = np.empty(RUN, np.float32), np.empty(ROWS), np.empty(len(tiles))
+    spread, limits, near = np.empty((FOUR, RUN), np.float32), np.empty(ROWS), np.empty(len(tiles))
     home = 0
     for start in range(first, last, group):
         stop = min(start + group, last)
@@ -187,27 +138,34 @@ def smallest(kind, x, y, f, g, x32, tiles, test, boxes, below, first, last, cols
             if boxes.used and near[b] >= _reach(kind, f[start] + boxes.top[b] + limits[0]):
                 continue
             for i in range(start, stop):
+                r = (i - start) % FOUR
+                if boxes.used:
+                    spread_one(kind, x32, i, tiles, b, spread, r)
+                elif r == 0:
+                    spread_four(kind, x32, i, stop - 1, tiles, b, spread)
                 limit = limits[i - start]
-                _spread(kind, x32, i, tiles, b, spread)
                 s = test.f[i] + float32(limit * test.unit + test.margin)
-                if _hits(kind, spread, s, test.g, b * RUN) > 0:
+                if _hits(kind, spread, r, s, test.g, b * RUN) > 0:
                     limits[i - start] = _choose(
-                        kind, x, y, f, g, test, spread, i, b * RUN, limit, cols, costs
+                        kind, x, y, f, g, test, spread, r, i, b * RUN, limit, cols, costs
                     )
         if cols[stop - 1, 0] >= 0:
             home = cols[stop - 1, 0] // RUN
 
 
 @compiled
-def _choose(kind, x, y, f, g, test, spread, i, start, limit, cols, costs):
-    """Compute again, in float64, what the test lets pass; returns the cost that the next one has to beat."""
+def _choose(kind, x, y, f, g, test, spread, r, i, start, limit, cols, costs):
+    """Compute again, in float64, what the test lets pass; returns the cost that the next one has to beat.
+
+    ``r``: row of ``spread``.
+    """
     s = test.f[i] + float32(limit * test.unit + test.margin)
-    for q in range(len(spread)):
-        if not spread[q] < _reach(kind, s + test.g[start + q]):
+    for q in range(RUN):
+        if not spread[r, q] < _reach(kind, s + test.g[start + q]):
             continue
-        r = pair_cost(kind, x, i, y, start + q) - (f[i] + g[start + q])
-        if r < limit:
-            insert(cols, costs, i, start + q, r)
+        reduced = pair_cost(kind, x, i, y, start + q) - (f[i] + g[start + q])
+        if reduced < limit:
+            insert(cols, costs, i, start + q, reduced)
             if costs[i, -1] < limit:
                 limit = costs[i, -1]
                 s = test.f[i] + float32(limit * test.unit + test.margin)

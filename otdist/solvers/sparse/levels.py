@@ -41,11 +41,13 @@ class Level:
         """Half as many points on each side that is still large."""
         a = self.a if len(self.a) > BASE else None
         b = self.b if len(self.b) > BASE else None
-        return Level(
-            self.ground.coarser(a, b),
-            self.a if a is None else pair_sums(a),
-            self.b if b is None else pair_sums(b),
-        )
+        ground = self.ground.coarser(a, b)
+        left = self.a.copy() if a is None else pair_sums(a)
+        right = self.b.copy() if b is None else pair_sums(b)
+        if len(left) == len(right) and (left[:-1] == left[0]).all() and (right[:-1] == left[0]).all():
+            # All the same, so a matching does: a last point without a neighbour counts like a pair.
+            left[-1] = right[-1] = left[0]
+        return Level(ground, left, right)
 
 
 class Descent:

@@ -40,6 +40,7 @@ class Matrix:
     cols: Index
     extent: float
     lipschitz = False
+    planar = False
 
     @classmethod
     def of(cls, matrix: Array) -> Self:

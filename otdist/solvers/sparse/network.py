@@ -60,8 +60,14 @@ class Network:
         self._cost[first : self.count] = cost
         return np.arange(first, self.count)
 
+    def begin(self, first: Arcs, f: Array, g: Array) -> None:
+        """Begin with arcs, a feasible plan on them whose support is a forest, and any potentials."""
+        numbers = self.add(first.rows, first.cols, first.cost)
+        used = first.flow > 0
+        self.start(numbers[used], first.flow[used], f, g)
+
     def start(self, arcs: Index, flow: Masses, f: Array, g: Array) -> None:
-        """Begin with a feasible plan whose support is a forest, and any potentials."""
+        """As :meth:`begin`, on arcs that were added."""
         tree = self._tree
         hang(tree, self.n, arcs, self._source[arcs], self._sink[arcs], flow)
         tree.pi[: self.n] = -f  # places are still the nodes' own numbers

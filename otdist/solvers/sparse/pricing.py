@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from otdist.metrics.vectors import NAMED
 from otdist.parallel import in_parts
 from otdist.problem import Problem
-from otdist.solvers.sparse import kernels
+from otdist.solvers.sparse import kernels, spreads
 from otdist.solvers.sparse.order import merged_pairs, nested_order
 
 Array = NDArray[np.float64]
@@ -22,10 +22,10 @@ Index = NDArray[np.intp]
 Smallest = tuple[NDArray[np.int32], Array]  # columns and reduced costs, (n, k)
 
 KINDS = {
-    "euclidean": kernels.EUCLIDEAN,
-    "sqeuclidean": kernels.SQUARED,
-    "cityblock": kernels.CITYBLOCK,
-    "chebyshev": kernels.CHEBYSHEV,
+    "euclidean": spreads.EUCLIDEAN,
+    "sqeuclidean": spreads.SQUARED,
+    "cityblock": spreads.CITYBLOCK,
+    "chebyshev": spreads.CHEBYSHEV,
 }
 UNIT32 = 2.0**-24  # largest relative error of one float32 operation
 PART = 2**26  # coordinates that a thread reads before it looks for the next part
@@ -44,10 +44,10 @@ class Points:
     def of(cls, points: Array, centre: Array, scale: float) -> Points:
         """Prepare points; ``scale`` brings them within 1 of the centre."""
         small = ((points - centre) * scale).astype(np.float32)
-        runs = -(-len(points) // kernels.RUN)
-        padded = np.zeros((runs * kernels.RUN, points.shape[1]), np.float32)
+        runs = -(-len(points) // spreads.RUN)
+        padded = np.zeros((runs * spreads.RUN, points.shape[1]), np.float32)
         padded[: len(points)] = small
-        tiles = padded.reshape(runs, kernels.RUN, -1).transpose(0, 2, 1)
+        tiles = padded.reshape(runs, spreads.RUN, -1).transpose(0, 2, 1)
         return cls(np.ascontiguousarray(points), small, np.ascontiguousarray(tiles))
 
 
@@ -86,7 +86,12 @@ class Pairs:
     @property
     def lipschitz(self) -> bool:
         """Whether the cost is a metric, so that potentials of a few points extend to all others."""
-        return self.kind != kernels.SQUARED
+        return self.kind != spreads.SQUARED
+
+    @property
+    def planar(self) -> bool:
+        """Whether the points have at most two columns."""
+        return bool(self.x.points.shape[1] <= 2)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -111,7 +116,7 @@ class Pairs:
         squared distance by two c-transforms.
         """
         f = Pairs.of(self.x.points, coarse.y.points, self.kind).least(g)
-        if self.kind == kernels.SQUARED:
+        if self.kind == spreads.SQUARED:
             return f, self.least(f, flip=True)
         return f, -Pairs.of(self.y.points, coarse.y.points, self.kind).least(g)
 
@@ -137,9 +142,9 @@ class Pairs:
         x, y = (self.y, self.x) if flip else (self.x, self.y)
         f, g = (g, f) if flip else (f, g)
         n, m, d = len(x.points), len(y.points), x.points.shape[1]
-        unit = self.scale**2 if self.kind == kernels.SQUARED else self.scale
-        runs = -(-m // kernels.RUN)
-        g32 = np.full(runs * kernels.RUN, -np.inf, np.float32)
+        unit = self.scale**2 if self.kind == spreads.SQUARED else self.scale
+        runs = -(-m // spreads.RUN)
+        g32 = np.full(runs * spreads.RUN, -np.inf, np.float32)
         g32[:m] = g * unit
         margin = self._margin(float(np.abs(f).max() + np.abs(g).max()) * unit)
         test = kernels.Test((f * unit).astype(np.float32), g32, unit, margin)
@@ -159,10 +164,10 @@ class Pairs:
         """
         d = self.x.points.shape[1]
         errors: dict[int, float] = {
-            kernels.EUCLIDEAN: (d + 6) * math.sqrt(d),
-            kernels.SQUARED: 4 * d * d + 24 * d,
-            kernels.CITYBLOCK: 2 * d * d + 6 * d,
-            kernels.CHEBYSHEV: 4,
+            spreads.EUCLIDEAN: (d + 6) * math.sqrt(d),
+            spreads.SQUARED: 4 * d * d + 24 * d,
+            spreads.CITYBLOCK: 2 * d * d + 6 * d,
+            spreads.CHEBYSHEV: 4,
         }
         return UNIT32 * 1.1 * (errors[self.kind] + 8 * potentials) + 1e-30
 
@@ -181,5 +186,5 @@ def kernel(problem: Problem) -> int | None:
     if problem.metric is not NAMED.get(name):  # a function may have any name
         return None
     if problem.p == 2 and name == "euclidean":
-        return kernels.SQUARED
+        return spreads.SQUARED
     return KINDS.get(name) if problem.p == 1 else None

@@ -28,7 +28,10 @@ def smoothed(
     -----
     Cuturi (2013), on a sparse support, in the log domain.
     """
-    scale = float(np.median(cost))
+    positive = cost[cost > 0]  # of a cost of nothing there may be many
+    if len(positive) == 0:
+        return f, g
+    scale = float(np.median(positive))
     starts = np.searchsorted(rows, np.arange(len(a) + 1))
     least = np.minimum.reduceat(cost - (f[rows] + g[cols]), starts[:-1])
     if float(np.average(least, weights=a.astype(float))) <= LOOSE * scale:
