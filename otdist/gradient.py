@@ -8,8 +8,9 @@ it is the potentials. Where points coincide the cost has a kink, and the gradien
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from otdist.arrays import is_torch
 from otdist.errors import InputError
 from otdist.problem import Problem
 from otdist.result import Result
+
+R = TypeVar("R", bound=Result)
 
 
 def with_gradient(result: Result, problem: Problem, x: Any, y: Any, a: Any, b: Any) -> Result:
@@ -34,6 +37,43 @@ def with_gradient(result: Result, problem: Problem, x: Any, y: Any, a: Any, b: A
         problem = problem.tamed()
         change = _of_points(result, problem, x, y) + _of_weights(result, problem, a, b)
         value = value + _slope(result, problem) * (change - change.detach())
+    return replace(result, value=on_device(value, tensors[0].device))
+
+
+def with_slopes(
+    result: R,
+    problem: Problem,
+    given: tuple[Any, Any, Any, Any],
+    of_points: Callable[[], tuple[Any, Any]],
+    of_weights: Callable[[], tuple[Any, Any]],
+) -> R:
+    """As :func:`with_gradient`, for gradients that a method knows as arrays.
+
+    ``of_points`` makes them for the rows of ``problem.x`` and ``problem.y``, ``of_weights`` for all
+    rows of the caller, both on the problem's scale; they are made when a tensor asks for them.
+    """
+    tensors = [t for t in given if is_torch(t)]
+    if not tensors:
+        return result
+    import torch
+
+    value = torch.tensor(float(result.value), dtype=torch.float64)
+    wanted = [is_torch(t) and t.requires_grad for t in given]
+    if any(wanted) and math.isfinite(result.value):
+        change = torch.zeros((), dtype=torch.float64)
+        slopes = of_points() if any(wanted[:2]) else (None, None)
+        for side, rows in enumerate((problem.rows, problem.cols)):
+            if wanted[side]:
+                points = _column(on_cpu(given[side]))
+                points = points if rows is None else points[torch.as_tensor(rows)]
+                change = change + (_scaled(problem, points) * torch.as_tensor(slopes[side])).sum()
+        slopes = of_weights() if any(wanted[2:]) else (None, None)
+        for side in range(2):
+            if wanted[2 + side]:
+                shares = _shares(problem, given[2 + side], side)
+                change = change + (shares * torch.as_tensor(slopes[side])).sum()
+        half = problem.exponent // 2  # in two steps: 2**exponent itself may overflow
+        value = value + (change - change.detach()) * 2.0**half * 2.0 ** (problem.exponent - half)
     return replace(result, value=on_device(value, tensors[0].device))
 
 
@@ -105,12 +145,17 @@ def _of_weights(result: Result, problem: Problem, a: Any, b: Any) -> Any:
                 f"method {result.method!r} has no potentials, so no gradient for weights",
                 "use method='dense', or detach the weights",
             )
-        # Rows that were left out as missing have no weight, whatever was given.
-        present = torch.as_tensor(np.isfinite(problem.given[side]).all(axis=1))
-        w = on_cpu(weight.ravel()) * present
         potential = np.nan_to_num(result.potentials[side]) / float(problem.cost_units(1.0))
-        total = total + (w / w.sum() * torch.as_tensor(potential)).sum()
+        total = total + (_shares(problem, weight, side) * torch.as_tensor(potential)).sum()
     return total
+
+
+def _shares(problem: Problem, weight: Any, side: int) -> Any:
+    """Weights divided by their sum; rows that were left out as missing have none, whatever was given."""
+    import torch
+
+    w = on_cpu(weight.ravel()) * torch.as_tensor(np.isfinite(problem.given[side]).all(axis=1))
+    return w / w.sum()
 
 
 def _scaled(problem: Problem, points: Any) -> Any:

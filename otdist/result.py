@@ -149,6 +149,34 @@ class Result:
         return f"<code>{self}</code>"
 
 
+@dataclass(frozen=True, eq=False)
+class SlicedResult(Result):
+    """A Result from projections, with the directions and the distance along each.
+
+    Attributes
+    ----------
+    directions : ndarray, shape (k, d)
+        Unit vectors: those that were averaged over, or, best first, those that ascents ended at.
+    distances : ndarray, shape (k,)
+        W_p between the projections on each, in the units of the points: each is at most W_p
+        between the points themselves.
+    """
+
+    directions: Array = field(default_factory=lambda: np.empty((0, 0)), repr=False)
+    distances: Array = field(default_factory=lambda: np.empty(0), repr=False)
+
+    @property
+    def direction(self) -> Array:
+        """Unit vector (d,) along which the samples are farthest apart, of those in ``directions``."""
+        return np.asarray(self.directions[int(np.argmax(self.distances))])
+
+    def __str__(self) -> str:
+        error = self.info.get("stderr")
+        noise = "" if error is None else f", standard error {error:.2g}"
+        count = len(self.directions)
+        return f"{super().__str__()}, {count} direction{'s' if count > 1 else ''}{noise}"
+
+
 def plain(value: Any) -> Any:
     """Value that strict JSON can hold: None for NaN, "inf" and "-inf" for infinities."""
     if isinstance(value, float) and not math.isfinite(value):

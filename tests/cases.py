@@ -58,7 +58,9 @@ class Public:
 
 
 ALL = frozenset({"weights", "nan_policy", "infinity", "mass"})
+PLAIN = ALL - {"infinity"}
 few = {"n_resamples": 9, "rng": 0}
+few_lines = {"n_projections": 9, "rng": 0}
 
 
 def _floor(x: Any, y: Any, **options: Any) -> Any:
@@ -88,6 +90,16 @@ POINTS = [
         dims=(1,),
         takes=frozenset({"weights", "nan_policy"}),
     ),
+    Public("sliced_w1", otdist.sliced_w1, options=few_lines, dims=(1,), takes=PLAIN),
+    Public("sliced_w1-axis", otdist.sliced_w1, options={"directions": [[-3.0, 0.0]]}, dims=(2,), takes=PLAIN),
+    Public("max_sliced_w1", otdist.max_sliced_w1, options={"rng": 0, "n_starts": 3}, takes=PLAIN),
+    Public(
+        "max_sliced_w1-2",
+        partial(otdist.max_sliced_w1, p=2),
+        options={"rng": 0, "n_starts": 3},
+        p=2,
+        takes=PLAIN,
+    ),
     Public(
         "permutation_test",
         otdist.stats.permutation_test,
@@ -110,7 +122,10 @@ DISTANCES = [*POINTS, TABLES, COST]  # answer with a distance between x and y
 STRICT = [*POINTS, FLOOR]  # refuse what is not a finite number
 PUBLIC = [*DISTANCES, FLOOR]
 
-COVERED = {"w1", "wasserstein", "wasserstein_1d", "emd", "compare", "permutation_test", "noise_floor"}
+COVERED = {
+    *("w1", "wasserstein", "wasserstein_1d", "emd", "sliced_w1", "max_sliced_w1"),
+    *("compare", "permutation_test", "noise_floor"),
+}
 EXEMPT: dict[str, str] = {}  # public function -> why no samples go in
 
 
@@ -177,7 +192,7 @@ def exact_line(x: Any, y: Any, a: Any = None, b: Any = None) -> Fraction:
     for points, w, sign in ((x, a, 1), (y, b, -1)):
         w = [Fraction(1)] * len(points) if w is None else [Fraction(float(v)) for v in w]
         for point, share in zip(points, w, strict=True):
-            place = Fraction(float(point))
+            place = point if isinstance(point, Fraction) else Fraction(float(point))
             mass[place] = mass.get(place, Fraction(0)) + sign * share / sum(w)
     places = sorted(mass)
     height, area = Fraction(0), Fraction(0)

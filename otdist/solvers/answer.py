@@ -78,7 +78,7 @@ def make_result(
         info=info,
         _make_plan=None if plan is None else partial(_plan_of_all, problem, plan),
         _make_potentials=None if potentials is None else partial(_potentials_of_all, problem, potentials),
-        _extend=partial(_critic, problem) if dual else None,
+        _extend=partial(critic_at, problem) if dual else None,
         **extra,
     )
 
@@ -145,7 +145,8 @@ def least(problem: Problem, points: Array, others: Array, potential: Array, flip
     return out
 
 
-def _critic(problem: Problem, g: Array, z: ArrayLike) -> Array:
+def critic_at(problem: Problem, g: Array, z: ArrayLike) -> Array:
+    """Extend the second potential, in the caller's units and rows, to any points z."""
     present = g if problem.cols is None else g[problem.cols]
     scaled = np.ldexp(present, -problem.exponent * problem.degree)
     return np.asarray(problem.cost_units(least(problem, problem.place(z), problem.y, scaled)))

@@ -73,7 +73,7 @@ def line_cost(x: Array, y: Array, a: Array, b: Array, k: float) -> tuple[Array, 
     size = min(x.size, y.size)
     if x.shape[-1] == y.shape[-1] and constant(a) and constant(b):
         if x.ndim == 1:
-            gaps, exponent = _powered(np.subtract(*both(np.sort, (x,), (y,), size)), k)
+            gaps, exponent = powered(np.subtract(*both(np.sort, (x,), (y,), size)), k)
             return np.asarray(gaps.sum() * a[0]), exponent
         total, exponent = _rows_matched(x, y, k)
         return total * a[..., 0], exponent
@@ -81,7 +81,7 @@ def line_cost(x: Array, y: Array, a: Array, b: Array, k: float) -> tuple[Array, 
     if k == 1 and x.ndim == 1:
         return np.asarray(_area_between(xs, ys, a, b)), np.asarray(0)
     i, j, mass = staircase(a, b)
-    gaps, exponent = _powered(np.take_along_axis(xs, i, -1) - np.take_along_axis(ys, j, -1), k)
+    gaps, exponent = powered(np.take_along_axis(xs, i, -1) - np.take_along_axis(ys, j, -1), k)
     return np.asarray((mass * gaps).sum(axis=-1)), exponent
 
 
@@ -105,7 +105,7 @@ def _rows_matched(x: Array, y: Array, k: float) -> tuple[Array, Index]:
                 buffer.sort(axis=-1)
             with np.errstate(over="ignore", invalid="ignore"):  # infinity and NaN are the caller's
                 left -= right
-                gaps, exponent[start:stop] = _powered(left, k)
+                gaps, exponent[start:stop] = powered(left, k)
                 total[start:stop] = gaps.sum(axis=-1)
 
     both(work, (0, count // 2), (count // 2, count), x.size // 2)
@@ -175,7 +175,7 @@ def _order_and_points(x: Array, a: Array) -> tuple[Index, Array]:
     return order, xs
 
 
-def _powered(gaps: Array, k: float) -> tuple[Array, Index]:
+def powered(gaps: Array, k: float) -> tuple[Array, Index]:
     """``|gaps * 2**-exponent|**k`` and the exponent, one for each batch entry."""
     np.abs(gaps, out=gaps)
     if k == 1:

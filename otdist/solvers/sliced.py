@@ -1,0 +1,212 @@
+"""Distances between projections: two clouds seen along many directions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otdist.bounds import UNIT, cumulation_error, northwest
+from otdist.metrics.base import row_blocks
+from otdist.parallel import WORTH, both, in_parts
+from otdist.problem import Problem
+from otdist.solvers.line import constant, line_cost, powered, sorted_order
+from otdist.solvers.merge import Merged
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+Cells = tuple[Index, Index, Array]
+
+BLOCK = 2**18  # projections of one side at a time: 2 MB, which stays in cache
+SERIAL = 2**18  # products up to this size BLAS computes on one core; its threads get in the way of ours
+FEW = 64  # directions up to which a part is one half of them
+
+
+def distances_along(problem: Problem, directions: Array) -> tuple[Array, Array, Array]:
+    """W_p between the projections on each direction, on the problem's scale, with bounds.
+
+    Parameters
+    ----------
+    problem : Problem
+        Points on a scale where their costs are harmless (``tamed``).
+    directions : ndarray, shape (k, d)
+        Unit vectors, up to rounding.
+
+    Returns
+    -------
+    value, lower, upper : ndarray, shape (k,)
+        The bounds hold for the exact unit vector in this direction and exact projections.
+
+    Notes
+    -----
+    Cost: O(k (n + m) (d + log(n + m))) time; memory for one block of directions on each core.
+    """
+    costs, exponents = np.empty(len(directions)), np.zeros(len(directions), dtype=np.intp)
+    cells = common_cells(problem)
+
+    def work(first: int, last: int) -> None:
+        for start, stop, u, v in projections(problem, directions, first, last):
+            costs[start:stop], exponents[start:stop] = _costs(problem, u, v, cells)
+
+    size = len(problem.x) + len(problem.y)
+    in_halves_or_parts(work, len(directions), size)
+    value, lower, upper = _bounded(problem, costs / problem.mass, exponents)
+    if (lower <= 0).any() and same_law(problem):
+        # The rows of one side may have been rounded in another way than those of the other.
+        return (np.zeros(len(directions)),) * 3
+    return value, lower, upper
+
+
+def in_halves_or_parts(work: Callable[[int, int], None], count: int, size: int) -> None:
+    """Call ``work(first, last)`` on several cores where that pays; ``size``: entries a direction."""
+    if count * size < WORTH:
+        work(0, count)
+    elif count <= FEW:
+        both(work, (0, count // 2), (count // 2, count), count * size)
+    else:
+        in_parts(work, count, max(FEW, BLOCK // size))
+
+
+def block_length(size: int) -> int:
+    """Directions at a time, for clouds of this size."""
+    return min(max(4, BLOCK // size), 64)
+
+
+def projections(
+    problem: Problem, directions: Array, first: int, last: int
+) -> Iterator[tuple[int, int, Array, Array]]:
+    """Yield (start, stop, projections of x, projections of y) block by block, in two buffers.
+
+    The buffers are the caller's to overwrite until the next block.
+    """
+    step = min(block_length(max(len(problem.x), len(problem.y))), max(1, last - first))
+    left, right = np.empty((step, len(problem.x))), np.empty((step, len(problem.y)))
+    for start in range(first, last, step):
+        stop = min(start + step, last)
+        u, v = left[: stop - start], right[: stop - start]
+        project(directions[start:stop], problem.x, u)
+        project(directions[start:stop], problem.y, v)
+        yield start, stop, u, v
+
+
+def project(directions: Array, points: Array, out: Array) -> None:
+    """Write ``directions @ points.T`` by products so small that BLAS starts no threads."""
+    step = max(64, SERIAL // directions.size)
+    for start in range(0, len(points), step):
+        rows = slice(start, start + step)
+        np.matmul(directions, points[rows].T, out=out[:, rows])
+
+
+def common_cells(problem: Problem) -> Cells | None:
+    """Cells (i, j, mass) of the monotone coupling if they are those of every direction.
+
+    That is so where all points of a side have one mass; None where the order decides.
+    """
+    if _common_masses(problem):
+        return northwest(problem.a, problem.b)
+    return None
+
+
+def _costs(problem: Problem, u: Array, v: Array, cells: Cells | None) -> tuple[Array, Index]:
+    """Costs of matching projections (k, n) and (k, m), which are overwritten, and their exponents."""
+    if cells is None:
+        if problem.p == 1:
+            return _areas_between(u, v, problem.a, problem.b), np.asarray(0)
+        a, b = np.broadcast_to(problem.a, u.shape), np.broadcast_to(problem.b, v.shape)
+        return line_cost(u, v, a, b, problem.p)
+    u.sort(axis=-1)
+    v.sort(axis=-1)
+    if u.shape == v.shape:
+        u -= v
+        gaps, exponent = powered(u, problem.p)
+        return np.asarray(gaps.sum(axis=-1) * cells[2][0]), exponent
+    i, j, mass = cells
+    gaps, exponent = powered(u.take(i, axis=-1) - v.take(j, axis=-1), problem.p)
+    return np.asarray((gaps * mass).sum(axis=-1)), exponent
+
+
+def _areas_between(u: Array, v: Array, a: Array, b: Array) -> Array:
+    """Areas between distribution functions: costs for p = 1 with one sort instead of three."""
+    z = np.concatenate([u, v], axis=-1)
+    order = np.argsort(z, axis=-1)
+    heights = np.concatenate([a, -b]).take(order)
+    np.cumsum(heights, axis=-1, out=heights)
+    np.abs(heights, out=heights)
+    widths = np.diff(np.take_along_axis(z, order, axis=-1), axis=-1)
+    widths *= heights[:, :-1]
+    return np.asarray(widths.sum(axis=-1))
+
+
+def _bounded(problem: Problem, costs: Array, exponents: Index) -> tuple[Array, Array, Array]:
+    """Distances with bounds, from costs at mass 1 of points divided by ``2**exponents``."""
+    p, d, count = problem.p, problem.d, len(problem.x) + len(problem.y)
+    relative = (p + 8 + math.log2(count)) * UNIT * costs
+    exact_sums = problem.whole or (len(problem.x) == len(problem.y) and _common_masses(problem))
+    longest = radius(problem.x) + radius(problem.y)
+    with np.errstate(over="ignore"):
+        absolute = 0.0 if exact_sums else 2.0 * count * UNIT * np.ldexp(longest, -exponents) ** p
+    ends = (costs, np.maximum(costs - relative - absolute, 0.0), costs + relative + absolute)
+    value, lower, upper = (np.ldexp(end ** (1.0 / p), exponents) for end in ends)
+    # Inner products are rounded, by at most (d + 1) units of |x|, and so is the length of a
+    # direction. On the line the only direction is exact.
+    moved = 0.0 if d == 1 else (d + 2) * UNIT * longest
+    stretched = 4 * UNIT if d == 1 else (d + 8) * UNIT
+    lower = np.maximum(lower * (1 - stretched) - moved, 0.0)
+    upper = np.minimum(upper, longest) * (1 + stretched) + moved
+    return np.clip(value, lower, upper), lower, upper
+
+
+def _common_masses(problem: Problem) -> bool:
+    """Whether each side has one mass for all of its points."""
+    return constant(problem.a) and constant(problem.b)
+
+
+def radius(points: Array) -> float:
+    """Largest distance from the origin, rounded up."""
+    squares = np.einsum("ij,ij->i", points, points)
+    return float(math.sqrt(squares.max()) * (1 + (points.shape[1] + 4) * UNIT))
+
+
+def same_law(problem: Problem) -> bool:
+    """Whether both sides carry the same mass everywhere."""
+    merged = Merged.of(problem)
+    return len(merged.sources) == 0 == len(merged.sinks)
+
+
+def normalised(vectors: Array) -> Array:
+    """Vectors of length 1 in the same directions."""
+    largest = np.abs(vectors).max(axis=-1, keepdims=True)
+    scaled = vectors / largest  # squares of huge or tiny entries would over- or underflow
+    return np.asarray(scaled / np.linalg.norm(scaled, axis=-1, keepdims=True))
+
+
+def coupled_along(problem: Problem, direction: Array) -> float:
+    """Upper bound of W_p: what it costs to couple the points in their order along a direction."""
+    order_x = sorted_order(problem.x @ direction, problem.a)
+    order_y = sorted_order(problem.y @ direction, problem.b)
+    i, j, mass = northwest(problem.a[order_x], problem.b[order_y])
+    i, j = order_x[i], order_y[j]
+    lengths = np.empty(len(mass))
+    for rows in row_blocks(len(mass), problem.d):
+        apart = problem.x[i[rows]] - problem.y[j[rows]]
+        lengths[rows] = np.sqrt(np.einsum("ij,ij->i", apart, apart))
+    largest = float(lengths.max())
+    if largest == 0:
+        return 0.0
+    p, count = problem.p, len(problem.x) + len(problem.y)
+    shares: Array = (mass / problem.mass) * (lengths / largest) ** p
+    cost = float(shares.sum()) * (1 + (p * (problem.d + 8) + math.log2(count) + 8) * UNIT)
+    if not problem.whole:  # the plan has its marginals up to the rounding of cumulated masses
+        span = (radius(problem.x) + radius(problem.y)) / largest
+        cost += 2 * (cumulation_error(count) * UNIT + problem.mass_error) * span**p
+    return float(largest * math.pow(cost, 1 / p) * (1 + 4 * UNIT))
+
+
+def power_mean(distances: Array, p: float) -> float:
+    """``(mean of distances**p)**(1/p)``, without overflow."""
+    largest = float(distances.max())
+    if p == 1 or largest == 0:
+        return math.fsum(distances) / len(distances)
+    return float(largest * (math.fsum((distances / largest) ** p) / len(distances)) ** (1.0 / p))
