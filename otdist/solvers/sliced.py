@@ -19,7 +19,8 @@ Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 Cells = tuple[Index, Index, Array]
 
-BLOCK = 2**18  # projections of one side at a time: 2 MB, which stays in cache
+BLOCK = 2**17  # projections of one side at a time: 1 MB, which stays in cache
+MERGED = 2**15  # the same where masses differ: then several arrays of both sides are at work
 SERIAL = 2**18  # products up to this size BLAS computes on one core; its threads get in the way of ours
 FEW = 64  # directions up to which a part is one half of them
 
@@ -69,11 +70,6 @@ def in_halves_or_parts(work: Callable[[int, int], None], count: int, size: int) 
         in_parts(work, count, max(FEW, BLOCK // size))
 
 
-def block_length(size: int) -> int:
-    """Directions at a time, for clouds of this size."""
-    return min(max(4, BLOCK // size), 64)
-
-
 def projections(
     problem: Problem, directions: Array, first: int, last: int
 ) -> Iterator[tuple[int, int, Array, Array]]:
@@ -81,7 +77,8 @@ def projections(
 
     The buffers are the caller's to overwrite until the next block.
     """
-    step = min(block_length(max(len(problem.x), len(problem.y))), max(1, last - first))
+    block = BLOCK if _common_masses(problem) else MERGED
+    step = min(max(4, block // max(len(problem.x), len(problem.y))), 64, max(1, last - first))
     left, right = np.empty((step, len(problem.x))), np.empty((step, len(problem.y)))
     for start in range(first, last, step):
         stop = min(start + step, last)
@@ -97,6 +94,24 @@ def project(directions: Array, points: Array, out: Array) -> None:
     for start in range(0, len(points), step):
         rows = slice(start, start + step)
         np.matmul(directions, points[rows].T, out=out[:, rows])
+
+
+def combine(coefficients: Array, points: Array) -> Array:
+    """``coefficients @ points`` for (k, n) and (n, d), by products as small as those of ``project``."""
+    total = np.zeros((len(coefficients), points.shape[1]))
+    step = max(64, SERIAL // total.size)
+    for start in range(0, len(points), step):
+        rows = slice(start, start + step)
+        total += coefficients[:, rows] @ points[rows]
+    return total
+
+
+def spread(coefficients: Array, directions: Array, total: Array) -> None:
+    """Add ``coefficients.T @ directions`` to the (n, d) total, in the same way."""
+    step = max(64, SERIAL // directions.size)
+    for start in range(0, len(total), step):
+        rows = slice(start, start + step)
+        total[rows] += coefficients[:, rows].T @ directions
 
 
 def common_cells(problem: Problem) -> Cells | None:

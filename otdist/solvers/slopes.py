@@ -12,7 +12,7 @@ from otdist.bounds import staircase
 from otdist.parallel import both
 from otdist.problem import Problem
 from otdist.solvers.line import sorted_order, staircase_potentials
-from otdist.solvers.sliced import Cells, common_cells, projections
+from otdist.solvers.sliced import Cells, combine, common_cells, project, projections, spread
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -41,7 +41,7 @@ def rises(problem: Problem, directions: Array) -> tuple[Array, Array]:
     def work(first: int, last: int) -> None:
         for start, stop, u, v in projections(problem, directions, first, last):
             distances[start:stop], left, right = _pulls(problem, u, v, cells)
-            rise[start:stop] = left @ problem.x - right @ problem.y
+            rise[start:stop] = combine(left, problem.x) - combine(right, problem.y)
 
     size = len(problem.x) + len(problem.y)
     half = len(directions) // 2
@@ -76,8 +76,8 @@ def point_slopes(problem: Problem, directions: Array, distances: Array, value: f
         for start, stop, u, v in projections(problem, directions, first, last):
             _, left, right = _pulls(problem, u, v, cells)
             weighted = directions[start:stop] * share[start:stop, None]
-            of_x += left.T @ weighted
-            of_y -= right.T @ weighted
+            spread(left, weighted, of_x)
+            spread(right, -weighted, of_y)
         return of_x, of_y
 
     half, size = len(directions) // 2, len(problem.x) + len(problem.y)
@@ -93,9 +93,11 @@ def weight_slopes(problem: Problem, directions: Array, value: float) -> tuple[Ar
     """
     (x, a, rows), (y, b, cols) = _with_absent(problem, 0), _with_absent(problem, 1)
     total_f, total_g = np.zeros(len(x)), np.zeros(len(y))
+    u, v = np.empty(len(x)), np.empty(len(y))
     for direction in directions if value > 0 else directions[:0]:
         # In units of the value, so that no power over- or underflows.
-        u, v = x @ (direction / value), y @ (direction / value)
+        project(direction[None] / value, x, u[None])
+        project(direction[None] / value, y, v[None])
         order_x, order_y = sorted_order(u, a), sorted_order(v, b)
         i, j, _ = staircase(a[order_x], b[order_y])
         f, g = staircase_potentials(u[order_x], v[order_y], i, j, problem.p)
