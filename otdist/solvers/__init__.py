@@ -11,13 +11,20 @@ from otdist.result import Result
 from otdist.solvers.circle import Circle
 from otdist.solvers.dense import Dense
 from otdist.solvers.line import Line, power_on_line
+from otdist.solvers.sinkhorn import Sinkhorn
 from otdist.solvers.sparse import Sparse
 
 Solver = Callable[[Problem], Result]
 
 LARGE = 1_500_000  # pairs from which the sparse solver wins, even if numba has still to be loaded
 
-METHODS: dict[str, Callable[..., Solver]] = {"line": Line, "circle": Circle, "dense": Dense, "sparse": Sparse}
+METHODS: dict[str, Callable[..., Solver]] = {
+    "line": Line,
+    "circle": Circle,
+    "dense": Dense,
+    "sparse": Sparse,
+    "sinkhorn": Sinkhorn,
+}
 
 
 def choose(method: str | Solver, problem: Problem, options: dict[str, Any]) -> Solver:

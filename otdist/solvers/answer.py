@@ -33,6 +33,7 @@ def make_result(
     plan: Plan | None = None,
     potentials: Potentials | None = None,
     converged: bool = True,
+    goal: float | None = None,
     **extra: Any,
 ) -> Result:
     """Build a Result from costs on the problem's scale.
@@ -53,6 +54,8 @@ def make_result(
         Makes (f, g) on the problem's scale.
     converged : bool
         Whether the solver reached its goal.
+    goal : float, optional
+        Relative gap that this calls for. None: the problem's, and PROVED for exact ones.
     **extra
         ``message`` and ``info``.
     """
@@ -60,7 +63,8 @@ def make_result(
     upper = problem.sharp(upper)
     dual = problem.metric.triangle and problem.p == 1 and potentials is not None
     info = dict(extra.pop("info", {}))
-    if converged and upper - lower > max(PROVED, problem.tol) * upper:
+    goal = max(PROVED, problem.tol) if goal is None else goal
+    if converged and upper - lower > goal * upper:
         converged = False
         extra["message"] = (
             "float64 cannot prove this distance to 1e-9, tiny as it is beside the extent of the data: "

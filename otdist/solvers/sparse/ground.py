@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-Masses = NDArray[np.int64]
+Masses = NDArray[Any]  # integers; floats for entropic plans
 Index = NDArray[np.intp]
 
 
@@ -42,6 +42,9 @@ class Ground(Protocol):
 
     def costs(self, rows: Index, cols: Index) -> Array:
         """Costs of the listed pairs."""
+
+    def least(self, potential: Array, flip: bool = False) -> Array:
+        """``min_j cost_ij - g_j`` for every row; with ``flip`` ``min_i cost_ij - f_i`` for every column."""
 
     def smallest(
         self, f: Array, g: Array, k: int, below: float = ..., flip: bool = ...

@@ -92,7 +92,7 @@ def fill_boxes(y, g, boxes):
 
 
 @inlined
-def _box_costs(kind, x, i, low, high, out):
+def box_costs(kind, x, i, low, high, out):
     """Costs (squared ones for EUCLIDEAN) from a point to the nearest points of all boxes."""
     count = len(out)
     for b in range(count):
@@ -131,7 +131,7 @@ def smallest(kind, x, y, f, g, x32, tiles, test, boxes, below, first, last, cols
         limits[:] = below
         cols[start:stop], costs[start:stop] = -1, np.inf
         if boxes.used:
-            _box_costs(kind, x, start, boxes.low, boxes.high, near)
+            box_costs(kind, x, start, boxes.low, boxes.high, near)
         for step in range(len(tiles)):
             # Neighbours have their smallest costs in the same run: it comes first, and limits drop at once.
             b = home if step == 0 else (step - 1 if step <= home else step)

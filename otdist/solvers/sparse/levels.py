@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from otdist.solvers.sparse.ground import Arcs, Dual, Ground
 from otdist.solvers.sparse.order import pair_sums
 from otdist.solvers.sparse.plans import handed_down
 
-Masses = NDArray[np.int64]
+Masses = NDArray[Any]  # integers; floats for entropic plans
 Show = Callable[[int, Proof | None], None]
 
 BASE = 64  # points a side that need no coarser copy
@@ -44,8 +45,9 @@ class Level:
         ground = self.ground.coarser(a, b)
         left = self.a.copy() if a is None else pair_sums(a)
         right = self.b.copy() if b is None else pair_sums(b)
-        if len(left) == len(right) and (left[:-1] == left[0]).all() and (right[:-1] == left[0]).all():
-            # All the same, so a matching does: a last point without a neighbour counts like a pair.
+        same = len(left) == len(right) and (left[:-1] == left[0]).all() and (right[:-1] == left[0]).all()
+        if same and not ground.planar:
+            # So a matching does, if the last point counts like a pair even where it has no neighbour.
             left[-1] = right[-1] = left[0]
         return Level(ground, left, right)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from otdist.solvers.sparse import entries
 from otdist.solvers.sparse.order import nested_order
 
 Array = NDArray[np.float64]
-Masses = NDArray[np.int64]
+Masses = NDArray[Any]  # integers; floats for entropic plans
 Index = NDArray[np.intp]
 
 LANDMARKS = 12

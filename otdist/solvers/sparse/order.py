@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from otdist.solvers.sparse.compiled import compiled
 
 Array = NDArray[np.float64]
-Masses = NDArray[np.int64]
+Masses = NDArray[Any]  # integers; floats for entropic plans
 Index = NDArray[np.intp]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from otdist.solvers.sparse import kernels, spreads
 from otdist.solvers.sparse.order import merged_pairs, nested_order
 
 Array = NDArray[np.float64]
-Masses = NDArray[np.int64]
+Masses = NDArray[Any]  # integers; floats for entropic plans
 Index = NDArray[np.intp]
 Smallest = tuple[NDArray[np.int32], Array]  # columns and reduced costs, (n, k)
 
@@ -155,6 +155,26 @@ class Pairs:
         search = partial(kernels.smallest, *pairs, y.tiles, test, boxes, below)
         in_parts(lambda first, last: search(first, last, cols, costs), n, PART // (m * d))
         return cols, costs
+
+    def across(self, other: Self) -> Self:
+        """Sources of this one and sinks of another."""
+        return type(self).of(self.x.points, other.y.points, self.kind)
+
+    @property
+    def spacing(self) -> float:
+        """Mean cost between neighbours, of the side where it is larger."""
+        found = []
+        for points in (self.x.points, self.y.points):
+            costs = np.zeros(max(len(points) - 1, 1))
+            later = np.arange(1, len(points))
+            kernels.pair_costs(self.kind, points, points, later, later - 1, costs)
+            found.append(float(costs.mean()))
+        return max(found)
+
+    @property
+    def unsure(self) -> float:
+        """Bound of the error of a cost that was computed in float32."""
+        return self._margin(0.0) / (self.scale**2 if self.kind == spreads.SQUARED else self.scale)
 
     def _margin(self, potentials: float) -> float:
         """Bound of the error of the float32 test, on its scale; ``potentials``: ``max|f| + max|g|``.

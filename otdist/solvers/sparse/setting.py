@@ -59,7 +59,7 @@ class Setting:
     unsure: float = 0.0
 
     @classmethod
-    def of(cls, merged: Merged, max_bytes: int | None) -> Setting:
+    def of(cls, merged: Merged, max_bytes: int | None, method: str = "sparse") -> Setting:
         """Choose how costs are found, and bring the points into nested order."""
         problem = merged.problem
         n, m = len(merged.a), len(merged.b)
@@ -67,7 +67,7 @@ class Setting:
         points = (n + m) * (COORDINATE * problem.d + NODE)
         needed = points if kind is not None else points + ENTRY * n * m
         remedy = "pass a random subset of the rows, or raise max_bytes"
-        require_memory(needed, f"method 'sparse' on {n} x {m} points", remedy, max_bytes)
+        require_memory(needed, f"method {method!r} on {n} x {m} points", remedy, max_bytes)
         if kind is not None:
             x, y = problem.x[merged.sources], problem.y[merged.sinks]
             rows, cols = nested_order(x), nested_order(y)
@@ -98,7 +98,7 @@ class Setting:
             "sparse",
             (value, lower, upper),
             plan=partial(self._plan, proof, k),
-            potentials=partial(self._potentials, proof),
+            potentials=partial(self.full_potentials, proof.dual.f, proof.dual.g),
             converged=finished,
             message="" if finished else STOPPED,
             info=descent.figures(),
@@ -122,7 +122,8 @@ class Setting:
         mass = np.ldexp(plan.flow.astype(float), -k)
         return self.merged.full_plan(self.rows[plan.rows], self.cols[plan.cols], mass)
 
-    def _potentials(self, proof: Proof) -> tuple[Array, Array]:
-        f, g = np.empty(len(self.rows)), np.empty(len(self.cols))
-        f[self.rows], g[self.cols] = proof.dual.f, proof.dual.g
-        return self.merged.full_potentials(np.ldexp(f, self.exponent), np.ldexp(g, self.exponent))
+    def full_potentials(self, f: Array, g: Array) -> tuple[Array, Array]:
+        """Potentials of the nested order as those of the problem's rows."""
+        by_row, by_col = np.empty(len(self.rows)), np.empty(len(self.cols))
+        by_row[self.rows], by_col[self.cols] = f, g
+        return self.merged.full_potentials(np.ldexp(by_row, self.exponent), np.ldexp(by_col, self.exponent))

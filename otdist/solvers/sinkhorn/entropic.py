@@ -1,0 +1,137 @@
+"""Entropic transport at a given regularisation: alternating updates in the log domain."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otdist.solvers.sinkhorn.streams import Streams
+
+Array = NDArray[np.float64]
+Prox = Callable[[Array, float], Array]
+
+COOLING = 0.6  # by what eps is multiplied in each iteration, down to the one asked for
+LEARNING = 6  # iterations from which the rate of convergence is read
+NOISE = 2.0**-23  # error of a float32 exponent, on average, relative to its size
+
+
+@dataclass(eq=False)
+class Potentials:
+    """State of the iteration.
+
+    Attributes
+    ----------
+    f, g : ndarray
+        Potentials; those of the plan ``a_i b_j exp((f_i + g_j - c_ij) / eps)``.
+    eps : float
+        Their regularisation, in units of the cost.
+    residual : float
+        What the plan's columns are off, in all: ``sum_j |b_j - sum_i P_ij|``; its rows are exact.
+    iterations : int
+        Updates of both sides so far, on all levels.
+    """
+
+    f: Array
+    g: Array
+    eps: float = math.inf
+    residual: float = math.inf
+    iterations: int = 0
+    trail: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Balanced:
+    """Marginals are met: potentials stay as the update gives them."""
+
+    def __call__(self, potential: Array, eps: float) -> Array:
+        """Apply to the potentials of one side."""
+        return potential
+
+
+@dataclass(frozen=True, eq=False)
+class Iteration:
+    """Updates between two weighted sides.
+
+    Parameters
+    ----------
+    streams : Streams
+        Sums over all pairs.
+    a, b : ndarray
+        Masses, of total 1 each (any total, with a penalty).
+    prox : callable
+        What a penalty of the marginals makes of an update (``unbalanced``); the identity without.
+
+    Notes
+    -----
+    Sinkhorn's iteration (Cuturi 2013) in the log domain (Schmitzer 2019), with over-relaxation
+    ``g + omega (T g - g)``, ``omega = 2 / (1 + sqrt(1 - rate))`` for the rate seen without it
+    (Thibault, Chizat, Dossal, Papadakis 2021; Lehmann et al. 2021). Differs in that omega falls back to 1
+    when the residual rises.
+    """
+
+    streams: Streams
+    a: Array
+    b: Array
+    prox: Prox = Balanced()
+
+    @property
+    def balanced(self) -> bool:
+        """Whether marginals are met."""
+        return isinstance(self.prox, Balanced)
+
+    def update(self, state: Potentials, eps: float, omega: float = 1.0) -> None:
+        """Update both sides; the residual is that of the plan before the columns' update."""
+        f = self.prox(self.streams.softmin(state.g, np.log(self.b), eps), eps)
+        state.f = f if omega == 1 else state.f + omega * (f - state.f)
+        g = self.prox(self.streams.softmin(state.f, np.log(self.a), eps, flip=True), eps)
+        state.residual = _residual(self.b, state.g, g, eps)
+        state.g = g if omega == 1 else state.g + omega * (g - state.g)
+        state.eps = eps
+        state.iterations += 1
+
+    def cool(self, state: Potentials, start: float, eps: float) -> None:
+        """Go from a large regularisation down to eps, one update each."""
+        now = start
+        while now > eps:
+            self.update(state, now)
+            now *= COOLING
+        self.update(state, eps)
+
+    def settle(self, state: Potentials, goal: float, max_iter: int, deadline: float | None) -> bool:
+        """Iterate at the present regularisation until the residual is at most ``goal``.
+
+        Ends with the rows' update, so that the plan's rows are exact. False if it was not reached.
+        """
+        eps = state.eps
+        omega, seen, best = 1.0, 0, math.inf
+        while state.residual > goal and state.iterations < max_iter:
+            if deadline is not None and time.monotonic() > deadline:
+                break
+            before = state.residual
+            self.update(state, eps, omega)
+            seen += 1
+            if omega == 1 and seen >= LEARNING and self.balanced:
+                rate = state.residual / before
+                if 0.3 < rate < 1:
+                    omega, seen, best = 2 / (1 + math.sqrt(1 - min(rate, 0.9999))), 0, math.inf
+            elif omega > 1 and seen % LEARNING == 0:
+                if state.residual > 0.9 * best:  # too much of it: learn again
+                    omega, seen = (
+                        (1.0, 0) if state.residual > best else (min(1 + 1.05 * (omega - 1), 1.98), seen)
+                    )
+                best = min(best, state.residual)
+        f = self.prox(self.streams.softmin(state.g, np.log(self.b), eps), eps)
+        g = self.prox(self.streams.softmin(f, np.log(self.a), eps, flip=True), eps)
+        state.f, state.residual = f, _residual(self.b, state.g, g, eps)
+        return state.residual <= goal
+
+
+def _residual(mass: Array, old: Array, new: Array, eps: float) -> float:
+    """``sum_j |mass_j exp((old_j - new_j) / eps) - mass_j|``: the error of a marginal, from its update."""
+    with np.errstate(over="ignore"):
+        return float(np.abs(np.expm1((old - new) / eps)) @ mass)
