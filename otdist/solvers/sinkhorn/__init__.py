@@ -10,9 +10,16 @@ import numpy as np
 
 from otdist.errors import InputError
 from otdist.problem import Problem
+from otdist.progress import working
 from otdist.result import Result
+from otdist.solvers.costs import rounding
+from otdist.solvers.merge import Merged
 
 GAP = 1e-2  # relative gap to reach where none is asked for
+OFF = "The plan's marginals are off by {:.0e} in all: raise max_iter or max_seconds, or eps."
+STOPPED = (
+    "The gap is {:.1e}, not {:.1e}: raise max_iter or max_seconds, or use method='sparse', which is exact."
+)
 
 
 @dataclass(frozen=True)
@@ -52,12 +59,43 @@ class Sinkhorn:
         """Solve the problem."""
         self._check()
         deadline = None if problem.max_seconds is None else time.monotonic() + problem.max_seconds
-        from otdist.solvers.sinkhorn.regularised import Regularised  # numba is loaded when it is needed
+        return (
+            self._annealed(problem, deadline) if self.eps is None else self._at(self.eps, problem, deadline)
+        )
 
-        made = Regularised.of(problem, self.max_bytes)
-        eps = self.eps * made.mean if self.eps is not None else 0.05 * made.mean
-        state, finished = made.solved(eps, self.max_residual, self.max_iter, deadline)
-        return made.result(state, finished, {"eps": self.eps})
+    def _at(self, eps: float, problem: Problem, deadline: float | None) -> Result:
+        """Answer at a given regularisation."""
+        from otdist.solvers.sinkhorn.entropic import Iteration  # numba is loaded when it is needed
+        from otdist.solvers.sinkhorn.regularised import Regularised
+
+        made = Regularised.whole(problem, self.max_bytes)
+        if made.mean == 0:
+            return Merged.of(problem).nothing_moves("sinkhorn", rounding(problem))
+        state, now = made.opened(eps * made.mean)
+        iteration = Iteration(made.streams, made.a, made.b)
+        iteration.cool(state, now, eps * made.mean)
+        finished = iteration.settle(state, max(self.max_residual, made.noise(eps)), self.max_iter, deadline)
+        info = made.entropic(state) | {"iterations": state.iterations}
+        return made.result(made.judged(state), finished, math.inf, OFF.format(state.residual), info)
+
+    def _annealed(self, problem: Problem, deadline: float | None) -> Result:
+        """Answer to the gap that is asked for."""
+        merged = Merged.of(problem)
+        if min(len(merged.a), len(merged.b)) == 0:
+            return merged.nothing_moves("sinkhorn", rounding(problem))
+        from otdist.solvers.sinkhorn.annealed import annealed
+        from otdist.solvers.sinkhorn.regularised import Bounds, Regularised
+
+        made = Regularised.of(merged, self.max_bytes)
+        goal = problem.tol if problem.tol > 0 else GAP
+        with working(problem.progress, "entropic transport") as tell:
+
+            def show(bounds: Bounds) -> None:
+                tell(f"gap {bounds.gap:.0e} at eps {bounds.state.eps / made.mean:.0e}")
+
+            bounds, finished = annealed(made, 0.98 * goal, self.max_iter, deadline, show)
+        message = STOPPED.format(bounds.gap, goal)
+        return made.result(bounds, finished, goal, message, {"iterations": bounds.state.iterations})
 
     def _check(self) -> None:
         for name in ("eps", "max_residual", "max_iter"):

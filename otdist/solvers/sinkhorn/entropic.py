@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,6 @@ class Potentials:
     eps: float = math.inf
     residual: float = math.inf
     iterations: int = 0
-    trail: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -125,10 +124,16 @@ class Iteration:
                         (1.0, 0) if state.residual > best else (min(1 + 1.05 * (omega - 1), 1.98), seen)
                     )
                 best = min(best, state.residual)
+        ended = self.ended(state)
+        state.f, state.residual = ended.f, ended.residual
+        return state.residual <= goal
+
+    def ended(self, state: Potentials) -> Potentials:
+        """The same columns with their exact rows, and the residual of that plan."""
+        eps = state.eps
         f = self.prox(self.streams.softmin(state.g, np.log(self.b), eps), eps)
         g = self.prox(self.streams.softmin(f, np.log(self.a), eps, flip=True), eps)
-        state.f, state.residual = f, _residual(self.b, state.g, g, eps)
-        return state.residual <= goal
+        return Potentials(f, state.g.copy(), eps, _residual(self.b, state.g, g, eps), state.iterations)
 
 
 def _residual(mass: Array, old: Array, new: Array, eps: float) -> float:

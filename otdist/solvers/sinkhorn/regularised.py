@@ -1,4 +1,4 @@
-"""Entropic transport at a given regularisation, with an interval for the plain cost."""
+"""Entropic plans of a problem, and the interval that they and their potentials prove for the plain cost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.bounds import UNIT, northwest, outward, round_plan
+from otdist.bounds import UNIT, outward
 from otdist.budget import require_memory
 from otdist.problem import Problem
 from otdist.result import Result
@@ -19,15 +19,58 @@ from otdist.solvers.costs import rounding
 from otdist.solvers.merge import Merged
 from otdist.solvers.sinkhorn.entropic import NOISE, Iteration, Potentials
 from otdist.solvers.sinkhorn.streams import MatrixStreams, PointStreams, streams
+from otdist.solvers.sparse.ground import Dual
 from otdist.solvers.sparse.levels import Level
+from otdist.solvers.sparse.plans import greedy_plan
 from otdist.solvers.sparse.pricing import Pairs
 from otdist.solvers.sparse.setting import Setting
+from otdist.solvers.sparse.supplies import whole_masses
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
+Cells = tuple[Index, Index, Array]
 
-STOPPED = "The marginals are off by {:.0e} in all: raise max_iter or max_seconds, or eps."
 ENTRY = 40  # bytes of a cell of a plan that is written out
+SMALL = 2**21  # cells up to which a plan is written out to find its cost
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds:
+    """What a plan costs and potentials prove, per unit of mass.
+
+    Attributes
+    ----------
+    state : Potentials
+        Potentials of the plan.
+    upper : float
+        Cost of the plan, rounded to its marginals.
+    unsure : float
+        Bound of the error of that number.
+    dual : Dual
+        Feasible potentials.
+    lower : float
+        Their value.
+    """
+
+    state: Potentials
+    upper: float
+    unsure: float
+    dual: Dual
+    lower: float
+
+    @property
+    def gap(self) -> float:
+        """Relative width of the interval."""
+        top = self.upper + self.unsure
+        return (top - self.lower) / top if top > 0 else 0.0
+
+    def joined(self, other: Bounds | None) -> Bounds:
+        """The better plan and the better potentials of two."""
+        if other is None:
+            return self
+        plan = min(self, other, key=lambda one: one.upper + one.unsure)
+        dual = max(self, other, key=lambda one: one.lower)
+        return Bounds(plan.state, plan.upper, plan.unsure, dual.dual, dual.lower)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +87,8 @@ class Regularised:
         Sums over all pairs.
     mean : float
         Mean cost between the two samples, the unit of ``eps``.
+    share : float
+        Of the problem's mass that is in ``a`` and ``b``.
     """
 
     setting: Setting
@@ -51,31 +96,31 @@ class Regularised:
     b: Array
     streams: PointStreams | MatrixStreams
     mean: float
+    share: float = 1.0
 
     @classmethod
-    def of(cls, problem: Problem, max_bytes: int | None) -> Regularised:
-        """Prepare a problem; no point is merged or cancelled, which would change the plan."""
-        n, m = len(problem.x), len(problem.y)
-        merged = Merged(problem, np.arange(n), np.arange(m), problem.a, problem.b).rescaled()
+    def of(cls, merged: Merged, max_bytes: int | None) -> Regularised:
+        """Bring a problem into nested order."""
+        merged = merged.rescaled()
         setting = Setting.of(merged, max_bytes, "sinkhorn")
-        a, b = problem.a[setting.rows] / problem.mass, problem.b[setting.cols] / problem.mass
+        a, b = merged.a[setting.rows], merged.b[setting.cols]
+        share = float(a.sum()) / merged.problem.mass
+        a, b = a / a.sum(), b / b.sum()
         made = streams(setting.ground)
-        return cls(setting, a, b, made, made.sums(np.log(a), np.log(b), math.inf).cost)
+        return cls(setting, a, b, made, made.sums(np.log(a), np.log(b), math.inf).cost, share)
 
-    def solved(
-        self, eps: float, goal: float, max_iter: int, deadline: float | None
-    ) -> tuple[Potentials, bool]:
-        """Potentials at ``eps``, in units of the cost; False if the residual stayed above ``goal``."""
-        now, g = self._from_coarse(eps)
-        state = Potentials(np.zeros(len(self.a)), g)
-        iteration = Iteration(self.streams, self.a, self.b)
-        iteration.cool(state, now, eps)
-        # Below the floor, residuals are those of float32 exponents.
-        floor = NOISE * self.mean / eps if isinstance(self.streams, PointStreams) else 0.0
-        return state, iteration.settle(state, max(goal, floor), max_iter, deadline)
+    @classmethod
+    def whole(cls, problem: Problem, max_bytes: int | None) -> Regularised:
+        """The same with no point merged or cancelled, which would change entropic plans."""
+        n, m = len(problem.x), len(problem.y)
+        return cls.of(Merged(problem, np.arange(n), np.arange(m), problem.a, problem.b), max_bytes)
 
-    def _from_coarse(self, eps: float) -> tuple[float, Array]:
-        """Potentials of the columns from copies with fewer points, and how far down those were taken."""
+    def noise(self, eps: float) -> float:
+        """Residual that float32 exponents leave at a regularisation, relative to the mean cost."""
+        return NOISE / eps if isinstance(self.streams, PointStreams) else 0.0
+
+    def opened(self, eps: float) -> tuple[Potentials, float]:
+        """First potentials, from copies with fewer points, and the regularisation they were taken down to."""
         levels = [Level(self.setting.ground, self.a, self.b)]
         while isinstance(levels[-1].ground, Pairs) and levels[-1].coarser().size < levels[-1].size:
             levels.append(levels[-1].coarser())
@@ -89,34 +134,54 @@ class Regularised:
             now = until
             f = PointStreams(fine.across(ground)).softmin(state.g, np.log(level.b), now)
             g = PointStreams(fine).softmin(f, np.log(finer.a), now, flip=True)
-        return now, g
+        return Potentials(np.zeros(len(self.a)), g), now
 
-    def result(self, state: Potentials, finished: bool, info: dict[str, Any]) -> Result:
-        """Cost of the plan, rounded to its marginals, and what it and its potentials prove."""
+    def judged(self, state: Potentials) -> Bounds:
+        """What a plan with exact rows and its potentials prove."""
+        ground = self.setting.ground
+        f = ground.least(state.g)
+        dual = Dual(f, ground.least(f, flip=True))
+        lower = math.fsum(self.a * dual.f) + math.fsum(self.b * dual.g)
+        # Comparing f + g with a cost rounds at the size of the potentials.
+        lower -= 8 * UNIT * float(np.abs(dual.f).max() + np.abs(dual.g).max())
+        n, m = ground.shape
+        if n * m <= SMALL:
+            i, j, mass = self._written(state, dual)
+            return Bounds(state, math.fsum(mass * ground.costs(i, j)), 0.0, dual, lower)
+        logs = state.f / state.eps + np.log(self.a), state.g / state.eps + np.log(self.b)
+        by_row = _at_most(self.a, self.streams.sums(*logs, state.eps).rows)
+        by_col = _at_most(self.b, self.streams.sums(*logs, state.eps, by_row).cols)
+        sums = self.streams.sums(*logs, state.eps, by_row, by_col)
+        i, j, mass = self._rest(self.a - sums.rows, self.b - sums.cols, dual)
+        # Sums over n and m terms, and the costs, which are float32: both are bounded generously.
+        unsure = (n + m) * UNIT * ground.extent + self.streams.unsure
+        return Bounds(state, sums.cost + math.fsum(mass * ground.costs(i, j)), unsure, dual, lower)
+
+    def result(
+        self, bounds: Bounds, finished: bool, goal: float, message: str, info: dict[str, Any]
+    ) -> Result:
+        """The answer in the problem's units."""
         setting, problem = self.setting, self.setting.merged.problem
-        value, unsure = self._plan_cost(state)
-        f = setting.ground.least(state.g)
-        g = setting.ground.least(f, flip=True)
-        lower = math.fsum(self.a * f) + math.fsum(self.b * g)
-        slack = (problem.d + 8) * UNIT * (value + float(np.abs(f).max() + np.abs(g).max()))
-        slack += math.ldexp(rounding(problem), -setting.exponent) + setting.unsure
-        lower, upper = max(outward(lower, slack)[0], 0.0), value + unsure + slack
-        value, lower, upper = (
-            math.ldexp(bound, setting.exponent) for bound in (value, min(lower, value), upper)
-        )
+        value = bounds.upper
+        slack = (problem.d + 8) * UNIT * value + setting.unsure
+        slack += math.ldexp(rounding(problem), -setting.exponent)
+        lower = max(outward(min(bounds.lower, value), slack)[0], 0.0)
+        interval = (value, lower, value + bounds.unsure + slack)
+        value, lower, upper = (math.ldexp(self.share * bound, setting.exponent) for bound in interval)
+        state = bounds.state
         return make_result(
             problem,
             "sinkhorn",
             (value, lower, upper),
-            plan=partial(self._plan, state),
-            potentials=partial(setting.full_potentials, f, g),
+            plan=partial(self._plan, state, bounds.dual),
+            potentials=partial(setting.full_potentials, bounds.dual.f, bounds.dual.g),
             converged=finished,
-            goal=math.inf,
-            message="" if finished else STOPPED.format(state.residual),
-            info=info | {"iterations": state.iterations, "residual": state.residual} | self._entropic(state),
+            goal=goal,
+            message="" if finished else message,
+            info={"eps": state.eps / self.mean if self.mean > 0 else 0.0, "residual": state.residual} | info,
         )
 
-    def _entropic(self, state: Potentials) -> dict[str, Any]:
+    def entropic(self, state: Potentials) -> dict[str, Any]:
         """The entropic objective and its potentials, in the units of the cost."""
         setting, units = self.setting, self.setting.merged.problem.cost_units
         f, g = setting.full_potentials(state.f, state.g)
@@ -128,35 +193,51 @@ class Regularised:
             "potentials": (units(f), units(g)),
         }
 
-    def _plan_cost(self, state: Potentials) -> tuple[float, float]:
-        """Cost of the plan, rounded to its marginals, and a bound of the error of that sum.
+    def _rest(self, left: Array, right: Array, dual: Dual) -> Cells:
+        """Couple what the plan leaves over, greedily by reduced cost."""
+        left, right = np.maximum(left, 0.0), np.maximum(right, 0.0)
+        rows, cols = np.flatnonzero(left > UNIT * self.a), np.flatnonzero(right > UNIT * self.b)
+        if min(len(rows), len(cols)) == 0:
+            return rows[:0], cols[:0], left[:0]
+        a, b, k, _ = whole_masses(left[rows], right[cols])
+        part = self.setting.ground.part(rows, cols)
+        arcs = greedy_plan(part, a, b, Dual(dual.f[rows], dual.g[cols]))
+        used = arcs.flow > 0
+        return rows[arcs.rows[used]], cols[arcs.cols[used]], np.ldexp(arcs.flow[used].astype(float), -k)
 
-        Rows and then columns that carry too much are scaled down, and what is left is coupled in nested
-        order (Altschuler, Weed, Rigollet 2017, algorithm 2, but for that order).
+    def _written(self, state: Potentials, dual: Dual) -> Cells:
+        """The plan cell by cell: rows, then columns that carry too much are scaled down, the rest is coupled.
+
+        Altschuler, Weed, Rigollet (2017), algorithm 2, but for how the rest is coupled.
         """
-        logs = state.f / state.eps + np.log(self.a), state.g / state.eps + np.log(self.b)
-        rows = self.streams.sums(*logs, state.eps).rows
-        by_row = np.minimum(1.0, self.a / np.maximum(rows, self.a * 2.0**-60))
-        cols = self.streams.sums(*logs, state.eps, by_row).cols
-        by_col = np.minimum(1.0, self.b / np.maximum(cols, self.b * 2.0**-60))
-        sums = self.streams.sums(*logs, state.eps, by_row, by_col)
-        left, right = np.maximum(self.a - sums.rows, 0.0), np.maximum(self.b - sums.cols, 0.0)
-        i, j, mass = northwest(left, right)
-        ground = self.setting.ground
-        # Sums over n and m terms, and the float32 costs: both bounds are generous.
-        lost = (len(left) + len(right)) * UNIT * ground.extent + self.streams.unsure
-        return sums.cost + math.fsum(mass * ground.costs(i, j)), lost
-
-    def _plan(self, state: Potentials) -> tuple[Index, Index, Array]:
-        """The plan written out, in the problem's rows and masses."""
-        problem, setting = self.setting.merged.problem, self.setting
-        n, m = len(problem.x), len(problem.y)
+        n, m = self.setting.ground.shape
         require_memory(
             ENTRY * n * m, f"the plan of method 'sinkhorn' with {n} x {m} cells", "use method='sparse'"
         )
-        f, g = np.empty(n), np.empty(m)
-        f[setting.rows], g[setting.cols] = state.f, state.g
-        cost = np.ldexp(problem.costs(problem.x, problem.y), -setting.exponent)
-        plan = np.exp((f[:, None] + g - cost) / state.eps) * problem.a[:, None] * (problem.b / problem.mass)
-        rows, cols = np.nonzero(plan > 0)
-        return round_plan(rows, cols, plan[rows, cols], problem.a, problem.b)
+        i, j = np.divmod(np.arange(n * m), m)
+        plan = self.setting.ground.costs(i, j).reshape(n, m)
+        plan -= state.f[:, None]
+        plan -= state.g
+        plan /= -state.eps
+        np.exp(np.minimum(plan, 700.0, out=plan), out=plan)
+        plan *= self.a[:, None]
+        plan *= self.b
+        plan *= _at_most(self.a, plan.sum(axis=1))[:, None]
+        plan *= _at_most(self.b, plan.sum(axis=0))
+        rest = self._rest(self.a - plan.sum(axis=1), self.b - plan.sum(axis=0), dual)
+        kept = np.flatnonzero(plan.ravel() > 0)
+        cells = (i[kept], j[kept], plan.ravel()[kept])
+        return tuple(np.concatenate(pair) for pair in zip(cells, rest, strict=True))  # type: ignore[return-value]
+
+    def _plan(self, state: Potentials, dual: Dual) -> Cells:
+        """The plan in the problem's rows and masses."""
+        i, j, mass = self._written(state, dual)
+        setting = self.setting
+        mass *= self.share * setting.merged.problem.mass
+        return setting.merged.full_plan(setting.rows[i], setting.cols[j], mass)
+
+
+def _at_most(limit: Array, carried: Array) -> Array:
+    """Factors that bring what is carried down to the limit."""
+    ones = np.ones(len(limit))
+    return np.asarray(np.divide(limit, carried, out=ones, where=carried > limit))
