@@ -6,9 +6,7 @@ import math
 import time
 from collections.abc import Callable
 
-import numpy as np
-
-from otdist.solvers.sinkhorn.entropic import Iteration, Potentials
+from otdist.solvers.sinkhorn.entropic import Iteration
 from otdist.solvers.sinkhorn.regularised import Bounds, Regularised
 
 STAGE = 3.0  # by how much the regularisation falls between two looks at the interval
