@@ -17,15 +17,16 @@ from otdist.solvers.sparse.spreads import EUCLIDEAN, FOUR, RUN, spread_four, spr
 
 CUT = 40.0
 LEAST = -126.0  # exponent of the smallest normal float32
+MOST = 64.0  # exponents above are rounding errors: the terms of a plan are at most its masses
 
 
 @inlined
 def power(t):
-    """2**t for LEAST <= t < 128, to about 2e-7: a polynomial on [-1/2, 1/2], and the exponent's bits.
+    """2**t for LEAST <= t < 127.5, to about 2e-7: a polynomial on [-1/2, 1/2], and the exponent's bits.
 
     Coefficients by Chebyshev interpolation.
     """
-    k = math.floor(t + float32(0.5))
+    k = np.floor(t + float32(0.5))
     r = t - k
     p = float32(1.5403530393381608e-04)
     p = p * r + float32(1.3333558146428443e-03)
@@ -106,7 +107,8 @@ def marginals(kind, x, tiles, f, h, rate, boxes, by_row, by_col, first, last, ro
 
     ``rows_i`` and ``costs_i``: its sum in row i, and that of plan times cost; ``cols``: its sums in columns,
     over these rows. The float32 powers are the same in every call, whatever the factors: so the sums of
-    several calls belong to one plan, but for float64 rounding. Powers below 2**LEAST are zero.
+    several calls belong to one plan, but for float64 rounding. Powers below 2**LEAST are zero, those above
+    2**MOST are that.
     """
     spread, near = np.empty((FOUR, RUN), np.float32), np.empty(len(tiles), np.float32)
     term = np.empty((FOUR, RUN), np.float32)
@@ -131,6 +133,7 @@ def marginals(kind, x, tiles, f, h, rate, boxes, by_row, by_col, first, last, ro
                 mass, paid = 0.0, 0.0
                 for j in range(RUN):
                     t = f[start + r] + (h[b * RUN + j] - rate32 * spread[r, j])
+                    t = min(t, float32(MOST))
                     t = power(max(t, float32(LEAST))) if t > float32(LEAST) else float32(0.0)
                     term[r, j] = t
                     part = np.float64(t) * by_col[b * RUN + j]

@@ -168,7 +168,8 @@ class MatrixStreams:
 
         def work(first: int, last: int) -> None:
             cost = self._block(slice(first, last), False)
-            plan = np.exp((log_rows[first:last, None] + log_cols) - cost / eps)
+            plan = (log_rows[first:last, None] + log_cols) - cost / eps
+            plan = np.exp(np.minimum(plan, LN2 * passes.MOST, out=plan), out=plan)
             if by_row is not None:
                 plan *= by_row[first:last, None]
             if by_col is not None:
