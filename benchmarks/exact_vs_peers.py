@@ -11,19 +11,16 @@ goes on where it was stopped. ``--only PATTERN``, ``--methods a,b`` and ``--kind
 from __future__ import annotations
 
 import argparse
-import fcntl
-import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from apart import Row, alone, apart, finished, joined
 from exact_clouds import Points
 from exact_problems import Problem, extent, problems
 from exact_start import START, start_rows
@@ -32,12 +29,9 @@ from harness import RESULTS, commit, load, save
 
 WORKER = Path(__file__).with_name("exact_methods.py")
 NAME = "exact_vs_peers"
-QUICK = 20.0  # seconds below which a run is repeated
-GRACE = 240.0  # seconds for a process to start and warm up, compiling if need be
 MODULES = {"lapx": "lap", "ortools": "ortools", "wasserstein": "wasserstein"}
 OLD = "OTDIST_BENCH_WASSERSTEIN"  # a Python with the package wasserstein, which needs numpy 1
 
-Row = dict[str, Any]
 Rows = dict[tuple[str, str], Row]
 
 
@@ -60,40 +54,7 @@ def unfit(method: str, points: Points) -> str:
 
 def run(method: str, path: str, limit: float, memory: int) -> Row:
     """One solve in a process of its own."""
-    command = [interpreter(method), str(WORKER), method, path, str(limit), str(memory)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit + GRACE, check=False)
-    except subprocess.TimeoutExpired:
-        return {"status": "timeout", "reason": f"no end after {limit:g} s and {GRACE:g} s to start"}
-    if done.returncode == -14:  # SIGALRM
-        return {"status": "timeout", "reason": f"ended after {limit:g} s"}
-    if done.returncode != 0:
-        short = done.returncode == -9 or "bad_alloc" in done.stderr or "length_error" in done.stderr
-        end = done.stderr.strip().splitlines()[-1:]
-        reason = f"exit {done.returncode}: {' '.join(end)}"
-        return {"status": "memory" if short else "error", "reason": reason}
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def joined(row: Row, answer: Row) -> Row:
-    """Take one more run into a row."""
-    times = answer.pop("times", [])
-    if "runs" not in row:
-        row |= answer | {"runs": []}
-    elif answer["status"] != "ok":
-        row |= answer
-    else:
-        row["memory"] = max(row["memory"], answer["memory"])
-        row["same_value"] = row.get("same_value", True) and row["value"] == answer["value"]
-    if times:
-        row["runs"].append(float(np.median(times)))
-        row["seconds"] = float(np.median(row["runs"]))
-        row["range"] = [min(row["runs"]), max(row["runs"])]
-    return row
-
-
-def finished(row: Row, repeats: int) -> bool:
-    return row["status"] != "ok" or row["runs"][0] >= QUICK or len(row["runs"]) >= repeats
+    return apart([interpreter(method), str(WORKER), method, path, str(limit), str(memory)], limit)
 
 
 def described(problem: Problem, method: str, points: Points, limit: float) -> Row:
@@ -196,19 +157,15 @@ def main() -> None:
     if options.list:
         print("\n".join(f"{problem.name}: {', '.join(methods)}" for problem, methods in chosen if methods))
         return
-    lock = (Path(tempfile.gettempdir()) / f"{session.name}.lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        sys.exit("another run is measuring: two at once would spoil each other's times")
-    if options.again:
-        gone = {(problem.name, method) for problem, methods in chosen for method in methods}
-        session.rows = {key: row for key, row in session.rows.items() if key not in gone}
-    if options.kind in ("", "start") and re.search(options.only, START) and wanted is None:
-        for row in start_rows(options.again, session.rows):
-            session.keep(row)
-    for problem, methods in chosen:
-        session.measure(problem, methods)
+    with alone(session.name):
+        if options.again:
+            gone = {(problem.name, method) for problem, methods in chosen for method in methods}
+            session.rows = {key: row for key, row in session.rows.items() if key not in gone}
+        if options.kind in ("", "start") and re.search(options.only, START) and wanted is None:
+            for row in start_rows(options.again, session.rows):
+                session.keep(row)
+        for problem, methods in chosen:
+            session.measure(problem, methods)
 
 
 if __name__ == "__main__":
