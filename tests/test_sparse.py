@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from fractions import Fraction
 from functools import partial
+from unittest import mock
 
 import cases
 import instances
@@ -18,6 +19,8 @@ from scipy.spatial.distance import cdist
 
 import otdist
 from otdist import metrics
+from otdist.solvers.sinkhorn import coarse
+from otdist.solvers.sparse import levels
 
 W2 = partial(otdist.wasserstein, p=2)
 BASES = st.sampled_from([1, 2, 3, 4, 64])
@@ -212,3 +215,35 @@ class TestTheSame:
         filters = list(warnings.filters)
         otdist.w1(rng.normal(size=(80, 2)), rng.normal(size=(80, 2)), method="sparse")
         assert list(warnings.filters) == filters
+
+
+@pytest.mark.parametrize("metric", instances.KERNELS)
+@pytest.mark.parametrize("shape", instances.SHAPES)
+def test_entropic_potentials_to_start_from(shape, metric, rng):
+    for weights in ("counts", "random", "wild"):
+        n, m = rng.integers(20, 90, 2)
+        x, y = (instances.points(rng, shape, k, levels.DEEP) for k in (n, m))
+        a, b = (instances.weights(rng, weights, k) for k in (n, m))
+        with (
+            mock.patch.object(levels, "MANY", 5),
+            mock.patch.object(coarse, "seed", wraps=coarse.seed) as seed,
+        ):
+            instances.both(otdist.w1, x, y, a, b, metric=metric)
+        assert seed.called or shape == "copies"  # which leaves few points
+
+
+def test_who_starts_from_entropic_potentials(rng):
+    def asked(d, weights, **options):
+        x, y = rng.normal(size=(2, 300, d))
+        a = rng.random(300) if weights else None
+        with (
+            mock.patch.object(levels, "MANY", 100),
+            mock.patch.object(coarse, "seed", wraps=coarse.seed) as seed,
+        ):
+            otdist.w1(x, y, a, method="sparse", **options)
+        return seed.called
+
+    assert asked(levels.DEEP, True)
+    assert not asked(levels.DEEP - 1, True)
+    assert not asked(levels.DEEP, False)  # an auction
+    assert not asked(levels.DEEP, True, tol=0.1)  # copies have intervals

@@ -16,6 +16,7 @@ from otdist.solvers.sparse import columns, matching
 from otdist.solvers.sparse.ground import Arcs
 from otdist.solvers.sparse.levels import Level
 from otdist.solvers.sparse.matching import Matching
+from otdist.solvers.sparse.order import nested_order
 from otdist.solvers.sparse.pricing import Pairs
 from otdist.solvers.sparse.spreads import EUCLIDEAN
 
@@ -148,6 +149,23 @@ def test_copies_of_equal_masses_have_equal_masses(rng, n):
     plan = anytime.plan.toarray()
     np.testing.assert_allclose(plan.sum(axis=0), 1 / n, rtol=1e-12)
     np.testing.assert_allclose(plan.sum(axis=1), 1 / n, rtol=1e-12)
+
+
+@pytest.mark.parametrize("heavier", [0.5, 3.0, 40.0])
+@pytest.mark.parametrize("n", [9, 17, 33, 66])
+def test_a_last_point_of_another_mass(rng, n, heavier):
+    x, y = rng.normal(size=(2, n, 3))
+    order = nested_order(x), nested_order(y)
+    a, b = np.ones(n), np.ones(n)
+    a[order[0][-1]] = b[order[1][-1]] = heavier
+    with instances.base(2):
+        exact = instances.both(otdist.w1, x, y, a, b)
+        for tol in (0.5, 0.1, 0.01):
+            anytime = otdist.w1(x, y, a, b, method="sparse", tol=tol)
+            assert anytime.lower <= exact.upper and exact.lower <= anytime.upper
+            plan = anytime.plan.toarray()
+            np.testing.assert_allclose(plan.sum(axis=1), a / a.sum(), rtol=1e-12)
+            np.testing.assert_allclose(plan.sum(axis=0), b / b.sum(), rtol=1e-12)
 
 
 def test_who_is_asked(rng):

@@ -93,12 +93,12 @@ class Iteration:
         state.eps = eps
         state.iterations += 1
 
-    def cool(self, state: Potentials, start: float, eps: float) -> None:
+    def cool(self, state: Potentials, start: float, eps: float, cooling: float = COOLING) -> None:
         """Go from a large regularisation down to eps, one update each."""
         now = start
         while now > eps:
             self.update(state, now)
-            now *= COOLING
+            now *= cooling
         self.update(state, eps)
 
     def settle(self, state: Potentials, goal: float, max_iter: int, deadline: float | None) -> bool:

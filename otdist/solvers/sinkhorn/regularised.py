@@ -17,12 +17,11 @@ from otdist.result import Result
 from otdist.solvers.answer import make_result
 from otdist.solvers.costs import rounding
 from otdist.solvers.merge import Merged
-from otdist.solvers.sinkhorn.entropic import NOISE, Iteration, Potentials
+from otdist.solvers.sinkhorn.coarse import opened
+from otdist.solvers.sinkhorn.entropic import NOISE, Potentials
 from otdist.solvers.sinkhorn.streams import MatrixStreams, PointStreams, streams
 from otdist.solvers.sparse.ground import Dual
-from otdist.solvers.sparse.levels import Level
 from otdist.solvers.sparse.plans import greedy_plan
-from otdist.solvers.sparse.pricing import Pairs
 from otdist.solvers.sparse.setting import Setting
 from otdist.solvers.sparse.supplies import whole_masses
 
@@ -120,21 +119,8 @@ class Regularised:
         return NOISE / eps if isinstance(self.streams, PointStreams) else 0.0
 
     def opened(self, eps: float) -> tuple[Potentials, float]:
-        """First potentials, from copies with fewer points, and the regularisation they were taken down to."""
-        levels = [Level(self.setting.ground, self.a, self.b)]
-        while isinstance(levels[-1].ground, Pairs) and levels[-1].coarser().size < levels[-1].size:
-            levels.append(levels[-1].coarser())
-        now, g = self.mean, np.zeros(len(levels[-1].b))
-        for level, finer in zip(levels[:0:-1], levels[-2::-1], strict=True):
-            ground, fine = level.ground, finer.ground
-            assert isinstance(ground, Pairs) and isinstance(fine, Pairs)
-            state = Potentials(np.zeros(len(level.a)), g)
-            until = max(eps, min(now, ground.spacing))
-            Iteration(PointStreams(ground), level.a, level.b).cool(state, now, until)
-            now = until
-            f = PointStreams(fine.across(ground)).softmin(state.g, np.log(level.b), now)
-            g = PointStreams(fine).softmin(f, np.log(finer.a), now, flip=True)
-        return Potentials(np.zeros(len(self.a)), g), now
+        """First potentials, and the regularisation they were taken down to."""
+        return opened(self.setting.ground, self.a, self.b, self.mean, eps)
 
     def judged(self, state: Potentials) -> Bounds:
         """What a plan with exact rows and its potentials prove."""

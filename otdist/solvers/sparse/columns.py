@@ -13,6 +13,7 @@ from otdist.solvers.sparse.ground import Arcs, Dual, Ground
 from otdist.solvers.sparse.matching import Matching
 from otdist.solvers.sparse.network import Network
 from otdist.solvers.sparse.plans import opening
+from otdist.solvers.sparse.supplies import alike
 
 Array = NDArray[np.float64]
 Masses = NDArray[np.int64]
@@ -74,10 +75,8 @@ class Columns:
     def __init__(self, ground: Ground, a: Masses, b: Masses, dual: Dual) -> None:
         self.ground = ground
         self.rounds = 0
-        equal = len(a) == len(b) and bool((a == a[0]).all() and (b == a[0]).all())
-        self.network: Matching | Network = (
-            Matching(len(a)) if equal and not ground.planar else Network(*ground.shape)
-        )
+        by_bids = alike(a, b, a[0]) and not ground.planar
+        self.network: Matching | Network = Matching(len(a)) if by_bids else Network(*ground.shape)
         # Potentials that are small for most points are precise for most, however far the others are.
         middle = float(np.median(dual.f))
         dual = Dual(dual.f - middle, dual.g + middle, dual.slack)

@@ -16,12 +16,16 @@ from otdist.solvers.sparse.columns import Columns, Proof
 from otdist.solvers.sparse.ground import Arcs, Dual, Ground
 from otdist.solvers.sparse.order import pair_sums
 from otdist.solvers.sparse.plans import handed_down
+from otdist.solvers.sparse.pricing import Pairs
+from otdist.solvers.sparse.supplies import alike
 
 Masses = NDArray[Any]  # integers; floats for entropic plans
 Show = Callable[[int, Proof | None], None]
 
 BASE = 64  # points a side that need no coarser copy
 COARSE_GOAL = 1e-6  # relative gap at which a coarse copy has told what it knows
+DEEP = 8  # columns from which, and
+MANY = 1000  # points a side from which entropic potentials are a better start than those of a copy
 PASSES = 4  # over all pairs of a level before its first pivot
 
 
@@ -45,9 +49,13 @@ class Level:
         ground = self.ground.coarser(a, b)
         left = self.a.copy() if a is None else pair_sums(a)
         right = self.b.copy() if b is None else pair_sums(b)
-        same = len(left) == len(right) and (left[:-1] == left[0]).all() and (right[:-1] == left[0]).all()
-        if same and not ground.planar:
-            # So a matching does, if the last point counts like a pair even where it has no neighbour.
+        if (
+            not ground.planar
+            and max(left[-1], right[-1]) <= left[0]
+            and alike(left[:-1], right[:-1], left[0])
+        ):
+            # A matching does, if a last point without a neighbour counts like a pair. Never with less than it
+            # has: of a plan that carries too much, the rest is dropped when it is handed down.
             left[-1] = right[-1] = left[0]
         return Level(ground, left, right)
 
@@ -90,7 +98,7 @@ class Descent:
 
     def run(self) -> tuple[Proof, bool]:
         """Go down until the goal is reached: what is proved, and False if time was up before."""
-        self.columns = self._prepared(self.levels.pop(), None)
+        self.columns = self._seeded() if self._worth_seeding() else self._prepared(self.levels.pop(), None)
         while self.levels:
             level, late = self._level, partial(self._late, self._level)
             self.columns.solve(max(COARSE_GOAL, self.goal / 16), late, self._tell)
@@ -112,6 +120,21 @@ class Descent:
             "arcs": network.count,
             "pivots": network.pivots,
         }
+
+    def _worth_seeding(self) -> bool:
+        """Whether entropic potentials are a better start than a copy; an auction needs neither."""
+        ground, a, b = self.finest.ground, self.finest.a, self.finest.b
+        deep = isinstance(ground, Pairs) and ground.x.points.shape[1] >= DEEP
+        return deep and not self.anytime and min(ground.shape) >= MANY and not alike(a, b, a[0])
+
+    def _seeded(self) -> Columns:
+        """Start with the points themselves."""
+        from otdist.solvers.sinkhorn.coarse import seed  # compiled code of its own
+
+        level = self._level = self.finest
+        assert isinstance(level.ground, Pairs)
+        self.levels.clear()
+        return Columns(level.ground, level.a, level.b, seed(level.ground, level.a, level.b))
 
     def _prepared(self, level: Level, coarser: Level | None) -> Columns:
         """Start a level with the potentials of the one before."""

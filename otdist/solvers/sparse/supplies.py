@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,11 @@ def whole_masses(a: Array, b: Array) -> tuple[Masses, Masses, int, float]:
     # As floats, integers above 2^53 are rounded: only the one that was made to fit can be.
     unseen = 2.0**-53 * float(max(a.max(), b.max())) if surplus else 0.0
     return left, right, k, sum(moved) + unseen
+
+
+def alike(a: NDArray[Any], b: NDArray[Any], mass: Any) -> bool:
+    """Whether both sides have as many points, all of this mass."""
+    return len(a) == len(b) and bool((a == mass).all() and (b == mass).all())
 
 
 def _multiples(mass: Array, k: int) -> Masses:
