@@ -64,10 +64,11 @@ def w1(
         "auto" takes the closed form on the line (one column) or the circle (one periodic
         column), and otherwise the exact linear programme: "dense", on all pairs of points,
         and from 1.5 million pairs on "sparse", which keeps few arcs and checks all pairs. Or
-        one of "line", "circle", "dense", "sparse".
+        one of "line", "circle", "dense", "sparse", "sinkhorn". The last one is entropic: see
+        :class:`~otdist.solvers.Sinkhorn`; no other method ever answers with less than it could.
     tol : float
-        Relative gap that is good enough. 0: exact. "sparse" stops as soon as the proved gap
-        is there; the other methods are exact whatever it is.
+        Relative gap that is good enough. 0: exact ("sinkhorn": 0.01). "sparse" and "sinkhorn"
+        stop as soon as the proved gap is there; the others are exact whatever it is.
     max_seconds : float, optional
         Time after which the best proved interval is returned, with ``converged=False``.
     progress : bool
@@ -82,7 +83,7 @@ def w1(
         What to do when the goal is not reached: return the interval with a
         ConvergenceWarning, or raise a ConvergenceError that carries it.
     **options
-        Options of the method, such as ``max_iter`` of "dense" or ``max_bytes`` of "sparse".
+        Options of the method, such as ``max_bytes`` of "sparse" or ``eps`` of "sinkhorn".
 
     Returns
     -------
@@ -103,8 +104,9 @@ def w1(
     Cost: O((n + m) log(n + m)) on the line. "dense": about O(n^2.5) time and 41 n m bytes.
     "sparse": a few passes of O(n m d) over all pairs, and O((n + m) d + arcs) memory, with
     about ten arcs a point, for "euclidean", "cityblock" and "chebyshev" with p = 1,
-    "sqeuclidean", and "euclidean" with p = 2; for all others 8 n m bytes more. Its first
-    call on a machine compiles for about 10 s.
+    "sqeuclidean", and "euclidean" with p = 2; for all others 8 n m bytes more. "sinkhorn":
+    O(n m d) an update, in the same memory. The first call of either on a machine compiles for
+    10 to 20 s.
     Definition and duality: Villani (2009), *Optimal Transport*, ch. 5 and 6. "dense":
     Bonneel et al. (2011), in POT's implementation. "sparse": shortlist and column generation
     by Gottschlich, Schuhmacher (2014), coarse to fine by Merigot (2011), Schmitzer (2016);
