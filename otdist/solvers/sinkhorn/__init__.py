@@ -69,8 +69,6 @@ class Sinkhorn:
         from otdist.solvers.sinkhorn.regularised import Regularised
 
         made = Regularised.whole(problem, self.max_bytes)
-        if made.mean == 0:
-            return Merged.of(problem).nothing_moves("sinkhorn", rounding(problem))
         state, now = made.opened(eps * made.mean)
         iteration = Iteration(made.streams, made.a, made.b)
         iteration.cool(state, now, eps * made.mean)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from otdist.bounds import UNIT, outward
 from otdist.budget import require_memory
+from otdist.errors import InputError
 from otdist.problem import Problem
 from otdist.result import Result
 from otdist.solvers.answer import make_result
@@ -29,6 +30,9 @@ Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 Cells = tuple[Index, Index, Array]
 
+FEWEST = 2.0**-960  # share of the mass whose cost is far below all rounding, and whose logarithm is finite
+EXCUSED = 1e-2  # residual that rounding may be blamed for
+LARGEST = 2.0**120  # exponent that float32 holds
 ENTRY = 40  # bytes of a cell of a plan that is written out
 SMALL = 2**21  # cells up to which a plan is written out to find its cost
 
@@ -85,7 +89,7 @@ class Regularised:
     streams : Streams
         Sums over all pairs.
     mean : float
-        Mean cost between the two samples, the unit of ``eps``.
+        Mean cost between the two samples, the unit of ``eps``; 1 where it is 0: any will do.
     share : float
         Of the problem's mass that is in ``a`` and ``b``.
     """
@@ -104,9 +108,10 @@ class Regularised:
         setting = Setting.of(merged, max_bytes, "sinkhorn")
         a, b = merged.a[setting.rows], merged.b[setting.cols]
         share = float(a.sum()) / merged.problem.mass
-        a, b = a / a.sum(), b / b.sum()
+        a, b = np.maximum(a / a.sum(), FEWEST), np.maximum(b / b.sum(), FEWEST)
         made = streams(setting.ground)
-        return cls(setting, a, b, made, made.sums(np.log(a), np.log(b), math.inf).cost, share)
+        mean = made.sums(np.log(a), np.log(b), math.inf).cost
+        return cls(setting, a, b, made, mean if mean > 0 else 1.0, share)
 
     @classmethod
     def whole(cls, problem: Problem, max_bytes: int | None) -> Regularised:
@@ -115,11 +120,22 @@ class Regularised:
         return cls.of(Merged(problem, np.arange(n), np.arange(m), problem.a, problem.b), max_bytes)
 
     def noise(self, eps: float) -> float:
-        """Residual that float32 exponents leave at a regularisation, relative to the mean cost."""
-        return NOISE / eps if isinstance(self.streams, PointStreams) else 0.0
+        """Residual that float32 exponents leave at a regularisation, relative to the mean cost.
+
+        No more than ``EXCUSED``: a plan that is further off is not what was asked for, whatever the reason.
+        """
+        return min(NOISE / eps, EXCUSED) if isinstance(self.streams, PointStreams) else 0.0
 
     def opened(self, eps: float) -> tuple[Potentials, float]:
         """First potentials, and the regularisation they were taken down to."""
+        extent = self.setting.ground.extent
+        if extent > LARGEST * eps:
+            raise InputError(
+                "eps",
+                f"costs go up to {extent / eps:.0e} times {eps / self.mean:.0e} of their mean: "
+                "their exponentials cannot be computed",
+                "raise it, or use method='sparse', which is exact",
+            )
         return opened(self.setting.ground, self.a, self.b, self.mean, eps)
 
     def judged(self, state: Potentials) -> Bounds:
@@ -164,7 +180,7 @@ class Regularised:
             converged=finished,
             goal=goal,
             message="" if finished else message,
-            info={"eps": state.eps / self.mean if self.mean > 0 else 0.0, "residual": state.residual} | info,
+            info={"eps": state.eps / self.mean, "residual": state.residual} | info,
         )
 
     def entropic(self, state: Potentials) -> dict[str, Any]:
