@@ -59,7 +59,7 @@ html_css_files = ["otdist.css"]
 html_show_sourcelink = False
 html_copy_source = False
 # Pages with nothing beneath them need no navigation of their own.
-ALONE = ("index", "tutorials/*", "which_method", "theory", "contributing", "changelog")
+ALONE = ("index", "tutorials/*", "which_method", "sinkhorn_loss", "theory", "contributing", "changelog")
 html_sidebars = {page: [] for page in ALONE}
 html_theme_options = {
     "header_links_before_dropdown": 7,

@@ -7,5 +7,6 @@ except ImportError as error:
 
 from otdist.learn.divergence import divergence
 from otdist.learn.loss import SinkhornLoss
+from otdist.learn.sharded import sharded_divergence
 
-__all__ = ["SinkhornLoss", "divergence"]
+__all__ = ["SinkhornLoss", "divergence", "sharded_divergence"]
