@@ -90,10 +90,7 @@ class TestOptions:
     @pytest.mark.parametrize("value", [0, 0.0, -1, -0.05, np.nan, np.inf, -np.inf, "a", True, [0.1], 1j])
     @pytest.mark.parametrize("name", ["eps", "max_residual", "max_iter"])
     def test_no_positive_number(self, name, value):
-        for call in (
-            lambda **bad: W1([[0.0, 1.0]], [[1.0, 2.0]], [1.0], [1.0], **bad),
-            lambda **bad: otdist.emd([[1.0, 2.0]], method="sinkhorn", **bad),
-        ):
+        for call in (partial(W1, [0.0, 1.0], [1.0]), partial(otdist.emd, [[1.0, 2.0]], method="sinkhorn")):
             with pytest.raises(otdist.InputError) as caught:
                 call(**{"eps": 0.05, name: value})
             assert caught.value.argument == name and repr(value) in str(caught.value)
@@ -152,9 +149,14 @@ class TestExtremes:
         r = question([[0.0, 0.0]], [[3.0, 4.0]], [1.0], [1.0], eps=0.05)
         assert r.value == pytest.approx(5.0, rel=1e-6) and r.gap <= 1e-6
 
+    def test_costs_that_float32_rounds_all_alike(self):
+        # Too many pairs for a plan in float64: the interval has to allow for float32 sums.
+        for length in np.sqrt(np.arange(2.0, 9.0)):
+            r = W1(np.zeros((1500, 2)), np.full((1500, 2), length), eps=1.0, metric="cityblock")
+            assert r.lower <= 2 * length <= r.upper and r.gap < 1e-5
+
     def test_duplicates(self, rng):
-        x = rng.integers(0, 3, (120, 2)).astype(float)
-        y = rng.integers(0, 4, (90, 2)).astype(float)
+        x, y = (rng.integers(0, k, (30 * k, 2)).astype(float) for k in (3, 4))
         r, truth = W1(x, y, eps=0.01), otdist.w1(x, y)
         assert r.lower <= truth.value <= r.upper and r.gap < 0.2
 
@@ -205,14 +207,15 @@ class TestPlansAndPotentials:
     def test_of_more_points_than_are_written_out(self, question, rng):
         x, y = normal(rng, 1700, 1500)
         b = rng.random(1500)
-        r = question(x, y, None, b, eps=0.02)
+        r = quietly(question, x, y, None, b, eps=0.02, max_iter=3)  # columns are off
         cost = cdist(x, y, "cityblock" if r.metric == "cityblock" else "euclidean") ** (
             2 if r.name == "W2" else 1
         )
         plan = r.plan.toarray()
         np.testing.assert_allclose(plan.sum(axis=1), 1 / 1700, atol=1e-14)
         np.testing.assert_allclose(plan.sum(axis=0), b / b.sum(), atol=1e-14)
-        assert (plan * cost).sum() == pytest.approx(float(r) ** (2 if r.name == "W2" else 1), rel=1e-5)
+        # What columns lack is coupled greedily: float32 sums may lead to other pairs.
+        assert (plan * cost).sum() == pytest.approx(float(r) ** (2 if r.name == "W2" else 1), rel=2e-4)
         self.require_feasible(r, cost, np.full(1700, 1 / 1700), b / b.sum())
 
     @given(s.laws(), st.sampled_from([1.0, 0.05, 1e-3]), st.sampled_from([1, 2]))
@@ -228,9 +231,8 @@ class TestPlansAndPotentials:
         f, g = r.potentials
         slack = 1e-12 * (1 + cost.max())
         p = 2 if r.name == "W2" else 1
-        positive = a > 0, b > 0
-        np.testing.assert_allclose(f, (cost - g)[:, positive[1]].min(axis=1), rtol=0, atol=slack)
-        np.testing.assert_allclose(g, (cost - f[:, None])[positive[0]].min(axis=0), rtol=0, atol=slack)
+        np.testing.assert_allclose(f, (cost - g)[:, b > 0].min(axis=1), rtol=0, atol=slack)
+        np.testing.assert_allclose(g, (cost - f[:, None])[a > 0].min(axis=0), rtol=0, atol=slack)
         assert max(a @ f + b @ g, 0.0) == pytest.approx(r.lower**p, abs=4 * slack)
 
     def test_the_critic_is_a_witness(self, rng):
@@ -248,16 +250,13 @@ class TestGradients:
     def test_of_points_is_that_of_the_objective_at_a_fixed_absolute_eps(self, rng):
         ground = metrics.minkowski(3)
         x, y = normal(rng, 8, 7, 2)
-        absolute = 0.1
 
         def objective(x):
-            options = {"metric": ground, "max_residual": 1e-13, "max_iter": 20000}
-            mean = ground.matrix(x, y).mean()
-            return otdist.w1(x, y, method="sinkhorn", eps=absolute / mean, **options)
+            eps = 0.1 / ground.matrix(np.asarray(x.detach() if torch.is_tensor(x) else x), y).mean()
+            return W1(x, y, metric=ground, eps=eps, max_residual=1e-13, max_iter=20000)
 
         points = torch.tensor(x, requires_grad=True)
-        mean = ground.matrix(x, y).mean()
-        r = W1(points, y, metric=ground, eps=absolute / mean, max_residual=1e-13, max_iter=20000)
+        r = objective(points)
         r.value.backward()
         assert float(r.value.detach()) == pytest.approx(objective(x).value, rel=1e-12)
         for i, c in ((0, 0), (3, 1), (7, 0)):
@@ -283,7 +282,7 @@ class TestGradients:
         for mine, its in zip(grads["sinkhorn"], grads["dense"], strict=True):
             assert np.linalg.norm(mine - its) <= 0.1 * np.linalg.norm(its)
 
-    def test_is_zero_where_points_coincide(self, rng):
+    def test_is_finite_where_points_coincide(self, rng):
         x = torch.tensor(rng.normal(size=(6, 2)), requires_grad=True)
         W1(x, x.detach().clone(), eps=0.05).value.backward()
         assert torch.isfinite(x.grad).all()
