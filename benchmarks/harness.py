@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("otdist", "numpy", "scipy", "POT", "torch", "geomloss", "numba", "lapx", "ortools", "wasserstein")
+PACKAGES = ("otdist", "numpy", "scipy", "POT", "torch", "geomloss", "pykeops", "mdot-tnt", "numba")
+PACKAGES += ("lapx", "ortools", "wasserstein")
 
 
 def paired(contestants: dict[str, Callable[[], Any]], runs: int) -> dict[str, list[float]]:
