@@ -110,7 +110,8 @@ def _tile(x: Tensor, y: Tensor, h: Tensor, eps: Tensor, p: float) -> Tensor:
 
 @cache
 def _compiled() -> Any:
-    # Costs, exponents and sums in one loop: 4 to 7 times less time a pair on a CPU, after about 20 s.
+    # Costs, exponents and sums in one loop: 1 ns a pair instead of 3 in the plane, 2.6 instead of 5 in
+    # 16 columns, on one CPU core, after about 20 s.
     return torch.compile(_tile, dynamic=True)
 
 
