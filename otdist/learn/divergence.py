@@ -65,7 +65,8 @@ def divergence(
     engine : {"auto", "torch", "compile", "triton"}
         Who computes the passes over all pairs. ``"compile"`` is ``torch.compile``: it takes about 20 s at
         the first call, and then a third (2 columns) to a half (16) of the time on a CPU. ``"triton"`` is a
-        kernel for CUDA, float32 and p of 1 or 2; ``"auto"`` takes it there, and ``"torch"`` elsewhere.
+        kernel for CUDA, float32 and p of 1 or 2, which has been run in Triton's interpreter only.
+        ``"auto"`` is ``"torch"``.
     block : int, optional
         Pairs in a tile. None: as many as the cache holds (2**18 on a CPU, else 2**24), or all of
         them, kept between sweeps, for up to 2**22 pairs.

@@ -44,7 +44,7 @@ class Pair:
     p : float
         Order: the cost is the distance to the power p.
     engine : {"auto", "torch", "compile", "triton"}
-        Who computes a pass; ``"auto"`` is triton for float32 on CUDA where it imports, else torch.
+        Who computes a pass; ``"auto"`` is torch.
     block : int, optional
         Pairs in a tile.
     """
@@ -120,7 +120,7 @@ def _engine(name: str, x: Tensor, p: float) -> str:
         raise InputError("engine", f"{name!r} is not known", f"use one of {', '.join(ENGINES)}")
     fits = x.dtype == torch.float32 and p in (1, 2)
     if name == "auto":
-        return "triton" if x.is_cuda and fits and _has_triton() else "torch"
+        return "torch"  # on CUDA, too, until the kernel has been run on one
     if name == "triton" and not (fits and _has_triton()):
         raise InputError("engine", "triton needs float32, p of 1 or 2, and the package", "use engine='torch'")
     return name
