@@ -8,7 +8,8 @@ one runs out of time or memory. ``kernel`` problems time half an iteration, ``la
 peers cannot hold. Run with ``python benchmarks/sinkhorn_vs_peers.py``; writes
 results/sinkhorn_vs_peers.json row by row and goes on where it was stopped. ``--only PATTERN``,
 ``--methods A,B`` and ``--kind`` select, ``--again`` forgets what was measured, ``--table`` prints
-tables and measures nothing.
+tables and measures nothing. On a machine that is not ours alone, ``--patience 600`` waits for others to be
+quiet, and ``--calm`` measures anew what they disturbed; of several runs only the undisturbed count.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from apart import Row, alone, apart, finished, joined
+from apart import QUICK, Row, alone, apart, joined
 from exact_clouds import Points
 from harness import RESULTS, commit, load, save
+from quiet import QUIET, Others, wait
 from scipy.spatial.distance import cdist
 from sinkhorn_problems import EXACT, Problem, named, problems
 from sinkhorn_tables import decisive, tables
@@ -37,7 +39,7 @@ NAME = "sinkhorn_vs_peers"
 MODULES = {"GeomLoss": "geomloss", "GeomLoss debiased": "geomloss", "OTT-JAX": "ott", "mdot-tnt": "mdot_tnt"}
 OTT = "OTDIST_BENCH_OTT"  # a Python with ott-jax, in an environment of its own
 SAMPLE = 4000  # points whose mean cost is the unit of all regularisations
-REPEATS = 3
+REPEATS, ATTEMPTS = 3, 6  # of what a table shows; with runs that were disturbed
 
 Rows = dict[tuple[str, str], Row]
 
@@ -53,6 +55,19 @@ def unfit(method: str) -> str:
         return ""
     missing = [module for module in needed if find_spec(module) is None]
     return f"without {missing[0]}, see benchmarks/README.md" if missing else ""
+
+
+def disturbed(row: Row) -> bool:
+    """Whether others were at work in all of its runs."""
+    return bool(row.get("others")) and min(row["others"]) > QUIET
+
+
+def finished(row: Row) -> bool:
+    """Whether it needs no further run."""
+    if row["status"] != "ok" or len(row["runs"]) >= ATTEMPTS:
+        return True
+    quiet = [run for run, share in zip(row["runs"], row["others"], strict=True) if not share > QUIET]
+    return len(quiet) >= REPEATS or (bool(quiet) and quiet[0] >= QUICK)
 
 
 def mean_cost(points: Points) -> float:
@@ -99,30 +114,38 @@ class Session:
             for ladder in ladders:
                 self._climb(problem, ladder, path)
             asked = set(chain.from_iterable(ladders))
-            for _ in range(REPEATS - 1):
+            for _ in range(ATTEMPTS - 1):
                 for method in [m for m in decisive(self._known(problem)) if m in asked]:
                     row = self.rows[problem.name, method]
-                    if not finished(row, REPEATS):
-                        self.keep(joined(row, self._run(problem, method, path)))
+                    if not finished(row):
+                        self.keep(self._more(row, problem, path))
 
     def _climb(self, problem: Problem, ladder: list[str], path: str) -> None:
         """Settings from the loosest to the tightest, those that are missing."""
         ended = ""
         for method in ladder:
             row = self.rows.get((problem.name, method))
-            if row is None or row["status"] == "skipped":
+            if row is None or row["status"] == "skipped" or (self.options.calm and disturbed(row)):
                 row = self._described(problem, method) | {"ladder": ladder[0]}
                 reason = ended or unfit(method)
                 skipped = {"status": "skipped", "reason": reason}
-                row = joined(row, skipped if reason else self._run(problem, method, path))
+                row = joined(row, skipped) if reason else self._more(row, problem, path)
                 self.keep(self._judged(row))
             if row["status"] in ("timeout", "memory"):
                 ended = f"{method} ended by {row['status']}"
 
-    def _run(self, problem: Problem, method: str, path: str) -> Row:
-        limit = min(problem.limit, self.options.limit)
-        command = [interpreter(method), str(WORKER), method, path, str(limit)]
-        return apart([*command, str(int(self.options.memory * 1e9))], limit)
+    def _more(self, row: Row, problem: Problem, path: str) -> Row:
+        """With one more run, on a quiet machine if there is one."""
+        wait(self.options.patience)
+        others = Others()
+        command = [interpreter(row["method"]), str(WORKER), row["method"], path, str(row["limit"])]
+        row = joined(row, apart([*command, str(int(self.options.memory * 1e9))], row["limit"]))
+        row.setdefault("others", []).append(round(others.share(), 3))
+        if row["status"] == "ok":
+            pairs = list(zip(row["runs"], row["others"], strict=True))
+            best = [run for run, share in pairs if not share > QUIET] or row["runs"]
+            row |= {"seconds": float(np.median(best)), "range": [min(best), max(best)]}
+        return row
 
     def _known(self, problem: Problem) -> list[Row]:
         return [row for row in self.rows.values() if row["problem"] == problem.name]
@@ -156,6 +179,7 @@ def line(row: Row) -> str:
         return f"{who} {row['status']}: {row['reason']}"
     error = "" if row.get("error") is None else f"error {row['error']:+.1e}"
     off = f"off {float(row['residual']):.0e}" if "residual" in row else ""
+    off += f"  others {row['others'][-1]:.1f}"
     return f"{who} {row['seconds']:9.4g} s {row['memory'] / 1e6:6.0f} MB  {row['value']:<10.6g} {error} {off}"
 
 
@@ -167,6 +191,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--limit", type=float, default=3600.0, help="seconds for one run, at most")
     parser.add_argument("--memory", type=float, default=18.0, help="GB of data for one process")
     parser.add_argument("--again", action="store_true", help="measure what is selected anew")
+    parser.add_argument("--patience", type=float, default=0.0, help="seconds to wait for a quiet machine")
+    parser.add_argument("--calm", action="store_true", help="measure anew what others disturbed")
     parser.add_argument("--list", action="store_true", help="name what is selected, and stop")
     parser.add_argument("--table", action="store_true", help="print the tables in Markdown, and stop")
     parser.add_argument("--scale", type=float, default=1.0, help=argparse.SUPPRESS)
