@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.solvers.sinkhorn.streams import Streams
+from otdist.solvers.sinkhorn.streams import SoftMin
 
 Array = NDArray[np.float64]
-Prox = Callable[[Array, float], Array]
 
 COOLING = 0.6  # by what eps is multiplied in each iteration, down to the one asked for
 LEARNING = 6  # iterations from which the rate of convergence is read
@@ -43,6 +42,16 @@ class Potentials:
     iterations: int = 0
 
 
+class Prox(Protocol):
+    """What a penalty of the marginals makes of updates."""
+
+    def __call__(self, potential: Array, eps: float) -> Array:
+        """Apply to the potentials of one side."""
+
+    def shift(self, a: Array, b: Array, f: Array, g: Array) -> float:
+        """Best shift of both, ``(f + s, g - s)``."""
+
+
 @dataclass(frozen=True)
 class Balanced:
     """Marginals are met: potentials stay as the update gives them."""
@@ -51,6 +60,31 @@ class Balanced:
         """Apply to the potentials of one side."""
         return potential
 
+    def shift(self, a: Array, b: Array, f: Array, g: Array) -> float:
+        """None is better than another."""
+        return 0.0
+
+
+@dataclass(frozen=True)
+class Softened:
+    """Marginals may be missed, at ``rho KL`` each: potentials are drawn towards 0.
+
+    Source: Chizat, Peyre, Schmitzer, Vialard (2018), table 1; for the shift Sejourne, Vialard, Peyre (2022).
+    """
+
+    rho: float
+
+    def __call__(self, potential: Array, eps: float) -> Array:
+        """Apply to the potentials of one side."""
+        return potential * (self.rho / (self.rho + eps))
+
+    def shift(self, a: Array, b: Array, f: Array, g: Array) -> float:
+        """What makes a pair of potentials best among its shifts ``(f + s, g - s)``.
+
+        Without it updates take about rho / eps iterations to agree on the mass that travels.
+        """
+        return self.rho / 2 * (_log_sum(a, -f / self.rho) - _log_sum(b, -g / self.rho))
+
 
 @dataclass(frozen=True, eq=False)
 class Iteration:
@@ -58,12 +92,12 @@ class Iteration:
 
     Parameters
     ----------
-    streams : Streams
+    streams : SoftMin
         Sums over all pairs.
     a, b : ndarray
         Masses, of total 1 each (any total, with a penalty).
     prox : callable
-        What a penalty of the marginals makes of an update (``unbalanced``); the identity without.
+        What a penalty of the marginals makes of an update; the identity without.
 
     Notes
     -----
@@ -73,15 +107,10 @@ class Iteration:
     when the residual rises.
     """
 
-    streams: Streams
+    streams: SoftMin
     a: Array
     b: Array
     prox: Prox = Balanced()
-
-    @property
-    def balanced(self) -> bool:
-        """Whether marginals are met."""
-        return isinstance(self.prox, Balanced)
 
     def update(self, state: Potentials, eps: float, omega: float = 1.0) -> None:
         """Update both sides; the residual is that of the plan before the columns' update."""
@@ -90,6 +119,9 @@ class Iteration:
         g = self.prox(self.streams.softmin(state.f, np.log(self.a), eps, flip=True), eps)
         state.residual = _residual(self.b, state.g, g, eps)
         state.g = g if omega == 1 else state.g + omega * (g - state.g)
+        shift = self.prox.shift(self.a, self.b, state.f, state.g)
+        if shift:
+            state.f, state.g = state.f + shift, state.g - shift
         state.eps = eps
         state.iterations += 1
 
@@ -114,7 +146,7 @@ class Iteration:
             before = state.residual
             self.update(state, eps, omega)
             seen += 1
-            if omega == 1 and seen >= LEARNING and self.balanced:
+            if omega == 1 and seen >= LEARNING:
                 rate = state.residual / before
                 if 0.3 < rate < 1:
                     omega, seen, best = 2 / (1 + math.sqrt(1 - min(rate, 0.9999))), 0, math.inf
@@ -134,6 +166,12 @@ class Iteration:
         f = self.prox(self.streams.softmin(state.g, np.log(self.b), eps), eps)
         g = self.prox(self.streams.softmin(f, np.log(self.a), eps, flip=True), eps)
         return Potentials(f, state.g.copy(), eps, _residual(self.b, state.g, g, eps), state.iterations)
+
+
+def _log_sum(mass: Array, exponent: Array) -> float:
+    """``log sum_i mass_i exp(exponent_i)``."""
+    top = float(exponent.max())
+    return top + math.log(float(mass @ np.exp(exponent - top)))
 
 
 def _residual(mass: Array, old: Array, new: Array, eps: float) -> float:

@@ -30,11 +30,15 @@ class Sums(NamedTuple):
     cost: float
 
 
-class Streams(Protocol):
-    """Sums of exponentials over all pairs."""
+class SoftMin(Protocol):
+    """Soft minima over all pairs."""
 
     def softmin(self, potential: Array, log_mass: Array, eps: float, flip: bool = False) -> Array:
         """``-eps log sum_j exp(log_mass_j + (g_j - c_ij) / eps)`` of every row; ``flip``: of every column."""
+
+
+class Streams(SoftMin, Protocol):
+    """Sums of exponentials over all pairs."""
 
     def sums(
         self,
