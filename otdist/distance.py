@@ -241,9 +241,7 @@ def emd(
             "cost", f"has shape {matrix.shape}", "give a matrix (n, m) with at least one row and column"
         )
     _require_costs(matrix)
-    ground = Metric("precomputed", partial(_looked_up, matrix))
-    # Rows and columns stand for themselves; ~j keeps the two sides apart.
-    x, y = np.arange(float(matrix.shape[0])), -1.0 - np.arange(float(matrix.shape[1]))
+    x, y, ground = precomputed(matrix)
     question = {"metric": ground, "p": 1.0, "mass": mass, "rooted": False}
     stop = {"max_seconds": max_seconds, "progress": progress}
     result = with_cost_gradient(_distance((x, y, a, b), question, stop, method, on_fail, options), cost)
@@ -261,8 +259,7 @@ def _distance(
     on_fail: OnFail,
     options: dict[str, Any],
 ) -> Result:
-    if on_fail not in ("warn", "raise"):
-        raise InputError("on_fail", f"{on_fail!r} is unknown", "use 'warn' or 'raise'")
+    require_on_fail(on_fail)
     x, y, a, b = given
     problem = Problem.of(x, y, a, b, **question, **stop)
     return with_gradient(solve(problem, method, on_fail, **options), problem, *given)
@@ -273,12 +270,22 @@ def solve(
 ) -> Result:
     """Answer a question that is already checked."""
     solver = choose(method, problem, options)
-    result = _known(problem) if problem.verdict is not None else solver(problem)
+    return told(_known(problem) if problem.verdict is not None else solver(problem), on_fail)
+
+
+def told(result: Result, on_fail: OnFail) -> Result:
+    """Warn or raise if a result did not reach its goal."""
     if not result.converged:
         if on_fail == "raise":
             result.require_converged()
         warnings.warn(f"{result.message} Proved: {result}", ConvergenceWarning, stacklevel=caller_level())
     return result
+
+
+def require_on_fail(on_fail: str) -> None:
+    """Raise InputError unless it is known what to do about an unfinished result."""
+    if on_fail not in ("warn", "raise"):
+        raise InputError("on_fail", f"{on_fail!r} is unknown", "use 'warn' or 'raise'")
 
 
 def _known(problem: Problem) -> Result:
@@ -309,6 +316,13 @@ def _require_costs(matrix: Array) -> None:
         f"entry [{i}, {j}] is negative ({matrix[i, j]})",
         "add a constant to all entries: it raises the answer by that constant and changes no plan",
     )
+
+
+def precomputed(matrix: Array) -> tuple[Array, Array, Metric]:
+    """Points that stand for rows and columns of a matrix, and the metric that looks up their cost."""
+    # ~j keeps the two sides apart.
+    x, y = np.arange(float(matrix.shape[0])), -1.0 - np.arange(float(matrix.shape[1]))
+    return x, y, Metric("precomputed", partial(_looked_up, matrix))
 
 
 def _looked_up(matrix: Array, x: Array, y: Array) -> Array:

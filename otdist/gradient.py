@@ -46,11 +46,14 @@ def with_slopes(
     given: tuple[Any, Any, Any, Any],
     of_points: Callable[[], tuple[Any, Any]],
     of_weights: Callable[[], tuple[Any, Any]],
+    *,
+    normalised: bool = True,
 ) -> R:
     """As :func:`with_gradient`, for gradients that a method knows as arrays.
 
     ``of_points`` makes them for the rows of ``problem.x`` and ``problem.y``, ``of_weights`` for all
     rows of the caller, both on the problem's scale; they are made when a tensor asks for them.
+    ``normalised``: whether weights count as shares of their sum, or as they are.
     """
     tensors = [t for t in given if is_torch(t)]
     if not tensors:
@@ -70,10 +73,35 @@ def with_slopes(
         slopes = of_weights() if any(wanted[2:]) else (None, None)
         for side in range(2):
             if wanted[2 + side]:
-                shares = _shares(problem, given[2 + side], side)
+                shares = _shares(problem, given[2 + side], side, normalised)
                 change = change + (shares * torch.as_tensor(slopes[side])).sum()
         half = problem.exponent // 2  # in two steps: 2**exponent itself may overflow
         value = value + (change - change.detach()) * 2.0**half * 2.0 ** (problem.exponent - half)
+    return replace(result, value=on_device(value, tensors[0].device))
+
+
+def with_plan_and_prices(
+    result: R, problem: Problem, given: tuple[Any, Any, Any, Any], prices: Callable[[], tuple[Any, Any]]
+) -> R:
+    """As :func:`with_gradient`, for a cost whose weights count as they are, not as shares.
+
+    ``prices`` makes its derivatives in the weights, for all rows of the caller and in his units.
+    """
+    tensors = [t for t in given if is_torch(t)]
+    if not tensors:
+        return result
+    import torch
+
+    value = torch.tensor(float(result.value), dtype=torch.float64)
+    wanted = [is_torch(t) and t.requires_grad for t in given]
+    if any(wanted) and math.isfinite(result.value):
+        change = _of_points(result, problem, given[0], given[1]) * float(problem.cost_units(1.0))
+        slopes = prices() if any(wanted[2:]) else ()
+        for side, slope in enumerate(slopes):
+            if wanted[2 + side]:
+                shares = _shares(problem, given[2 + side], side, normalised=False)
+                change = change + (shares * torch.as_tensor(np.nan_to_num(slope))).sum()
+        value = value + (change - change.detach())
     return replace(result, value=on_device(value, tensors[0].device))
 
 
@@ -150,12 +178,12 @@ def _of_weights(result: Result, problem: Problem, a: Any, b: Any) -> Any:
     return total
 
 
-def _shares(problem: Problem, weight: Any, side: int) -> Any:
+def _shares(problem: Problem, weight: Any, side: int, normalised: bool = True) -> Any:
     """Weights divided by their sum; rows that were left out as missing have none, whatever was given."""
     import torch
 
     w = on_cpu(weight.ravel()) * torch.as_tensor(np.isfinite(problem.given[side]).all(axis=1))
-    return w / w.sum()
+    return w / w.sum() if normalised else w
 
 
 def _scaled(problem: Problem, points: Any) -> Any:

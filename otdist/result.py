@@ -69,6 +69,8 @@ class Result:
         """Proved relative error, ``(upper - lower) / upper``; 0 when both are equal."""
         if self.upper == self.lower:
             return 0.0
+        if self.upper <= 0:  # only a divergence can be negative
+            return math.inf
         return (self.upper - self.lower) / self.upper if math.isfinite(self.upper) else math.inf
 
     @cached_property

@@ -20,10 +20,6 @@ CASES: dict[int, list[str]] = {}
 
 # What waits for a function that does not exist yet: case -> (its name in otdist, what is missing).
 LATER = {
-    31: (
-        "unbalanced_w1",
-        "a penalty for unequal mass: monotone in mass, |dm| times it where supports coincide",
-    ),
     32: ("pairwise_w1", "an empty group names the group; empty samples are tested now"),
     44: ("pairwise_w1", "ragged lists of events are groups; ragged rows are tested now"),
 }
@@ -51,7 +47,7 @@ class Public:
     sides: tuple[str, ...] = ("x", "y")
     dims: tuple[int, ...] = (1, 2)
     p: float = 1
-    takes: frozenset[str] = frozenset()  # of: weights, nan_policy, infinity, mass
+    takes: frozenset[str] = frozenset()  # of: weights, nan_policy, infinity, mass, batch
 
     def __call__(self, *given: Any, **options: Any) -> float:
         return self.read(self.function(*given, **self.options, **options))
@@ -108,6 +104,21 @@ POINTS = [
         takes=frozenset({"nan_policy"}),
     ),
 ]
+OTHERS = [  # answer with a cost, a part of one, or a divergence
+    Public(
+        "sinkhorn_divergence",
+        otdist.sinkhorn_divergence,
+        takes=frozenset({"weights", "nan_policy", "mass", "batch"}),
+    ),
+    *(
+        Public(name, function, options=options, takes=frozenset({"weights", "nan_policy", "batch"}))
+        for name, function, options in (
+            ("unbalanced_w1", otdist.unbalanced_w1, {"reach": 2.0}),
+            ("unbalanced_w1-kl", otdist.unbalanced_w1, {"reach": 8.0, "penalty": "kl"}),
+            ("partial_w1", otdist.partial_w1, {}),
+        )
+    ),
+]
 FLOOR = Public("noise_floor", _floor, lambda floor: floor.mean, few, sides=("reference",))
 TABLES = Public(
     "compare",
@@ -119,11 +130,12 @@ TABLES = Public(
 COST = Public("emd", _matrix_of, sides=(), takes=frozenset({"weights", "mass"}))
 
 DISTANCES = [*POINTS, TABLES, COST]  # answer with a distance between x and y
-STRICT = [*POINTS, FLOOR]  # refuse what is not a finite number
-PUBLIC = [*DISTANCES, FLOOR]
+STRICT = [*POINTS, *OTHERS, FLOOR]  # refuse what is not a finite number
+PUBLIC = [*DISTANCES, *OTHERS, FLOOR]
 
 COVERED = {
     *("w1", "wasserstein", "wasserstein_1d", "emd", "sliced_w1", "max_sliced_w1"),
+    *("sinkhorn_divergence", "unbalanced_w1", "partial_w1"),
     *("compare", "permutation_test", "noise_floor"),
 }
 EXEMPT: dict[str, str] = {}  # public function -> why no samples go in

@@ -16,6 +16,7 @@ import test_inputs_tables
 import test_inputs_types
 import test_inputs_values
 import test_inputs_weights
+import test_unbalanced
 from cases import CASES, COVERED, EXEMPT, LATER, PUBLIC, case, exact_line, refused, samples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -32,6 +33,7 @@ MODULES = (
     test_inputs_containers,
     test_inputs_frames,
     test_inputs_tables,
+    test_unbalanced,
 )  # importing them fills CASES
 
 

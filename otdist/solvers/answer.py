@@ -115,11 +115,11 @@ def _potentials_of_all(problem: Problem, potentials: Potentials) -> tuple[Array,
     shift = (float(f @ problem.a) - float(g @ problem.b)) / (2 * problem.mass)
     f, g = f - shift, g + shift
     if problem.rows is not None or problem.cols is not None:
-        f, g = _with_left_out(problem, f, g)
+        f, g = with_left_out(problem, f, g)
     return np.asarray(problem.cost_units(f)), np.asarray(problem.cost_units(g))
 
 
-def _with_left_out(problem: Problem, f: Array, g: Array) -> tuple[Array, Array]:
+def with_left_out(problem: Problem, f: Array, g: Array) -> tuple[Array, Array]:
     """Extend potentials to rows without mass by c-transforms; missing rows get NaN."""
     x, y = (problem.moved(points) for points in problem.given)
     all_f, all_g = np.full(len(x), np.nan), np.full(len(y), np.nan)
