@@ -296,3 +296,20 @@ def test_nothing_warns(rng):
             for eps in (1e6, 1.0, 0.05):
                 r = W1(x, y, eps=eps)
                 assert r.plan is not None and r.potentials is not None and str(r)
+
+
+def test_potentials_that_rounding_holds_in_place_are_no_success(rng):
+    cost = rng.random((20, 30))
+    with pytest.warns(otdist.ConvergenceWarning, match="marginals"):
+        r = otdist.emd(cost, method="sinkhorn", eps=1e-20)
+    assert not r.converged and r.lower <= otdist.emd(cost).value <= r.upper
+
+
+def test_entropic_potentials_stand_at_the_callers_rows(rng):
+    x, y = rng.normal(size=(2, 30, 3))
+    a = np.r_[0.0, np.ones(29)]
+    f, g = otdist.w1(x, y, a, method="sinkhorn", eps=0.1).info["potentials"]
+    assert f.shape == g.shape == (30,)
+    assert np.isnan(f[0]) and np.isfinite(f[1:]).all() and np.isfinite(g).all()
+    rest = otdist.w1(x[1:], y, method="sinkhorn", eps=0.1).info["potentials"]
+    np.testing.assert_allclose(f[1:] - f[1], rest[0] - rest[0][0], atol=1e-4)

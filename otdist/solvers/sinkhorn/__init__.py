@@ -15,6 +15,7 @@ from otdist.result import Result
 from otdist.solvers.costs import rounding
 from otdist.solvers.merge import Merged
 
+FINEST = 1e-13  # regularisation below which float64 potentials no longer move
 GAP = 1e-2  # relative gap to reach where none is asked for
 OFF = "The plan's marginals are off by {:.0e} in all: raise max_iter or max_seconds, or eps."
 STOPPED = (
@@ -32,7 +33,8 @@ class Sinkhorn:
         Regularisation, relative to the mean cost between the two samples. None: from coarse to fine, it
         falls until the proved gap is ``tol`` (0.01 for ``tol=0``).
     max_residual : float
-        With ``eps``: what the plan's marginals may be off, in all, for a mass of 1.
+        With ``eps``: what the plan's marginals may be off, in all, for a mass of 1. For points not less
+        than about ``1e-7 / eps``, the rounding of float32 exponents.
     max_iter : int
         Updates of both sides, on the points themselves.
     max_bytes : int, optional
@@ -44,6 +46,11 @@ class Sinkhorn:
     ``lower`` is that of its potentials, after c-transforms in float64. ``info`` holds ``objective``, the
     entropic optimum ``min <P, C> + eps KL(P | a b)``, its ``potentials``, ``eps_abs``, all in units of
     the cost, ``residual`` and ``iterations``.
+
+    With tensors, ``value`` carries the gradient that holds plan and potentials fixed. In the points that
+    is the gradient of ``objective`` at fixed ``eps_abs``, and in the weights that of ``lower``; both come
+    to the gradient of the distance as ``eps`` falls. It takes the whole plan; for a loss see
+    ``otdist.learn``.
 
     Cost: O(n m d) an update, two of them an iteration, in memory of O((n + m) d) for the same metrics as
     "sparse"; for others 8 n m bytes more. Iterations grow about like 1 / eps. Source: Cuturi (2013); in the
@@ -73,6 +80,7 @@ class Sinkhorn:
         iteration = Iteration(made.streams, made.a, made.b)
         iteration.cool(state, now, eps * made.mean)
         finished = iteration.settle(state, max(self.max_residual, made.noise(eps)), self.max_iter, deadline)
+        finished = finished and eps >= FINEST
         info = made.entropic(state) | {"iterations": state.iterations}
         return made.result(made.judged(state), finished, math.inf, OFF.format(state.residual), info)
 
@@ -96,6 +104,7 @@ class Sinkhorn:
         return made.result(bounds, finished, goal, message, {"iterations": bounds.state.iterations})
 
     def _check(self) -> None:
+        """Raise InputError for options that mean nothing."""
         for name in ("eps", "max_residual", "max_iter"):
             value = getattr(self, name)
             if value is None and name == "eps":

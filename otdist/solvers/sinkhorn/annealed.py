@@ -39,14 +39,15 @@ def annealed(
                 iteration.update(state, now, omega)
             for _ in range(CALM):
                 iteration.update(state, now)
-            if best is None and now > goal * made.mean / FIRST and not _late(deadline):
+            over = _late(deadline) or state.iterations >= max_iter
+            if best is None and not over and now > max(goal / FIRST, LEAST) * made.mean:
                 continue
             found = made.judged(iteration.ended(state))
             best = found.joined(best)
             show(best)
             if best.gap <= goal:
                 return best, True
-            if _late(deadline) or state.iterations >= max_iter:
+            if over:
                 return best, False
             if found.gap > 0.9 * last:
                 break  # the residual is what is left: a slower turn

@@ -187,6 +187,8 @@ class Regularised:
         """The entropic objective and its potentials, in the units of the cost."""
         setting, units = self.setting, self.setting.merged.problem.cost_units
         f, g = setting.full_potentials(state.f, state.g)
+        problem = setting.merged.problem
+        f, g = _placed(f, problem.rows, problem.shape[0]), _placed(g, problem.cols, problem.shape[1])
         scale = math.ldexp(1.0, setting.exponent)
         objective = float(self.a @ state.f + self.b @ state.g) * scale
         return {
@@ -243,3 +245,12 @@ def _at_most(limit: Array, carried: Array) -> Array:
     """Factors that bring what is carried down to the limit."""
     ones = np.ones(len(limit))
     return np.asarray(np.divide(limit, carried, out=ones, where=carried > limit))
+
+
+def _placed(potential: Array, rows: Index | None, count: int) -> Array:
+    """Potentials by the caller's rows; NaN for those without mass, where the plan says nothing."""
+    if rows is None:
+        return potential
+    out = np.full(count, np.nan)
+    out[rows] = potential
+    return out
