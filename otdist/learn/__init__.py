@@ -1,12 +1,30 @@
-"""Optimal transport as a loss, for torch: on any device, in batches, over several processes."""
+"""Optimal transport as a loss, and constraints of critics, for torch."""
 
 try:
     import torch  # noqa: F401
 except ImportError as error:
     raise ImportError('otdist.learn needs torch: pip install "otdist[torch]"') from error
 
+from otdist.learn.constraints import (
+    checked_critic,
+    clip_weights,
+    corrected_gap,
+    gradient_penalty,
+    lipschitz_constant,
+    spectral_norm,
+)
 from otdist.learn.divergence import divergence
 from otdist.learn.loss import SinkhornLoss
 from otdist.learn.sharded import sharded_divergence
 
-__all__ = ["SinkhornLoss", "divergence", "sharded_divergence"]
+__all__ = [
+    "SinkhornLoss",
+    "checked_critic",
+    "clip_weights",
+    "corrected_gap",
+    "divergence",
+    "gradient_penalty",
+    "lipschitz_constant",
+    "sharded_divergence",
+    "spectral_norm",
+]
