@@ -192,8 +192,9 @@ class TestSampling:
         np.testing.assert_array_equal(moved[: len(tips)], tips)
         np.testing.assert_allclose(moved[16:32], walls, rtol=0, atol=1e-5 if dtype == np.float32 else 1e-13)
 
-    def test_float32_moves_points_to_the_same_places(self):
-        laws = problems.w1bench(128, 256)._laws
+    @pytest.mark.parametrize("d", [2, 8, 128])
+    def test_float32_moves_points_to_the_same_places(self, d):
+        laws = problems.w1bench(d, 256)._laws
         y = laws.second(2000, np.random.default_rng(12), np.dtype(np.float32))
         np.testing.assert_allclose(laws._moved(y), laws._moved(y.astype(float)), rtol=0, atol=1e-4)
 
