@@ -59,7 +59,16 @@ html_css_files = ["otdist.css"]
 html_show_sourcelink = False
 html_copy_source = False
 # Pages with nothing beneath them need no navigation of their own.
-ALONE = ("index", "tutorials/*", "which_method", "sinkhorn_loss", "theory", "contributing", "changelog")
+ALONE = (
+    "index",
+    "tutorials/*",
+    "which_method",
+    "sinkhorn_loss",
+    "bench_problems",
+    "theory",
+    "contributing",
+    "changelog",
+)
 html_sidebars = {page: [] for page in ALONE}
 html_theme_options = {
     "header_links_before_dropdown": 7,
@@ -73,6 +82,8 @@ html_theme_options = {
 # Objects that otdist makes and callers only read: their constructors are nobody's business.
 RETURNED = {
     "otdist.Result",
+    "otdist.bench.problems.Pair",
+    "otdist.bench.problems.Scores",
     "otdist.problem.Problem",
     "otdist.stats.NoiseFloor",
     "otdist.stats.NullTest",
