@@ -83,7 +83,7 @@ html_theme_options = {
 RETURNED = {
     "otdist.Result",
     "otdist.bench.problems.Pair",
-    "otdist.bench.problems.Scores",
+    "otdist.bench.problems.CriticScores",
     "otdist.problem.Problem",
     "otdist.stats.NoiseFloor",
     "otdist.stats.NullTest",

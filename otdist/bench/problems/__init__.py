@@ -7,12 +7,12 @@ from otdist.bench.problems.cones import funnels, min_max, w1bench
 from otdist.bench.problems.lifted import cylinder, radial, ridge
 from otdist.bench.problems.lines import laws_1d
 from otdist.bench.problems.pair import Pair
-from otdist.bench.problems.scoring import Scores, scores
+from otdist.bench.problems.scoring import CriticScores, scores
 from otdist.bench.problems.shifts import shift
 
 __all__ = [
+    "CriticScores",
     "Pair",
-    "Scores",
     "cylinder",
     "funnels",
     "laws_1d",

@@ -18,7 +18,7 @@ BEYOND = 3.0  # joint standard errors
 
 
 @dataclass(frozen=True)
-class Scores:
+class CriticScores:
     """A critic against the truth, on fresh samples.
 
     Attributes
@@ -54,7 +54,7 @@ def scores(
     gradient: Callable[[Array], Any],
     rng: Rng = None,
     n: int = 4096,
-) -> Scores:
+) -> CriticScores:
     """Judge a critic by its gradient and its estimate of W1 on n fresh points of each law.
 
     Parameters
@@ -72,7 +72,7 @@ def scores(
 
     Returns
     -------
-    Scores
+    CriticScores
         All computed in float64. A gradient of 0 has cosine 0.
 
     Raises
@@ -107,7 +107,7 @@ def scores(
     at_x, at_y = (_returned(value, z, "value", (n,)) for z in (x, y))
     estimate = float(at_x.mean() - at_y.mean())
     error = math.sqrt((at_x.var(ddof=1) + at_y.var(ddof=1)) / n)
-    return Scores(
+    return CriticScores(
         cosine=float((divided(slopes, lengths) * true).sum(axis=1).mean()),
         squared_l2=float(((slopes - true) ** 2).sum(axis=1).mean()),
         estimate=estimate,
