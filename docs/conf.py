@@ -65,6 +65,7 @@ ALONE = (
     "which_method",
     "sinkhorn_loss",
     "bench_problems",
+    "constraints",
     "theory",
     "contributing",
     "changelog",

@@ -28,6 +28,15 @@ def mlp(rng, d=3, activation=nn.Tanh):
     return drawn(nn.Sequential(nn.Linear(d, 16), activation(), nn.Linear(16, 1)), rng)
 
 
+def unsettled(critic):
+    """A normalised critic whose vectors are far from the ones that they approach, so that a step is seen."""
+    for layer in critic.modules():
+        if hasattr(layer, "parametrizations"):
+            vector = layer.parametrizations.weight[0].u
+            vector.copy_(torch.ones_like(vector) / vector.numel() ** 0.5)
+    return critic
+
+
 @pytest.fixture
 def own_generator():
     """Layers are initialised from torch's default generator, which other tests find as it was."""

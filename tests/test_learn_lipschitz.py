@@ -7,7 +7,15 @@ import math
 
 import pytest
 import torch
-from networks import MAPS, drawn, layer_of, mlp, own_generator, seeded  # noqa: F401  a fixture
+from networks import (
+    MAPS,
+    drawn,
+    layer_of,
+    mlp,
+    own_generator,  # noqa: F401  a fixture
+    seeded,
+    unsettled,
+)
 from torch import nn
 
 from otdist.errors import InputError
@@ -80,6 +88,22 @@ class TestConvolutionNorm:
         square = torch.tensor([[2.0, 0.0], [0.0, 1.0]]).reshape(2, 2, *ones)
         assert symbol_bound(square, ones, ones, 1) == pytest.approx(2, rel=1e-12)
 
+    def test_taps_that_never_meet_are_one_matrix(self):
+        # Stride 3 and dilation 2: the three taps fall on three residues, so nothing depends on the frequency.
+        layer = layer_of(2, 3, 5, 3, 3, 0, 2, 1, rng=seeded())
+        kernel = torch.linalg.matrix_norm(layer.weight.detach().double().flatten(1), 2).item()
+        assert symbol_bound(layer.weight, (3, 3), (2, 2), 1) == pytest.approx(kernel, rel=1e-11)
+
+    @pytest.mark.parametrize("case", MAPS, ids=str)
+    def test_a_search_that_ends_early_still_bounds(self, case, monkeypatch):
+        layer = layer_of(*case[:-1], rng=seeded())
+        conv = Convolution.of(layer)
+        close = symbol_bound(layer.weight, conv.stride, conv.dilation, conv.groups)
+        monkeypatch.setattr("otdist.learn.constraints.symbol.WORK", 0)
+        monkeypatch.setattr("otdist.learn.constraints.symbol.LEAST", 1)
+        rough = symbol_bound(layer.weight, conv.stride, conv.dilation, conv.groups)
+        assert close / 1.00001 <= rough <= 2.7 * close
+
     def test_an_orthogonal_convolution_whose_symbol_is_flat(self):
         matrix, _ = torch.linalg.qr(torch.randn(4, 4, generator=seeded()))
         weight = torch.zeros(4, 4, 3, 3)
@@ -101,6 +125,15 @@ class TestConvolutionNorm:
         exact = convolution_norm(layer, (2, 90))
         monkeypatch.setattr("otdist.learn.constraints.linear.ENTRIES", 0)
         assert exact <= convolution_norm(layer, (2, 90)) < 1.001 * exact
+
+    def test_circular_strides_that_do_not_close_are_bounded(self, monkeypatch):
+        # 19 entries in steps of 2: first and last window overlap by more than the strides would let them.
+        layer = nn.Conv1d(1, 1, 3, 2, 1, padding_mode="circular")
+        nn.init.ones_(layer.weight)
+        exact = convolution_norm(layer, (1, 19))
+        assert exact > symbol_bound(layer.weight, (2,), (1,), 1)
+        monkeypatch.setattr("otdist.learn.constraints.linear.ENTRIES", 0)
+        assert exact <= convolution_norm(layer, (1, 19))
 
 
 def steepest(critic, shape, rng, steps=150):
@@ -277,7 +310,7 @@ class TestConstantOfLayers:
         assert lipschitz_constant(nn.utils.parametrizations.orthogonal(layer)) == pytest.approx(1, rel=1e-6)
 
     def test_it_leaves_modes_and_buffers_alone(self):
-        critic = spectral_norm(mlp(seeded()), generator=seeded())
+        critic = unsettled(spectral_norm(mlp(seeded()), generator=seeded()))
         critic[0].eval()
         before = copy.deepcopy(critic.state_dict())
         lipschitz_constant(critic)

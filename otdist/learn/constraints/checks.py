@@ -36,7 +36,7 @@ def checked_critic(module: Any, shape: tuple[int, ...]) -> Any:
     Parameters
     ----------
     module : torch.nn.Module
-        Critic that takes (n, *shape) and gives (n,) or (n, 1).
+        Critic that takes ``(n, *shape)`` and gives (n,) or (n, 1).
     shape : tuple of int
         Shape of one sample, without the batch.
 
