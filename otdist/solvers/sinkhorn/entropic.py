@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -125,10 +126,17 @@ class Iteration:
         state.eps = eps
         state.iterations += 1
 
-    def cool(self, state: Potentials, start: float, eps: float, cooling: float = COOLING) -> None:
-        """Go from a large regularisation down to eps, one update each."""
+    def cool(
+        self,
+        state: Potentials,
+        start: float,
+        eps: float,
+        cooling: float = COOLING,
+        late: Callable[[Potentials], bool] = lambda state: False,
+    ) -> None:
+        """Go from a large regularisation down to eps, one update each; in one step where it is ``late``."""
         now = start
-        while now > eps:
+        while now > eps and not late(state):
             self.update(state, now)
             now *= cooling
         self.update(state, eps)
@@ -166,6 +174,13 @@ class Iteration:
         f = self.prox(self.streams.softmin(state.g, np.log(self.b), eps), eps)
         g = self.prox(self.streams.softmin(f, np.log(self.a), eps, flip=True), eps)
         return Potentials(f, state.g.copy(), eps, _residual(self.b, state.g, g, eps), state.iterations)
+
+
+def stopping(max_iter: int, deadline: float | None) -> Callable[[Potentials], bool]:
+    """Whether iterations or time have run out."""
+    return lambda state: (
+        state.iterations >= max_iter or (deadline is not None and time.monotonic() > deadline)
+    )
 
 
 def _log_sum(mass: Array, exponent: Array) -> float:

@@ -53,6 +53,10 @@ class Bounds:
         Feasible potentials.
     lower : float
         Their value.
+    cells : tuple of ndarray or None
+        The plan's rows, columns and masses, where it lies on a shortlist. None: all pairs may carry mass.
+    listed : int
+        Pairs on that list.
     """
 
     state: Potentials
@@ -60,6 +64,8 @@ class Bounds:
     unsure: float
     dual: Dual
     lower: float
+    cells: Cells | None = None
+    listed: int = 0
 
     @property
     def gap(self) -> float:
@@ -73,7 +79,7 @@ class Bounds:
             return self
         plan = min(self, other, key=lambda one: one.upper + one.unsure)
         dual = max(self, other, key=lambda one: one.lower)
-        return Bounds(plan.state, plan.upper, plan.unsure, dual.dual, dual.lower)
+        return Bounds(plan.state, plan.upper, plan.unsure, dual.dual, dual.lower, plan.cells, plan.listed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,21 +149,24 @@ class Regularised:
         ground = self.setting.ground
         f = ground.least(state.g)
         dual = Dual(f, ground.least(f, flip=True))
-        lower = math.fsum(self.a * dual.f) + math.fsum(self.b * dual.g)
-        # Comparing f + g with a cost rounds at the size of the potentials.
-        lower -= 8 * UNIT * float(np.abs(dual.f).max() + np.abs(dual.g).max())
+        lower = self.proved(dual)
         n, m = ground.shape
         if n * m <= SMALL:
             i, j, mass = self._written(state, dual)
             return Bounds(state, math.fsum(mass * ground.costs(i, j)), 0.0, dual, lower)
         logs = state.f / state.eps + np.log(self.a), state.g / state.eps + np.log(self.b)
-        by_row = _at_most(self.a, self.streams.sums(*logs, state.eps).rows)
-        by_col = _at_most(self.b, self.streams.sums(*logs, state.eps, by_row).cols)
+        by_row = at_most(self.a, self.streams.sums(*logs, state.eps).rows)
+        by_col = at_most(self.b, self.streams.sums(*logs, state.eps, by_row).cols)
         sums = self.streams.sums(*logs, state.eps, by_row, by_col)
-        i, j, mass = self._rest(self.a - sums.rows, self.b - sums.cols, dual)
+        i, j, mass = self.rest(self.a - sums.rows, self.b - sums.cols, dual)
         # Sums over n and m terms, and the costs, which are float32: both are bounded generously.
         unsure = (n + m) * UNIT * ground.extent + self.streams.unsure
         return Bounds(state, sums.cost + math.fsum(mass * ground.costs(i, j)), unsure, dual, lower)
+
+    def proved(self, dual: Dual) -> float:
+        """Value of feasible potentials, less what comparing ``f + g`` with a cost rounds, at their size."""
+        value = math.fsum(self.a * dual.f) + math.fsum(self.b * dual.g)
+        return value - 8 * UNIT * float(np.abs(dual.f).max() + np.abs(dual.g).max())
 
     def result(
         self, bounds: Bounds, finished: bool, goal: float, message: str, info: dict[str, Any]
@@ -175,7 +184,7 @@ class Regularised:
             problem,
             "sinkhorn",
             (value, lower, upper),
-            plan=partial(self._plan, state, bounds.dual),
+            plan=partial(self._plan, bounds),
             potentials=partial(setting.full_potentials, bounds.dual.f, bounds.dual.g),
             converged=finished,
             goal=goal,
@@ -197,15 +206,16 @@ class Regularised:
             "potentials": (units(f), units(g)),
         }
 
-    def _rest(self, left: Array, right: Array, dual: Dual) -> Cells:
-        """Couple what the plan leaves over, greedily by reduced cost."""
+    def rest(self, left: Array, right: Array, dual: Dual, first: Cells | None = None) -> Cells:
+        """Couple what the plan leaves over, greedily by reduced cost; ``first``: pairs to begin with."""
         left, right = np.maximum(left, 0.0), np.maximum(right, 0.0)
         rows, cols = np.flatnonzero(left > UNIT * self.a), np.flatnonzero(right > UNIT * self.b)
         if min(len(rows), len(cols)) == 0:
             return rows[:0], cols[:0], left[:0]
         a, b, k, _ = whole_masses(left[rows], right[cols])
         part = self.setting.ground.part(rows, cols)
-        arcs = greedy_plan(part, a, b, Dual(dual.f[rows], dual.g[cols]))
+        known = None if first is None else _within(first, (rows, cols), self.setting.ground.shape)
+        arcs = greedy_plan(part, a, b, Dual(dual.f[rows], dual.g[cols]), known)
         used = arcs.flow > 0
         return rows[arcs.rows[used]], cols[arcs.cols[used]], np.ldexp(arcs.flow[used].astype(float), -k)
 
@@ -226,25 +236,35 @@ class Regularised:
         np.exp(np.minimum(plan, 700.0, out=plan), out=plan)
         plan *= self.a[:, None]
         plan *= self.b
-        plan *= _at_most(self.a, plan.sum(axis=1))[:, None]
-        plan *= _at_most(self.b, plan.sum(axis=0))
-        rest = self._rest(self.a - plan.sum(axis=1), self.b - plan.sum(axis=0), dual)
+        plan *= at_most(self.a, plan.sum(axis=1))[:, None]
+        plan *= at_most(self.b, plan.sum(axis=0))
+        rest = self.rest(self.a - plan.sum(axis=1), self.b - plan.sum(axis=0), dual)
         kept = np.flatnonzero(plan.ravel() > 0)
         cells = (i[kept], j[kept], plan.ravel()[kept])
         return tuple(np.concatenate(pair) for pair in zip(cells, rest, strict=True))  # type: ignore[return-value]
 
-    def _plan(self, state: Potentials, dual: Dual) -> Cells:
+    def _plan(self, bounds: Bounds) -> Cells:
         """The plan in the problem's rows and masses."""
-        i, j, mass = self._written(state, dual)
+        i, j, mass = self._written(bounds.state, bounds.dual) if bounds.cells is None else bounds.cells
         setting = self.setting
-        mass *= self.share * setting.merged.problem.mass
+        mass = mass * (self.share * setting.merged.problem.mass)
         return setting.merged.full_plan(setting.rows[i], setting.cols[j], mass)
 
 
-def _at_most(limit: Array, carried: Array) -> Array:
+def at_most(limit: Array, carried: Array) -> Array:
     """Factors that bring what is carried down to the limit."""
     ones = np.ones(len(limit))
     return np.asarray(np.divide(limit, carried, out=ones, where=carried > limit))
+
+
+def _within(pairs: Cells, ends: tuple[Index, Index], shape: tuple[int, int]) -> Cells:
+    """Pairs of some rows and columns, by their places among these."""
+    places = [np.full(count, -1) for count in shape]
+    for place, points in zip(places, ends, strict=True):
+        place[points] = np.arange(len(points))
+    rows, cols = places[0][pairs[0]], places[1][pairs[1]]
+    kept = np.flatnonzero((rows >= 0) & (cols >= 0))
+    return rows[kept], cols[kept], pairs[2][kept]
 
 
 def _placed(potential: Array, rows: Index | None, count: int) -> Array:

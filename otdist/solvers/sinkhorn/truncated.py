@@ -1,0 +1,194 @@
+"""Entropic transport on a shortlist of pairs, from coarse to fine, proved on all pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otdist.bounds import UNIT
+from otdist.solvers.sinkhorn.entropic import Iteration, Potentials
+from otdist.solvers.sinkhorn.regularised import Bounds, Regularised, at_most
+from otdist.solvers.sinkhorn.shortlist import Listed, Shortlist
+from otdist.solvers.sparse import levels
+from otdist.solvers.sparse.ground import Dual, Ground
+from otdist.solvers.sparse.levels import Level
+from otdist.solvers.sparse.plans import CANDIDATES, candidates
+from otdist.solvers.sparse.pricing import Pairs
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+Late = Callable[[Potentials], bool]
+
+START = 0.2  # regularisation of the coarsest copy, relative to the mean cost
+CLOSE = 0.1  # of the distance between neighbours: a copy has nothing to say about a smaller one
+FIRST = 0.3  # of the goal: regularisation, relative to the mean cost, of the first look
+STAGE = 6.0  # by how much it falls between two looks
+WORTH = 0.7  # of a gap: what is not below it is no progress
+LEAST = 1e-6  # where it stops, relative to the mean cost
+REHEAT = 6.0  # times the regularisation of the first look, from which a slower turn begins
+TURNS = ((0.9, 1.5), (0.95, 1.6), (0.97, 1.7), (0.985, 1.8), (0.993, 1.9))  # cooling, omega
+ERROR = (0.2, 0.02)  # relative error of a plan cooled by q, over 1 - q, about: in few columns, and in more
+READY = (1, 2)  # slowest turn to begin with: its over-relaxation is too much for a list that lacks pairs
+CALM = 3  # updates without over-relaxation before a look
+SLIGHT = 0.1  # of the regularisation: a pair that is cheaper by less changes little
+ADDED = 4  # pairs a point that a look adds, at most
+FLAT = 4  # columns below which the plan of a copy has to be handed down
+SHARE = 1e-3  # of a point's mass, below which a pair is not
+
+
+def truncated(
+    made: Regularised, goal: float, late: Late, show: Callable[[Bounds], None]
+) -> tuple[Bounds, Potentials]:
+    """Cool a shortlist, ever more slowly, until the gap is ``goal`` or slowness does not help.
+
+    Each look at all pairs proves an interval, and adds the pairs that the potentials are too high for.
+
+    Notes
+    -----
+    Schmitzer (2019), with truncated kernels from coarse to fine. Differs in how pairs are chosen: by reduced
+    cost at first, then by what violates the dual constraints, as in column generation.
+    """
+    shortlist, state, now = _opened(made, late)
+    best: Bounds | None = None
+    first = max(FIRST * goal, LEAST) * made.mean
+    for cooling, omega in TURNS[_first_turn(made, goal) :]:
+        before, last = np.inf if best is None else best.gap, np.inf
+        while now > LEAST * made.mean:
+            stage = max(now / STAGE, min(first, now / 2), LEAST * made.mean)
+            iteration = Iteration(shortlist, made.a, made.b)
+            _cool(iteration, state, (now, stage, cooling, omega), late)
+            now, ended = stage, iteration.ended(state)
+            dual, missing = _looked(made, shortlist, ended)
+            if now <= first or late(state):
+                found = _completed(made, shortlist, ended, dual)
+                best = found.joined(best)
+                show(best)
+                if best.gap <= goal or late(state):
+                    return best, state
+                if found.gap > WORTH * last:
+                    break  # the residual is what is left: a slower turn
+                last = found.gap
+            shortlist = shortlist.joined(missing) if len(missing[0]) else shortlist
+        assert best is not None
+        if best.gap > 0.9 * before:
+            break
+        now = REHEAT * first
+    assert best is not None
+    return best, state
+
+
+def _first_turn(made: Regularised, goal: float) -> int:
+    """The quickest turn that may reach the goal."""
+    deep = _columns(made.setting.ground) >= FLAT
+    enough = (k for k, turn in enumerate(TURNS) if ERROR[deep] * (1 - turn[0]) <= goal)
+    return min(next(enough, READY[deep]), READY[deep])
+
+
+def _opened(made: Regularised, late: Late) -> tuple[Shortlist, Potentials, float]:
+    """Shortlist, potentials and their regularisation, handed down from copies with fewer points."""
+    copies = [Level(made.setting.ground, made.a, made.b)]
+    while copies[-1].size > levels.BASE:
+        copies.append(copies[-1].coarser())
+    level, now = copies.pop(), START * made.mean
+    n, m = level.ground.shape
+    state = Potentials(np.zeros(n), np.zeros(m), now)
+    shortlist = Shortlist(candidates(level.ground, state.f, state.g, max(n, m)), (n, m))
+    for finer in reversed(copies):
+        assert isinstance(level.ground, Pairs) and isinstance(finer.ground, Pairs)
+        stage = min(now, max(CLOSE * level.ground.spacing, LEAST * made.mean))
+        _cool(Iteration(shortlist, level.a, level.b), state, (now, stage, *TURNS[0]), late)
+        # Potentials count from eps log b; with it they are those of the plain problem.
+        f, g = finer.ground.extended(level.ground, state.g + stage * np.log(level.b))
+        listed = Shortlist(candidates(finer.ground, f, g, CANDIDATES), finer.ground.shape)
+        if _columns(finer.ground) < FLAT:
+            rows, cols = _handed_down(shortlist, state, level, finer)
+            listed = listed.joined((rows, cols, finer.ground.costs(rows, cols)))
+        state = Potentials(f - stage * np.log(finer.a), g - stage * np.log(finer.b), stage)
+        level, shortlist, now = finer, listed, stage
+    return shortlist, state, now
+
+
+def _columns(ground: Ground) -> int:
+    assert isinstance(ground, Pairs)
+    return int(ground.x.points.shape[1])
+
+
+def _handed_down(shortlist: Shortlist, state: Potentials, level: Level, finer: Level) -> tuple[Index, Index]:
+    """Pairs of neighbours of those points between which a copy's plan carries mass.
+
+    In few dimensions the smallest reduced costs of a point are all in one place, and pairs that are chosen by
+    these alone need not admit a plan.
+    """
+    carried = shortlist.carried(state, level.a, level.b)
+    limit = SHARE * np.minimum(level.a[shortlist.rows], level.b[shortlist.cols])
+    used = np.flatnonzero(carried > limit)
+    sides = ((shortlist.rows, level.a, finer.a), (shortlist.cols, level.b, finer.b))
+    ends = []
+    for points, mass, parts in sides:
+        split = 1 if len(parts) == len(mass) else 2
+        first = split * points[used]
+        ends.append([first + part for part in range(split)])
+    rows, cols = (
+        np.concatenate(side) for side in zip(*[(i, j) for i in ends[0] for j in ends[1]], strict=True)
+    )
+    inside = (rows < len(finer.a)) & (cols < len(finer.b))  # a last point may have no neighbour
+    return rows[inside], cols[inside]
+
+
+def _cool(
+    iteration: Iteration, state: Potentials, way: tuple[float, float, float, float], late: Late
+) -> None:
+    """Update from one regularisation to a smaller one; ``way``: both, the rate, and over-relaxation."""
+    now, stage, cooling, omega = way
+    while now > stage and not late(state):
+        now = max(now * cooling, stage)
+        _update(iteration, state, now, omega)
+    for _ in range(CALM):
+        _update(iteration, state, stage)
+
+
+def _update(iteration: Iteration, state: Potentials, eps: float, omega: float = 1.0) -> None:
+    """Update at another regularisation: what stays about the same is ``g + eps log b``."""
+    state.f = state.f + (state.eps - eps) * np.log(iteration.a)
+    state.g = state.g + (state.eps - eps) * np.log(iteration.b)
+    iteration.update(state, eps, omega)
+
+
+def _looked(made: Regularised, shortlist: Shortlist, state: Potentials) -> tuple[Dual, Listed]:
+    """Look at all pairs: feasible potentials, and pairs that are missing.
+
+    From the side with more points: so a look finds enough.
+    """
+    ground = made.setting.ground
+    n, m = ground.shape
+    flip = n < m
+    f = shortlist.least(state.g + state.eps * np.log(made.b))
+    g = shortlist.least(f, flip=True)
+    f = f if flip else shortlist.least(g)
+    found, reduced = ground.smallest(f, g, min(ADDED, n if flip else m), 0.0, flip=flip)
+    violated = np.where(found[:, 0] >= 0, reduced[:, 0], 0.0)
+    dual = Dual(f, g + violated) if flip else Dual(f + violated, g)
+    own, place = np.nonzero(reduced < -SLIGHT * state.eps)
+    others = found[own, place].astype(np.intp)
+    rows, cols = (others, own) if flip else (own, others)
+    return dual, (rows, cols, ground.costs(rows, cols))
+
+
+def _completed(made: Regularised, shortlist: Shortlist, state: Potentials, dual: Dual) -> Bounds:
+    """Bring a plan to its marginals: too much is scaled down, the rest coupled, on the list first."""
+    (n, m), rows, cols = shortlist.shape, shortlist.rows, shortlist.cols
+    mass = shortlist.carried(state, made.a, made.b)
+    mass *= at_most(made.a, _sums(rows, mass, n))[rows]
+    mass *= at_most(made.b, _sums(cols, mass, m))[cols]
+    left, right = made.a - _sums(rows, mass, n), made.b - _sums(cols, mass, m)
+    i, j, rest = made.rest(left, right, dual, (rows, cols, shortlist.cost))
+    cells = np.concatenate([rows, i]), np.concatenate([cols, j]), np.concatenate([mass, rest])
+    upper = float((mass * shortlist.cost).sum() + (rest * made.setting.ground.costs(i, j)).sum())
+    unsure = (n + m) * UNIT * made.setting.ground.extent  # sums round, and so do masses
+    return Bounds(state, upper, unsure, dual, made.proved(dual), cells, len(rows))
+
+
+def _sums(points: Index, mass: Array, count: int) -> Array:
+    return np.asarray(np.bincount(points, mass, count), float)
