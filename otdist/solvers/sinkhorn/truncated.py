@@ -53,6 +53,7 @@ def truncated(
     shortlist, state, now = _opened(made, late)
     best: Bounds | None = None
     first = max(FIRST * goal, LEAST) * made.mean
+    again = min(now, REHEAT * first)  # a smoother plan needs pairs that are not on the list
     for cooling, omega in TURNS[_first_turn(made, goal) :]:
         before, last = np.inf if best is None else best.gap, np.inf
         while now > LEAST * made.mean:
@@ -74,7 +75,7 @@ def truncated(
         assert best is not None
         if best.gap > 0.9 * before:
             break
-        now = REHEAT * first
+        now = again
     assert best is not None
     return best, state
 
