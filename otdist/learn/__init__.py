@@ -13,11 +13,17 @@ from otdist.learn.constraints import (
     lipschitz_constant,
     spectral_norm,
 )
+from otdist.learn.critic import Critic
+from otdist.learn.critics import Anchors, Orthogonal, Pieces
 from otdist.learn.divergence import divergence
 from otdist.learn.loss import SinkhornLoss
 from otdist.learn.sharded import sharded_divergence
 
 __all__ = [
+    "Anchors",
+    "Critic",
+    "Orthogonal",
+    "Pieces",
     "SinkhornLoss",
     "checked_critic",
     "clip_weights",

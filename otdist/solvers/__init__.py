@@ -9,6 +9,7 @@ from otdist.errors import InputError
 from otdist.problem import Problem
 from otdist.result import Result
 from otdist.solvers.circle import Circle
+from otdist.solvers.critic import NeuralDual
 from otdist.solvers.dense import Dense
 from otdist.solvers.line import Line, power_on_line
 from otdist.solvers.sinkhorn import Sinkhorn
@@ -24,6 +25,7 @@ METHODS: dict[str, Callable[..., Solver]] = {
     "dense": Dense,
     "sparse": Sparse,
     "sinkhorn": Sinkhorn,
+    "critic": NeuralDual,
 }
 
 

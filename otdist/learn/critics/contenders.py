@@ -1,0 +1,138 @@
+"""Which critics enter a race, and where they start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from otdist.errors import InputError
+from otdist.learn.critics.anchors import Anchors, Poles
+from otdist.learn.critics.landmarks import Landmarks
+from otdist.learn.critics.orthogonal import Orthogonal
+from otdist.learn.critics.pieces import Pieces
+from otdist.learn.critics.samples import Data
+from otdist.learn.critics.training import Training
+
+FAMILIES = ("anchors", "orthogonal", "pieces")
+MOVE, TURN = 0.016, 0.01  # first steps, in units of the spread of distances
+POLES: tuple[Poles, ...] = ("max", "min", "both")
+POOL = 2**17  # fresh points of which the inner ones are grouped
+BLOCK = 2**13  # at a time
+INNER = 0.2  # share of the points that counts as inner
+ROUNDS = 10  # of Lloyd's algorithm
+GROUP = 4  # points a group below which inner points are too few
+
+Start = Callable[[torch.Generator], Training]
+
+
+def contenders(
+    families: Sequence[str], data: Data, count: int, metric: str, moving: bool, precision: torch.dtype
+) -> list[Start]:
+    """Every kind of critic that is asked for and that the metric allows."""
+    for family in families:
+        if family not in FAMILIES:
+            raise InputError("family", f"{family!r} is unknown", f"use 'auto' or some of {list(FAMILIES)}")
+        if family != "anchors" and metric != "euclidean":
+            raise InputError(
+                "family", f"{family!r} is 1-Lipschitz for 'euclidean' only, not {metric!r}", "use 'anchors'"
+            )
+    kinds: dict[str, list[Start]] = {
+        "anchors": _cones(data, count, metric) if moving else [_landmarks(data, count, one) for one in POLES],
+        "orthogonal": [_orthogonal(data, precision)],
+        "pieces": [_pieces(data, count)],
+    }
+    return [start for family in families for start in kinds[family]]
+
+
+def rate_of(module: torch.nn.Module) -> float:
+    """First step for a critic."""
+    return TURN if isinstance(module, Orthogonal) else MOVE
+
+
+def centres(points: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Centres of at most ``count`` groups, by Lloyd's algorithm from random points."""
+    order = torch.randperm(len(points), generator=generator).to(points.device)
+    found = points[order[:count]].clone()
+    for _ in range(ROUNDS):
+        nearest = torch.cdist(points, found).argmin(1)
+        total = torch.zeros_like(found).index_add_(0, nearest, points)
+        members = torch.bincount(nearest, minlength=len(found))[:, None]
+        found = torch.where(members > 0, total / members.clamp_min(1), found)
+    return found
+
+
+def _anchors(data: Data, count: int, metric: str, poles: Poles, inner: bool) -> Start:
+    """Anchors at centres of groups of the samples, or of their inner parts.
+
+    Cones from random points of a sample all come to point at its middle in many dimensions, and stay
+    there; centres of groups do not. The mass that has moved farthest towards a tip lies within the rest, so
+    groups of the inner points are closer to tips.
+    """
+
+    def start(generator: torch.Generator) -> Training:
+        sides = {"max": (0,), "min": (1,), "both": (0, 1)}[poles]
+        share = count // len(sides)
+        seeds = [centres(_pool(data, side, inner, generator), share, generator) for side in sides]
+        fewest = min(len(part) for part in seeds)
+        module = Anchors(torch.cat([part[:fewest] for part in seeds]), poles=poles, metric=metric)
+        return Training(f"anchors, {poles}{', inner' if inner else ''}", module, MOVE)
+
+    return start
+
+
+def _landmarks(data: Data, count: int, poles: Poles) -> Start:
+    def start(generator: torch.Generator) -> Training:
+        del generator
+        return Training(f"landmarks, {poles}", Landmarks(count, poles=poles).to(_like(data)), MOVE)
+
+    return start
+
+
+def _orthogonal(data: Data, precision: torch.dtype) -> Start:
+    def start(generator: torch.Generator) -> Training:
+        d = data.validation.x.shape[1]
+        width = min(max(2 * d, 64), 256)
+        module = Orthogonal(d, width=width, generator=generator).to(_like(data))
+        return Training("orthogonal", module, TURN, precision)
+
+    return start
+
+
+def _pieces(data: Data, count: int) -> Start:
+    def start(generator: torch.Generator) -> Training:
+        seeds = centres(_pool(data, 0, False, generator), count, generator)
+        members = min(max(2, 4 * 2 ** seeds.shape[1] // 2), 32)
+        module = Pieces(seeds.cpu(), members=members, generator=generator).to(_like(data))
+        return Training("pieces", module, MOVE)
+
+    return start
+
+
+def _cones(data: Data, count: int, metric: str) -> list[Start]:
+    ways: list[tuple[Poles, bool]] = [("max", False), ("max", True), ("min", False), ("min", True)]
+    ways.append(("both", False))
+    if not data.plentiful and INNER * min(len(data.train.x), len(data.train.y)) < GROUP * count:
+        ways = [(poles, inner) for poles, inner in ways if not inner]
+    return [_anchors(data, count, metric, poles, inner) for poles, inner in ways]
+
+
+@torch.no_grad()
+def _pool(data: Data, side: int, inner: bool, generator: torch.Generator) -> Tensor:
+    """Points of one sample, or the share of them that lies nearest to the middle of both."""
+    if not data.plentiful:
+        points = data.train.y if side else data.train.x
+    else:
+        size = POOL if inner else round(INNER * POOL)
+        parts = [data.batch(BLOCK, generator)[side] for _ in range(size // BLOCK)]
+        points = torch.cat(parts)
+    if not inner:
+        return points
+    middle = (data.validation.x.mean(0) + data.validation.y.mean(0)) / 2
+    near = (points - middle).norm(dim=1).topk(round(INNER * len(points)), largest=False)
+    return points[near.indices]
+
+
+def _like(data: Data) -> torch.device:
+    return data.validation.x.device

@@ -1,0 +1,174 @@
+"""From points or sources to a trained critic."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from otdist.errors import InputError
+from otdist.learn.critics.contenders import contenders, rate_of
+from otdist.learn.critics.fitted import Fitted, Placement
+from otdist.learn.critics.frame import LEARNED, Frame
+from otdist.learn.critics.race import Budget, Race, Tell
+from otdist.learn.critics.samples import Data, Draw, Samples, Streams, drawn
+from otdist.learn.critics.training import Training
+from otdist.metrics import Metric
+from otdist.metrics.names import resolve
+from otdist.problem import Problem
+
+Array = NDArray[np.float64]
+
+FIRST = 4096  # fresh points that centre and unit are found from
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How critics are trained; described at :class:`otdist.learn.Critic`."""
+
+    family: str | Sequence[str] = "auto"
+    anchors: int = 512
+    batch: int = 1024
+    max_seconds: float | None = None
+    steps: int | None = None
+    rng: int = 0
+    device: str = "auto"
+    precision: str = "float32"
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        for name in ("anchors", "batch"):
+            _require(_whole(getattr(self, name)), name, getattr(self, name), "give a whole number from 2 on")
+        steps, seconds = self.steps, self.max_seconds
+        _require(steps is None or _whole(steps), "steps", steps, "give a whole number from 2 on, or None")
+        number = isinstance(seconds, int | float | np.number) and seconds > 0
+        _require(seconds is None or number, "max_seconds", seconds, "give a time in seconds, or None")
+        _require(isinstance(self.rng, int | np.integer), "rng", self.rng, "give a whole number as seed")
+        _require(self.precision in PRECISIONS, "precision", self.precision, f"use one of {list(PRECISIONS)}")
+        _require(0.5 < self.level < 1, "level", self.level, "give a probability between 0.5 and 1")
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Kinds of critics that are asked for."""
+        if self.family == "auto":
+            return ()
+        return (self.family,) if isinstance(self.family, str) else tuple(self.family)
+
+    def chosen(self, metric: str) -> tuple[str, ...]:
+        """Kinds that enter the race: "auto" leaves out pieces, which anchors beat in few columns."""
+        if self.families:
+            return self.families
+        return ("anchors", "orthogonal") if metric == "euclidean" else ("anchors",)
+
+    def where(self) -> torch.device:
+        """Device to train on."""
+        if self.device != "auto":
+            try:
+                return torch.zeros((), device=self.device).device
+            except (RuntimeError, AssertionError) as error:
+                raise InputError(
+                    "device", f"{self.device!r} is not to be had: {error}", "use 'cpu'"
+                ) from error
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A trained critic, the data it was judged on, and how it came about."""
+
+    critic: Fitted
+    training: Training
+    data: Data
+    history: list[dict[str, Any]]
+    trouble: str
+    seconds: float
+
+
+def fit_samples(
+    problem: Problem, settings: Settings, budget: Budget, tell: Tell, former: Fitted | None = None
+) -> Outcome:
+    """Train on given samples, on the problem's scale; ``former``: go on with that critic."""
+    sides = problem.x, problem.y
+    placement, frame = Placement.of(problem), None if former is None else former.frame
+    if former is not None and (len(former.frame.centre) != problem.d or not former.placement.same(placement)):
+        raise InputError("x", "lies on another scale or has other columns than before", "fit without resume")
+    if frame is None:
+        frame = Frame.of(*sides, problem.metric, settings.where(), settings.rng, settings.anchors)
+    data = Samples.of(sides, (problem.a, problem.b), frame.place, settings.rng)
+    return _fitted(data, frame, placement, box(*sides, problem.metric), settings, (budget, tell, former))
+
+
+def fit_streams(
+    draws: tuple[Draw, Draw],
+    metric: Any,
+    settings: Settings,
+    budget: Budget,
+    tell: Tell,
+    former: Fitted | None = None,
+) -> Outcome:
+    """Train on fresh points."""
+    ground = resolve(metric)
+    x = np.asarray(drawn(draws[0], "x", FIRST))
+    y = np.asarray(drawn(draws[1], "y", FIRST, x.shape[1]))
+    for name, points in (("x", x), ("y", y)):
+        if not np.isfinite(points).all():
+            row = int(np.argmax(~np.isfinite(points).all(axis=1)))
+            raise InputError(name, f"gave a point that is not finite, row {row}", "repair the source")
+    if not ground.triangle:
+        raise InputError("metric", f"{ground.name!r} is no metric", "use one such as 'euclidean'")
+    if former is not None and len(former.frame.centre) != x.shape[1]:
+        raise InputError("x", "gives points with other columns than before", "fit without resume")
+    frame = Frame.of(x, y, ground, settings.where(), settings.rng, settings.anchors)
+    frame = frame if former is None else former.frame
+    data = Streams.of(draws, frame.place, x.shape[1])
+    return _fitted(data, frame, Placement(None, 0, 1), box(x, y, ground), settings, (budget, tell, former))
+
+
+def box(x: Array, y: Array, metric: Metric) -> float:
+    """Distance between opposite corners of the box around all points; the metric need not be a norm."""
+    low, high = np.minimum(x.min(0), y.min(0)), np.maximum(x.max(0), y.max(0))
+    return float(metric.matrix(low[None], high[None])[0, 0]) if metric.name in LEARNED else math.nan
+
+
+def _fitted(
+    data: Data,
+    frame: Frame,
+    placement: Placement,
+    extent: float,
+    settings: Settings,
+    run: tuple[Budget, Tell, Fitted | None],
+) -> Outcome:
+    budget, tell, former = run
+    since = time.monotonic()
+    generator = torch.Generator().manual_seed(int(settings.rng))
+    size = settings.batch if data.plentiful else min(settings.batch, max(64, len(data.train.x)))
+    race = Race(data, size, generator, tell)
+    metric, precision = frame.metric.name, PRECISIONS[settings.precision]
+    if former is None:
+        count = len(frame.landmarks) if frame.landmarks is not None else settings.anchors
+        starts = contenders(settings.chosen(metric), data, count, metric, frame.moving, precision)
+        best = race.won(starts, budget)
+    else:
+        module = copy.deepcopy(former.module).float().requires_grad_(True)
+        best = race.run(Training(former.name, module, rate_of(module), precision), budget, final=True)
+    critic = Fitted.of(best.name, best.module, frame, placement, extent)
+    return Outcome(critic, best, data, race.history, race.trouble, time.monotonic() - since)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 2)
+
+
+def _require(holds: bool, name: str, value: Any, remedy: str) -> None:
+    if not holds:
+        raise InputError(name, f"{value!r} cannot be used", remedy)

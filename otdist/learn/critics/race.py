@@ -1,0 +1,131 @@
+"""Short trials of every contender, and all that is left for the best on points that none trains on."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from otdist.learn.critics.contenders import Start
+from otdist.learn.critics.samples import Data
+from otdist.learn.critics.training import Training
+
+TRIALS = 0.25  # share of the budget for all trials
+CHECKS = 25  # looks at the validation points in the last run
+FEW = 3  # in a trial
+SOME = 4096  # validation points that a look takes in, at most
+PATIENCE = 8  # looks without a better one after which a run on given samples stops
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What may be spent: seconds, steps, or whichever ends first."""
+
+    seconds: float | None = None
+    steps: int | None = None
+
+    def part(self, share: float) -> Budget:
+        """Return a share of it."""
+        return Budget(
+            None if self.seconds is None else share * self.seconds,
+            None if self.steps is None else max(1, round(share * self.steps)),
+        )
+
+    def used(self, since: float, steps: int) -> float:
+        """Share that is gone."""
+        clock = 0.0 if self.seconds is None else (time.monotonic() - since) / self.seconds
+        return max(clock, 0.0 if self.steps is None else steps / self.steps)
+
+
+@dataclass(eq=False)
+class Race:
+    """Trains critics in turn.
+
+    Attributes
+    ----------
+    data : Data
+        What they are trained and chosen on.
+    batch : int
+        Points of each side in a step, over all processes.
+    generator : torch.Generator
+        For batches and starts.
+    tell : callable
+        Shows how far it is.
+    history : list of dict
+        A row for every look: seconds, steps, name, validation gap.
+    trouble : str
+        What went wrong, if anything did.
+    """
+
+    data: Data
+    batch: int
+    generator: torch.Generator
+    tell: Tell
+    history: list[dict[str, Any]] = field(default_factory=list)
+    trouble: str = ""
+    began: float = field(default_factory=time.monotonic)
+
+    def won(self, starts: Sequence[Start], budget: Budget) -> Training:
+        """Give every contender a trial, and the best one the rest."""
+        trial = budget.part(TRIALS / len(starts))
+        found = [self.run(start(self.generator), trial) for start in starts]
+        best = max(found, key=lambda one: one.best)
+        return best if self.trouble else self.run(best, budget.part(1 - TRIALS), final=True)
+
+    def run(self, one: Training, budget: Budget, final: bool = False) -> Training:
+        """Train one critic; it ends in the best state it had on the validation points."""
+        since, first, looks, stale = time.monotonic(), one.steps, 0, 0
+        signs, checks = self._signs(), CHECKS if final else FEW
+        while not self.trouble:
+            share = budget.used(since, one.steps - first)
+            if share >= 1.0:
+                break
+            if share * checks >= looks + 1:
+                looks = math.floor(share * checks)
+                stale = 0 if self._look(one) else stale + 1
+                if final and stale >= PATIENCE and not self.data.plentiful:
+                    break
+            x, y = self.data.batch(self.batch, self.generator)
+            rank, world = _place()
+            z = torch.cat([x[rank::world], y[rank::world]])
+            if not one.step(z, signs, share, world > 1):
+                self.trouble = (
+                    f"Values of '{one.name}' were not finite after {one.steps} steps: the last good state "
+                    "was kept. Look for points that are not finite in what the sources give."
+                )
+        self._look(one)
+        one.restore()
+        return one
+
+    def _signs(self) -> torch.Tensor:
+        rank, world = _place()
+        count = len(range(rank, self.batch, world))
+        device = self.data.validation.x.device
+        return torch.cat([torch.ones(count), -torch.ones(count)]).to(device) / self.batch
+
+    @torch.no_grad()
+    def _look(self, one: Training) -> bool:
+        """Judge by the validation points."""
+        part = self.data.validation.some(SOME)
+        constant = max(one.module.lipschitz(), 1.0)
+        score = part.gap(one.module(part.x), one.module(part.y)) / constant
+        if not math.isfinite(score):
+            return False
+        better = one.keep(score)
+        row = {"seconds": time.monotonic() - self.began, "steps": one.steps, "critic": one.name}
+        self.history.append(row | {"validation": score})
+        self.tell(f"{one.name}: held-out lower bound {one.best:.4g}")
+        return better
+
+
+def _place() -> tuple[int, int]:
+    """Which of how many processes this is."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return 0, 1
+    return torch.distributed.get_rank(), torch.distributed.get_world_size()

@@ -1,0 +1,123 @@
+"""Critics on disk: tensors in safetensors, the rest in JSON, nothing that runs code when read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from otdist.errors import InputError
+from otdist.learn.critics.anchors import Anchors
+from otdist.learn.critics.fitted import Fitted, Placement
+from otdist.learn.critics.frame import Frame
+from otdist.learn.critics.landmarks import Landmarks
+from otdist.learn.critics.orthogonal import Orthogonal
+from otdist.learn.critics.pieces import Pieces
+from otdist.metrics.names import resolve
+
+FORMAT = "otdist critic 1"
+TENSORS, FACTS = "critic.safetensors", "critic.json"
+
+
+def write_critic(folder: Path, fitted: Fitted, facts: dict[str, Any]) -> Path:
+    """Write a critic, and facts about it; files that exist are replaced one by one, whole."""
+    from safetensors.torch import save
+
+    frame, placement = fitted.frame, fitted.placement
+    if resolved(frame.metric.name) is None:
+        raise InputError("metric", f"{frame.metric.name!r} cannot be written", "use a metric with a name")
+    module = {
+        f"module.{name}": value.contiguous().cpu() for name, value in fitted.module.state_dict().items()
+    }
+    arrays = {"centre": frame.centre, "landmarks": frame.landmarks, "placement": placement.centre}
+    frames = {f"frame.{name}": torch.as_tensor(a) for name, a in arrays.items() if a is not None}
+    head = {
+        "format": FORMAT,
+        "kind": type(fitted.module).__name__,
+        "name": fitted.name,
+        "metric": frame.metric.name,
+        "unit": frame.unit,
+        "tau": getattr(fitted.module, "tau", None),
+        "poles": getattr(fitted.module, "poles", None),
+        "activation": getattr(fitted.module, "activation", None),
+        "exponent": placement.exponent,
+        "degree": placement.degree,
+        "box": fitted.box,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / TENSORS, save(module | frames))
+    _replace(folder / FACTS, json.dumps(head | facts, indent=1).encode())
+    return folder
+
+
+def read_critic(folder: Path, device: str) -> tuple[Fitted, dict[str, Any]]:
+    """Read a critic and the facts about it."""
+    from safetensors.torch import load
+
+    try:
+        facts = json.loads((folder / FACTS).read_bytes())
+        tensors = load((folder / TENSORS).read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(
+            "folder", f"{error.filename} is not there", "give a folder that save wrote"
+        ) from error
+    except Exception as error:  # safetensors has an error of its own, json another
+        raise InputError("folder", f"{folder} is damaged: {error}", "write it again by save") from error
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+        raise InputError(
+            "folder", f"{folder / FACTS} holds no critic of this version", "write it again by save"
+        )
+    state = {name.removeprefix("module."): v for name, v in tensors.items() if name.startswith("module.")}
+    where = torch.device("cpu" if device == "auto" else device)
+    arrays = {name: _array(tensors, name) for name in ("centre", "landmarks", "placement")}
+    centre = arrays["centre"]
+    assert centre is not None
+    frame = Frame(resolve(facts["metric"]), centre, facts["unit"], where, arrays["landmarks"])
+    placement = Placement(arrays["placement"], facts["exponent"], facts["degree"])
+    module = _module(facts, state).to(where)
+    return Fitted.of(facts["name"], module, frame, placement, facts["box"]), facts
+
+
+def resolved(name: str) -> Any:
+    """Metric of a name, or None."""
+    try:
+        return resolve(name)
+    except InputError:
+        return None
+
+
+def _module(facts: dict[str, Any], state: dict[str, torch.Tensor]) -> torch.nn.Module:
+    kind, tau = facts["kind"], facts["tau"]
+    if kind == "Anchors":
+        module: torch.nn.Module = Anchors(
+            state["anchors"], poles=facts["poles"], metric=facts["metric"], tau=tau
+        )
+    elif kind == "Landmarks":
+        module = Landmarks(state["offsets"].shape[1], poles=facts["poles"], tau=tau)
+    elif kind == "Pieces":
+        groups, members, d = state["slopes"].shape
+        module = Pieces(torch.zeros(groups, d), members=members, tau=tau)
+    elif kind == "Orthogonal":
+        depth = sum(name.startswith("weights.") for name in state)
+        width, d = state["weights.0"].shape
+        module = Orthogonal(d, width=width, depth=depth, activation=facts["activation"])
+    else:
+        raise InputError("folder", f"holds a critic of the unknown kind {kind!r}", "update otdist")
+    module = module.double()
+    module.load_state_dict(state)
+    return module
+
+
+def _array(tensors: dict[str, torch.Tensor], name: str) -> Any:
+    found = tensors.get(f"frame.{name}")
+    return None if found is None else np.asarray(found.numpy(), dtype=np.float64)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write beside it first, so that a crash leaves the old file."""
+    beside = path.with_suffix(path.suffix + ".part")
+    beside.write_bytes(content)
+    beside.replace(path)
