@@ -14,7 +14,7 @@ from otdist.learn.constraints import (
     spectral_norm,
 )
 from otdist.learn.critic import Critic
-from otdist.learn.critics import Anchors, Orthogonal, Pieces
+from otdist.learn.critics import Anchors, Orthogonal, Penalised, Pieces
 from otdist.learn.divergence import divergence
 from otdist.learn.loss import SinkhornLoss
 from otdist.learn.sharded import sharded_divergence
@@ -23,6 +23,7 @@ __all__ = [
     "Anchors",
     "Critic",
     "Orthogonal",
+    "Penalised",
     "Pieces",
     "SinkhornLoss",
     "checked_critic",

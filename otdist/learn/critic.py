@@ -13,9 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from otdist.arrays import is_torch, read
 from otdist.clouds import as_points
 from otdist.errors import InputError
+from otdist.learn.constraints import corrected_gap
 from otdist.learn.critics.confidence import Confidence, confidence
 from otdist.learn.critics.fitted import Fitted
 from otdist.learn.critics.fitting import Outcome, Settings, fit_samples, fit_streams
+from otdist.learn.critics.penalised import WEIGHT
 from otdist.learn.critics.race import Budget
 from otdist.learn.critics.saved import read_critic, write_critic
 from otdist.problem import Problem
@@ -39,6 +41,8 @@ class Critic:
         (:class:`~otdist.learn.critics.Anchors`), orthogonal networks
         (:class:`~otdist.learn.critics.Orthogonal`, "euclidean" only), affine pieces
         (:class:`~otdist.learn.critics.Pieces`, "euclidean" only). "auto": anchors and orthogonal networks.
+        For comparison, alone and "euclidean" only: "gp", "lp", "clip", "spectral"
+        (:class:`~otdist.learn.critics.Penalised`).
     metric : str, Metric or callable
         Ground metric, as in :func:`otdist.w1`. Anchors move for "euclidean", "cityblock" and "chebyshev", and
         stay at random points of the samples for all others.
@@ -63,11 +67,14 @@ class Critic:
     ----------
     gaps : dict
         ``mean f(x) - mean f(y)`` on the "train", "validation" and "test" points, in the units of the points.
-        Only the last one is an unbiased estimate of a lower bound of W1 between the populations.
+        Only the last one is an unbiased estimate of a lower bound of W1 between the populations; and for
+        "gp", "lp" and "clip" not even that: their "certified" is the last one divided by ``lipschitz``, and
+        with "gp" their "corrected" is :func:`~otdist.learn.corrected_gap`, an estimate.
     confidence : Confidence
         Lower confidence bounds of W1 between the populations, from the test points.
     lipschitz : float
-        Constant of the function that :meth:`__call__` computes, from above: at most 1 but for rounding.
+        Constant of the function that :meth:`__call__` computes, from above: 1, or less, for all kinds but
+        "gp", "lp" and "clip".
     history : list of dict
         Validation gap after steps and seconds.
     converged : bool
@@ -212,8 +219,7 @@ class Critic:
     @property
     def lipschitz(self) -> float:
         """Lipschitz constant of the critic, from above."""
-        fitted = self.fitted
-        return min(float(fitted.module.lipschitz()) / fitted.constant, 1.0)
+        return self.fitted.lipschitz
 
     @property
     def name(self) -> str:
@@ -297,6 +303,12 @@ def judged(
         of_x, of_y = fitted.at_features(part.x), fitted.at_features(part.y)
         gaps[name] = float(of_x @ part.a.cpu().numpy() - of_y @ part.b.cpu().numpy())
     test = data.test  # the last of the loop: its values serve for the confidence bounds
+    if fitted.lipschitz > 1.0:
+        gaps["certified"] = gaps["test"] / fitted.lipschitz
+        of_x, of_y = of_x / fitted.lipschitz, of_y / fitted.lipschitz
+        if getattr(fitted.module, "constraint", "") == "gp":
+            weight = float(fitted.placement.units(np.asarray(WEIGHT * fitted.frame.unit)))
+            gaps["corrected"] = corrected_gap(max(gaps["test"], 0.0), weight)
     known = (False, False) if weighted is None else weighted
     a, b = (w.cpu().numpy() if given else None for w, given in zip((test.a, test.b), known, strict=True))
     return gaps, confidence(of_x, of_y, a, b, fitted.diameter, level)

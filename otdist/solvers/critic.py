@@ -78,7 +78,8 @@ class NeuralDual:
             outcome = fit_samples(problem, settings, Budget(limit, self.steps), tell)
         even = tuple(bool((mass == mass[0]).all()) for mass in (problem.a, problem.b))
         gaps, bounds = judged(outcome, (not even[0], not even[1]), self.level)
-        info: dict[str, Any] = {"critic": outcome.critic.name, "gaps": gaps, "lipschitz": 1.0}
+        critic = outcome.critic
+        info: dict[str, Any] = {"critic": critic.name, "gaps": gaps, "lipschitz": critic.lipschitz}
         info |= {"confidence": bounds._asdict(), "steps": outcome.training.steps}
         result = self._proved(problem, outcome.critic, outcome.trouble, info)
         return replace(result, _extend=partial(_values, problem, outcome.critic))

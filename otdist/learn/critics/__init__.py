@@ -2,6 +2,7 @@
 
 from otdist.learn.critics.anchors import Anchors
 from otdist.learn.critics.orthogonal import Orthogonal
+from otdist.learn.critics.penalised import Penalised
 from otdist.learn.critics.pieces import Pieces
 
-__all__ = ["Anchors", "Orthogonal", "Pieces"]
+__all__ = ["Anchors", "Orthogonal", "Penalised", "Pieces"]

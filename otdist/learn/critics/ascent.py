@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -58,10 +58,3 @@ class Ascent(torch.optim.Optimizer):
         if matrix:
             move *= FARTHEST / move.norm().clamp_min(FARTHEST)
         p.sub_(move)
-
-
-def averaged(gradients: Iterable[Tensor | None]) -> None:
-    """Add gradients up over all processes, where there are several."""
-    for gradient in gradients:
-        if gradient is not None:
-            torch.distributed.all_reduce(gradient)

@@ -11,17 +11,20 @@ from otdist.errors import InputError
 from otdist.learn.critics.anchors import Anchors, Poles
 from otdist.learn.critics.landmarks import Landmarks
 from otdist.learn.critics.orthogonal import Orthogonal
+from otdist.learn.critics.penalised import CONSTRAINTS, Constraint, Penalised
 from otdist.learn.critics.pieces import Pieces
+from otdist.learn.critics.processes import rank_and_world
 from otdist.learn.critics.samples import Data
 from otdist.learn.critics.training import Training
 
 FAMILIES = ("anchors", "orthogonal", "pieces")
-MOVE, TURN = 0.016, 0.01  # first steps, in units of the spread of distances
+MOVE, TURN, LEARN = 0.016, 0.01, 0.001  # first steps, in units of the spread of distances
 POLES: tuple[Poles, ...] = ("max", "min", "both")
 POOL = 2**17  # fresh points of which the inner ones are grouped
 BLOCK = 2**13  # at a time
 INNER = 0.2  # share of the points that counts as inner
 ROUNDS = 10  # of Lloyd's algorithm
+MEMBERS = 32  # affine functions of a group, at most: enough to enclose a point in few columns
 GROUP = 4  # points a group below which inner points are too few
 
 Start = Callable[[torch.Generator], Training]
@@ -31,8 +34,14 @@ def contenders(
     families: Sequence[str], data: Data, count: int, metric: str, moving: bool, precision: torch.dtype
 ) -> list[Start]:
     """Every kind of critic that is asked for and that the metric allows."""
+    if len(families) == 1 and families[0] in CONSTRAINTS and metric == "euclidean":
+        return [_penalised(data, families[0])]
     for family in families:
-        if family not in FAMILIES:
+        if family in CONSTRAINTS and metric == "euclidean":
+            raise InputError(
+                "family", f"{family!r} has no certificate that others could be held against", "use it alone"
+            )
+        if family not in (*FAMILIES, *CONSTRAINTS):
             raise InputError("family", f"{family!r} is unknown", f"use 'auto' or some of {list(FAMILIES)}")
         if family != "anchors" and metric != "euclidean":
             raise InputError(
@@ -48,6 +57,8 @@ def contenders(
 
 def rate_of(module: torch.nn.Module) -> float:
     """First step for a critic."""
+    if isinstance(module, Penalised):
+        return LEARN
     return TURN if isinstance(module, Orthogonal) else MOVE
 
 
@@ -90,10 +101,18 @@ def _landmarks(data: Data, count: int, poles: Poles) -> Start:
     return start
 
 
+def _penalised(data: Data, constraint: Constraint) -> Start:
+    def start(generator: torch.Generator) -> Training:
+        module = Penalised(data.validation.x.shape[1], constraint, generator=generator)
+        return Training(constraint, module.to(_like(data)), LEARN)
+
+    return start
+
+
 def _orthogonal(data: Data, precision: torch.dtype) -> Start:
     def start(generator: torch.Generator) -> Training:
         d = data.validation.x.shape[1]
-        width = min(max(2 * d, 64), 256)
+        width = min(max(4 * d, 128), 256)
         module = Orthogonal(d, width=width, generator=generator).to(_like(data))
         return Training("orthogonal", module, TURN, precision)
 
@@ -103,7 +122,7 @@ def _orthogonal(data: Data, precision: torch.dtype) -> Start:
 def _pieces(data: Data, count: int) -> Start:
     def start(generator: torch.Generator) -> Training:
         seeds = centres(_pool(data, 0, False, generator), count, generator)
-        members = min(max(2, 4 * 2 ** seeds.shape[1] // 2), 32)
+        members = min(2 ** (seeds.shape[1] + 1), MEMBERS)
         module = Pieces(seeds.cpu(), members=members, generator=generator).to(_like(data))
         return Training("pieces", module, MOVE)
 
@@ -125,7 +144,9 @@ def _pool(data: Data, side: int, inner: bool, generator: torch.Generator) -> Ten
         points = data.train.y if side else data.train.x
     else:
         size = POOL if inner else round(INNER * POOL)
-        parts = [data.batch(BLOCK, generator)[side] for _ in range(size // BLOCK)]
+        # Of several processes each draws a whole pool, and the anchors of the first are taken over.
+        share = BLOCK * rank_and_world()[1]
+        parts = [data.batch(share, generator)[side] for _ in range(size // BLOCK)]
         points = torch.cat(parts)
     if not inner:
         return points

@@ -49,7 +49,7 @@ class Placement:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A critic and its constant: ``|f(z) - f(z')| <= d(z, z')`` for all points.
+    """A critic and its constant: ``|f(z) - f(z')| <= lipschitz d(z, z')`` for all points.
 
     Attributes
     ----------
@@ -61,8 +61,10 @@ class Fitted:
         Maps points to features.
     placement : Placement
         Maps the caller's points to those.
+    bound : float
+        The module's Lipschitz constant, from above.
     constant : float
-        The module's Lipschitz constant, from above; values are divided by it.
+        What values are divided by: the bound, or 1 for kinds that only a penalty or clipping holds back.
     box : float
         Largest distance within the box around the points it was made from, on the scale of training.
     """
@@ -71,6 +73,7 @@ class Fitted:
     module: nn.Module
     frame: Frame
     placement: Placement
+    bound: float
     constant: float
     box: float
 
@@ -78,7 +81,14 @@ class Fitted:
     def of(cls, name: str, module: nn.Module, frame: Frame, placement: Placement, box: float) -> Self:
         """Freeze a module, in float64, and compute its constant."""
         exact = copy.deepcopy(module).double().eval().requires_grad_(False)
-        return cls(name, exact, frame, placement, max(float(exact.lipschitz()), 1.0), box)
+        bound = float(exact.lipschitz())
+        constant = max(bound, 1.0) if getattr(module, "certain", True) else 1.0
+        return cls(name, exact, frame, placement, bound, constant, box)
+
+    @property
+    def lipschitz(self) -> float:
+        """Constant of the function that this is, from above: at most 1, unless nothing holds it there."""
+        return self.bound / self.constant
 
     def values(self, points: Array) -> Array:
         """Critic at points (n, d), float64."""

@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,13 @@ from otdist.errors import InputError
 from otdist.learn.critics.contenders import contenders, rate_of
 from otdist.learn.critics.fitted import Fitted, Placement
 from otdist.learn.critics.frame import LEARNED, Frame
+from otdist.learn.critics.processes import (
+    array_of_first,
+    of_first,
+    rank_and_world,
+    require_alike,
+    require_other_points,
+)
 from otdist.learn.critics.race import Budget, Race, Tell
 from otdist.learn.critics.samples import Data, Draw, Samples, Streams, drawn
 from otdist.learn.critics.training import Training
@@ -68,6 +75,10 @@ class Settings:
             return self.families
         return ("anchors", "orthogonal") if metric == "euclidean" else ("anchors",)
 
+    def alike(self) -> dict[str, Any]:
+        """What has to be the same on all processes; each may have a device of its own."""
+        return {name: value for name, value in asdict(self).items() if name != "device"}
+
     def where(self) -> torch.device:
         """Device to train on."""
         if self.device != "auto":
@@ -98,12 +109,14 @@ def fit_samples(
     problem: Problem, settings: Settings, budget: Budget, tell: Tell, former: Fitted | None = None
 ) -> Outcome:
     """Train on given samples, on the problem's scale; ``former``: go on with that critic."""
-    sides = problem.x, problem.y
+    sides, device = (problem.x, problem.y), settings.where()
+    given = {"metric": problem.metric.name, "x": problem.x, "y": problem.y, "a": problem.a, "b": problem.b}
+    require_alike(device, settings.alike() | given | {"resume": former is None})
     placement, frame = Placement.of(problem), None if former is None else former.frame
     if former is not None and (len(former.frame.centre) != problem.d or not former.placement.same(placement)):
         raise InputError("x", "lies on another scale or has other columns than before", "fit without resume")
     if frame is None:
-        frame = Frame.of(*sides, problem.metric, settings.where(), settings.rng, settings.anchors)
+        frame = Frame.of(*sides, problem.metric, device, settings.rng, settings.anchors)
     data = Samples.of(sides, (problem.a, problem.b), frame.place, settings.rng)
     return _fitted(data, frame, placement, box(*sides, problem.metric), settings, (budget, tell, former))
 
@@ -120,6 +133,11 @@ def fit_streams(
     ground = resolve(metric)
     x = np.asarray(drawn(draws[0], "x", FIRST))
     y = np.asarray(drawn(draws[1], "y", FIRST, x.shape[1]))
+    device = settings.where()
+    given = {"metric": ground.name, "x": (x.shape, x.dtype), "y": (y.shape, y.dtype)}
+    require_alike(device, settings.alike() | given | {"resume": former is None})
+    require_other_points(device, {"x": x, "y": y})
+    x, y = array_of_first(x, device), array_of_first(y, device)
     for name, points in (("x", x), ("y", y)):
         if not np.isfinite(points).all():
             row = int(np.argmax(~np.isfinite(points).all(axis=1)))
@@ -128,7 +146,7 @@ def fit_streams(
         raise InputError("metric", f"{ground.name!r} is no metric", "use one such as 'euclidean'")
     if former is not None and len(former.frame.centre) != x.shape[1]:
         raise InputError("x", "gives points with other columns than before", "fit without resume")
-    frame = Frame.of(x, y, ground, settings.where(), settings.rng, settings.anchors)
+    frame = Frame.of(x, y, ground, device, settings.rng, settings.anchors)
     frame = frame if former is None else former.frame
     data = Streams.of(draws, frame.place, x.shape[1])
     return _fitted(data, frame, Placement(None, 0, 1), box(x, y, ground), settings, (budget, tell, former))
@@ -152,6 +170,7 @@ def _fitted(
     since = time.monotonic()
     generator = torch.Generator().manual_seed(int(settings.rng))
     size = settings.batch if data.plentiful else min(settings.batch, max(64, len(data.train.x)))
+    _require(size >= rank_and_world()[1], "batch", size, "give at least one point of each side to a process")
     race = Race(data, size, generator, tell)
     metric, precision = frame.metric.name, PRECISIONS[settings.precision]
     if former is None:
@@ -160,6 +179,7 @@ def _fitted(
         best = race.won(starts, budget)
     else:
         module = copy.deepcopy(former.module).float().requires_grad_(True)
+        of_first(*module.state_dict().values())
         best = race.run(Training(former.name, module, rate_of(module), precision), budget, final=True)
     critic = Fitted.of(best.name, best.module, frame, placement, extent)
     return Outcome(critic, best, data, race.history, race.trouble, time.monotonic() - since)

@@ -2,12 +2,54 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from otdist.errors import InputError
 from otdist.learn.critics.cones import soft_max
 from otdist.learn.critics.orthogonal import UP
+
+SLIGHT = 1e-5  # weights of groups below which their gradient is left out, in training
+
+
+class Valleys(torch.autograd.Function):
+    """``tau * logsumexp_k(min_m (w_mk . z + b_mk) / tau)``, one member at a time, with a sparse gradient.
+
+    At a low temperature few groups count at a point: only for those the member that is smallest is looked up.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, slopes: Tensor, levels: Tensor, tau: float) -> Tensor:
+        """Values (n,) at points z (n, d), from slopes (M, K, d) and levels (M, K)."""
+        lowest = torch.addmm(levels[0], z, slopes[0].T)
+        for slope, level in zip(slopes[1:], levels[1:], strict=True):
+            torch.minimum(lowest, torch.addmm(level, z, slope.T), out=lowest)
+        scores = lowest.mul_(1.0 / tau)
+        top = scores.amax(1)
+        weights = torch.softmax(scores, 1)
+        point, group = torch.nonzero(weights > SLIGHT, as_tuple=True)
+        ctx.save_for_backward(z, slopes, levels, point, group, weights[point, group])
+        return (top - weights.amax(1).log_()) * tau
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
+        """Gradients in points, slopes and levels."""
+        z, slopes, levels, point, group, weights = ctx.saved_tensors
+        at = z[point]
+        member = (torch.einsum("mpd,pd->mp", slopes[:, group], at) + levels[:, group]).argmin(0)
+        place = member * levels.shape[1] + group
+        weights = weights * upstream[point]
+        of_slopes = (
+            torch.zeros_like(slopes).view(-1, slopes.shape[2]).index_add_(0, place, weights[:, None] * at)
+        )
+        of_levels = torch.zeros_like(levels).view(-1).index_add_(0, place, weights)
+        of_points = None
+        if ctx.needs_input_grad[0]:
+            of_points = torch.zeros_like(z).index_add_(0, point, weights[:, None] * slopes[member, group])
+        return of_points, of_slopes.view_as(slopes), of_levels.view_as(levels), None
 
 
 class Pieces(nn.Module):
@@ -53,17 +95,19 @@ class Pieces(nn.Module):
             name = "members" if members < 1 else "tau"
             raise InputError(name, "is not positive", "give a number above 0")
         groups, d = start.shape
-        slopes = torch.randn(groups, members, d, generator=generator)
+        slopes = torch.randn(members, groups, d, generator=generator)
         slopes /= slopes.norm(dim=-1, keepdim=True)
         self.slopes = nn.Parameter(slopes.to(start))
-        self.levels = nn.Parameter(-(self.slopes.detach() @ start.detach()[:, :, None])[..., 0])
+        self.levels = nn.Parameter(-(self.slopes.detach() * start.detach()).sum(-1))
         self.tau = float(tau)
 
     def forward(self, z: Tensor) -> Tensor:
         """Values (n,) at points z (n, d)."""
-        groups, members, d = self.slopes.shape
+        if self.training:
+            return Valleys.apply(z, self.slopes, self.levels, self.tau)
+        members, groups, d = self.slopes.shape
         pieces = torch.addmm(self.levels.flatten(), z, self.slopes.view(-1, d).T)
-        return soft_max(pieces.view(len(z), groups, members).amin(-1), self.tau)
+        return soft_max(pieces.view(len(z), members, groups).amin(1), self.tau)
 
     def lipschitz(self) -> float:
         """Bound of the constant, from norms in float64, rounded up."""

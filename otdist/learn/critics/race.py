@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from otdist.learn.critics.contenders import Start
+from otdist.learn.critics.processes import numbers_of_first, of_first, own, rank_and_world
 from otdist.learn.critics.samples import Data
 from otdist.learn.critics.training import Training
 
@@ -74,7 +75,7 @@ class Race:
     def won(self, starts: Sequence[Start], budget: Budget) -> Training:
         """Give every contender a trial, and the best one the rest."""
         trial = budget.part(TRIALS / len(starts))
-        found = [self.run(start(self.generator), trial) for start in starts]
+        found = [self.run(self._started(start), trial) for start in starts]
         best = max(found, key=lambda one: one.best)
         return best if self.trouble else self.run(best, budget.part(1 - TRIALS), final=True)
 
@@ -83,7 +84,7 @@ class Race:
         since, first, looks, stale = time.monotonic(), one.steps, 0, 0
         signs, checks = self._signs(), CHECKS if final else FEW
         while not self.trouble:
-            share = budget.used(since, one.steps - first)
+            share = self._used(budget, since, one.steps - first)
             if share >= 1.0:
                 break
             if share * checks >= looks + 1:
@@ -92,9 +93,7 @@ class Race:
                 if final and stale >= PATIENCE and not self.data.plentiful:
                     break
             x, y = self.data.batch(self.batch, self.generator)
-            rank, world = _place()
-            z = torch.cat([x[rank::world], y[rank::world]])
-            if not one.step(z, signs, share, world > 1):
+            if not one.step(torch.cat([x, y]), signs, share, rank_and_world()[1] > 1):
                 self.trouble = (
                     f"Values of '{one.name}' were not finite after {one.steps} steps: the last good state "
                     "was kept. Look for points that are not finite in what the sources give."
@@ -104,28 +103,35 @@ class Race:
         return one
 
     def _signs(self) -> torch.Tensor:
-        rank, world = _place()
-        count = len(range(rank, self.batch, world))
-        device = self.data.validation.x.device
-        return torch.cat([torch.ones(count), -torch.ones(count)]).to(device) / self.batch
+        count = len(own(self.batch))
+        return torch.cat([torch.ones(count), -torch.ones(count)]).to(self._device) / self.batch
+
+    def _started(self, start: Start) -> Training:
+        """A contender with the same parameters on all processes, whose fresh points are not the same."""
+        one = start(self.generator)
+        of_first(*one.module.state_dict().values())
+        return one
+
+    def _used(self, budget: Budget, since: float, steps: int) -> float:
+        """Share of the budget that is gone, by the clock of the first process: all end at the same step."""
+        used = budget.used(since, steps)
+        return used if budget.seconds is None else numbers_of_first([used], self._device)[0]
+
+    @property
+    def _device(self) -> torch.device:
+        return self.data.validation.x.device
 
     @torch.no_grad()
     def _look(self, one: Training) -> bool:
         """Judge by the validation points."""
         part = self.data.validation.some(SOME)
-        constant = max(one.module.lipschitz(), 1.0)
+        constant = max(one.module.lipschitz(), 1.0) if getattr(one.module, "certain", True) else 1.0
         score = part.gap(one.module(part.x), one.module(part.y)) / constant
+        score, seconds = numbers_of_first([score, time.monotonic() - self.began], self._device)
         if not math.isfinite(score):
             return False
         better = one.keep(score)
-        row = {"seconds": time.monotonic() - self.began, "steps": one.steps, "critic": one.name}
+        row = {"seconds": seconds, "steps": one.steps, "critic": one.name}
         self.history.append(row | {"validation": score})
         self.tell(f"{one.name}: held-out lower bound {one.best:.4g}")
         return better
-
-
-def _place() -> tuple[int, int]:
-    """Which of how many processes this is."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return 0, 1
-    return torch.distributed.get_rank(), torch.distributed.get_world_size()

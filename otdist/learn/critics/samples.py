@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from otdist.errors import InputError
+from otdist.learn.critics.processes import of_first, own, rank_and_world
 
 Array = NDArray[np.float64]
 Place = Callable[[Any], Tensor]
@@ -68,7 +69,7 @@ class Samples:
         return False
 
     def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Rows of the training part."""
+        """Rows of the training part; of several processes, which draw alike, each has its share of them."""
         part = self.train
         return _chosen(part.x, part.a, size, generator), _chosen(part.y, part.b, size, generator)
 
@@ -85,10 +86,11 @@ class Streams:
 
     @classmethod
     def of(cls, draws: tuple[Draw, Draw], place: Place, d: int) -> Streams:
-        """Draw the points that are held back."""
+        """Draw the points that are held back, on all processes those of the first."""
         held = []
         for _ in range(2):
             x, y = (place(drawn(draws[k], SIDES[k], HELD, d)) for k in range(2))
+            of_first(x, y)
             even = torch.full((HELD,), 1.0 / HELD, dtype=torch.float64, device=x.device)
             held.append(Part(x, y, even, even))
         return cls(draws, place, d, *held)
@@ -104,9 +106,10 @@ class Streams:
         return Streams.of(self.draws, self.place, self.d).test
 
     def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Fresh points."""
+        """Fresh points; of several processes each draws its share of them."""
         del generator  # the sources keep their own
-        x, y = (self.place(drawn(self.draws[k], SIDES[k], size, self.d)) for k in range(2))
+        share = len(own(size))
+        x, y = (self.place(drawn(self.draws[k], SIDES[k], share, self.d)) for k in range(2))
         return x, y
 
 
@@ -144,4 +147,5 @@ def _chosen(points: Tensor, weights: Tensor, size: int, generator: torch.Generat
         rows = torch.randint(len(points), (size,), generator=generator)
     else:
         rows = torch.multinomial(weights.cpu(), size, replacement=True, generator=generator)
-    return points[rows.to(points.device)]
+    rank, world = rank_and_world()
+    return points[rows[rank::world].to(points.device)]

@@ -15,6 +15,7 @@ from otdist.learn.critics.fitted import Fitted, Placement
 from otdist.learn.critics.frame import Frame
 from otdist.learn.critics.landmarks import Landmarks
 from otdist.learn.critics.orthogonal import Orthogonal
+from otdist.learn.critics.penalised import Penalised
 from otdist.learn.critics.pieces import Pieces
 from otdist.metrics.names import resolve
 
@@ -42,6 +43,7 @@ def write_critic(folder: Path, fitted: Fitted, facts: dict[str, Any]) -> Path:
         "unit": frame.unit,
         "tau": getattr(fitted.module, "tau", None),
         "poles": getattr(fitted.module, "poles", None),
+        "constraint": getattr(fitted.module, "constraint", None),
         "activation": getattr(fitted.module, "activation", None),
         "exponent": placement.exponent,
         "degree": placement.degree,
@@ -98,8 +100,12 @@ def _module(facts: dict[str, Any], state: dict[str, torch.Tensor]) -> torch.nn.M
     elif kind == "Landmarks":
         module = Landmarks(state["offsets"].shape[1], poles=facts["poles"], tau=tau)
     elif kind == "Pieces":
-        groups, members, d = state["slopes"].shape
+        members, groups, d = state["slopes"].shape
         module = Pieces(torch.zeros(groups, d), members=members, tau=tau)
+    elif kind == "Penalised":
+        width = len(state["network.0.bias"])
+        d = next(v for name, v in state.items() if name.startswith("network.0") and v.ndim == 2).shape[1]
+        module = Penalised(d, facts["constraint"], width=width)
     elif kind == "Orthogonal":
         depth = sum(name.startswith("weights.") for name in state)
         width, d = state["weights.0"].shape

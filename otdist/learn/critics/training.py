@@ -10,7 +10,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from otdist.learn.critics.ascent import Ascent, averaged
+from otdist.learn.critics.ascent import Ascent
+from otdist.learn.critics.penalised import Penalised
+from otdist.learn.critics.processes import add_up
 
 ROWS = 2**22  # numbers in a block when a critic is evaluated
 COOLEST = 0.008  # temperature at the end, in units of the spread of distances
@@ -63,10 +65,15 @@ class Training:
         with torch.autocast(z.device.type, self.precision, enabled=self.precision != torch.float32):
             values = self.module(z)
         loss = -(values.float() @ signs)
+        if isinstance(self.module, Penalised):
+            price = self.module.penalty(z)
+            # In several processes gradients are added up: each pays for its share of the batch.
+            loss = loss if price is None else loss + price * signs.abs().sum() / 2
         loss.backward()
-        if shared:
-            averaged(p.grad for p in self.module.parameters())
-        if not math.isfinite(float(loss.detach())):
+        loss = loss.detach()
+        if shared:  # the loss as well: all processes stop where values of one are not finite
+            add_up([loss, *(p.grad for p in self.module.parameters())])
+        if not math.isfinite(float(loss)):
             return False
         self.optimiser.step()
         self.module.retract()
