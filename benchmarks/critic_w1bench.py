@@ -1,11 +1,14 @@
 """The neural critic against known W1: how close its lower bound comes, and whether it ever overstates.
 
-Track A: critics without distance units on the 28 published pairs, fresh points; track B: the critic as
-shipped on the same. Every row is measured in a process of its own. Run with
-``python benchmarks/critic_w1bench.py``; writes results/critic_w1bench.json row by row and goes on where it
-was stopped. ``--tracks BA`` selects and orders, ``--only PATTERN`` selects problems, ``--limit 1`` ends after
-as many rows (and exits with 1 where none is missing), ``--again`` measures anew, ``--table`` prints tables
-and measures nothing.
+Tracks: B the critic as shipped on fresh points of the 28 published pairs; A critics without distance
+units on the same; C samples of finite size, beside critics as others train them; D laws whose potentials
+are no minimum of cones; E the interval for given samples; S accuracy against seconds; H published methods,
+to hold this program against their figures; P steps per second. Every row is measured in a process of its
+own. Run with ``python benchmarks/critic_w1bench.py``; writes results/critic_w1bench.json row by row and goes
+on where it was stopped. ``--tracks BA`` selects and orders, ``--only PATTERN`` selects rows by name,
+``--seconds`` sets those of A and B, ``--limit 1`` ends after as many rows (and exits with 1 where none is
+missing), ``--again`` measures anew, ``--list`` names what is missing, ``--table`` prints tables and measures
+nothing. deel-torchlip is asked where OTDIST_BENCH_TORCHLIP names a Python that has it.
 """
 
 from __future__ import annotations
@@ -19,19 +22,15 @@ import time
 from pathlib import Path
 
 from apart import alone, apart
-from critic_problems import Row, key, rows
+from critic_problems import Row, key, named, rows
 from critic_tables import tables
 from harness import commit, load, save
 from quiet import Others
 
+TORCHLIP = "OTDIST_BENCH_TORCHLIP"  # a Python with otdist[torch] and deel-torchlip
 WORKER = Path(__file__).with_name("critic_methods.py")
 NAME = "critic_w1bench"
 EVALUATION = 180.0  # seconds to judge a critic, at most
-
-
-def named(row: Row) -> str:
-    size = f"d={row['d']} n={row['n']}" + (f" samples={row['samples']}" if row["samples"] else "")
-    return f"{row['track']} {row['problem']} {size} {row['method']} {row['seconds']:g}s seed={row['seed']}"
 
 
 def measured(row: Row) -> Row:
@@ -39,7 +38,8 @@ def measured(row: Row) -> Row:
     # numpy's threads beside torch's would make steps several times slower
     os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
     others = Others()
-    command = [sys.executable, "-W", "ignore", str(WORKER), json.dumps(row)]
+    python = os.environ[TORCHLIP] if row["method"] == "torchlip" else sys.executable
+    command = [python, "-W", "ignore", str(WORKER), json.dumps(row)]
     answer = apart(command, row["seconds"] + EVALUATION)
     stamp = {"others": round(others.share(), 3), "commit": commit(), "date": time.strftime("%Y-%m-%d")}
     return row | answer | stamp
@@ -48,9 +48,11 @@ def measured(row: Row) -> Row:
 def line(row: Row) -> str:
     if row["status"] != "ok":
         return f"{named(row)}: {row['status']}: {row['reason']}"
-    told = [f"{row['family']}, {row['steps']} steps" if "family" in row else ""]
+    told = [row.get("family", ""), f"{row['steps']} steps" if "steps" in row else ""]
+    told += [f"{row['per_second']:.0f} steps/s"] if "per_second" in row else []
     told += [f"cosine {row['cosine']:.3f}"] if "cosine" in row else []
-    told += [f"deviation {row['deviation']:+.2%}", "OVERSTATES" if row["overstates"] else ""]
+    told += [f"deviation {row['deviation']:+.2%}"] if "deviation" in row else []
+    told += ["OVERSTATES"] if row.get("overstates") else []
     return f"{named(row)}: {', '.join(part for part in told if part)}  others {row['others']:.1f}"
 
 
@@ -73,6 +75,11 @@ def chosen(options: argparse.Namespace) -> list[Row]:
     return [row for track in options.tracks for row in every if row["track"] == track]
 
 
+def answerable(row: Row) -> bool:
+    """Whether the package that a row asks is at hand."""
+    return row["method"] != "torchlip" or TORCHLIP in os.environ
+
+
 def main() -> None:
     options = arguments()
     if options.table:
@@ -81,6 +88,7 @@ def main() -> None:
     with alone(NAME):
         known = {key(row): row for row in load(NAME) or []}
         missing = [row for row in chosen(options) if options.again or key(row) not in known]
+        missing = [row for row in missing if answerable(row)]
         if options.list:
             print("\n".join(named(row) for row in missing))
             return
