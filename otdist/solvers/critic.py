@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-SECONDS = 30.0  # of training, where nothing else is asked for
-
 
 @dataclass(frozen=True)
 class NeuralDual:
@@ -63,9 +61,10 @@ class NeuralDual:
     def __call__(self, problem: Problem) -> Result:
         """Train, and prove."""
         try:
-            from otdist.learn.critic import judged, require_metric
-            from otdist.learn.critics.fitting import Settings, fit_samples
+            from otdist.learn.critics.fitting import fit_samples
+            from otdist.learn.critics.judging import judged, require_metric
             from otdist.learn.critics.race import Budget
+            from otdist.learn.critics.settings import SECONDS, Settings
         except ImportError as error:
             raise InputError("method", "'critic' needs torch", 'pip install "otdist[torch]"') from error
         require_metric(problem)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,16 +19,6 @@ COOLEST = 0.008  # temperature at the end, in units of the spread of distances
 WARMEST = 0.08
 
 
-class Critic1(Protocol):
-    """What a module must offer to be trained: a constant, and a way back to it."""
-
-    def lipschitz(self) -> float:
-        """Bound of the Lipschitz constant."""
-
-    def retract(self) -> None:
-        """Restore the constraint after a step."""
-
-
 @dataclass(eq=False)
 class Training:
     """A critic, its optimiser, and the best state it had on the validation points.
@@ -38,7 +28,8 @@ class Training:
     name : str
         Which kind of critic.
     module : Module
-        Maps features (n, d) to values (n,).
+        Maps features (n, d) to values (n,). Its ``lipschitz()`` bounds the constant, its ``retract()``
+        restores the constraint after a step.
     rate : float
         First size of a step.
     precision : torch.dtype
@@ -102,15 +93,6 @@ class Training:
             group["lr"] = rate
         if hasattr(self.module, "tau"):
             self.module.tau = WARMEST * (COOLEST / WARMEST) ** min(share, 1.0)
-
-
-@torch.no_grad()
-def evaluated(module: nn.Module, z: Tensor) -> Tensor:
-    """Values at features z in float64, divided by the module's constant: 1-Lipschitz in the features."""
-    exact = copy.deepcopy(module).double().eval()
-    step = max(1, ROWS // width(module, z.shape[1]))
-    parts = [exact(z[k : k + step].double()) for k in range(0, len(z), step)]
-    return torch.cat(parts) / max(module.lipschitz(), 1.0)
 
 
 def width(module: nn.Module, d: int) -> int:
