@@ -25,7 +25,7 @@ from otdist.learn.critics.processes import (
 )
 from otdist.learn.critics.race import Budget, Race, Tell
 from otdist.learn.critics.samples import Data, Draw, Samples, Streams, drawn
-from otdist.learn.critics.settings import PRECISIONS, Settings
+from otdist.learn.critics.settings import PRECISIONS, Settings, require
 from otdist.learn.critics.training import Training
 from otdist.metrics import Metric
 from otdist.metrics.names import resolve
@@ -113,7 +113,7 @@ def _fitted(
     since = time.monotonic()
     generator = torch.Generator().manual_seed(int(settings.rng))
     size = settings.batch if data.plentiful else min(settings.batch, max(64, len(data.train.x)))
-    _require(size >= rank_and_world()[1], "batch", size, "give at least one point of each side to a process")
+    require(size >= rank_and_world()[1], "batch", size, "give at least one point of each side to a process")
     race = Race(data, size, generator, tell)
     metric, precision = frame.metric.name, PRECISIONS[settings.precision]
     if former is None:

@@ -31,14 +31,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("anchors", "batch"):
-            _require(_whole(getattr(self, name)), name, getattr(self, name), "give a whole number from 2 on")
+            require(_whole(getattr(self, name)), name, getattr(self, name), "give a whole number from 2 on")
         steps, seconds = self.steps, self.max_seconds
-        _require(steps is None or _whole(steps), "steps", steps, "give a whole number from 2 on, or None")
+        require(steps is None or _whole(steps), "steps", steps, "give a whole number from 2 on, or None")
         number = isinstance(seconds, int | float | np.number) and seconds > 0
-        _require(seconds is None or number, "max_seconds", seconds, "give a time in seconds, or None")
-        _require(isinstance(self.rng, int | np.integer), "rng", self.rng, "give a whole number as seed")
-        _require(self.precision in PRECISIONS, "precision", self.precision, f"use one of {list(PRECISIONS)}")
-        _require(0.5 < self.level < 1, "level", self.level, "give a probability between 0.5 and 1")
+        require(seconds is None or number, "max_seconds", seconds, "give a time in seconds, or None")
+        require(isinstance(self.rng, int | np.integer), "rng", self.rng, "give a whole number as seed")
+        require(self.precision in PRECISIONS, "precision", self.precision, f"use one of {list(PRECISIONS)}")
+        require(0.5 < self.level < 1, "level", self.level, "give a probability between 0.5 and 1")
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -75,6 +75,7 @@ def _whole(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 2)
 
 
-def _require(holds: bool, name: str, value: Any, remedy: str) -> None:
+def require(holds: bool, name: str, value: Any, remedy: str) -> None:
+    """Raise InputError for a choice that means nothing."""
     if not holds:
         raise InputError(name, f"{value!r} cannot be used", remedy)
