@@ -24,7 +24,7 @@ from otdist.learn.critics.processes import (
     require_other_points,
 )
 from otdist.learn.critics.race import Budget, Race, Tell
-from otdist.learn.critics.samples import Data, Draw, Samples, Streams, drawn
+from otdist.learn.critics.samples import Data, Draw, Samples, Streams, drawn, split
 from otdist.learn.critics.settings import PRECISIONS, Settings, require
 from otdist.learn.critics.training import Training
 from otdist.metrics import Metric
@@ -58,9 +58,11 @@ def fit_samples(
     placement, frame = Placement.of(problem), None if former is None else former.frame
     if former is not None and (len(former.frame.centre) != problem.d or not former.placement.same(placement)):
         raise InputError("x", "lies on another scale or has other columns than before", "fit without resume")
-    if frame is None:
-        frame = Frame.of(*sides, problem.metric, device, settings.rng, settings.anchors)
-    data = Samples.of(sides, (problem.a, problem.b), frame.place, settings.rng)
+    rows = split((len(problem.a), len(problem.b)), settings.rng)
+    if frame is None:  # from training rows alone: landmarks among the test points would fit these, too
+        known = [side[parts[0]] for side, parts in zip(sides, rows, strict=True)]
+        frame = Frame.of(known[0], known[1], problem.metric, device, settings.rng, settings.anchors)
+    data = Samples.of(sides, (problem.a, problem.b), rows, frame.place)
     return _fitted(data, frame, placement, box(*sides, problem.metric), settings, (budget, tell, former))
 
 

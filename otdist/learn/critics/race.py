@@ -83,6 +83,8 @@ class Race:
         """Train one critic; it ends in the best state it had on the validation points."""
         since, first, looks, stale = time.monotonic(), one.steps, 0, 0
         signs, checks = self._signs(), CHECKS if final else FEW
+        if final:  # a critic that is resumed counts as it was, too
+            self._look(one)
         while not self.trouble:
             share = self._used(budget, since, one.steps - first)
             if share >= 1.0:

@@ -17,6 +17,7 @@ from otdist.learn.critics.processes import of_first, own, rank_and_world
 Array = NDArray[np.float64]
 Place = Callable[[Any], Tensor]
 Draw = Callable[[int], Any]
+Rows = list[NDArray[np.intp]]  # to train on, to choose by, to judge by
 
 SHARES = (0.1, 0.1)  # of the rows for validation and for the test
 HELD = 16_384  # fresh points of each part, where they are drawn
@@ -52,10 +53,10 @@ class Samples:
     test: Part
 
     @classmethod
-    def of(cls, sides: tuple[Array, Array], masses: tuple[Array, Array], place: Place, seed: int) -> Samples:
-        """Split both samples: four fifths to train on, a tenth to choose by, a tenth to judge by."""
-        rng = np.random.default_rng(seed)
-        rows = [_split(len(mass), name, rng) for mass, name in zip(masses, SIDES, strict=True)]
+    def of(
+        cls, sides: tuple[Array, Array], masses: tuple[Array, Array], rows: list[Rows], place: Place
+    ) -> Samples:
+        """Take the parts of both samples that :func:`split` chose."""
         parts = []
         for k in range(3):
             points = [place(side[row[k]]) for side, row in zip(sides, rows, strict=True)]
@@ -87,12 +88,11 @@ class Streams:
     @classmethod
     def of(cls, draws: tuple[Draw, Draw], place: Place, d: int) -> Streams:
         """Draw the points that are held back, on all processes those of the first."""
-        held = []
-        for _ in range(2):
-            x, y = (place(drawn(draws[k], SIDES[k], HELD, d)) for k in range(2))
-            of_first(x, y)
-            even = torch.full((HELD,), 1.0 / HELD, dtype=torch.float64, device=x.device)
-            held.append(Part(x, y, even, even))
+        held = [_held(draws, place, d) for _ in range(2)]
+        for part in held:
+            for name, points in zip(SIDES, (part.x, part.y), strict=True):
+                if not bool(torch.isfinite(points).all()):
+                    raise InputError(name, "gave a point that is not finite", "repair the source")
         return cls(draws, place, d, *held)
 
     @property
@@ -103,7 +103,7 @@ class Streams:
     @property
     def train(self) -> Part:
         """Fresh points, as a measure of what is learned on such."""
-        return Streams.of(self.draws, self.place, self.d).test
+        return _held(self.draws, self.place, self.d)
 
     def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Fresh points; of several processes each draws its share of them."""
@@ -126,7 +126,20 @@ def drawn(draw: Draw, name: str, size: int, d: int | None = None) -> Any:
     return points
 
 
-def _split(n: int, name: str, rng: np.random.Generator) -> list[NDArray[np.intp]]:
+def _held(draws: tuple[Draw, Draw], place: Place, d: int) -> Part:
+    x, y = (place(drawn(draws[k], SIDES[k], HELD, d)) for k in range(2))
+    of_first(x, y)
+    even = torch.full((HELD,), 1.0 / HELD, dtype=torch.float64, device=x.device)
+    return Part(x, y, even, even)
+
+
+def split(sizes: tuple[int, int], seed: int) -> list[Rows]:
+    """Rows of both samples: four fifths to train on, a tenth to choose by, a tenth to judge by."""
+    rng = np.random.default_rng(seed)
+    return [_split(n, name, rng) for n, name in zip(sizes, SIDES, strict=True)]
+
+
+def _split(n: int, name: str, rng: np.random.Generator) -> Rows:
     if n < FEWEST:
         raise InputError(
             name,
