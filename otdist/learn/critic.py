@@ -26,6 +26,8 @@ from otdist.progress import working
 Array = NDArray[np.float64]
 Source = Callable[[int], Any]
 
+FACTS = ("settings", "gaps", "history", "converged", "message", "confidence")  # kept with a critic
+
 
 class Critic:
     r"""Kantorovich-Rubinstein critic: a 1-Lipschitz function that tells two samples, or two sources, apart.
@@ -41,8 +43,9 @@ class Critic:
         (:class:`~otdist.learn.critics.Pieces`, "euclidean" only). "auto": anchors and orthogonal networks.
         For comparison, alone and "euclidean" only: "gp", "lp", "clip", "spectral"
         (:class:`~otdist.learn.critics.Penalised`).
-    metric : str, Metric or callable
-        Ground metric, as in :func:`otdist.w1`. Anchors move for "euclidean", "cityblock" and "chebyshev", and
+    metric : str or Metric
+        Ground metric, as in :func:`otdist.w1`, but a function only within a :class:`~otdist.metrics.Metric`
+        that says ``triangle=True``. Anchors move for "euclidean", "cityblock" and "chebyshev", and
         stay at random points of the samples for all others.
     anchors : int
         Learned points, at most; fewer on small samples.
@@ -171,7 +174,7 @@ class Critic:
             else:
                 problem = Problem.of(x, y, a, b, metric=self.metric)
                 require_metric(problem)
-                outcome = fit_samples(problem, settings, budget, tell, former)
+                outcome = fit_samples(problem.tamed(), settings, budget, tell, former)
                 sides = (a is not None, b is not None)
         return self._take(outcome, sides)
 
@@ -230,7 +233,7 @@ class Critic:
         Raises
         ------
         InputError
-            If nothing is fitted, or the metric is a function, which cannot be written.
+            If nothing is fitted, or the metric has no name by which it could be found again.
         """
         facts: dict[str, Any] = {
             "settings": asdict(self.settings),
@@ -250,7 +253,7 @@ class Critic:
         InputError
             If files are missing, damaged or of another kind.
         """
-        fitted, facts = read_critic(Path(folder), device)
+        fitted, facts = read_critic(Path(folder), Settings(device=device).where(), FACTS)
         critic = cls(metric=fitted.frame.metric, **(facts["settings"] | {"device": device}))
         critic._fitted = fitted
         critic.gaps, critic.history = facts["gaps"], facts["history"]
@@ -272,6 +275,8 @@ class Critic:
         if not np.isfinite(points).all():
             row = int(np.argmax(~np.isfinite(points).all(axis=1)))
             raise InputError("z", f"row {row} is not finite", "drop it")
+        if frame.metric.check is not None:
+            frame.metric.check(points, "z", None)
         return points
 
     def _take(self, outcome: Outcome, weighted: tuple[bool, bool] | None) -> Self:

@@ -58,7 +58,7 @@ class Penalised(nn.Module):
         sizes = (d, units, units, 1)
         layers: list[nn.Module] = []
         for rows, cols in zip(sizes[1:], sizes[:-1], strict=True):
-            linear = nn.Linear(cols, rows)
+            linear = nn.utils.skip_init(nn.Linear, cols, rows)
             with torch.no_grad():
                 for p in linear.parameters():  # torch's own start, from the given generator
                     p.uniform_(-(cols**-0.5), cols**-0.5, generator=generator)

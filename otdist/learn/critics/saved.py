@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from otdist.learn.critics.landmarks import Landmarks
 from otdist.learn.critics.orthogonal import Orthogonal
 from otdist.learn.critics.penalised import Penalised
 from otdist.learn.critics.pieces import Pieces
+from otdist.metrics import Metric
 from otdist.metrics.names import resolve
 
 FORMAT = "otdist critic 1"
@@ -28,7 +30,7 @@ def write_critic(folder: Path, fitted: Fitted, facts: dict[str, Any]) -> Path:
     from safetensors.torch import save
 
     frame, placement = fitted.frame, fitted.placement
-    if resolved(frame.metric.name) is None:
+    if named(frame.metric.name) is not frame.metric:
         raise InputError("metric", f"{frame.metric.name!r} cannot be written", "use a metric with a name")
     module = {
         f"module.{name}": value.contiguous().cpu() for name, value in fitted.module.state_dict().items()
@@ -49,41 +51,55 @@ def write_critic(folder: Path, fitted: Fitted, facts: dict[str, Any]) -> Path:
         "degree": placement.degree,
         "box": fitted.box,
     }
+    tensors = save(module | frames)
+    head["sha256"] = hashlib.sha256(tensors).hexdigest()  # tells a pair that does not belong together
+    text = json.dumps(head | facts, indent=1, default=_plain)
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / TENSORS, save(module | frames))
-    _replace(folder / FACTS, json.dumps(head | facts, indent=1).encode())
+    _replace(folder / TENSORS, tensors)
+    _replace(folder / FACTS, text.encode())
     return folder
 
 
-def read_critic(folder: Path, device: str) -> tuple[Fitted, dict[str, Any]]:
-    """Read a critic and the facts about it."""
-    from safetensors.torch import load
-
+def read_critic(folder: Path, device: torch.device, kept: tuple[str, ...]) -> tuple[Fitted, dict[str, Any]]:
+    """Read a critic, and the facts about it that were kept."""
     try:
         facts = json.loads((folder / FACTS).read_bytes())
-        tensors = load((folder / TENSORS).read_bytes())
+        content = (folder / TENSORS).read_bytes()
     except FileNotFoundError as error:
         raise InputError(
             "folder", f"{error.filename} is not there", "give a folder that save wrote"
         ) from error
-    except Exception as error:  # safetensors has an error of its own, json another
+    except (OSError, ValueError) as error:
         raise InputError("folder", f"{folder} is damaged: {error}", "write it again by save") from error
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         raise InputError(
             "folder", f"{folder / FACTS} holds no critic of this version", "write it again by save"
         )
+    if hashlib.sha256(content).hexdigest() != facts.get("sha256"):
+        raise InputError(
+            "folder", f"{folder / TENSORS} is damaged or of another critic", "write it again by save"
+        )
+    try:
+        return _read(facts, content, device), {name: facts[name] for name in kept}
+    except KeyError as error:
+        raise InputError("folder", f"{folder / FACTS} lacks {error}", "write it again by save") from error
+
+
+def _read(facts: dict[str, Any], content: bytes, device: torch.device) -> Fitted:
+    from safetensors.torch import load
+
+    tensors = load(content)
     state = {name.removeprefix("module."): v for name, v in tensors.items() if name.startswith("module.")}
-    where = torch.device("cpu" if device == "auto" else device)
     arrays = {name: _array(tensors, name) for name in ("centre", "landmarks", "placement")}
     centre = arrays["centre"]
     assert centre is not None
-    frame = Frame(resolve(facts["metric"]), centre, facts["unit"], where, arrays["landmarks"])
+    frame = Frame(resolve(facts["metric"]), centre, facts["unit"], device, arrays["landmarks"])
     placement = Placement(arrays["placement"], facts["exponent"], facts["degree"])
-    module = _module(facts, state).to(where)
-    return Fitted.of(facts["name"], module, frame, placement, facts["box"]), facts
+    module = _module(facts, state).to(device)
+    return Fitted.of(facts["name"], module, frame, placement, facts["box"])
 
 
-def resolved(name: str) -> Any:
+def named(name: str) -> Metric | None:
     """Metric of a name, or None."""
     try:
         return resolve(name)
@@ -93,6 +109,7 @@ def resolved(name: str) -> Any:
 
 def _module(facts: dict[str, Any], state: dict[str, torch.Tensor]) -> torch.nn.Module:
     kind, tau = facts["kind"], facts["tau"]
+    own = torch.Generator()  # for first weights, which are replaced: the caller's generator stays as it is
     if kind == "Anchors":
         module: torch.nn.Module = Anchors(
             state["anchors"], poles=facts["poles"], metric=facts["metric"], tau=tau
@@ -101,15 +118,15 @@ def _module(facts: dict[str, Any], state: dict[str, torch.Tensor]) -> torch.nn.M
         module = Landmarks(state["offsets"].shape[1], poles=facts["poles"], tau=tau)
     elif kind == "Pieces":
         members, groups, d = state["slopes"].shape
-        module = Pieces(torch.zeros(groups, d), members=members, tau=tau)
+        module = Pieces(torch.zeros(groups, d), members=members, tau=tau, generator=own)
     elif kind == "Penalised":
         width = len(state["network.0.bias"])
         d = next(v for name, v in state.items() if name.startswith("network.0") and v.ndim == 2).shape[1]
-        module = Penalised(d, facts["constraint"], width=width)
+        module = Penalised(d, facts["constraint"], width=width, generator=own)
     elif kind == "Orthogonal":
         depth = sum(name.startswith("weights.") for name in state)
         width, d = state["weights.0"].shape
-        module = Orthogonal(d, width=width, depth=depth, activation=facts["activation"])
+        module = Orthogonal(d, width=width, depth=depth, activation=facts["activation"], generator=own)
     else:
         raise InputError("folder", f"holds a critic of the unknown kind {kind!r}", "update otdist")
     module = module.double()
@@ -120,6 +137,13 @@ def _module(facts: dict[str, Any], state: dict[str, torch.Tensor]) -> torch.nn.M
 def _array(tensors: dict[str, torch.Tensor], name: str) -> Any:
     found = tensors.get(f"frame.{name}")
     return None if found is None else np.asarray(found.numpy(), dtype=np.float64)
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of numpy, which a caller may have given, for JSON."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} cannot be written")
 
 
 def _replace(path: Path, content: bytes) -> None:
