@@ -31,9 +31,9 @@ class Cones(torch.autograd.Function):
         return (top[:, 0] - weights.amax(1).log_()) * tau
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         """Gradients in points, anchors and offsets."""
+        require_once()
         z, anchors, distance, weights = ctx.saved_tensors
         weights = weights * upstream[:, None]
         of_offsets = weights.sum(0)
@@ -43,6 +43,15 @@ class Cones(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             of_points = pull @ anchors - pull.sum(1, keepdim=True) * z
         return of_points, of_anchors, of_offsets, None
+
+
+def require_once() -> None:
+    """Raise RuntimeError where a written gradient is to be differentiated.
+
+    ``once_differentiable`` raises only if the upstream gradient requires one, and lets a constant pass else.
+    """
+    if torch.is_grad_enabled():
+        raise RuntimeError("this gradient is written out and has no derivative")
 
 
 def cones(z: Tensor, anchors: Tensor, offsets: Tensor, tau: float, order: float) -> Tensor:

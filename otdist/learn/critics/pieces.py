@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from otdist.errors import InputError
-from otdist.learn.critics.cones import soft_max
+from otdist.learn.critics.cones import require_once, soft_max
 from otdist.learn.critics.orthogonal import UP
 
 SLIGHT = 1e-5  # weights of groups below which their gradient is left out, in training
@@ -34,9 +34,9 @@ class Valleys(torch.autograd.Function):
         return (top - weights.amax(1).log_()) * tau
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
         """Gradients in points, slopes and levels."""
+        require_once()
         z, slopes, levels, point, group, weights = ctx.saved_tensors
         at = z[point]
         member = (torch.einsum("mpd,pd->mp", slopes[:, group], at) + levels[:, group]).argmin(0)
