@@ -47,7 +47,7 @@ def confidence(
     Pontil 2009, theorem 4, with half of alpha a side): a 1-Lipschitz function varies by D at most.
     """
     size = max(float(np.abs(of_x).max()), float(np.abs(of_y).max()))
-    half = math.frexp(size)[1] if size > 0 and math.isfinite(diameter) else 0
+    half = math.frexp(size)[1] if size > 0 else 0
     if abs(half) > 64:  # squares would over- or underflow
         far = confidence(
             np.ldexp(of_x, -half), np.ldexp(of_y, -half), a, b, math.ldexp(diameter, -half), level

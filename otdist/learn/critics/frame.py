@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from otdist.errors import InputError
 from otdist.metrics import Metric
 
 Array = NDArray[np.float64]
@@ -57,7 +58,13 @@ class Frame:
                 for k in range(0, len(both), 64)
             ]
         )
-        unit = float(distances.std()) or float(distances.mean()) or 1.0
+        size = float(distances.max()) or 1.0
+        vanished = moves and not distances.any() and bool((both != others).any())
+        if vanished or not math.isfinite(size):
+            raise InputError(
+                "x", "and y have distances that over- or underflow", "scale the points of both alike"
+            )
+        unit = float((distances / size).std()) * size or size  # squares do not overflow
         if moves:
             return cls(metric, centre, unit, device)
         marks = np.concatenate([_some(x, count // 2, rng), _some(y, count - count // 2, rng)])
@@ -83,10 +90,6 @@ class Frame:
         else:
             features = self.metric.matrix(points, self.landmarks) / self.unit
         return torch.as_tensor(features, device=self.device)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Numbers that are saved."""
-        return {"centre": self.centre, "unit": self.unit, "landmarks": self.landmarks}
 
 
 def _some(points: Array, count: int, rng: np.random.Generator) -> Array:

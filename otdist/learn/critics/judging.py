@@ -18,7 +18,7 @@ def require_metric(problem: Problem) -> None:
         raise InputError(
             "metric",
             f"{problem.metric.name!r} with p={problem.p:g} is no metric: no Lipschitz function is its dual",
-            "use a metric such as 'euclidean' with p=1, or method='sinkhorn'",
+            "use one such as 'euclidean' with p=1, or Metric(name, matrix, triangle=True) if yours is one",
         )
 
 

@@ -32,13 +32,17 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("anchors", "batch"):
             require(_whole(getattr(self, name)), name, getattr(self, name), "give a whole number from 2 on")
+        family = [self.family] if isinstance(self.family, str) else self.family
+        fits = isinstance(family, Sequence) and len(family) > 0 and all(isinstance(f, str) for f in family)
+        require(fits, "family", self.family, "give a name, or a list of names")
         steps, seconds = self.steps, self.max_seconds
         require(steps is None or _whole(steps), "steps", steps, "give a whole number from 2 on, or None")
         number = isinstance(seconds, int | float | np.number) and seconds > 0
         require(seconds is None or number, "max_seconds", seconds, "give a time in seconds, or None")
         require(isinstance(self.rng, int | np.integer), "rng", self.rng, "give a whole number as seed")
         require(self.precision in PRECISIONS, "precision", self.precision, f"use one of {list(PRECISIONS)}")
-        require(0.5 < self.level < 1, "level", self.level, "give a probability between 0.5 and 1")
+        share = isinstance(self.level, float | np.floating) and 0.5 < self.level < 1
+        require(share, "level", self.level, "give a probability between 0.5 and 1")
 
     @property
     def families(self) -> tuple[str, ...]:
