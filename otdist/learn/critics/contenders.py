@@ -122,7 +122,7 @@ def _orthogonal(data: Data, precision: torch.dtype) -> Start:
 def _pieces(data: Data, count: int) -> Start:
     def start(generator: torch.Generator) -> Training:
         seeds = centres(_pool(data, 0, False, generator), count, generator)
-        members = min(2 ** (seeds.shape[1] + 1), MEMBERS)
+        members = min(2 ** (seeds.shape[1] + 2), MEMBERS)
         module = Pieces(seeds.cpu(), members=members, generator=generator).to(_like(data))
         return Training("pieces", module, MOVE)
 
