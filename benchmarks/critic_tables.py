@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -72,9 +73,10 @@ def pairs(rows: list[Row]) -> str:
             cells += ["" if row is None else f"{100 * row['deviation']:+.1f}" for row in ours]
             cells += [f"{100 * (there[solver][2] / w1 - 1):+.1f}" for solver in ("sort-out", "wgan-lp")]
             cells.append(f"{best(there, 2, w1):.1f}")
-            lines.append(cells)
+            errors = [math.hypot(row["estimate_error"], row["w1_error"]) for row in ours if row]
+            lines.append([*cells, f"{100 * max(errors) / w1:.1f}"])
     head = ["d, n", "B cos", "A cos", "SO cos", "LP cos", "best cos"]
-    head += ["B dev %", "A dev %", "SO dev %", "LP dev %", "best \\|dev\\| %"]
+    head += ["B dev %", "A dev %", "SO dev %", "LP dev %", "best \\|dev\\| %", "s.e. %"]
     return grid(head, lines) + f"\n\n{CAVEAT}" if lines else ""
 
 
