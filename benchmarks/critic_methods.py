@@ -37,8 +37,15 @@ def judged(pair: Pair, value: Any, gradient: Any, seed: int) -> Row:
     rng = np.random.default_rng([seed, 2])
     slopes = scores(pair, value, gradient, rng, GRADIENTS)
     x, y = pair.sample(POINTS, rng=rng)
-    estimate, error = gap(value(x), value(y))
+    at_x, at_y = value(x), value(y)
+    estimate, error = gap(at_x, at_y)
+    # E_P f - E_Q f = W1 for the true potential, and it has nearly the critic's noise: the difference of both
+    # says how far the critic is from W1 much more sharply than the estimate does.
+    beside, beside_error = gap(at_x - pair.potential(x), at_y - pair.potential(y))
     return {
+        "paired_deviation": beside / pair.w1,
+        "paired_error": beside_error / pair.w1,
+        "paired_overstates": beside > BEYOND * beside_error,
         "cosine": slopes.cosine,
         "squared_l2": slopes.squared_l2,
         "undefined": slopes.undefined,

@@ -125,8 +125,10 @@ def seeds(rows: list[Row]) -> str:
             cosines, off = ([row[name] for row in chosen] for name in ("cosine", "deviation"))
             spread = [f"{min(cosines):.3f} to {max(cosines):.3f}"]
             spread.append(f"{100 * min(off):+.1f} to {100 * max(off):+.1f}")
+            paired = [100 * row["paired_deviation"] for row in chosen if "paired_deviation" in row]
+            spread.append(f"{min(paired):+.2f} to {max(paired):+.2f}" if paired else "")
             lines.append([f"{d}, {n}", str(len(chosen)), *spread])
-    return grid(["d, n", "seeds", "cos", "dev %"], lines) if lines else ""
+    return grid(["d, n", "seeds", "cos", "dev %", "paired dev %, where known"], lines) if lines else ""
 
 
 def finite(rows: list[Row]) -> str:
@@ -150,8 +152,11 @@ def other_truths(rows: list[Row]) -> str:
     for row in rows:
         cells = [row["problem"], str(row["d"]), str(row["n"] or ""), row["family"], f"{row['cosine']:.3f}"]
         cells += [f"{100 * row['deviation']:+.1f}", f"{100 * row['estimate_error'] / row['w1']:.1f}"]
-        lines.append([*cells, f"{row['taken']:.0f}", "yes" * row["overstates"]])
-    head = ["laws", "d", "n", "critic", "cos", "dev %", "s.e. %", "seconds", "above W1 by > 3 s.e."]
+        cells += [f"{100 * row[name]:+.2f}" for name in ("paired_deviation", "paired_error")]
+        over = "yes" * (row["overstates"] or row["paired_overstates"])
+        lines.append([*cells, f"{row['taken']:.0f}", over])
+    head = ["laws", "d", "n", "critic", "cos", "dev %", "s.e. %", "paired dev %", "s.e. %", "seconds"]
+    head.append("above W1 by > 3 s.e.")
     return grid(head, lines)
 
 
