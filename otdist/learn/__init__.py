@@ -18,6 +18,7 @@ from otdist.learn.critics import Anchors, Orthogonal, Penalised, Pieces
 from otdist.learn.divergence import divergence
 from otdist.learn.loss import SinkhornLoss
 from otdist.learn.sharded import sharded_divergence
+from otdist.learn.w1loss import W1Loss
 
 __all__ = [
     "Anchors",
@@ -26,6 +27,7 @@ __all__ = [
     "Penalised",
     "Pieces",
     "SinkhornLoss",
+    "W1Loss",
     "checked_critic",
     "clip_weights",
     "corrected_gap",

@@ -55,8 +55,7 @@ def write_critic(folder: Path, fitted: Fitted, facts: dict[str, Any]) -> Path:
     head["sha256"] = hashlib.sha256(tensors).hexdigest()  # tells a pair that does not belong together
     text = json.dumps(head | facts, indent=1, default=_plain)
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / TENSORS, tensors)
-    _replace(folder / FACTS, text.encode())
+    _replace({folder / TENSORS: tensors, folder / FACTS: text.encode()})
     return folder
 
 
@@ -146,8 +145,14 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be written")
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Write beside it first, so that a crash leaves the old file."""
-    beside = path.with_suffix(path.suffix + ".part")
-    beside.write_bytes(content)
-    beside.replace(path)
+def _replace(contents: dict[Path, bytes]) -> None:
+    """Write all of them beside the files first, so that a full disk leaves the old ones."""
+    beside = {path.with_suffix(path.suffix + ".part"): path for path in contents}
+    try:
+        for part, path in beside.items():
+            part.write_bytes(contents[path])
+        for part, path in beside.items():
+            part.replace(path)
+    finally:
+        for part in beside:
+            part.unlink(missing_ok=True)
