@@ -1,0 +1,94 @@
+"""Critics on disk: what is read is what was written, and nothing else is read."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+import torch
+from cases import refused
+
+from otdist.learn import Critic
+from otdist.metrics import Metric
+
+FEW = {"steps": 20, "anchors": 16, "batch": 64}
+METRICS = ["euclidean", "cityblock", "chebyshev", "angular"]
+OWN = Metric("own", lambda x, y: np.abs(x[:, None] - y[None]).sum(-1), triangle=True)
+KINDS = [
+    *(("anchors", metric) for metric in METRICS),
+    ("orthogonal", "euclidean"),
+    ("pieces", "euclidean"),
+]
+
+
+def clouds(seed, d=2, n=50, m=40):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, d)), rng.normal(size=(m, d)) * 0.7 + 1.0
+
+
+class TestFiles:
+    @pytest.mark.parametrize(("family", "metric"), KINDS)
+    def test_a_critic_that_is_read_is_the_one_that_was_written(self, family, metric, tmp_path):
+        x, y = clouds(11)
+        critic = Critic(family=family, metric=metric, rng=np.int64(3), **FEW).fit(x, y)
+        before = torch.get_rng_state()
+        read = Critic.load(critic.save(tmp_path / "new" / "folder"), device="cpu")
+        assert torch.equal(before, torch.get_rng_state())
+        assert read(x).tobytes() == critic(x).tobytes() and read.name == critic.name
+        for name in ("gaps", "history", "converged", "message", "lipschitz"):
+            assert getattr(read, name) == getattr(critic, name)
+        assert repr(read.confidence) == repr(critic.confidence)
+        assert read.fit(x, y, resume=True).gaps["validation"] >= critic.gaps["validation"] - 1e-5
+
+    def test_metrics_without_a_name_are_refused(self, tmp_path):
+        x, y = clouds(11)
+        named = Metric("angular", OWN.matrix, triangle=True)  # a name that gives another metric
+        for metric in (OWN, named, "gower"):
+            critic = Critic(metric=metric, **FEW).fit(x, y)
+            refused(critic.save, "metric", tmp_path / "no")
+        assert not (tmp_path / "no").exists()
+
+    def test_damaged_foreign_and_missing_files_are_refused(self, tmp_path):
+        x, y = clouds(11)
+        critic = Critic(family="anchors", **FEW).fit(x, y)
+        refused(Critic.load, "folder", tmp_path / "nowhere", says=("critic.json",))
+        tensors, facts = ((critic.save(tmp_path) / f"critic.{end}") for end in ("safetensors", "json"))
+        whole, text = tensors.read_bytes(), facts.read_bytes()
+        tensors.write_bytes(whole[:-9])
+        refused(Critic.load, "folder", tmp_path, says=("critic.safetensors",))
+        tensors.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        refused(Critic.load, "folder", tmp_path, says=("critic.safetensors",))
+        tensors.unlink()
+        refused(Critic.load, "folder", tmp_path, says=("critic.safetensors",))
+        tensors.write_bytes(whole)
+        good = json.loads(text)
+        for bad in (b"", b"{", b"[]", b'{"format": "else"}', b"\xff"):
+            facts.write_bytes(bad)
+            refused(Critic.load, "folder", tmp_path)
+        for name in good.keys() - {"activation", "constraint"}:  # of other kinds
+            facts.write_text(json.dumps({key: value for key, value in good.items() if key != name}))
+            refused(Critic.load, "folder", tmp_path)
+        facts.write_bytes(text)
+        assert Critic.load(tmp_path)(x).tobytes() == critic(x).tobytes()
+        refused(Critic.load, "device", tmp_path, device="no such")
+
+    @pytest.mark.parametrize("end", ["safetensors", "json"])
+    def test_a_failed_save_leaves_the_old_files(self, end, tmp_path, monkeypatch):
+        x, y = clouds(11)
+        critic = Critic(**FEW).fit(x, y)
+        critic.save(tmp_path)
+        old = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        write = pathlib.Path.write_bytes
+
+        def full(path, content):
+            if f".{end}" in path.name:
+                write(path, content[:10])
+                raise OSError("disk full")
+            return write(path, content)
+
+        monkeypatch.setattr(pathlib.Path, "write_bytes", full)
+        with pytest.raises(OSError, match="disk full"):
+            Critic(rng=5, **FEW).fit(x, y).save(tmp_path)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == old

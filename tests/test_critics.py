@@ -1,0 +1,339 @@
+"""Critics that are 1-Lipschitz by construction: against search, autograd, SVD and chance."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from networks import own_generator  # noqa: F401  a fixture
+from numpy.testing import assert_allclose
+from scipy.spatial.distance import cdist
+
+import otdist
+from otdist.errors import InputError
+from otdist.learn import Anchors, Orthogonal, Pieces
+from otdist.learn.critics.ascent import Ascent
+from otdist.learn.critics.cones import NEAREST, Cones, cones
+from otdist.learn.critics.fitted import Fitted, Placement
+from otdist.learn.critics.frame import Frame
+from otdist.learn.critics.landmarks import Landmarks
+from otdist.learn.critics.orthogonal import retracted
+from otdist.learn.critics.samples import Samples, split
+from otdist.learn.critics.training import Training
+from otdist.metrics import Metric
+from otdist.metrics.names import resolve
+from otdist.metrics.tables import gower
+
+pytestmark = pytest.mark.usefixtures("own_generator")
+
+D, K, STEPS = 3, 12, 40
+PAIRS = 100_000
+CANBERRA = Metric(
+    "canberra",
+    lambda x, y: cdist(x, y, "canberra"),
+    lambda xp, x, y: (abs(x - y) / (abs(x) + abs(y))).sum(-1),
+    triangle=True,
+)
+NORMS = ["euclidean", "cityblock", "chebyshev"]
+POLES = ["max", "min", "both"]
+CASES = [
+    *(("anchors", metric, poles) for metric in NORMS for poles in POLES),
+    *(
+        ("landmarks", metric, poles)
+        for metric, poles in zip(["angular", "gower", "canberra"], POLES, strict=True)
+    ),
+    *(("orthogonal", "euclidean", activation) for activation in ("abs", "maxmin", "groupsort")),
+    ("pieces", "euclidean", "max"),
+]
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def ground(name, points):
+    return {"gower": lambda: gower(points, points), "canberra": lambda: CANBERRA}.get(
+        name, lambda: resolve(name)
+    )()
+
+
+def module_of(kind, metric, way, features):
+    """A critic; ``features`` are points that it starts at."""
+    start = features[:K].float()
+    if kind == "anchors":
+        return Anchors(start, poles=way, metric=metric)
+    if kind == "landmarks":
+        return Landmarks(features.shape[1], poles=way)
+    if kind == "pieces":
+        return Pieces(start, members=6, generator=seeded())
+    return Orthogonal(features.shape[1], width=16, depth=3, activation=way, generator=seeded())
+
+
+def setting(metric_name, rng):
+    """Two samples and their frame."""
+    x = np.array([1, 2, 0.5]) * rng.normal(size=(300, D))
+    y = np.array([1.5, 0, -1]) + rng.normal(size=(300, D))
+    metric = ground(metric_name, np.concatenate([x, y]))
+    return x, y, metric, Frame.of(x, y, metric, torch.device("cpu"), 0, K)
+
+
+def trained(kind, way, metric_name, rng, steps):
+    """A critic after some steps, ready for the caller's points."""
+    x, y, metric, frame = setting(metric_name, rng)
+    at_x, at_y = frame.place(x), frame.place(y)
+    one = Training("test", module_of(kind, metric_name, way, frame.exact(x)), rate=0.05)
+    signs = torch.cat([torch.full((64,), 1 / 64), torch.full((64,), -1 / 64)])
+    generator = seeded(1)
+    for step in range(steps):
+        rows = torch.randint(300, (2, 64), generator=generator)
+        assert one.step(torch.cat([at_x[rows[0]], at_y[rows[1]]]), signs, step / steps, False)
+    return Fitted.of("test", one.module, frame, Placement(None, 0, 1), math.nan), metric, x, y
+
+
+def rowwise(metric, z, w):
+    """Distances row by row."""
+    return metric.pairs(np, z, w)
+
+
+def steepest(critic, metric, z, w):
+    """Largest ``|f(z) - f(w)| / d(z, w)``, less what rounding of f and d may add."""
+    f, g = critic.values(z), critic.values(w)
+    size = max(np.abs(f).max(), np.abs(g).max(), np.abs(z).max(), critic.frame.unit)
+    unsure = 0.0 if metric.error is None else metric.error(z, w)
+    change = np.abs(f - g) - 256 * 2.0**-53 * size - 2 * unsure
+    d = rowwise(metric, z, w) + 256 * 2.0**-53 * size
+    return float((change / d).max())
+
+
+def climbed(critic, z, w):
+    """Pairs moved up the gradient of the ratio: the search that a proof has to withstand."""
+    z, w = (torch.tensor(part, requires_grad=True) for part in (z, w))
+    search = torch.optim.Adam([z, w], lr=0.02)
+    order = {"euclidean": 2, "cityblock": 1, "chebyshev": math.inf}[critic.frame.metric.name]
+    for _ in range(30):
+        search.zero_grad()
+        f, g = (
+            critic._at((part - torch.as_tensor(critic.frame.centre)) / critic.frame.unit) for part in (z, w)
+        )
+        ratio = (f - g).abs() / torch.linalg.vector_norm(z - w, ord=order, dim=1).clamp_min(1e-3)
+        (-ratio.sum()).backward()
+        search.step()
+    return z.detach().numpy(), w.detach().numpy()
+
+
+class TestTheConstantHolds:
+    @pytest.mark.parametrize("steps", [0, STEPS])
+    @pytest.mark.parametrize(("kind", "metric", "way"), CASES, ids=["-".join(case) for case in CASES])
+    def test_on_random_pairs_and_on_the_steepest_that_are_found(self, kind, metric, way, steps, rng):
+        critic, metric, x, y = trained(kind, way, metric, rng, steps)
+        size = PAIRS if steps else PAIRS // 10
+        z, w = (np.exp(rng.uniform(-3, 3, size=(size, 1))) * rng.normal(size=(size, D)) for _ in range(2))
+        assert 0 < steepest(critic, metric, z, w) <= 1 + 1e-9
+        # Samples on both sides, close pairs, pairs far away, and pairs on lines through the anchors.
+        assert steepest(critic, metric, x, y) <= 1 + 1e-9
+        z, w = z[:5000], w[:5000]
+        for step in (1e-2, 1e-5, 1e-9):
+            assert steepest(critic, metric, z, z + step * rng.normal(size=z.shape)) <= 1 + 1e-9
+        assert steepest(critic, metric, 1e6 * z, 1e6 * w) <= 1 + 1e-9
+        if kind == "anchors":
+            tips = critic.module.anchors.numpy() * critic.frame.unit + critic.frame.centre
+            ray = rng.normal(size=(K, D))
+            assert steepest(critic, metric, tips + 0.1 * ray, tips - 0.2 * ray) <= 1 + 1e-9
+            assert steepest(critic, metric, tips, tips + ray) <= 1 + 1e-9
+        if critic.frame.moving:
+            slope = critic.gradient(x)
+            for step in (1e-3, 1e-6):
+                assert steepest(critic, metric, x, x + step * slope) <= 1 + 1e-9
+            assert steepest(critic, metric, *climbed(critic, x, y)) <= 1 + 1e-9
+
+    @pytest.mark.parametrize(("kind", "metric", "way"), CASES, ids=["-".join(case) for case in CASES])
+    def test_and_is_nearly_reached_after_training(self, kind, metric, way, rng):
+        # A critic that is flat would pass all of the above.
+        critic, metric, x, y = trained(kind, way, metric, rng, STEPS)
+        z = np.concatenate([x, y])
+        near = z + 1e-2 * rng.normal(size=z.shape)
+        slopes = np.abs(critic.values(z) - critic.values(near)) / rowwise(metric, z, near)
+        assert slopes.max() > (0.8 if kind != "landmarks" else 0.3)
+
+    @pytest.mark.parametrize("activation", ["abs", "maxmin", "groupsort"])
+    def test_weights_out_of_bounds_are_divided_by_their_constant(self, activation, rng):
+        _, _, metric, frame = setting("euclidean", rng)
+        module = Orthogonal(D, width=16, depth=3, activation=activation, generator=seeded())
+        with torch.no_grad():
+            for weight in module.weights:
+                weight *= 3
+        assert module.lipschitz() == pytest.approx(27, rel=1e-5)
+        critic = Fitted.of("test", module, frame, Placement(None, 0, 1), math.nan)
+        assert critic.constant == pytest.approx(27, rel=1e-5)
+        z = rng.normal(size=(20_000, D))
+        assert steepest(critic, metric, z, z + 1e-4 * rng.normal(size=z.shape)) <= 1 + 1e-9
+        raw = module.double()(frame.exact(z)).detach().numpy() * frame.unit
+        assert_allclose(critic.values(z), raw / critic.constant, rtol=1e-12, atol=1e-12)
+
+    @pytest.mark.parametrize("factor", [1.0, 0.3, 5.0])
+    def test_constants_against_singular_values_and_norms(self, factor, rng):
+        for d, width in [(1, 8), (3, 16), (24, 16)]:
+            module = Orthogonal(d, width=width, depth=2, generator=seeded(d))
+            with torch.no_grad():
+                for p in module.parameters():
+                    p += factor * torch.randn(p.shape, generator=seeded(1))
+            arrays = [p.detach().numpy().astype(float) for p in (*module.weights, module.head[None])]
+            expected = math.prod(np.linalg.svd(w, compute_uv=False)[0] for w in arrays)
+            assert expected * (1 - 1e-14) <= module.lipschitz() <= expected * (1 + 1e-10)
+        pieces = Pieces(torch.randn(5, D, generator=seeded()), members=4, generator=seeded())
+        with torch.no_grad():
+            pieces.slopes += factor * torch.randn(pieces.slopes.shape, generator=seeded(2))
+        expected = np.linalg.norm(pieces.slopes.detach().numpy().astype(float), axis=-1).max()
+        assert expected * (1 - 1e-14) <= pieces.lipschitz() <= expected * (1 + 1e-10)
+
+    def test_what_cannot_be_made_is_refused(self):
+        start = torch.zeros(4, 2)
+        for make, name in [
+            (lambda: Anchors(start, poles="up"), "poles"),
+            (lambda: Anchors(start, metric="angular"), "metric"),
+            (lambda: Anchors(start, tau=0.0), "tau"),
+            (lambda: Anchors(start[:1], poles="both"), "anchors"),
+            (lambda: Pieces(start, members=0), "members"),
+            (lambda: Orthogonal(2, width=7, activation="maxmin"), "width"),
+            (lambda: Orthogonal(2, width=12, activation="groupsort"), "width"),
+            (lambda: Orthogonal(2, activation="relu"), "activation"),
+        ]:
+            with pytest.raises(InputError) as caught:
+                make()
+            assert caught.value.argument == name
+
+
+class TestCones:
+    @pytest.mark.parametrize("tau", [1e-2, 0.3])
+    def test_the_written_gradient_is_that_of_autograd(self, tau):
+        rng = seeded()
+        parts = [torch.randn(*shape, generator=rng) for shape in ((40, D), (K, D), (K,))]
+        upstream = torch.randn(40, generator=rng)
+        answers = []
+        for function in (Cones.apply, lambda *given: cones(*given, 2.0)):
+            given = [part.clone().requires_grad_() for part in parts]
+            value = function(*given, tau)
+            answers.append([value.detach(), *torch.autograd.grad(value @ upstream, given)])
+        for found, expected in zip(*answers, strict=True):
+            torch.testing.assert_close(found, expected, rtol=2e-4, atol=2e-5)
+
+    @pytest.mark.parametrize("kind", ["anchors", "pieces"])
+    def test_it_is_refused_a_second_time(self, kind):
+        # Not only where the upstream gradient requires one: a gradient penalty begins with ones.
+        module = module_of(kind, "euclidean", "max", torch.randn(K, D))
+        z = torch.randn(4, D, requires_grad=True)
+        with pytest.raises(RuntimeError, match="written out"):
+            torch.autograd.grad(module(z).sum(), z, create_graph=True)
+        with pytest.raises(RuntimeError, match="written out"):
+            torch.autograd.grad(module(z) @ torch.ones(4, requires_grad=True), z, create_graph=True)
+
+    def test_a_huge_range_of_scores_stays_finite_and_keeps_its_top(self):
+        z, anchors = torch.randn(6, D), torch.randn(K, D)
+        offsets = torch.linspace(-1e4, 1e4, K)
+        given = [part.clone().requires_grad_() for part in (z, anchors, offsets)]
+        value = Cones.apply(*given, 1e-2)
+        slopes = torch.autograd.grad(value.sum(), given)
+        assert all(torch.isfinite(part).all() for part in (value, *slopes))
+        top = offsets[-1] - (z - anchors[-1]).norm(dim=1)
+        torch.testing.assert_close(value.detach(), top, rtol=1e-6, atol=0.0)
+        assert slopes[2][-1] == pytest.approx(6, rel=1e-6)
+
+    def test_a_point_on_its_anchor_has_no_direction_there(self):
+        z = torch.zeros(1, D, requires_grad=True)
+        value = Cones.apply(z, torch.zeros(1, D), torch.ones(1), 0.1)
+        (slope,) = torch.autograd.grad(value.sum(), z)
+        assert value.item() == pytest.approx(1 - math.sqrt(NEAREST), rel=1e-6)
+        assert not slope.any()
+
+
+class TestSteps:
+    @pytest.mark.parametrize("shape", [(16, 3), (16, 16), (8, 24)])
+    def test_weights_stay_orthogonal(self, shape):
+        rng = seeded()
+        module = Orthogonal(shape[1], width=shape[0], depth=2, generator=rng)
+        ascent = Ascent(module, 0.01)
+        for _ in range(60):
+            ascent.zero_grad()
+            module(torch.randn(64, shape[1], generator=rng)).square().mean().backward()
+            ascent.step()
+            module.retract()
+        for weight in module.weights:
+            values = np.linalg.svd(weight.detach().numpy().astype(float), compute_uv=False)
+            assert_allclose(values, 1, atol=1e-5)
+        assert float(module.head.detach().norm()) == pytest.approx(1, abs=1e-6)
+
+    def test_a_disturbed_matrix_goes_to_the_nearest_orthogonal_one(self):
+        rng = seeded()
+        u, _, v = torch.linalg.svd(torch.randn(16, 6, generator=rng), full_matrices=False)
+        # An error e becomes 1.5 e^2 in a round: of 0.02 there remain 6e-7 after two.
+        weight = u @ torch.diag(1 + torch.linspace(-0.02, 0.02, 6)) @ v
+        torch.testing.assert_close(retracted(weight), u @ v, atol=2e-6, rtol=0.0)
+        torch.testing.assert_close(retracted(weight.T), (u @ v).T, atol=2e-6, rtol=0.0)
+
+    @pytest.mark.parametrize("rate", [1.0, 1e3, 1e8])
+    @pytest.mark.parametrize("kind", ["orthogonal", "pieces", "anchors"])
+    def test_very_large_steps_leave_numbers(self, kind, rate, rng):
+        module = module_of(kind, "euclidean", {"orthogonal": "abs"}.get(kind, "max"), torch.randn(K, D))
+        ascent, generator = Ascent(module, rate), seeded(3)
+        for _ in range(20):
+            ascent.zero_grad()
+            signs = torch.cat([torch.ones(32), -torch.ones(32)])
+            (module(torch.randn(64, D, generator=generator)) @ signs).backward()
+            ascent.step()
+            module.retract()
+            assert all(torch.isfinite(p).all() for p in module.parameters())
+        assert module.lipschitz() <= 1 + 1e-5
+
+
+class TestSamples:
+    def samples(self, n, m, a, b, seed=0):
+        x, y = np.arange(n, dtype=float)[:, None], 1000.0 + np.arange(m)[:, None]
+        return Samples.of((x, y), (a, b), split((n, m), seed), lambda z: torch.as_tensor(z).float())
+
+    def test_no_row_is_in_two_parts_and_none_is_lost(self):
+        for n, m in [(20, 31), (57, 200)]:
+            data = self.samples(n, m, np.ones(n), np.ones(m), seed=n)
+            parts = (data.train, data.validation, data.test)
+            for side, first, size in (("x", 0, n), ("y", 1000, m)):
+                rows = torch.cat([getattr(part, side)[:, 0] for part in parts])
+                assert sorted(rows.tolist()) == list(range(first, first + size))
+            assert all(min(len(part.x), len(part.y)) >= 2 for part in parts)
+
+    def test_weights_go_with_their_rows_to_a_total_of_one(self):
+        a, b = np.arange(1.0, 41), np.arange(30.0, 0, -1)
+        data = self.samples(40, 30, a, b)
+        for part in (data.train, data.validation, data.test):
+            for points, mass, given in ((part.x, part.a, a), (part.y - 1000, part.b, b)):
+                expected = given[points[:, 0].long().numpy()]
+                assert_allclose(mass, expected / expected.sum(), rtol=1e-12)
+            some = part.some(2)
+            assert_allclose([some.a.sum(), some.b.sum()], 1, rtol=1e-12)
+
+    @pytest.mark.parametrize("even", [True, False])
+    def test_batches_follow_the_weights(self, even):
+        n, size = 40, 40_000
+        a = np.ones(n) if even else np.arange(1.0, n + 1) ** 2
+        data = self.samples(n, n, a, np.ones(n))
+        drawn = data.batch(size, seeded())[0][:, 0].long().numpy()
+        rows = data.train.x[:, 0].long().numpy()
+        counts = np.bincount(drawn, minlength=n)
+        assert counts.sum() == counts[rows].sum() == size
+        expected = size * data.train.a.numpy()
+        assert (np.abs(counts[rows] - expected) < 5 * np.sqrt(expected) + 1).all()
+
+    def test_a_gap_is_the_weighted_difference_of_means(self):
+        part = self.samples(40, 30, np.arange(1.0, 41), np.ones(30)).test
+        found = part.gap(part.x[:, 0], part.y[:, 0])
+        expected = np.average(part.x[:, 0], weights=part.a) - np.average(part.y[:, 0], weights=part.b)
+        assert found == pytest.approx(expected, rel=1e-6)
+
+    @pytest.mark.parametrize(("n", "m", "name"), [(19, 50, "x"), (50, 3, "y")])
+    def test_too_few_rows_are_refused(self, n, m, name):
+        with pytest.raises(InputError, match="too few") as caught:
+            split((n, m), 0)
+        assert caught.value.argument == name
+        with pytest.raises(InputError) as caught:
+            otdist.w1(np.arange(n), np.arange(m), method="critic", steps=5)
+        assert caught.value.argument == name
