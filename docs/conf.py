@@ -64,6 +64,8 @@ ALONE = (
     "tutorials/*",
     "which_method",
     "sinkhorn_loss",
+    "w1_loss",
+    "critic",
     "bench_problems",
     "constraints",
     "theory",

@@ -64,8 +64,10 @@ def w1(
         "auto" takes the closed form on the line (one column) or the circle (one periodic
         column), and otherwise the exact linear programme: "dense", on all pairs of points,
         and from 1.5 million pairs on "sparse", which keeps few arcs and checks all pairs. Or
-        one of "line", "circle", "dense", "sparse", "sinkhorn". The last one is entropic: see
-        :class:`~otdist.solvers.Sinkhorn`; no other method ever answers with less than it could.
+        one of "line", "circle", "dense", "sparse", "sinkhorn", "critic". The last two
+        approximate: "sinkhorn" is entropic, see :class:`~otdist.solvers.Sinkhorn`; "critic" trains
+        a 1-Lipschitz function, which proves a lower bound, see
+        :class:`~otdist.solvers.NeuralDual`. No other method ever answers with less than it could.
     tol : float
         Relative gap that is good enough. 0: exact ("sinkhorn": 0.01). "sparse" and "sinkhorn"
         stop as soon as the proved gap is there; the others are exact whatever it is.
