@@ -10,6 +10,7 @@ import torch
 from networks import own_generator  # noqa: F401  a fixture
 from numpy.testing import assert_allclose
 from scipy.spatial.distance import cdist
+from scipy.special import logsumexp
 
 import otdist
 from otdist.errors import InputError
@@ -218,6 +219,21 @@ class TestCones:
             answers.append([value.detach(), *torch.autograd.grad(value @ upstream, given)])
         for found, expected in zip(*answers, strict=True):
             torch.testing.assert_close(found, expected, rtol=2e-4, atol=2e-5)
+
+    @pytest.mark.parametrize("metric", NORMS)
+    def test_values_are_those_of_the_formula(self, metric, rng):
+        z, points, offsets, tau = rng.normal(size=(9, D)), rng.normal(size=(6, D)), rng.normal(size=6), 0.3
+        d = cdist(z, points, metric)
+        high = tau * logsumexp((offsets - d) / tau, axis=1)
+        low = -tau * logsumexp(-(offsets + d) / tau, axis=1)
+        part_high = tau * logsumexp((offsets - d)[:, :3] / tau, axis=1)
+        part_low = -tau * logsumexp(-(offsets + d)[:, 3:] / tau, axis=1)
+        both = -tau * np.logaddexp(-part_high / tau, -part_low / tau)
+        for poles, expected in (("max", high), ("min", low), ("both", both)):
+            module = Anchors(torch.as_tensor(points), poles=poles, metric=metric, tau=tau)
+            with torch.no_grad():
+                module.offsets.copy_(torch.as_tensor(offsets))
+                assert_allclose(module(torch.as_tensor(z)), expected, rtol=1e-12, atol=1e-12)
 
     @pytest.mark.parametrize("kind", ["anchors", "pieces"])
     def test_it_is_refused_a_second_time(self, kind):
