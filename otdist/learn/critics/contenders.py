@@ -141,7 +141,10 @@ def _cones(data: Data, count: int, metric: str) -> list[Start]:
 def _pool(data: Data, side: int, inner: bool, generator: torch.Generator) -> Tensor:
     """Points of one sample, or the share of them that lies nearest to the middle of both."""
     if not data.plentiful:
-        points = data.train.y if side else data.train.x
+        given = data.train.y if side else data.train.x
+        most = POOL if inner else round(INNER * POOL)  # all distances to the centres are held at once
+        order = torch.randperm(len(given), generator=generator)[:most]
+        points = given[order.to(given.device)]
     else:
         size = POOL if inner else round(INNER * POOL)
         # Of several processes each draws a whole pool, and the anchors of the first are taken over.

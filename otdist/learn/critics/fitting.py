@@ -76,8 +76,8 @@ def fit_streams(
 ) -> Outcome:
     """Train on fresh points."""
     ground = resolve(metric)
-    x = np.asarray(drawn(draws[0], "x", FIRST))
-    y = np.asarray(drawn(draws[1], "y", FIRST, x.shape[1]))
+    x = _on_host(drawn(draws[0], "x", FIRST))
+    y = _on_host(drawn(draws[1], "y", FIRST, x.shape[1]))
     device = settings.where()
     given = {"metric": ground.name, "x": (x.shape, x.dtype), "y": (y.shape, y.dtype)}
     require_alike(device, settings.alike() | given | {"resume": former is None})
@@ -128,3 +128,7 @@ def _fitted(
         best = race.run(Training(former.name, module, rate_of(module), precision), budget, final=True)
     critic = Fitted.of(best.name, best.module, frame, placement, extent)
     return Outcome(critic, best, data, race.history, race.trouble, time.monotonic() - since)
+
+
+def _on_host(points: Any) -> Array:
+    return np.asarray(points.cpu() if isinstance(points, torch.Tensor) else points)

@@ -75,7 +75,11 @@ class Race:
     def won(self, starts: Sequence[Start], budget: Budget) -> Training:
         """Give every contender a trial, and the best one the rest."""
         trial = budget.part(TRIALS / len(starts))
-        found = [self.run(self._started(start), trial) for start in starts]
+        found: list[Training] = []
+        for start in starts:
+            found.append(self.run(self._started(start), trial))
+            if self.trouble:  # a source that fails is not asked again
+                break
         best = max(found, key=lambda one: one.best)
         return best if self.trouble else self.run(best, budget.part(1 - TRIALS), final=True)
 
