@@ -11,13 +11,12 @@ from torch import Tensor, nn
 from otdist.errors import InputError
 from otdist.learn.critics.anchors import Anchors
 from otdist.learn.critics.contenders import centres, rate_of
-from otdist.learn.critics.orthogonal import Orthogonal
+from otdist.learn.critics.orthogonal import Orthogonal, units
 from otdist.learn.critics.penalised import CONSTRAINTS, Penalised
-from otdist.learn.critics.training import Training
+from otdist.learn.critics.training import Training, divisor
 
 FAMILIES = ("orthogonal", "anchors", *CONSTRAINTS)
 HALF = 0.5  # of the schedule: the temperature and half the step of a critic that is never finished
-WIDEST = 256  # units of a layer
 
 
 class Online(nn.Module):
@@ -38,7 +37,7 @@ class Online(nn.Module):
     centre: Tensor
     unit: Tensor
 
-    def __init__(self, real: Tensor, fake: Tensor, family: str, anchors: int, seed: int) -> None:
+    def __init__(self, real: Tensor, fake: Tensor, family: Any, anchors: int, seed: int) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
         both = torch.cat([real, fake]).detach().float()
@@ -57,9 +56,9 @@ class Online(nn.Module):
             fewest = min(len(start) for start in starts)
             module = Anchors(torch.cat([start[:fewest] for start in starts]), poles="both")
         elif family == "orthogonal":
-            module = Orthogonal(d, width=min(max(4 * d, 128), WIDEST), generator=generator)
+            module = Orthogonal(d, width=units(d), generator=generator)
         else:
-            module = Penalised(d, family, generator=generator)  # type: ignore[arg-type]
+            module = Penalised(d, family, generator=generator)
         self.critic = module.to(both.device)
         self._training: Training | None = None
 
@@ -77,9 +76,7 @@ class Online(nn.Module):
         finally:
             for p in held:
                 p.requires_grad_(True)
-        certain = getattr(self.critic, "certain", True)
-        constant = max(float(self.critic.lipschitz()), 1.0) if certain else 1.0
-        return (values[0] - values[1]) * (self.unit / constant)
+        return (values[0] - values[1]) * (self.unit / divisor(self.critic))
 
     def ascend(self, real: Tensor, fake: Tensor, steps: int) -> None:
         """Train on two batches, which are constants."""

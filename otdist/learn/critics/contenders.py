@@ -10,7 +10,7 @@ from torch import Tensor
 from otdist.errors import InputError
 from otdist.learn.critics.anchors import Anchors, Poles
 from otdist.learn.critics.landmarks import Landmarks
-from otdist.learn.critics.orthogonal import Orthogonal
+from otdist.learn.critics.orthogonal import Orthogonal, units
 from otdist.learn.critics.penalised import CONSTRAINTS, Constraint, Penalised
 from otdist.learn.critics.pieces import Pieces
 from otdist.learn.critics.processes import rank_and_world
@@ -113,8 +113,7 @@ def _penalised(data: Data, constraint: Constraint) -> Start:
 def _orthogonal(data: Data, precision: torch.dtype) -> Start:
     def start(generator: torch.Generator) -> Training:
         d = data.validation.x.shape[1]
-        width = min(max(4 * d, 128), 256)
-        module = Orthogonal(d, width=width, generator=generator).to(_like(data))
+        module = Orthogonal(d, width=units(d), generator=generator).to(_like(data))
         return Training("orthogonal", module, TURN, precision)
 
     return start

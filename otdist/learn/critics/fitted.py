@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from otdist.errors import InputError
 from otdist.learn.critics.frame import Frame
-from otdist.learn.critics.training import ROWS, width
+from otdist.learn.critics.training import ROWS, divisor, width
 from otdist.problem import Problem
 
 Array = NDArray[np.float64]
@@ -81,9 +81,7 @@ class Fitted:
     def of(cls, name: str, module: nn.Module, frame: Frame, placement: Placement, box: float) -> Self:
         """Freeze a module, in float64, and compute its constant."""
         exact = copy.deepcopy(module).double().eval().requires_grad_(False)
-        bound = float(exact.lipschitz())
-        constant = max(bound, 1.0) if getattr(module, "certain", True) else 1.0
-        return cls(name, exact, frame, placement, bound, constant, box)
+        return cls(name, exact, frame, placement, float(exact.lipschitz()), divisor(exact), box)
 
     @property
     def lipschitz(self) -> float:

@@ -110,6 +110,11 @@ class Orthogonal(nn.Module):
         return x.view(len(x), -1, GROUP).sort(-1).values.flatten(1)
 
 
+def units(d: int) -> int:
+    """Width of a network for points of d columns."""
+    return min(max(4 * d, 128), 256)
+
+
 def retracted(weight: Tensor) -> Tensor:
     """Orthogonal matrix near one whose singular values are below sqrt(3), by Newton-Schulz steps."""
     wide = weight.shape[0] < weight.shape[1]

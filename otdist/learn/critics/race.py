@@ -13,7 +13,7 @@ import torch
 from otdist.learn.critics.contenders import Start
 from otdist.learn.critics.processes import numbers_of_first, of_first, own, rank_and_world
 from otdist.learn.critics.samples import Data
-from otdist.learn.critics.training import Training
+from otdist.learn.critics.training import Training, divisor
 
 TRIALS = 0.25  # share of the budget for all trials
 CHECKS = 25  # looks at the validation points in the last run
@@ -131,8 +131,7 @@ class Race:
     def _look(self, one: Training) -> bool:
         """Judge by the validation points."""
         part = self.data.validation.some(SOME)
-        constant = max(one.module.lipschitz(), 1.0) if getattr(one.module, "certain", True) else 1.0
-        score = part.gap(one.module(part.x), one.module(part.y)) / constant
+        score = part.gap(one.module(part.x), one.module(part.y)) / divisor(one.module)
         score, seconds = numbers_of_first([score, time.monotonic() - self.began], self._device)
         if not math.isfinite(score):
             return False

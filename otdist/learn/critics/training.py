@@ -95,6 +95,11 @@ class Training:
             self.module.tau = WARMEST * (COOLEST / WARMEST) ** min(share, 1.0)
 
 
+def divisor(module: nn.Module) -> float:
+    """What values are divided by: the constant, or 1 for kinds that only a penalty or clipping holds back."""
+    return max(float(module.lipschitz()), 1.0) if getattr(module, "certain", True) else 1.0
+
+
 def width(module: nn.Module, d: int) -> int:
     """Numbers that a module holds for one point, at most."""
     return max([d] + [math.prod(p.shape[:-1]) if p.ndim > 1 else len(p) for p in module.parameters()])
