@@ -1,4 +1,4 @@
-"""Optimal transport as a loss, and constraints of critics, for torch."""
+"""Optimal transport as a loss, constraints of critics, and measures of generators, for torch."""
 
 try:
     import torch  # noqa: F401
@@ -16,24 +16,59 @@ from otdist.learn.constraints import (
 from otdist.learn.critic import Critic
 from otdist.learn.critics import Anchors, Orthogonal, Penalised, Pieces
 from otdist.learn.divergence import divergence
+from otdist.learn.evaluation import (
+    Duplicates,
+    Evaluation,
+    KernelDistance,
+    Memorisation,
+    Neighbourhoods,
+    density_coverage,
+    duplicate_share,
+    evaluate,
+    frechet_distance,
+    kernel_distance,
+    median_distance,
+    memorisation,
+    neighbourhoods,
+    precision_recall,
+    vendi_score,
+)
 from otdist.learn.loss import SinkhornLoss
 from otdist.learn.sharded import sharded_divergence
 from otdist.learn.w1loss import W1Loss
+from otdist.learn.wgan import WGAN, fit_wgan
 
 __all__ = [
     "Anchors",
     "Critic",
+    "Duplicates",
+    "Evaluation",
+    "KernelDistance",
+    "Memorisation",
+    "Neighbourhoods",
     "Orthogonal",
     "Penalised",
     "Pieces",
     "SinkhornLoss",
     "W1Loss",
+    "WGAN",
     "checked_critic",
     "clip_weights",
     "corrected_gap",
+    "density_coverage",
     "divergence",
+    "fit_wgan",
+    "duplicate_share",
+    "evaluate",
+    "frechet_distance",
     "gradient_penalty",
+    "kernel_distance",
     "lipschitz_constant",
+    "median_distance",
+    "memorisation",
+    "neighbourhoods",
+    "precision_recall",
     "sharded_divergence",
     "spectral_norm",
+    "vendi_score",
 ]
