@@ -1,0 +1,266 @@
+"""A trained generator, with everything that is known about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from otdist.errors import InputError
+from otdist.learn.wgan import checkpoint
+from otdist.learn.wgan.alarms import Alarm
+from otdist.learn.wgan.health import Check
+from otdist.learn.wgan.networks import default_critic, default_generator, judged_critic, judged_generator
+from otdist.learn.wgan.real import Scale
+from otdist.learn.wgan.schedule import Schedule
+from otdist.learn.wgan.settings import Settings
+from otdist.learn.wgan.state import State
+
+BLOCK = 4096  # points that are made at a time
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """W1 between the law of the data and that of the generator, from data kept aside.
+
+    Attributes
+    ----------
+    lower, upper : float
+        Bounds at 95 %, each.
+    estimate : float
+        Mean W1 between minibatches of ``n`` held-out and ``n`` fresh points: too large on average.
+    floor : float
+        The same between real and real: what the estimate would be for a perfect generator.
+    n : int
+        Points of a minibatch.
+    """
+
+    lower: float
+    estimate: float
+    upper: float
+    floor: float
+    n: int
+
+    def __str__(self) -> str:
+        samples = f"between samples of {self.n} {self.estimate:.4g}, floor {self.floor:.4g}"
+        return f"W1 in [{self.lower:.4g}, {self.upper:.4g}]; {samples}"
+
+
+@dataclass(eq=False)
+class WGAN:
+    """A generator that has been trained against a critic, and the record of how.
+
+    Made by :func:`~otdist.learn.fit_wgan` or :meth:`load`.
+
+    Attributes
+    ----------
+    history : list of Check
+        One entry a check, the last one at the end.
+    alarms : list of Alarm
+        What went wrong, when, why, and what to do.
+    message : str
+        Why training ended.
+    steps : int
+        Of the generator so far.
+    seconds : float
+        Of training, checks included.
+    settings : Settings
+        Every choice of the run.
+    card : dict
+        What a reader of a figure needs: settings, versions, hash of the data, networks.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from otdist.learn import fit_wgan
+    >>> rng = np.random.default_rng(0)
+    >>> run = fit_wgan(rng.normal(3.0, 1.0, size=(500, 2)), steps=40, check_every=20)
+    >>> run.sample(5).shape
+    (5, 2)
+    >>> run.w1.lower <= run.w1.upper
+    True
+    """
+
+    state: State
+    scale: Scale
+    shape: tuple[int, ...]
+    schedule: Schedule
+    sha256: str
+    columns: tuple[str, ...] | None = None
+    own: tuple[str, ...] = ()
+    history: list[Check] = field(default_factory=list)
+    alarms: list[Alarm] = field(default_factory=list)
+    seconds: float = 0.0
+    message: str = ""
+
+    @property
+    def settings(self) -> Settings:
+        """Every choice of the run."""
+        return self.state.settings
+
+    @property
+    def steps(self) -> int:
+        """Steps of the generator so far."""
+        return self.state.step
+
+    @property
+    def w1(self) -> Bracket:
+        """W1 to the law of the data, from the last check."""
+        if not self.history:
+            raise InputError("steps", "no check has been made", "train until the first one")
+        last = self.history[-1]
+        return Bracket(last.lower, last.estimate, last.upper, last.floor, last.n)
+
+    def sample(self, n: int, *, rng: int = 0) -> NDArray[np.float64]:
+        """Fresh points of the averaged generator, shape (n, ...) and units of the data.
+
+        Parameters
+        ----------
+        n : int
+            Number of points.
+        rng : int
+            Seed: the same points for the same seed.
+
+        Returns
+        -------
+        ndarray, shape (n, ...)
+            Points, float64.
+        """
+        if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+            raise InputError("n", f"{n!r} is no number of points", "give a whole number from 1 on")
+        stream = torch.Generator().manual_seed(rng)
+        self.state.average.eval()
+        parts = []
+        with torch.no_grad():
+            for first in range(0, n, BLOCK):
+                z = torch.randn(min(BLOCK, n - first), self.state.latent, generator=stream)
+                parts.append(self.scale.restore(self.state.average(z.to(self.state.device)).flatten(1)))
+        return np.concatenate(parts).reshape(n, *self.shape)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the run into a folder: one file of tensors and facts, nothing that runs code when read.
+
+        Parameters
+        ----------
+        folder : path
+            Made if it is not there; a run in it is replaced, whole or not at all.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
+        return checkpoint.write(Path(folder), checkpoint.tensors_of(self.state), self.facts())
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        generator: nn.Module | None = None,
+        critic: nn.Module | None = None,
+        device: str = "cpu",
+    ) -> WGAN:
+        """Read a run that :meth:`save`, or training with a folder, wrote.
+
+        Parameters
+        ----------
+        folder : path
+            Where it is.
+        generator, critic : Module, optional
+            Your own ones, if the run was made with such: files hold their numbers, not their code.
+        device : str
+            Where to put it.
+
+        Returns
+        -------
+        WGAN
+            As it was.
+
+        Raises
+        ------
+        InputError
+            If there is no run, its file is damaged, or modules do not fit it.
+        """
+        tensors, facts = checkpoint.read(Path(folder))
+        modules = {"generator": generator, "critic": critic}
+        for name in facts["own"]:
+            if modules[name] is None:
+                raise InputError(name, "the run was made with your own one", f"pass it: {name}=...")
+        settings = Settings(**facts["settings"])
+        state = state_of(
+            settings, tuple(facts["shape"]), facts["seed"], generator, critic, torch.device(device)
+        )
+        try:
+            checkpoint.restore(state, tensors)
+        except (RuntimeError, KeyError, ValueError) as error:
+            what = f"does not fit these networks: {str(error).splitlines()[0]}"
+            raise InputError("folder", what, "pass the modules that the run was made with") from error
+        state.step, state.n_critic, state.rate_scale = facts["step"], facts["n_critic"], facts["rate_scale"]
+        state.gaps = list(facts["gaps"])
+        scale = Scale(np.array(facts["centre"]), np.array(facts["unit"]), facts["common"])
+        return cls(
+            state,
+            scale,
+            tuple(facts["shape"]),
+            Schedule(**facts["schedule"]),
+            facts["sha256"],
+            None if facts["columns"] is None else tuple(facts["columns"]),
+            tuple(facts["own"]),
+            [Check(**check) for check in facts["history"]],
+            [Alarm(**alarm) for alarm in facts["alarms"]],
+            facts["seconds"],
+            facts["message"],
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Everything about the run that is no tensor, for JSON."""
+        state = self.state
+        return {
+            "settings": self.settings.to_dict(),
+            "seed": state.seed,
+            "step": state.step,
+            "n_critic": state.n_critic,
+            "rate_scale": state.rate_scale,
+            "gaps": state.gaps,
+            "schedule": vars(self.schedule),
+            "shape": list(self.shape),
+            "columns": None if self.columns is None else list(self.columns),
+            "centre": self.scale.centre.tolist(),
+            "unit": self.scale.unit.tolist(),
+            "common": self.scale.common,
+            "sha256": self.sha256,
+            "own": list(self.own),
+            "history": [check.to_dict() for check in self.history],
+            "alarms": [alarm.to_dict() for alarm in self.alarms],
+            "seconds": self.seconds,
+            "message": self.message,
+        }
+
+
+def state_of(
+    settings: Settings,
+    shape: tuple[int, ...],
+    seed: int,
+    generator: nn.Module | None,
+    critic: nn.Module | None,
+    device: torch.device,
+) -> State:
+    """Networks, the caller's or ours, and all that goes with them, before the first step."""
+    d = int(np.prod(shape))
+    source = torch.Generator().manual_seed(seed * 8 + 7)
+    made = (
+        default_generator(settings, shape, source)
+        if generator is None
+        else judged_generator(generator, settings, d)
+    )
+    if critic is None:
+        judge = default_critic(settings, shape, source)
+    else:
+        judge = judged_critic(critic, settings, shape, source)
+    return State(made, judge, settings, d, seed, device)
