@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -15,7 +16,7 @@ from otdist.learn.wgan.state import State
 
 FORMAT = "otdist wgan 1"
 FILE = "wgan.safetensors"
-KEY = "otdist"  # of the facts, in the header of the file
+KEY, DIGEST = "otdist", "sha256"  # of the facts, and of all that is in the file, in its header
 
 
 def tensors_of(state: State) -> dict[str, Tensor]:
@@ -52,11 +53,12 @@ def write(folder: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> Pa
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE
-    header = json.dumps({"format": FORMAT} | facts, allow_nan=True)
+    told = json.dumps({"format": FORMAT} | facts)
+    header = {KEY: told, DIGEST: _digest(tensors, told)}
     part = path.with_suffix(".part")
     try:
         with part.open("wb") as file:
-            file.write(save(tensors, {KEY: header}))
+            file.write(save(tensors, header))
             file.flush()
             os.fsync(file.fileno())  # otherwise the name may outlive a power cut, and the content not
         os.replace(part, path)
@@ -80,9 +82,11 @@ def read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise InputError("folder", f"{path} is not there", "give a folder that a run was saved in")
     try:
         with safe_open(path, "pt") as file:
-            header = (file.metadata() or {}).get(KEY)
+            header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
-        facts = {} if header is None else json.loads(header)
+        facts = json.loads(header.get(KEY, "{}"))
+        if KEY in header and header.get(DIGEST) != _digest(tensors, header[KEY]):
+            raise ValueError("its checksum is another one")
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError("folder", f"{path} is damaged: {error}", "use another copy of it") from error
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
@@ -93,6 +97,14 @@ def read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def occupied(folder: Path) -> bool:
     """Whether a run is in the folder."""
     return (folder / FILE).exists()
+
+
+def _digest(tensors: dict[str, Tensor], told: str) -> str:
+    total = hashlib.sha256(told.encode())
+    for name in sorted(tensors):
+        total.update(name.encode())
+        total.update(tensors[name].view(torch.uint8).numpy() if tensors[name].ndim else tensors[name].numpy())
+    return total.hexdigest()
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
