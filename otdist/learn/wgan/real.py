@@ -149,10 +149,10 @@ def _oddities(points: NDArray[np.float64], columns: tuple[str, ...] | None) -> l
     repeated = 1 - len(np.unique(points, axis=0)) / len(points)
     if repeated > 0.05:
         found.append(
-            f"{repeated:.0%} of the rows are repeated: duplicates, or values rounded or cast to integers"
+            f"{repeated:.0%} of the rows are repeated; see whether values were rounded or cast to integers"
         )
     elif points.shape[1] > 1 and np.all(points == np.round(points)) and np.ptp(points) <= 4:
-        found.append("few whole numbers only: values may have been cast to integers on the way")
+        found.append("few whole numbers only; see whether values were cast to integers")
     ratio = spread[spread > 0].max() / spread[spread > 0].min()
     if ratio > 1e3 and points.ndim == 2 and columns is None and points.shape[1] <= 64:
         found.append(f"columns differ {ratio:.0e}-fold in spread: the largest decide; use scale='columns'")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from otdist.learn.constraints import clip_weights, gradient_penalty, lipschitz_constant
 from otdist.learn.critics.orthogonal import Orthogonal
@@ -65,9 +66,7 @@ class State:
         self.latent = sizes(s, self.d)[0]
         self.n_critic = self.n_critic or (3 if s.n_critic == "auto" else int(s.n_critic))
         self.generator, self.critic = self.generator.to(self.device), self.critic.to(self.device)
-        self.average = AveragedModel(
-            self.generator, multi_avg_fn=get_ema_multi_avg_fn(s.average), use_buffers=True
-        )
+        self.average = AveragedModel(self.generator, multi_avg_fn=_rolling(s.average), use_buffers=True)
         self.optimisers = {
             "generator": torch.optim.Adam(self.generator.parameters(), s.learning_rate, BETAS),
             "critic": torch.optim.Adam(self.critic.parameters(), s.critic_rate, BETAS),
@@ -187,3 +186,18 @@ class State:
     def _cast(self) -> Any:
         dtype = PRECISIONS[self.settings.precision]
         return torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
+
+
+def _rolling(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
+    """Moving average that begins as a mean of few: a constant decay would hold on to the first weights."""
+
+    @torch.no_grad()
+    def update(averages: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+        weight = 1 - min(decay, (1 + float(count)) / (10 + float(count)))
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, current, weight)
+        else:  # counts of batches and the like have no average
+            for old, new in zip(averages, current, strict=True):
+                old.copy_(new)
+
+    return update
