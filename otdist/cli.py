@@ -248,7 +248,7 @@ def _in_words_of_the_shell(files: dict[str, str]) -> Iterator[None]:
 
 
 def _complain(text: object) -> None:
-    from otdist.tables.terminal import visible
+    from otdist.pages.words import visible
 
     print(f"otdist: {visible(str(text))}", file=sys.stderr)
 

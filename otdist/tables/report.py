@@ -1,22 +1,19 @@
-"""One self-contained HTML page for a comparison: no script, no font, no picture from elsewhere."""
+"""A comparison as one HTML page."""
 
 from __future__ import annotations
 
 import math
-import os
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import metadata, resources
 from pathlib import Path
-from typing import Any
 
-import jinja2
+import numpy as np
 from markupsafe import Markup
 
-from otdist.errors import InputError
+from otdist.pages import words
+from otdist.pages.axis import Axis
+from otdist.pages.page import target_of, template_of, version, write_page
 from otdist.tables import svg, terminal
-from otdist.tables.axis import Axis
 from otdist.tables.comparison import ColumnReport, Comparison, JointReport
 
 
@@ -58,48 +55,28 @@ def write_report(comparison: Comparison, path: Path) -> Path:
     InputError
         If the folder does not exist or cannot be written to.
     """
-    target = _target(path)
-    page = render(comparison).encode()
-    # Same folder, so that the replacement is a rename within one file system: all or nothing.
-    draft = target.with_name(f".otdist-{uuid.uuid4().hex}.tmp")
-    try:
-        draft.write_bytes(page)
-        os.replace(draft, target)
-    except OSError as error:
-        problem = f"{str(target)!r} cannot be written ({error.strerror})"
-        raise InputError("path", problem, "choose a folder that you may write to") from error
-    finally:
-        draft.unlink(missing_ok=True)
-    return target
+    target = target_of(path)  # before the work of drawing
+    return write_page(render(comparison), target)
 
 
 def render(comparison: Comparison) -> str:
     """Return the page as a string."""
-    # finalize sees every value before it is escaped: no control character and no raw float gets past it.
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    template = template_of(
+        "otdist.tables", "report.html.j2", status_words=terminal.status_words, moved=terminal.moved
     )
-    words = (terminal.number, terminal.percent, terminal.probability, terminal.status_words)
-    environment.filters.update({word.__name__: word for word in words})
-    environment.tests["moved"] = terminal.moved
-    source = resources.files("otdist.tables").joinpath("report.html.j2").read_text(encoding="utf-8")
     joint = comparison.joint
-    return environment.from_string(source).render(
+    return template.render(
         comparison=comparison,
         sections=_sections(comparison),
         joint=joint,
         joint_figure=None if joint is None else _joint_figure(joint),
-        joint_value="" if joint is None else terminal.number(float(joint.result)),
-        joint_interval="" if joint is None else terminal.interval(joint.result.lower, joint.result.upper),
+        joint_value="" if joint is None else words.number(float(joint.result)),
+        joint_interval="" if joint is None else words.interval(joint.result.lower, joint.result.upper),
         joint_reading="" if joint is None else _joint_reading(joint),
         summary=terminal.summary(comparison),
         limit=terminal.FALSE_DISCOVERY_RATE,
-        rate=terminal.percent(terminal.FALSE_DISCOVERY_RATE),
-        version=_version(),
+        rate=words.percent(terminal.FALSE_DISCOVERY_RATE),
+        version=version(),
     )
 
 
@@ -116,7 +93,7 @@ def _rank(column: ColumnReport) -> tuple[bool, bool, float]:
 
 
 def _bar(column: ColumnReport) -> Markup:
-    title = f"W1 {terminal.number(column.w1)}, noise floor {terminal.number(column.floor)}"
+    title = f"W1 {words.number(column.w1)}, noise floor {words.number(column.floor)}"
     return Markup(svg.floor_bar(column.w1, column.floor, title, moved=terminal.moved(column)))
 
 
@@ -132,7 +109,7 @@ def _figures(column: ColumnReport, names: tuple[str, str]) -> Iterable[Figure]:
         )
         yield Figure(Markup(svg.shares(sketch, f"Share of each label of {both}")), caption)
         return
-    axis = Axis.of(sketch, dates=column.kind == "datetime")
+    axis = Axis.of(np.concatenate([sketch.reference, sketch.current]), dates=column.kind == "datetime")
     if axis is None:
         return
     curves = svg.quantile_curves(sketch, axis, f"Quantile functions of {both}")
@@ -152,14 +129,14 @@ def _area_caption(column: ColumnReport, axis: Axis) -> str:
         return (
             "Value against cumulative share. Infinite values are not drawn, so the area is only a part of W1."
         )
-    amount = " ".join(filter(None, (terminal.number(column.w1), column.unit)))
+    amount = " ".join(filter(None, (words.number(column.w1), column.unit)))
     tail = " A long tail lies beyond the axis; its part of the area is not drawn." if axis.cropped else ""
     return f"Value against cumulative share. The shaded area between the two curves is W1: {amount}.{tail}"
 
 
 def _joint_figure(joint: JointReport) -> Markup | None:
     bounds = joint.result.lower, joint.result.upper
-    title = f"Joint W1 {terminal.number(float(joint.result))}, noise floor {terminal.number(joint.floor)}"
+    title = f"Joint W1 {words.number(float(joint.result))}, noise floor {words.number(joint.floor)}"
     drawing = svg.joint_bar(joint.marginal, bounds, joint.floor, title)
     return None if drawing is None else Markup(drawing)
 
@@ -173,39 +150,8 @@ def _joint_reading(joint: JointReport) -> str:
     if excess <= 1e-3 * value:
         return "The columns on their own account for all of it: no change in how they go together shows."
     return (
-        f"The columns on their own account for {terminal.number(marginal)}. "
-        f"The excess, {terminal.number(excess)} ({terminal.percent(excess / value)} of the whole), "
+        f"The columns on their own account for {words.number(marginal)}. "
+        f"The excess, {words.number(excess)} ({words.percent(excess / value)} of the whole), "
         "can only come from how the columns go together: "
         "a change in their dependence, or sampling noise, which grows with the number of columns."
     )
-
-
-def _finalize(value: Any) -> Any:
-    if isinstance(value, Markup):
-        return value
-    if isinstance(value, float):
-        return terminal.number(value)
-    return terminal.visible(value) if isinstance(value, str) else value
-
-
-def _target(path: Path) -> Path:
-    try:
-        # Resolved, so that a link keeps pointing at the page instead of being replaced by it.
-        target = Path(path).resolve()
-        folder_exists, is_folder = target.parent.is_dir(), target.is_dir()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(
-            "path", f"{str(path)!r} is not a usable path ({error})", "give a file name"
-        ) from error
-    if is_folder:
-        raise InputError("path", f"{str(target)!r} is a folder", "give a file name, such as 'report.html'")
-    if not folder_exists:
-        raise InputError("path", f"the folder {str(target.parent)!r} does not exist", "create it first")
-    return target
-
-
-def _version() -> str:
-    try:
-        return metadata.version("otdist")
-    except metadata.PackageNotFoundError:
-        return "unknown"

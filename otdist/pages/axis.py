@@ -1,4 +1,4 @@
-"""Axes of the report's figures: what they span, and ticks for numbers and dates."""
+"""Axes of figures: what they span, and ticks for numbers and dates."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.tables.comparison import Sketch
-from otdist.tables.terminal import number
+from otdist.pages.words import number
 
 Array = NDArray[np.float64]
 
@@ -44,9 +43,8 @@ class Axis:
     left: float = LEFT
 
     @staticmethod
-    def of(sketch: Sketch, *, dates: bool) -> Axis | None:
-        """Span both samples; None when there is nothing to span."""
-        values = np.concatenate([sketch.reference, sketch.current])
+    def of(values: Array, *, dates: bool = False) -> Axis | None:
+        """Span the values; None when there is nothing to span."""
         finite = np.sort(values[np.isfinite(values)])
         if finite.size == 0:
             return None
@@ -77,7 +75,7 @@ class Axis:
             if self.dates:
                 ticks = _date_ticks(self.lo, self.hi, step)
             else:
-                ticks = _number_ticks(self.lo, self.hi, max(step, 1.0) if self.whole else step)
+                ticks = number_ticks(self.lo, self.hi, max(step, 1.0) if self.whole else step)
             if len(ticks) > 1 and self._fit(ticks):
                 break
         else:
@@ -105,7 +103,8 @@ class Axis:
         return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _number_ticks(lo: float, hi: float, step: float) -> list[tuple[float, str]]:
+def number_ticks(lo: float, hi: float, step: float) -> list[tuple[float, str]]:
+    """Round numbers from ``lo`` to ``hi`` about ``step`` apart, and what to write at them."""
     step = _nice(step)
     values = np.arange(math.ceil(lo / step), math.floor(hi / step) + 1) * step
     largest = max(abs(lo), abs(hi))

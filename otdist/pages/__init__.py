@@ -1,0 +1,1 @@
+"""What all pages are made of: numbers in words, axes, drawings, style, and a file that is whole."""
