@@ -1,8 +1,8 @@
 """Wasserstein GANs: a trainer that holds its generator against data it has never seen."""
 
 from otdist.learn.wgan.alarms import Alarm
+from otdist.learn.wgan.check import Check
 from otdist.learn.wgan.fit import fit_wgan
-from otdist.learn.wgan.health import Check
 from otdist.learn.wgan.settings import Settings
 from otdist.learn.wgan.wgan import WGAN, Bracket
 

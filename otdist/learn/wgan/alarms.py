@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from otdist.learn.wgan.health import Check
+from otdist.learn.wgan.check import Check
 from otdist.learn.wgan.settings import Settings
 
 

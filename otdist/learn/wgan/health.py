@@ -3,147 +3,192 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from otdist.learn.evaluation import (
+    duplicate_share,
+    median_distance,
+    memorisation,
+    neighbourhoods,
+    vendi_score,
+)
+from otdist.learn.wgan.bracket import Bracketed, Potential, bracketed, difference
+from otdist.learn.wgan.check import Check
+from otdist.learn.wgan.probe import NOISE, probe
 from otdist.learn.wgan.real import Real
 from otdist.learn.wgan.state import State
+from otdist.learn.wgan.stopping import energy_pvalue
 
-DRAWS = 2  # independent pairs of minibatches in a check
-NORMAL = 1.6448536269514722  # one-sided 95 %
-
-
-@dataclass(frozen=True)
-class Check:
-    """Figures of one check; distances in the units of the data (of columns' spreads, where each has its own).
-
-    Attributes
-    ----------
-    step : int
-        Of the generator.
-    seconds : float
-        Of training until then.
-    lower : float
-        At 95 % below W1 between the law of the data and that of the generator: from a potential, on points
-        that it was not made from.
-    upper : float
-        At 95 % above it: W1 between samples is larger than between laws, on average.
-    estimate : float
-        Mean W1 between minibatches of held-out and fresh points.
-    floor : float
-        The same between minibatches of real points.
-    debiased : float
-        Estimate less half of what minibatches of one law are apart, on either side.
-    gap, heldout_gap : float
-        What the critic makes of training batches and of held-out ones.
-    n : int
-        Points of a minibatch.
-    """
-
-    step: int
-    seconds: float
-    lower: float
-    upper: float
-    estimate: float
-    floor: float
-    debiased: float
-    gap: float
-    heldout_gap: float
-    n: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Names and values, for files."""
-        return asdict(self)
+NEIGHBOURS = 5
+KINDS = 256  # points of a Vendi score: its cost is their cube
+JUDGED = 2048  # points of either kind that the critic judges
+SEEN = 8192  # training points that fakes are held against, fewer where points are long
+ENTRIES = 2**22  # numbers of them in all
+UNITS = ("orthogonal", "spectral", "gp", "lp")  # constraints whose critics have slopes of 1
 
 
 @torch.no_grad()
 def look(state: State, real: Real, seconds: float) -> Check:
     """Check a run against data kept aside; of training, only the stream "check" moves."""
-    n = min(state.settings.check_points, len(real.heldout) // 2, len(real.train))
-    length = real.scale.length
-    pairs, potentials = [], []
-    for _ in range(DRAWS):
-        x, y = _rows(state, real.heldout, 2 * n), _fresh(state, 2 * n)
-        result = _w1(x[:n], y[:n])
-        pairs.append(float(result))
-        potentials.append(_gap(result.critic, x[n:], y[n:]))
-    floor = [float(_w1(*_rows(state, real.heldout, 2 * n).chunk(2))) for _ in range(DRAWS)]
-    itself = float(_w1(*_fresh(state, 2 * n).chunk(2)))
-    lower = _lower(state, real, potentials, n)
-    spread = float(np.std([*pairs], ddof=1)) / math.sqrt(DRAWS) if DRAWS > 1 else 0.0
-    upper = float(np.mean(pairs)) + 2 * NORMAL * spread
-    estimate = float(np.mean(pairs))
-    gap, heldout_gap = _gaps(state, real, n)
+    n = min(state.settings.check_points, len(real.heldout) // 2)
+    heldout, fresh = _rows(state, real.heldout, JUDGED), fakes(state, max(2 * n, len(real.heldout[:JUDGED])))
+    constant = state.constant()
+    x, y = _array(heldout[: 2 * n]), _array(fresh[: 2 * n])
+    # The critic has seen neither x nor y: its slopes are bounded, so its gap is a bound as well.
+    known = math.isfinite(constant) and state.settings.packing == 1
+    seen = bracketed(x, y, _critic(state, constant) if known else None)
+    lengths = _distances(seen, real.scale.length)
+    train = _array(_rows(state, real.train, min(SEEN, ENTRIES // state.d)))
+    judged = _judged(state, real, heldout, fresh, constant)
     return Check(
         step=state.step,
         seconds=seconds,
-        lower=max(lower, 0.0) * length,
-        upper=upper * length,
-        estimate=estimate * length,
-        floor=float(np.mean(floor)) * length,
-        debiased=(estimate - (float(np.mean(floor)) + itself) / 2) * length,
-        gap=gap * length,
-        heldout_gap=heldout_gap * length,
         n=n,
+        **lengths,
+        pvalue=energy_pvalue(x[:n], y[:n], _seed(state)),
+        **judged,
+        **_critic_now(state, real, heldout, seen.potential, constant),
+        **_fakes(x, y, train, _seed(state)),
+        n_critic=state.n_critic,
     )
 
 
-def _w1(x: Tensor, y: Tensor) -> Any:
-    import otdist
+def fakes(state: State, size: int, *, averaged: bool = True, grad: bool = False) -> Tensor:
+    """Points (size, d) for a check: of the averaged generator, which is what a user samples, or the other."""
+    z = torch.randn(size, state.latent, generator=state.streams["check"]).to(state.device)
+    module = state.average if averaged else state.generator
+    module.eval()
+    with torch.set_grad_enabled(grad):
+        return module(z).flatten(1).float()
 
-    return otdist.w1(x.double().cpu().numpy(), y.double().cpu().numpy())
+
+def _distances(seen: Bracketed, length: float) -> dict[str, Any]:
+    names = ("lower", "upper", "estimate", "floor", "debiased")
+    return {name: getattr(seen, name) * length for name in names}
+
+
+def _judged(state: State, real: Real, heldout: Tensor, fresh: Tensor, constant: float) -> dict[str, Any]:
+    """What the critic makes of training points and of held-out ones, against the same fakes."""
+    length = real.scale.length / ((constant if math.isfinite(constant) else 1.0) * state.settings.packing)
+    train = _scored(state, _rows(state, real.train, JUDGED))
+    held, made = _scored(state, heldout), _scored(state, fresh)
+    heldout_gap, error = difference(held, made)
+    excess, excess_error = difference(train, held)
+    scores = np.concatenate([train, held, made])
+    return {
+        "gap": (heldout_gap + excess) * length,
+        "heldout_gap": heldout_gap * length,
+        "heldout_gap_error": error * length,
+        "excess_error": excess_error * length,
+        "score": float(np.abs(scores - scores.mean()).max()),
+    }
+
+
+def _critic_now(
+    state: State, real: Real, heldout: Tensor, potential: Potential, constant: float
+) -> dict[str, Any]:
+    """The critic against the generator that it was trained against, which the averaged one lags behind."""
+    size = len(heldout)
+    made = fakes(state, size, averaged=False)
+    # The first half of the rows made the potential: it is judged by the others.
+    x, y = (points[len(points) // 2 :] for points in (heldout, made))
+    return {
+        "reach": _reach(state, x, y, potential, constant),
+        "probe": probe(state, real.train, _packed(state, heldout), _packed(state, made)),
+        **_slopes(state, _packed(state, x), _packed(state, y)),
+        "gradient": _gradient(state),
+    }
+
+
+def _reach(state: State, x: Tensor, y: Tensor, potential: Potential, constant: float) -> float | None:
+    """Gap of the critic as a share of that of a potential, on the same points."""
+    s = state.settings
+    if s.objective != "w1" or s.packing > 1 or s.constraint not in UNITS:
+        return None
+    there, error = difference(potential(_array(x)), potential(_array(y)))
+    if not there > NOISE * error:
+        return None
+    unit = constant if math.isfinite(constant) else 1.0
+    return difference(_scored(state, x), _scored(state, y))[0] / unit / there
+
+
+def _slopes(state: State, x: Tensor, y: Tensor) -> dict[str, float]:
+    """Mean and 99th percentile of the norm of the critic's gradient on lines between points."""
+    t = torch.rand(len(x), 1, generator=state.streams["check"]).to(x.device)
+    with torch.enable_grad():
+        places = (y + t * (x - y)).requires_grad_()
+        (gradient,) = torch.autograd.grad(state.scores(places).sum(), places)
+    norms = gradient.double().norm(dim=1).cpu().numpy()
+    return {"slope": float(norms.mean()), "slope_99": float(np.quantile(norms, 0.99))}
+
+
+def _gradient(state: State) -> float:
+    """Norm of the gradient that moves the generator."""
+    from otdist.learn.wgan.objectives import generator_loss
+
+    s = state.settings
+    moved = [p for p in state.generator.parameters() if p.requires_grad]
+    with torch.enable_grad():
+        packed = state.pack(fakes(state, s.batch_size, averaged=False, grad=True))
+        loss = generator_loss(s.objective, state.scores(packed)) / len(packed)
+        parts = torch.autograd.grad(loss, moved, allow_unused=True)
+    return math.sqrt(sum(float(part.double().square().sum()) for part in parts if part is not None))
+
+
+def _fakes(
+    x: NDArray[np.float64], y: NDArray[np.float64], train: NDArray[np.float64], seed: int
+) -> dict[str, float]:
+    """Quality, diversity and copies of fakes y, against held-out points x."""
+    n = len(x) // 2
+    shares = neighbourhoods(x[:n], y[:n], min(NEIGHBOURS, n - 1))
+    repeated = duplicate_share(y[:n], x[:n])
+    few, made = x[:n][:KINDS], y[:n][:KINDS]
+    width = median_distance(few)
+    near = memorisation(y[:n], train, x, rng=seed)
+    return {
+        **shares._asdict(),
+        "duplicates": repeated.share,
+        "real_duplicates": repeated.expected,
+        "vendi": vendi_score(made, bandwidth=width) / vendi_score(few, bandwidth=width),
+        "spread": math.sqrt(float(y.var(0).sum() / x.var(0).sum())),
+        "memorised": near.pvalue,
+        "nearer": near.closer,
+    }
+
+
+def _critic(state: State, constant: float) -> Potential:
+    """The critic as a 1-Lipschitz function."""
+
+    def potential(z: NDArray[np.float64]) -> NDArray[np.float64]:
+        return _scored(state, torch.from_numpy(z).float().to(state.device)) / constant
+
+    return potential
+
+
+def _scored(state: State, points: Tensor) -> NDArray[np.float64]:
+    state.critic.eval()
+    return np.asarray(state.scores(_packed(state, points)).double().cpu().numpy())
+
+
+def _packed(state: State, points: Tensor) -> Tensor:
+    """Whole packs of points; what is left over is left out."""
+    return state.pack(points[: len(points) // state.settings.packing * state.settings.packing])
 
 
 def _rows(state: State, points: Tensor, size: int) -> Tensor:
+    """Rows in random order, without replacement, so that disjoint parts are independent."""
     order = torch.randperm(len(points), generator=state.streams["check"])[:size]
     return points[order.to(points.device)]
 
 
-def _fresh(state: State, size: int) -> Tensor:
-    """Points of the averaged generator: what a user samples."""
-    z = torch.randn(size, state.latent, generator=state.streams["check"]).to(state.device)
-    state.average.eval()
-    return state.average(z).flatten(1).float()
+def _seed(state: State) -> int:
+    return int(torch.randint(2**31, (), generator=state.streams["check"]))
 
 
-def _gap(potential: Any, x: Tensor, y: Tensor) -> tuple[float, float]:
-    """Gap of a potential on points it was not made from, and its standard error."""
-    f, g = potential(x.double().cpu().numpy()), potential(y.double().cpu().numpy())
-    return float(np.mean(f) - np.mean(g)), math.sqrt(np.var(f, ddof=1) / len(f) + np.var(g, ddof=1) / len(g))
-
-
-def _lower(state: State, real: Real, potentials: list[tuple[float, float]], n: int) -> float:
-    """Lower bound at 95 %: the better of two, each at 97.5 %."""
-    margin = 1.959963984540054
-    gaps, errors = zip(*potentials, strict=True)
-    bounds = [float(np.mean(gaps)) - margin * math.sqrt(float(np.square(errors).sum())) / len(errors)]
-    constant = state.constant()
-    if math.isfinite(constant) and state.settings.packing == 1:
-        state.critic.eval()
-        x, y = _rows(state, real.heldout, 2 * n), _fresh(state, 2 * n)
-        f, g = (state.scores(z).double().cpu().numpy() / constant for z in (x, y))
-        error = math.sqrt(np.var(f, ddof=1) / len(f) + np.var(g, ddof=1) / len(g))
-        bounds.append(float(f.mean() - g.mean()) - margin * error)
-    return max(bounds)
-
-
-def _gaps(state: State, real: Real, n: int) -> tuple[float, float]:
-    """What the critic makes of training points and of held-out ones, against the same kind of fakes."""
-    constant = state.constant()
-    unit = (constant if math.isfinite(constant) else 1.0) * state.settings.packing
-    size = 2 * n // state.settings.packing * state.settings.packing
-    state.critic.eval()
-    fake = state.scores(state.pack(_fresh(state, size))).mean()
-    means = [
-        state.scores(
-            state.pack(
-                _rows(state, part, size)[: len(part) // state.settings.packing * state.settings.packing]
-            )
-        ).mean()
-        for part in (real.train, real.heldout)
-    ]
-    return float(means[0] - fake) / unit, float(means[1] - fake) / unit
+def _array(points: Tensor) -> NDArray[np.float64]:
+    return np.asarray(points.double().cpu().numpy())

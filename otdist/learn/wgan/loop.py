@@ -21,6 +21,7 @@ from otdist.learn.wgan import checkpoint
 from otdist.learn.wgan.alarms import Alarm, of_checks
 from otdist.learn.wgan.health import look
 from otdist.learn.wgan.journal import Journal, told
+from otdist.learn.wgan.probe import followed
 from otdist.learn.wgan.real import Real
 from otdist.learn.wgan.stopping import ended, stalled
 from otdist.learn.wgan.wgan import WGAN
@@ -45,10 +46,14 @@ class Loop:
         """Train until the budget is used, nothing more is gained, or the caller interrupts."""
         run, state = self.run, self.run.state
         self.began = time.perf_counter() - run.seconds
+        if not run.history:
+            run.strips.add(state, 0)
         self._keep()
         self._save()
-        self.journal = Journal(self.folder if rank_and_world()[0] == 0 else None, run.history)
+        first = rank_and_world()[0] == 0
+        self.journal = Journal(self.folder if first else None, run.history, run.alarms)
         with interruptions() as asked, working(self.progress, "training") as tell:
+            tell(told(run))
             while True:
                 share, stop = self._agreed(asked())
                 if stop or share >= run.schedule.end or self.falls > ROLLBACKS:
@@ -79,15 +84,18 @@ class Loop:
         run, state = self.run, self.run.state
         check = look(state, self.real, run.seconds)
         run.history.append(check)
+        run.strips.add(state, len(run.history))
         alarms = of_checks(run.history, run.settings)
         run.alarms.extend(alarms)
         state.gaps.clear()
+        if run.settings.n_critic == "auto":
+            state.n_critic = followed(state.n_critic, check.probe)
         if run.settings.stop and stalled(run.history):
             run.schedule = run.schedule.settle(run.schedule.share(state.step, run.seconds))
         self._keep()
         self._save()
-        self.journal.write(check, tuple(alarms))
-        return told(check, len(run.alarms))
+        self.journal.write(check, run.alarms)
+        return told(run)
 
     def _keep(self) -> None:
         """Remember a good state."""
@@ -123,6 +131,7 @@ class Loop:
                 self._check()
             run.message = ended(run.history, run.schedule.end < 1)
         self._save()
+        self.journal.close()
         if interrupted or self.falls > ROLLBACKS:
             warnings.warn(run.message, ConvergenceWarning, stacklevel=caller_level())
         return run
