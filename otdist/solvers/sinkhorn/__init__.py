@@ -49,7 +49,9 @@ class Sinkhorn:
 
     Without ``eps``, where the metric has compiled code, plans lie on a shortlist of ``info["pairs"]`` pairs,
     and ``residual`` is that of the entropic plan on these; potentials are feasible for all pairs. If the gap
-    is not reached so, it goes on with all pairs; a plan on these comes without ``info["pairs"]``.
+    is not reached so, the exact solver goes on from there, on few pairs or in the plane from coarse to fine,
+    until it is: ``info["pivots"]`` says how many pivots or bids that took. For other metrics plans lie on
+    all pairs, and nothing is left to the exact solver.
 
     With tensors, ``value`` carries the gradient that holds plan and potentials fixed. In the points that
     is the gradient of ``objective`` at fixed ``eps_abs``, and in the weights that of ``lower``; both come
@@ -107,8 +109,10 @@ class Sinkhorn:
             bounds, finished = annealed(made, 0.98 * goal, self.max_iter, deadline, show)
         message = STOPPED.format(bounds.gap, goal)
         info = {"iterations": bounds.state.iterations}
-        if bounds.cells is not None:
+        if bounds.listed:
             info["pairs"] = bounds.listed
+        if bounds.pivots:
+            info["pivots"] = bounds.pivots
         return made.result(bounds, finished, goal, message, info)
 
     def _check(self) -> None:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import numpy as np
-
 from otdist.solvers.sinkhorn.entropic import Iteration, Potentials, stopping
+from otdist.solvers.sinkhorn.exactly import closed
 from otdist.solvers.sinkhorn.regularised import Bounds, Regularised
 from otdist.solvers.sinkhorn.truncated import truncated
 from otdist.solvers.sparse import levels
 from otdist.solvers.sparse.pricing import Pairs
-
-Watch = tuple[Callable[[Potentials], bool], Callable[[Bounds], None]]  # when to stop, and who looks on
 
 STAGE = 3.0  # by how much the regularisation falls between two looks at the interval
 FIRST = 0.3  # of the goal: no need to look while the regularisation, relative to the mean cost, is above
@@ -26,9 +23,10 @@ CALM = 3  # updates without over-relaxation before a look
 def annealed(
     made: Regularised, goal: float, max_iter: int, deadline: float | None, show: Callable[[Bounds], None]
 ) -> tuple[Bounds, bool]:
-    """Cool, faster than the iteration converges, and again more slowly, until the gap is ``goal``.
+    """Cool, faster than the iteration converges, until the gap is ``goal``.
 
-    On a shortlist of pairs first, where the cost has a kernel, then on all pairs.
+    Where the cost has a kernel, on a shortlist of pairs; what is left of the gap is closed exactly. Else
+    on all pairs, and again more slowly as long as that helps.
 
     Notes
     -----
@@ -36,25 +34,20 @@ def annealed(
     with its rate. Differs in that the rate follows from what is proved.
     """
     late = stopping(max_iter, deadline)
-    best: Bounds | None = None
     if isinstance(made.setting.ground, Pairs) and max(made.setting.ground.shape) > levels.BASE:
         best, state = truncated(made, goal, late, show)
         if best.gap <= goal or late(state):
             return best, best.gap <= goal
-        now = REHEAT * made.mean
-        # On a shortlist that admits no plan potentials run away: the best ones have not.
-        g = best.dual.g - now * np.log(made.b)
-        state = Potentials(np.zeros(len(made.a)), g, now, iterations=state.iterations)
-    else:
-        state, now = made.opened(LEAST * made.mean)
-    return _streamed(made, goal, (state, now), (late, show), best)
+        return closed(made, best, goal, deadline, show)
+    return _streamed(made, goal, late, show)
 
 
 def _streamed(
-    made: Regularised, goal: float, start: tuple[Potentials, float], watch: Watch, best: Bounds | None
+    made: Regularised, goal: float, late: Callable[[Potentials], bool], show: Callable[[Bounds], None]
 ) -> tuple[Bounds, bool]:
-    """The same over all pairs."""
-    (state, now), (late, show) = start, watch
+    """Cool on all pairs, in turns."""
+    state, now = made.opened(LEAST * made.mean)
+    best: Bounds | None = None
     iteration = Iteration(made.streams, made.a, made.b)
     for cooling, omega in SLOWER:
         stage, last = now, math.inf

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -57,6 +57,8 @@ class Bounds:
         The plan's rows, columns and masses, where it lies on a shortlist. None: all pairs may carry mass.
     listed : int
         Pairs on that list.
+    pivots : int
+        What the exact solver took to narrow the interval.
     """
 
     state: Potentials
@@ -66,6 +68,7 @@ class Bounds:
     lower: float
     cells: Cells | None = None
     listed: int = 0
+    pivots: int = 0
 
     @property
     def gap(self) -> float:
@@ -79,7 +82,8 @@ class Bounds:
             return self
         plan = min(self, other, key=lambda one: one.upper + one.unsure)
         dual = max(self, other, key=lambda one: one.lower)
-        return Bounds(plan.state, plan.upper, plan.unsure, dual.dual, dual.lower, plan.cells, plan.listed)
+        pivots = max(self.pivots, other.pivots)
+        return replace(plan, dual=dual.dual, lower=dual.lower, pivots=pivots)
 
 
 @dataclass(frozen=True, eq=False)

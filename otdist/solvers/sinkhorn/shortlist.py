@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numba import float32
 from numpy.typing import NDArray
 
 from otdist.solvers.sinkhorn.entropic import Potentials
-from otdist.solvers.sinkhorn.wide import LEAST, power
+from otdist.solvers.sinkhorn.passes import LEAST, power
 from otdist.solvers.sparse.compiled import summed
+from otdist.solvers.sparse.ground import Ground
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -42,19 +44,20 @@ class Shortlist:
         across = self.cols[by_col]
         # Starts, the points on the other side, and costs: a half-step reads them in this order.
         self._sides = (
-            (_starts(self.rows, shape[0]), self.cols.astype(np.int32), self.cost),
-            (_starts(across, shape[1]), self.rows[by_col].astype(np.int32), self.cost[by_col]),
+            (_starts(self.rows, shape[0]), self.cols.astype(np.uint32), self.cost),
+            (_starts(across, shape[1]), self.rows[by_col].astype(np.uint32), self.cost[by_col]),
         )
         self._term = np.empty(max(int(np.diff(side[0]).max()) for side in self._sides))
 
     def softmin(self, potential: Array, log_mass: Array, eps: float, flip: bool = False) -> Array:
         """``-eps log sum_j exp(log_mass_j + (g_j - c_ij) / eps)`` of every row; ``flip``: of every column."""
         starts, others, cost = self._sides[flip]
-        out = np.empty(len(starts) - 1)
+        top, total = np.empty(len(starts) - 1), np.empty(len(starts) - 1, np.float32)
         h = (potential / eps + log_mass) / LN2
-        log_sums(starts, others, cost, h, 1.0 / (eps * LN2), self._term, out)
-        out *= -eps * LN2
-        return out
+        sums(starts, others, cost, h, 1.0 / (eps * LN2), self._term, top, total)
+        top += np.log2(total)
+        top *= -eps * LN2
+        return top
 
     def least(self, potential: Array, flip: bool = False) -> Array:
         """``min_j c_ij - g_j`` of every row; ``flip``: of every column."""
@@ -70,9 +73,24 @@ class Shortlist:
         """With more pairs, some of which may be on it."""
         m = self.shape[1]
         keys = np.concatenate([self.rows * m + self.cols, other[0] * m + other[1]])
-        keys, first = np.unique(keys, return_index=True)
-        rows, cols = np.divmod(keys, m)
-        return Shortlist((rows, cols, np.concatenate([self.cost, other[2]])[first]), self.shape)
+        order = np.argsort(keys, kind="stable")
+        keys = keys[order]
+        first = np.flatnonzero(np.diff(keys, prepend=-1))
+        rows, cols = np.divmod(keys[first], m)
+        return Shortlist((rows, cols, np.concatenate([self.cost, other[2]])[order[first]]), self.shape)
+
+
+def smallest(ground: Ground, f: Array, g: Array, k: int) -> Shortlist:
+    """Pairs with one of the k smallest reduced costs of their row or column."""
+    n, m = ground.shape
+    by_row = ground.smallest(f, g, min(k, m))[0].astype(np.intp)
+    by_col = ground.smallest(f, g, min(k, n), flip=True)[0].astype(np.intp)
+    keys = np.concatenate(
+        [(np.arange(n)[:, None] * m + by_row).ravel(), (by_col * m + np.arange(m)[:, None]).ravel()]
+    )
+    keys.sort()
+    rows, cols = np.divmod(keys[np.diff(keys, prepend=-1) > 0], m)
+    return Shortlist((rows, cols, ground.costs(rows, cols)), (n, m))
 
 
 def _starts(sorted_points: Index, count: int) -> Index:
@@ -80,15 +98,19 @@ def _starts(sorted_points: Index, count: int) -> Index:
 
 
 @summed
-def log_sums(starts, others, cost, h, rate, term, out):
-    """``out_i = log2 sum_q 2**(h_q - rate cost_q)`` over the pairs q of each row; ``term``: room for them."""
-    for i in range(len(out)):
+def sums(starts, others, cost, h, rate, term, top, total):
+    """``sum_q 2**(h_q - rate cost_q) = 2**top_i total_i`` over the pairs q of each row; ``term``: room.
+
+    Exponents are float64, powers and their sums float32: what these are off is made good when a plan is
+    completed.
+    """
+    for i in range(len(top)):
         first, width = starts[i], starts[i + 1] - starts[i]
-        top = -np.inf
+        high = -np.inf
         for q in range(width):
             term[q] = h[others[first + q]] - rate * cost[first + q]
-            top = max(top, term[q])
-        total = 0.0
+            high = max(high, term[q])
+        here = float32(0.0)
         for q in range(width):
-            total += power(max(term[q] - top, LEAST))
-        out[i] = top + math.log2(total)
+            here += power(float32(max(term[q] - high, LEAST)))
+        top[i], total[i] = high, here

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from otdist.bounds import UNIT
 from otdist.solvers.sinkhorn.entropic import Iteration, Potentials
 from otdist.solvers.sinkhorn.regularised import Bounds, Regularised, at_most
-from otdist.solvers.sinkhorn.shortlist import Listed, Shortlist
+from otdist.solvers.sinkhorn.shortlist import Listed, Shortlist, smallest
 from otdist.solvers.sparse import levels
 from otdist.solvers.sparse.ground import Dual, Ground
 from otdist.solvers.sparse.levels import Level
-from otdist.solvers.sparse.plans import CANDIDATES, candidates
 from otdist.solvers.sparse.pricing import Pairs
 
 Array = NDArray[np.float64]
@@ -28,14 +27,16 @@ STAGE = 6.0  # by how much it falls between two looks
 WORTH = 0.7  # of a gap: what is not below it is no progress
 LEAST = 1e-6  # where it stops, relative to the mean cost
 REHEAT = 6.0  # times the regularisation of the first look, from which a slower turn begins
-TURNS = ((0.9, 1.5), (0.95, 1.6), (0.97, 1.7), (0.985, 1.8), (0.993, 1.9))  # cooling, omega
-ERROR = (0.2, 0.02)  # relative error of a plan cooled by q, over 1 - q, about: in few columns, and in more
-READY = (1, 2)  # slowest turn to begin with: its over-relaxation is too much for a list that lacks pairs
+TURNS = ((0.9, 1.5), (0.95, 1.6), (0.97, 1.7))  # cooling, omega; in few columns the first one alone
+ERROR = 0.02  # relative error of a plan cooled by q, over 1 - q, about
 CALM = 3  # updates without over-relaxation before a look
 SLIGHT = 0.1  # of the regularisation: a pair that is cheaper by less changes little
+CANDIDATES = 8  # pairs of each point to begin with
 ADDED = 4  # pairs a point that a look adds, at most
-FLAT = 4  # columns below which the plan of a copy has to be handed down
-SHARE = 1e-3  # of a point's mass, below which a pair is not
+HALVINGS = 3  # between two copies: in many columns a copy says little about its points, whatever its size
+FLAT = 4  # columns below which each halving counts, and the plan of a copy has to be handed down
+FLATTEST = 1e-3  # relative regularisation of the first look there: smaller ones take too many updates
+SHARE = 1e-2  # of a point's mass, below which a pair is not handed down
 
 
 def truncated(
@@ -51,15 +52,16 @@ def truncated(
     cost at first, then by what violates the dual constraints, as in column generation.
     """
     shortlist, state, now = _opened(made, late)
-    best: Bounds | None = None
-    first = max(FIRST * goal, LEAST) * made.mean
+    flat = _columns(made.setting.ground) < FLAT
+    first = max(FIRST * goal, FLATTEST if flat else LEAST) * made.mean
     again = min(now, REHEAT * first)  # a smoother plan needs pairs that are not on the list
-    for cooling, omega in TURNS[_first_turn(made, goal) :]:
-        before, last = np.inf if best is None else best.gap, np.inf
+    best: Bounds | None = None
+    for turn in TURNS[:1] if flat else TURNS[_first_turn(goal) :]:
+        last = np.inf
         while now > LEAST * made.mean:
             stage = max(now / STAGE, min(first, now / 2), LEAST * made.mean)
             iteration = Iteration(shortlist, made.a, made.b)
-            _cool(iteration, state, (now, stage, cooling, omega), late)
+            _cool(iteration, state, (now, stage, *turn), late)
             now, ended = stage, iteration.ended(state)
             dual, missing = _looked(made, shortlist, ended)
             if now <= first or late(state):
@@ -72,43 +74,49 @@ def truncated(
                     break  # the residual is what is left: a slower turn
                 last = found.gap
             shortlist = shortlist.joined(missing) if len(missing[0]) else shortlist
-        assert best is not None
-        if best.gap > 0.9 * before:
-            break
         now = again
     assert best is not None
     return best, state
 
 
-def _first_turn(made: Regularised, goal: float) -> int:
+def _first_turn(goal: float) -> int:
     """The quickest turn that may reach the goal."""
-    deep = _columns(made.setting.ground) >= FLAT
-    enough = (k for k, turn in enumerate(TURNS) if ERROR[deep] * (1 - turn[0]) <= goal)
-    return min(next(enough, READY[deep]), READY[deep])
+    enough = (k for k, turn in enumerate(TURNS) if ERROR * (1 - turn[0]) <= goal)
+    return next(enough, len(TURNS) - 1)
 
 
 def _opened(made: Regularised, late: Late) -> tuple[Shortlist, Potentials, float]:
     """Shortlist, potentials and their regularisation, handed down from copies with fewer points."""
-    copies = [Level(made.setting.ground, made.a, made.b)]
-    while copies[-1].size > levels.BASE:
-        copies.append(copies[-1].coarser())
+    copies = _copies(made)
     level, now = copies.pop(), START * made.mean
     n, m = level.ground.shape
     state = Potentials(np.zeros(n), np.zeros(m), now)
-    shortlist = Shortlist(candidates(level.ground, state.f, state.g, max(n, m)), (n, m))
+    shortlist = smallest(level.ground, state.f, state.g, max(n, m))
     for finer in reversed(copies):
         assert isinstance(level.ground, Pairs) and isinstance(finer.ground, Pairs)
         stage = min(now, max(CLOSE * level.ground.spacing, LEAST * made.mean))
         _cool(Iteration(shortlist, level.a, level.b), state, (now, stage, *TURNS[0]), late)
         # Potentials count from eps log b; with it they are those of the plain problem.
         f, g = finer.ground.extended(level.ground, state.g + stage * np.log(level.b))
-        listed = Shortlist(candidates(finer.ground, f, g, CANDIDATES), finer.ground.shape)
+        listed = smallest(finer.ground, f, g, CANDIDATES)
         if _columns(finer.ground) < FLAT:
             rows, cols = _handed_down(shortlist, state, level, finer)
             listed = listed.joined((rows, cols, finer.ground.costs(rows, cols)))
         state = Potentials(f - stage * np.log(finer.a), g - stage * np.log(finer.b), stage)
         level, shortlist, now = finer, listed, stage
     return shortlist, state, now
+
+
+def _copies(made: Regularised) -> list[Level]:
+    """The points, and copies with ever fewer of them, the last so small that all its pairs are listed."""
+    halvings = 1 if _columns(made.setting.ground) < FLAT else HALVINGS
+    copies = [Level(made.setting.ground, made.a, made.b)]
+    while copies[-1].size > 2 * levels.BASE:
+        copy = copies[-1].coarser()
+        for _ in range(halvings - 1):
+            copy = copy.coarser() if copy.size > 2 * levels.BASE else copy
+        copies.append(copy)
+    return copies
 
 
 def _columns(ground: Ground) -> int:
