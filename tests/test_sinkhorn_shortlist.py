@@ -129,6 +129,19 @@ def test_the_exact_solver_closes_what_is_left_of_the_gap(many, d, rng):
         assert (f[:, None] + g <= np.linalg.norm(x[:n, None] - y, axis=2) + 1e-12).all()
 
 
+def test_a_deadline_in_the_exact_part_leaves_an_interval(rng):
+    x, y = rng.normal(size=(2, 400, 2))
+    exact = otdist.w1(x, y).value
+    for many in (50, 5000):
+        with (
+            mock.patch.object(exactly, "MANY", many),
+            mock.patch.object(annealed, "closed", lambda *a: exactly.closed(*a[:3], time.monotonic(), a[4])),
+            pytest.warns(otdist.ConvergenceWarning, match="The gap is"),
+        ):
+            r = otdist.w1(x, y, method="sinkhorn", tol=1e-9)
+        assert not r.converged and 0 <= r.lower <= exact <= r.upper < 2 * exact
+
+
 def test_a_gap_that_is_reached_needs_no_exact_solver(rng):
     x, y = rng.normal(size=(2, 300, 8))
     with mock.patch.object(annealed, "closed", side_effect=AssertionError):

@@ -35,10 +35,8 @@ def annealed(
     """
     late = stopping(max_iter, deadline)
     if isinstance(made.setting.ground, Pairs) and max(made.setting.ground.shape) > levels.BASE:
-        best, state = truncated(made, goal, late, show)
-        if best.gap <= goal or late(state):
-            return best, best.gap <= goal
-        return closed(made, best, goal, deadline, show)
+        best, unfinished = truncated(made, goal, late, show)
+        return closed(made, best, goal, deadline, show) if unfinished else (best, best.gap <= goal)
     return _streamed(made, goal, late, show)
 
 

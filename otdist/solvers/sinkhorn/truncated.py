@@ -36,15 +36,18 @@ ADDED = 4  # pairs a point that a look adds, at most
 HALVINGS = 3  # between two copies: in many columns a copy says little about its points, whatever its size
 FLAT = 4  # columns below which each halving counts, and the plan of a copy has to be handed down
 FLATTEST = 1e-3  # relative regularisation of the first look there: smaller ones take too many updates
+CLOSEST = 0.02  # gap below which plans hardly ever come there
 SHARE = 1e-2  # of a point's mass, below which a pair is not handed down
 
 
 def truncated(
     made: Regularised, goal: float, late: Late, show: Callable[[Bounds], None]
-) -> tuple[Bounds, Potentials]:
+) -> tuple[Bounds, bool]:
     """Cool a shortlist, ever more slowly, until the gap is ``goal`` or slowness does not help.
 
-    Each look at all pairs proves an interval, and adds the pairs that the potentials are too high for.
+    Each look at all pairs proves an interval, and adds the pairs that the potentials are too high for. In few
+    columns there is one, and none where the goal is out of reach: then there is no plan yet (``upper`` is
+    infinite). Returns what is proved, and whether it is worth going on in another way.
 
     Notes
     -----
@@ -64,19 +67,21 @@ def truncated(
             _cool(iteration, state, (now, stage, *turn), late)
             now, ended = stage, iteration.ended(state)
             dual, missing = _looked(made, shortlist, ended)
+            if flat and goal < CLOSEST and now <= first and not late(state):
+                return Bounds(ended, np.inf, 0.0, dual, made.proved(dual)), True
             if now <= first or late(state):
                 found = _completed(made, shortlist, ended, dual)
                 best = found.joined(best)
                 show(best)
                 if best.gap <= goal or late(state):
-                    return best, state
-                if found.gap > WORTH * last:
+                    return best, False
+                if flat or found.gap > WORTH * last:
                     break  # the residual is what is left: a slower turn
                 last = found.gap
             shortlist = shortlist.joined(missing) if len(missing[0]) else shortlist
         now = again
     assert best is not None
-    return best, state
+    return best, True
 
 
 def _first_turn(goal: float) -> int:
