@@ -1,0 +1,38 @@
+"""otdist's own methods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import otdist
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, Any]:
+    """Ask one of otdist's estimators."""
+    options = {
+        key: int(v) if isinstance(v, float) and v.is_integer() and key != "tol" else v
+        for key, v in options.items()
+    }
+    if name == "otdist sliced":
+        result: Any = otdist.sliced_w1(x, y, **({"rng": 0} | options))
+    elif name == "otdist max-sliced":
+        result = otdist.max_sliced_w1(x, y, **({"rng": 0} | options))
+    elif name == "otdist critic":
+        result = otdist.w1(x, y, method="critic", **({"rng": 0} | options))
+    else:
+        result = otdist.w1(x, y, **options)
+    # What slices give is a lower bound of W1 and no more: their own interval is one of another quantity.
+    sliced = "sliced" in name
+    bounds = {"lower": float(result)} if sliced else {"lower": result.lower, "upper": result.upper}
+    return {"value": float(result), "converged": result.converged, "solver": result.method} | bounds
+
+
+def limited(name: str, options: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Options with the time that a method has, where it can be told."""
+    if name == "otdist critic" or (name == "otdist" and "tol" in options):
+        return options if "max_seconds" in options else options | {"max_seconds": seconds}
+    return options

@@ -1,0 +1,168 @@
+"""Ask many methods many questions, each in a process of its own, and keep every answer."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from otdist.bench.machine import machine
+from otdist.bench.methods import FOLDER, METHODS, parsed, python_of, suggested
+from otdist.bench.questions import Question, question
+from otdist.bench.table import Runs
+from otdist.errors import InputError
+from otdist.progress import working
+
+WORKER = Path(__file__).with_name("worker.py")
+START = 120.0  # seconds for a process to start and to compile, beyond its budget
+Row = dict[str, Any]
+Asked = str | Question | tuple[Any, Any]
+
+
+def run(
+    questions: Asked | Iterable[Asked],
+    methods: Sequence[str] | None = None,
+    *,
+    budget: float = 60.0,
+    memory: float | None = None,
+    seeds: Sequence[int] = (0,),
+    path: str | Path | None = None,
+    progress: bool = False,
+) -> Runs:
+    """Measure methods for W1 between samples: value, true error, seconds, memory.
+
+    Parameters
+    ----------
+    questions : str, pair of arrays, Question, or several of them
+        Names as of :func:`~otdist.bench.question`, such as ``"shift n=1000 d=16"``, or samples ``(x, y)``.
+    methods : sequence of str, optional
+        Names with options, such as ``"otdist sinkhorn tol=0.01"`` or ``"POT emd2"``; see
+        ``otdist.bench.METHODS``. None: those worth asking at that size, of those that are installed.
+    budget : float
+        Seconds for a run. A method that can be told is told; any other is ended.
+    memory : float, optional
+        Bytes that a process may use for data. None: no limit.
+    seeds : sequence of int
+        Seeds of the samples, for questions by name: as many runs.
+    path : path, optional
+        JSON file of the rows, written after each. Rows that are there already are not measured again.
+    progress : bool
+        Say what is being measured.
+
+    Returns
+    -------
+    Runs
+        One row a run, failures included: ``status`` is "ok", "timeout", "memory", "error" or "missing".
+
+    Raises
+    ------
+    InputError
+        For a question or a method that is unknown, or a budget that is none.
+
+    Notes
+    -----
+    Each run has a fresh process with the threads of the machine; it first answers the question for a few
+    points, so that importing and compiling do not count. Runs shorter than half a second are repeated, and
+    the median counts. The memory is what the run adds to its process. Errors are those against W1 between the
+    same samples, as far as it is proved by the tightest of otdist's intervals among the rows.
+
+    Cost: the budget, and a few seconds to start, for each row.
+
+    Examples
+    --------
+    >>> from otdist import bench
+    >>> runs = bench.run("shift n=50 d=2", ["otdist", "scipy assignment"], budget=20)
+    >>> [row["status"] for row in runs.rows]
+    ['ok', 'ok']
+    >>> max(row["error"] for row in runs.rows) < 1e-9
+    True
+    """
+    if not (isinstance(budget, int | float) and budget > 0 and math.isfinite(budget)):
+        raise InputError("budget", f"{budget!r} is no time", "give seconds above 0")
+    asked = list(_asked(questions, seeds))
+    for method in methods or []:
+        parsed(method)
+    kept = Runs.load(path).rows if path is not None and Path(path).exists() else []
+    known = {_key(row): row for row in kept}
+    facts = machine()
+    with working(progress, "measuring") as tell:
+        for one, seed in asked:
+            for method in methods or suggested(max(len(one.x), len(one.y)), one.x.shape[1]):
+                row = {"question": one.name, "method": method, "budget": float(budget), "seed": seed}
+                if _key(row) in known:
+                    continue
+                tell(f"{one.name}, {method}")
+                row |= measured(one, method, budget, memory) | {"date": time.strftime("%Y-%m-%d")} | facts
+                known[_key(row)] = row
+                if path is not None:
+                    Runs(list(known.values())).save(path)
+    return Runs(list(known.values()))
+
+
+def measured(one: Question, method: str, budget: float, memory: float | None) -> Row:
+    """Row of one method and one question."""
+    name, options = parsed(method)
+    place = {"n": len(one.x), "m": len(one.y), "d": one.x.shape[1], "known": one.known, "laws": one.laws}
+    python = python_of(name)
+    if python is None:
+        return place | {"status": "missing", "reason": f"{METHODS[name][1]} is not installed"}
+    with tempfile.TemporaryDirectory() as folder:
+        points, spec = Path(folder) / "points.npz", Path(folder) / "spec.json"
+        np.savez(points, x=one.x, y=one.y)
+        told: Row = {"name": name, "options": options, "points": str(points), "budget": budget}
+        told["adapter"] = str(FOLDER / f"{METHODS[name][0]}.py")
+        told["memory"] = None if memory is None else int(memory)
+        # A method that is told its time may overrun it a little: that is a finding, not a reason to end it.
+        told["limit"] = 2 * budget + 10 if name in ("otdist", "otdist critic") else budget
+        spec.write_text(json.dumps(told))
+        return place | apart([python, "-W", "ignore", str(WORKER), str(spec)], told["limit"])
+
+
+def apart(command: list[str], limit: float) -> Row:
+    """What a process prints as JSON in its last line, or how it ended."""
+    # numpy's threads beside torch's would make both several times slower.
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": os.environ.get("OPENBLAS_NUM_THREADS", "1")}
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=limit + START, check=False, env=environment
+        )
+    except subprocess.TimeoutExpired:
+        return {"status": "timeout", "reason": f"no end after {limit + START:g} s"}
+    if done.returncode == -14:  # SIGALRM
+        return {"status": "timeout", "reason": f"ended after {limit:g} s"}
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode != 0 or not lines:
+        short = done.returncode == -9 or any(word in done.stderr for word in ("bad_alloc", "MemoryError"))
+        end = " ".join(done.stderr.strip().splitlines()[-1:])
+        return {"status": "memory" if short else "error", "reason": f"exit {done.returncode}: {end}"}
+    answer: Row = json.loads(lines[-1])
+    return answer
+
+
+def _asked(questions: Any, seeds: Sequence[int]) -> Iterable[tuple[Question, int | None]]:
+    alone = isinstance(questions, str | Question) or _is_pair(questions)
+    for place, one in enumerate([questions] if alone else questions):
+        if isinstance(one, str):
+            yield from ((question(one, rng=seed), seed) for seed in seeds)
+        elif isinstance(one, Question):
+            yield one, None
+        else:
+            yield Question.of(f"samples {place + 1}" if place else "samples", *one), None
+
+
+def _is_pair(given: Any) -> bool:
+    return (
+        isinstance(given, tuple) and len(given) == 2 and not any(isinstance(g, str | Question) for g in given)
+    )
+
+
+def _key(row: Row) -> tuple[Any, ...]:
+    return row["question"], row["method"], row["budget"], row["seed"]

@@ -1,0 +1,175 @@
+"""Rows of measurements: what is true, who is on the front, on disk and on the screen."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from otdist.errors import InputError
+
+FORMAT = "otdist bench 1"
+PROVED = 1e-3  # relative width of an interval from which on the error of others is known well enough
+WRONG = (
+    1e-6  # relative overstatement of a lower bound, or understatement of an upper one, that is no rounding
+)
+Row = dict[str, Any]
+
+
+@dataclass(eq=False)
+class Runs:
+    """Measured rows, each with its true error where it is known.
+
+    Attributes
+    ----------
+    rows : list of dict
+        ``question``, ``method``, ``n``, ``m``, ``d``, ``status``, ``reason``, ``value``, ``lower``,
+        ``upper``, ``error`` (relative, against W1 between the samples), ``law_error`` (against W1 between the
+        laws), ``seconds``, ``cpu_seconds``, ``memory`` (bytes), ``seed``, ``budget``, ``versions``, ...
+    """
+
+    rows: list[Row]
+
+    def __post_init__(self) -> None:
+        by_question: dict[tuple[Any, Any], list[Row]] = {}
+        for row in self.rows:
+            by_question.setdefault((row["question"], row["seed"]), []).append(row)
+        for same in by_question.values():
+            _judge(same)
+
+    def front(self, question: str, cost: str = "seconds") -> list[Row]:
+        """Rows of a question that no other beats in both cost and error, the cheapest first.
+
+        Parameters
+        ----------
+        question : str
+            Its name.
+        cost : {"seconds", "memory"}
+            What is paid.
+
+        Returns
+        -------
+        list of dict
+            Rows of :meth:`medians`.
+        """
+        if cost not in ("seconds", "memory"):
+            raise InputError("cost", f"{cost!r} is unknown", "use 'seconds' or 'memory'")
+        rows = [row for row in self.medians() if row["question"] == question and row["error"] is not None]
+        rows = sorted(
+            (row for row in rows if row[cost] is not None), key=lambda row: (row[cost], row["error"])
+        )
+        found: list[Row] = []
+        for row in rows:
+            if not found or row["error"] < found[-1]["error"]:
+                found.append(row)
+        return found
+
+    def medians(self) -> list[Row]:
+        """One row for each question, method and budget: medians over seeds, and how many runs failed."""
+        groups: dict[tuple[Any, ...], list[Row]] = {}
+        for row in self.rows:
+            groups.setdefault((row["question"], row["method"], row["budget"]), []).append(row)
+        return [_median(rows) for rows in groups.values()]
+
+    def save(self, path: str | Path) -> Path:
+        """Write the rows as JSON, or as Parquet where the name ends so; replaced whole, or not at all."""
+        path = Path(path)
+        part = path.with_name(path.name + ".part")
+        if path.suffix == ".parquet":
+            import pyarrow as pa
+            from pyarrow import parquet
+
+            flat = [{key: _flat(value) for key, value in row.items()} for row in self.rows]
+            names = list(dict.fromkeys(key for row in flat for key in row))
+            parquet.write_table(pa.table({name: [row.get(name) for row in flat] for name in names}), part)
+        elif path.suffix == ".json":
+            part.write_text(json.dumps({"format": FORMAT, "rows": self.rows}, indent=1) + "\n")
+        else:
+            raise InputError("path", f"{path.name!r} is of no known kind", "let it end in .json or .parquet")
+        os.replace(part, path)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Runs:
+        """Read rows that :meth:`save` wrote as JSON."""
+        try:
+            record = json.loads(Path(path).read_text())
+        except FileNotFoundError as error:
+            raise InputError("path", f"{path} is not there", "give a file that save wrote") from error
+        except ValueError as error:
+            raise InputError("path", f"{path} is no JSON", "give a file that save wrote") from error
+        if not isinstance(record, dict) or record.get("format") != FORMAT:
+            raise InputError("path", f"{path} holds no measurements of this version", "measure anew")
+        return cls(record["rows"])
+
+    def __str__(self) -> str:
+        lines = [f"{'question':32}{'method':34}{'seconds':>9}{'error':>10}{'memory':>9}  "]
+        for row in self.medians():
+            told = [f"{row['question'][:31]:32}{row['method'][:33]:34}"]
+            told += [_short(row["seconds"], "9.3g"), _short(row["error"], "10.2g")]
+            told += [_short(None if row["memory"] is None else row["memory"] / 1e6, "6.0f", " MB")]
+            lines.append(
+                "".join(told) + ("" if row["status"] == "ok" else f"  {row['status']}: {row['reason']}")
+            )
+        return "\n".join(lines)
+
+
+def _judge(rows: list[Row]) -> None:
+    """True errors of all rows about one question, and whether a bound is none."""
+    proofs = [row for row in rows if row["status"] == "ok" and {"lower", "upper"} <= row.keys()]
+    low = max((row["lower"] for row in proofs), default=-math.inf)
+    high = min((row["upper"] for row in proofs), default=math.inf)
+    known = rows[0].get("known")
+    if known is not None:
+        low = high = known
+    truth = (low + high) / 2 if high - low <= PROVED * abs(high) else None
+    for row in rows:
+        value = row.get("value") if row["status"] == "ok" else None
+        value = value if isinstance(value, int | float) else None  # "nan" is a word in JSON
+        row["truth"] = truth
+        row["error"] = _relative(value, truth)
+        row["law_error"] = _relative(value, row.get("laws"))
+        over = (
+            truth is not None and isinstance(row.get("lower"), float) and row["lower"] > truth * (1 + WRONG)
+        )
+        under = (
+            truth is not None and isinstance(row.get("upper"), float) and row["upper"] < truth * (1 - WRONG)
+        )
+        row["wrong_bound"] = bool(over or under)
+
+
+def _relative(value: float | None, truth: float | None) -> float | None:
+    if value is None or truth is None:
+        return None
+    return abs(value - truth) / truth if truth > 0 else (0.0 if value == truth else math.inf)
+
+
+def _median(rows: list[Row]) -> Row:
+    fine = [row for row in rows if row["status"] == "ok"]
+    first = (fine or rows)[0]
+    names = ("question", "method", "budget", "n", "m", "d")
+    told = {name: first.get(name) for name in names} | {"runs": len(rows), "failed": len(rows) - len(fine)}
+    for name in ("value", "lower", "upper", "error", "law_error", "seconds", "cpu_seconds", "memory"):
+        numbers = [row[name] for row in fine if isinstance(row.get(name), int | float)]
+        told[name] = float(np.median(numbers)) if numbers else None
+    spread = [row["seconds"] for row in fine]
+    told["seconds_range"] = [min(spread), max(spread)] if spread else None
+    told["status"] = (
+        "ok" if len(fine) == len(rows) else next(r["status"] for r in rows if r["status"] != "ok")
+    )
+    told["reason"] = next((row["reason"] for row in rows if row["status"] != "ok"), "")
+    return told
+
+
+def _flat(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, dict | list) else value
+
+
+def _short(value: float | None, form: str, unit: str = "") -> str:
+    width = int(form.split(".")[0]) + len(unit)
+    return "-".rjust(width) if value is None else f"{value:{form}}{unit}"

@@ -1,0 +1,210 @@
+"""Measuring methods: rows that fail are rows, errors are true, and nothing is measured twice."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+import otdist
+from otdist import bench
+from otdist.bench.methods import METHODS, parsed, python_of, suggested
+from otdist.bench.questions import KINDS
+from otdist.errors import InputError
+
+ADAPTER = """
+import time
+import numpy as np
+
+def solve(name, x, y, options):
+    if name == "planted slow" and len(x) > 60:
+        time.sleep(60)
+    if name == "planted greedy" and len(x) > 60:
+        np.ones(2**31)
+    if name == "planted loud" and len(x) > 60:
+        print("{not json")
+        raise ValueError("planted trouble")
+    if name == "planted liar":
+        return {"value": 3.0, "lower": 2.9, "upper": 3.1}
+    return {"value": float("nan")}
+"""
+
+
+@pytest.fixture
+def planted(tmp_path, monkeypatch):
+    """Methods that fail, each in its own way."""
+    path = tmp_path / "planted.py"
+    path.write_text(ADAPTER)
+    for name in ("slow", "greedy", "loud", "liar", "nan"):
+        monkeypatch.setitem(METHODS, f"planted {name}", (str(path.with_suffix("")), "numpy"))
+
+
+def test_every_failure_is_a_row(planted):
+    methods = [f"planted {name}" for name in ("slow", "greedy", "loud", "liar", "nan")]
+    runs = bench.run("moved grid n=100 d=2", methods, budget=2, memory=2e9)
+    rows = {row["method"].removeprefix("planted "): row for row in runs.rows}
+    assert rows["slow"]["status"] == "timeout"
+    assert rows["greedy"]["status"] == "memory"
+    assert rows["loud"]["status"] == "error"
+    assert "planted trouble" in rows["loud"]["reason"]
+    assert rows["liar"]["status"] == "ok"
+    assert rows["liar"]["error"] == pytest.approx(4 / 7)  # the grid has moved by 7
+    assert rows["liar"]["wrong_bound"]
+    assert rows["nan"]["error"] is None
+    for told in ("timeout: ", "memory: ", "error: ValueError: planted trouble"):
+        assert told in str(runs)
+
+
+def test_what_is_not_installed_is_a_row(monkeypatch):
+    monkeypatch.setitem(METHODS, "pyemd", ("of_pyemd", "no_such_package"))
+    (row,) = bench.run("shift n=20 d=2", ["pyemd"]).rows
+    assert (row["status"], row["reason"]) == ("missing", "no_such_package is not installed")
+
+
+def test_an_environment_of_its_own_is_asked(monkeypatch):
+    monkeypatch.setenv("OTDIST_BENCH_PYEMD", "/somewhere/python")
+    assert python_of("pyemd") == "/somewhere/python"
+
+
+def test_rows_are_kept_and_not_measured_again(tmp_path, monkeypatch):
+    path = tmp_path / "rows.json"
+    methods = ["otdist", "scipy assignment"]
+    first = bench.run(["ties n=40 d=2"], methods[:1], budget=20, path=path)
+    both = bench.run(["ties n=40 d=2"], methods, budget=20, path=path)
+    assert both.rows[0] == first.rows[0]
+    assert len(both.rows) == 2
+    assert both.rows[1]["value"] == pytest.approx(both.rows[0]["value"])
+    monkeypatch.setattr("otdist.bench.runs.measured", lambda *_: pytest.fail("measured again"))
+    again = bench.run(["ties n=40 d=2"], methods, budget=20, path=path)
+    assert again.rows == both.rows == bench.Runs.load(path).rows
+
+
+def test_samples_of_the_caller_get_intervals_and_memory():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(90, 3)), rng.normal(size=(70, 3)) + 1
+    runs = bench.run((x, y), ["otdist", "otdist sinkhorn tol=0.05"], budget=20)
+    exact, near = runs.rows
+    assert exact["value"] == pytest.approx(float(otdist.w1(x, y)))
+    assert near["lower"] <= exact["value"] <= near["upper"]
+    assert (exact["n"], exact["m"], exact["d"]) == (90, 70, 3)
+    assert exact["memory"] is None or exact["memory"] >= 0
+    assert exact["seconds"] > 0
+    assert not exact["wrong_bound"] and not near["wrong_bound"]
+
+
+def made(question="q", **more):
+    row = {"question": question, "method": "m", "budget": 1.0, "seed": 0, "status": "ok", "value": 1.0}
+    return row | {"n": 5, "m": 5, "d": 2, "seconds": 1.0, "memory": 10, "known": 1.0, "reason": ""} | more
+
+
+class TestTable:
+    def test_the_front_holds_what_nothing_beats(self):
+        rows = [
+            made(method="exact", seconds=3.0),
+            made(method="near", seconds=1.0, value=1.1),
+            made(method="worse", seconds=2.0, value=1.2),
+            made(method="failed", seconds=0.1, value=5.0, status="error", reason="why"),
+            made(method="rough", seconds=0.5, value=0.5, memory=1),
+            made("other", method="elsewhere", seconds=0.01),
+        ]
+        runs = bench.Runs(rows)
+        assert [row["method"] for row in runs.front("q")] == ["rough", "near", "exact"]
+        assert [row["method"] for row in runs.front("q", "memory")] == ["rough", "exact"]
+        with pytest.raises(InputError, match="cost: 'money'"):
+            runs.front("q", "money")
+
+    def test_seeds_are_joined_by_medians_and_failures_counted(self):
+        rows = [made(seed=k, seconds=float(k), value=1.0 + k / 10) for k in range(3)]
+        rows.append(made(seed=3, status="timeout", reason="ended after 1 s"))
+        (row,) = bench.Runs(rows).medians()
+        assert (row["runs"], row["failed"], row["seconds"], row["status"]) == (4, 1, 1.0, "timeout")
+        assert row["error"] == pytest.approx(0.1)
+        assert row["seconds_range"] == [0.0, 2.0]
+
+    def test_truth_is_what_the_tightest_interval_proves(self):
+        rows = [
+            made(known=None, method="wide", value=1.5, lower=0.5, upper=2.0),
+            made(known=None, method="tight", value=1.2, lower=1.2, upper=1.2000001),
+            made(known=None, method="peer", value=1.8),
+        ]
+        wide, tight, peer = bench.Runs(rows).rows
+        assert peer["error"] == pytest.approx(0.5, rel=1e-6)
+        assert not (wide["wrong_bound"] or tight["wrong_bound"])
+        alone = bench.Runs([made(known=None, lower=0.5, upper=2.0)]).rows[0]
+        assert alone["error"] is None
+
+    def test_json_and_parquet_hold_all_rows(self, tmp_path):
+        from pyarrow import parquet
+
+        runs = bench.Runs([made(), made("other", status="error", reason="why", extra={"a": 1})])
+        path = runs.save(tmp_path / "rows.parquet")
+        table = parquet.read_table(path).to_pylist()
+        assert [row["question"] for row in table] == ["q", "other"]
+        assert json.loads(table[1]["extra"]) == {"a": 1}
+        assert bench.Runs.load(runs.save(tmp_path / "rows.json")).rows == runs.rows
+        with pytest.raises(InputError, match=r"path: 'rows\.csv'"):
+            runs.save(tmp_path / "rows.csv")
+        (tmp_path / "foreign.json").write_text("[]")
+        for name, said in (("none.json", "is not there"), ("foreign.json", "no measurements")):
+            with pytest.raises(InputError, match=said):
+                bench.Runs.load(tmp_path / name)
+        assert not list(tmp_path.glob("*.part"))
+
+
+class TestQuestions:
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_samples_come_from_their_seed(self, kind):
+        one, again, other = (bench.question(f"{kind} n=60 d=3", rng=seed) for seed in (0, 0, 1))
+        assert np.array_equal(one.x, again.x) and np.array_equal(one.y, again.y)
+        assert not np.array_equal(one.x, other.x)
+        assert len(one.x) == len(one.y) == 60
+        assert np.isfinite(one.x).all() and np.isfinite(one.y).all()
+
+    def test_what_is_known_is_so(self):
+        grid = bench.question("moved grid n=80 d=3")
+        assert float(otdist.w1(grid.x, grid.y)) == pytest.approx(grid.known)
+        shift = bench.question("shift n=400 d=2")
+        assert float(otdist.w1(shift.x, shift.y)) == pytest.approx(shift.laws, rel=0.2)
+
+    @pytest.mark.parametrize(
+        ("name", "said"),
+        [
+            ("shifts n=5", "is unknown"),
+            ("shift", "has no n"),
+            ("shift n=-1", "is no size"),
+            ("shift k=3", "is no size"),
+        ],
+    )
+    def test_names_that_are_none(self, name, said):
+        with pytest.raises(InputError, match=f"questions: .*{said}"):
+            bench.question(name)
+
+    def test_samples_that_are_none(self):
+        with pytest.raises(InputError, match="not finite"):
+            bench.Question.of("mine", [[np.inf, 1.0], [2.0, 1.0]], [[0.0, 1.0], [1.0, 1.0]])
+
+
+class TestMethods:
+    def test_names_hold_options(self):
+        assert parsed("otdist sinkhorn tol=0.01") == ("otdist", {"tol": 0.01, "method": "sinkhorn"})
+        assert parsed("otdist max-sliced") == ("otdist max-sliced", {})
+        assert parsed("POT sinkhorn_log reg=0.1") == ("POT sinkhorn_log", {"reg": 0.1})
+        for name in ("POT", "otdist no such", "emd"):
+            with pytest.raises(InputError, match=r"methods: .* is unknown"):
+                parsed(name)
+
+    @pytest.mark.parametrize(("n", "d"), [(100, 1), (100, 5), (3000, 16), (100_000, 2)])
+    def test_what_is_suggested_is_known_and_installed(self, n, d):
+        names = suggested(n, d)
+        assert names[0] == "otdist"
+        assert all(python_of(parsed(name)[0]) for name in names)
+
+    def test_large_questions_are_not_put_to_methods_with_a_matrix(self):
+        assert not any(name.startswith(("POT", "scipy", "lapx")) for name in suggested(100_000, 2))
+
+    @pytest.mark.parametrize("budget", [0, -1, math.inf, math.nan, "1"])
+    def test_budgets_that_are_none(self, budget):
+        with pytest.raises(InputError, match="budget"):
+            bench.run("shift n=20 d=2", budget=budget)
