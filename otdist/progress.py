@@ -13,6 +13,15 @@ def working(show: bool, text: str) -> Iterator[Callable[[str], None]]:
         yield lambda news: None
         return
     from rich.console import Console
+    from rich.text import Text
 
-    with Console(stderr=True).status(text) as status:
-        yield lambda news: status.update(f"{text}: {news}")
+    console = Console(stderr=True)
+    room = console.width - 2  # the spinner and a blank
+
+    def tell(news: str) -> None:
+        line = f"{text}: {news}"
+        # One line, whatever the terminal: Text, since brackets are no markup here.
+        status.update(Text(line if len(line) <= room else line[: room - 1] + "…"))
+
+    with console.status(text) as status:
+        yield tell

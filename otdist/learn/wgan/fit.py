@@ -11,7 +11,8 @@ from torch import nn
 from otdist.errors import InputError
 from otdist.learn.critics.processes import require_alike
 from otdist.learn.wgan import checkpoint
-from otdist.learn.wgan.alarms import of_data
+from otdist.learn.wgan.alarms import of_data, of_reach
+from otdist.learn.wgan.card import versions
 from otdist.learn.wgan.loop import Loop
 from otdist.learn.wgan.real import Real
 from otdist.learn.wgan.schedule import Schedule
@@ -56,7 +57,8 @@ def fit_wgan(
     critic : Module, optional
         Your own: takes (n, *shape) and gives (n,) or (n, 1); with ``packing`` (n, packing, *shape).
     folder : path, optional
-        Where a checkpoint is written at every check, and a log.
+        Where a checkpoint is written at every check, and a log: a line of JSON for each in ``log.jsonl``, and
+        scalars in ``tensorboard`` if that is installed.
     resume : bool
         Go on with the run in ``folder``, exactly where its checkpoint was.
     progress : bool
@@ -122,6 +124,8 @@ def fit_wgan(
     if real.sha256 != run.sha256:
         raise InputError("data", "are not those that the run was made with", "use another folder")
     require_alike(place, {"data": real.sha256, "seed": run.state.seed, "settings": chosen})
+    run.versions, run.real = versions(run.versions), real
+    run.sizes = len(real.train), len(real.heldout)
     return Loop(run, real.to(place), target, progress).go()
 
 
@@ -141,6 +145,8 @@ def _new(
     state = state_of(chosen, real.shape, seed, *own, device)
     run = WGAN(state, real.scale, real.shape, schedule, real.sha256, real.columns, names)
     run.alarms = of_data(real.notes)
+    if own[0] is not None:
+        run.alarms += of_reach(state.generator, state.latent, real.train.to(device))
     return run
 
 

@@ -46,7 +46,7 @@ class Loop:
         """Train until the budget is used, nothing more is gained, or the caller interrupts."""
         run, state = self.run, self.run.state
         self.began = time.perf_counter() - run.seconds
-        if not run.history:
+        if not run.strips.checks:
             run.strips.add(state, 0)
         self._keep()
         self._save()

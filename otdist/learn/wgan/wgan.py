@@ -14,12 +14,14 @@ from torch import nn
 from otdist.errors import InputError
 from otdist.learn.wgan import checkpoint
 from otdist.learn.wgan.alarms import Alarm
-from otdist.learn.wgan.health import Check
+from otdist.learn.wgan.card import card_of, line, paragraph
+from otdist.learn.wgan.check import Check
 from otdist.learn.wgan.networks import default_critic, default_generator, judged_critic, judged_generator
-from otdist.learn.wgan.real import Scale
+from otdist.learn.wgan.real import Real, Scale
 from otdist.learn.wgan.schedule import Schedule
 from otdist.learn.wgan.settings import Settings
 from otdist.learn.wgan.state import State
+from otdist.learn.wgan.strips import Strips
 
 BLOCK = 4096  # points that are made at a time
 
@@ -73,6 +75,10 @@ class WGAN:
         Every choice of the run.
     card : dict
         What a reader of a figure needs: settings, versions, hash of the data, networks.
+    sizes : tuple of int
+        Points trained on, and kept aside.
+    strips : Strips
+        What the same latent numbers gave at some checks, for pictures.
 
     Examples
     --------
@@ -97,6 +103,21 @@ class WGAN:
     alarms: list[Alarm] = field(default_factory=list)
     seconds: float = 0.0
     message: str = ""
+    sizes: tuple[int, int] = (0, 0)
+    strips: Strips = field(default_factory=Strips)
+    versions: dict[str, str] = field(default_factory=dict)
+    real: Real | None = None  # for pictures; never written to a file of the run
+
+    def __repr__(self) -> str:
+        return line(self)
+
+    def __str__(self) -> str:
+        return paragraph(self)
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """Settings, versions, hash of the data, networks, seconds: what a reader of a figure needs."""
+        return card_of(self)
 
     @property
     def settings(self) -> Settings:
@@ -155,7 +176,33 @@ class WGAN:
         Path
             The file.
         """
-        return checkpoint.write(Path(folder), checkpoint.tensors_of(self.state), self.facts())
+        tensors = checkpoint.tensors_of(self.state) | self.strips.tensors()
+        return checkpoint.write(Path(folder), tensors, self.facts())
+
+    def report(self, path: str | Path, data: Any = None) -> Path:
+        """Write one HTML page about the run: how far from the data, curves, samples, alarms, settings.
+
+        Parameters
+        ----------
+        path : path
+            File to write; its folder must exist. It loads nothing: no script, no font, no picture.
+        data : array_like, optional
+            What the run was made with, to be drawn beside the samples. None: known after training; a run from
+            a file does not hold its data, and its page shows samples alone.
+
+        Returns
+        -------
+        Path
+            Absolute path of the page. With data it shows some hundred points of them.
+
+        Raises
+        ------
+        InputError
+            If the page cannot be written, or ``data`` are others.
+        """
+        from otdist.learn.wgan.report import write_report
+
+        return write_report(self, Path(path), data)
 
     @classmethod
     def load(
@@ -216,6 +263,9 @@ class WGAN:
             [Alarm(**alarm) for alarm in facts["alarms"]],
             facts["seconds"],
             facts["message"],
+            tuple(facts["sizes"]),
+            Strips.of(facts["strips"], tensors),
+            facts["versions"],
         )
 
     def facts(self) -> dict[str, Any]:
@@ -240,6 +290,9 @@ class WGAN:
             "alarms": [alarm.to_dict() for alarm in self.alarms],
             "seconds": self.seconds,
             "message": self.message,
+            "sizes": list(self.sizes),
+            "strips": self.strips.facts(),
+            "versions": self.versions,
         }
 
 
