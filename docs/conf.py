@@ -68,6 +68,8 @@ ALONE = (
     "critic",
     "bench_problems",
     "constraints",
+    "demonstrations",
+    "when_not_to_use",
     "theory",
     "contributing",
     "changelog",
