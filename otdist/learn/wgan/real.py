@@ -87,7 +87,7 @@ class Real:
             shape,
             columns,
             hashlib.sha256(np.ascontiguousarray(points).tobytes()).hexdigest(),
-            tuple(_oddities(points, columns)),
+            tuple(_oddities(points, columns, images=len(shape) > 1)),
         )
 
     def to(self, device: torch.device) -> Real:
@@ -137,12 +137,12 @@ def _scale(points: NDArray[np.float64], per_column: bool) -> Scale:
     return Scale(centre, np.full(points.shape[1], unit), True)
 
 
-def _oddities(points: NDArray[np.float64], columns: tuple[str, ...] | None) -> list[str]:
+def _oddities(points: NDArray[np.float64], columns: tuple[str, ...] | None, *, images: bool) -> list[str]:
     """What may be wrong with data that can be trained on."""
     spread = points.std(0)
     found = []
     still = np.flatnonzero(spread == 0)
-    if len(still) and len(still) < points.shape[1]:
+    if len(still) and len(still) < points.shape[1] and not images:  # the margin of images is often constant
         names = ", ".join(columns[k] if columns else str(k) for k in still[:5])
         more = f" and {len(still) - 5} more" if len(still) > 5 else ""
         found.append(f"constant columns: {names}{more}; leave them out, or see whether a step lost them")
