@@ -59,7 +59,7 @@ class Critic:
         Seed.
     device : str
         "auto" takes CUDA, else MPS, else the CPU.
-    precision : {"float32", "bfloat16"}
+    precision : {"auto", "float32", "bfloat16"}
         Of products in orthogonal networks, in training only: what is reported is computed in float64.
     level : float
         Probability of the confidence bounds.
@@ -115,7 +115,7 @@ class Critic:
         steps: int | None = None,
         rng: int = 0,
         device: str = "auto",
-        precision: str = "float32",
+        precision: str = "auto",
         level: float = 0.95,
     ) -> None:
         self.settings = Settings(family, anchors, batch, max_seconds, steps, rng, device, precision, level)

@@ -54,7 +54,7 @@ class NeuralDual:
     steps: int | None = None
     rng: int = 0
     device: str = "auto"
-    precision: str = "float32"
+    precision: str = "auto"
     level: float = 0.95
     max_bytes: int | None = None
 

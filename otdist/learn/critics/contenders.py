@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from otdist.errors import InputError
 from otdist.learn.critics.anchors import Anchors, Poles
+from otdist.learn.critics.groups import centres as centres
 from otdist.learn.critics.landmarks import Landmarks
-from otdist.learn.critics.orthogonal import Orthogonal, units
+from otdist.learn.critics.orthogonal import Orthogonal
 from otdist.learn.critics.penalised import CONSTRAINTS, Constraint, Penalised
 from otdist.learn.critics.pieces import Pieces
 from otdist.learn.critics.processes import rank_and_world
@@ -23,19 +25,21 @@ POLES: tuple[Poles, ...] = ("max", "min", "both")
 POOL = 2**17  # fresh points of which the inner ones are grouped
 BLOCK = 2**13  # at a time
 INNER = 0.2  # share of the points that counts as inner
-ROUNDS = 10  # of Lloyd's algorithm
 MEMBERS = 32  # affine functions of a group, at most: enough to enclose a point in few columns
 GROUP = 4  # points a group below which inner points are too few
+WIDTH, DEPTH, HEADS = 256, 4, 256  # of networks
+PLANE = 2  # columns up to which half the width is enough
+HELD = 2**14  # points that folds and heads are placed at
 
 Start = Callable[[torch.Generator], Training]
 
 
 def contenders(
     families: Sequence[str], data: Data, count: int, metric: str, moving: bool, precision: torch.dtype
-) -> list[Start]:
-    """Every kind of critic that is asked for and that the metric allows."""
+) -> list[list[Start]]:
+    """Every kind of critic that is asked for and that the metric allows, with all its ways to start."""
     if len(families) == 1 and families[0] in CONSTRAINTS and metric == "euclidean":
-        return [_penalised(data, families[0])]
+        return [[_penalised(data, families[0])]]
     for family in families:
         if family in CONSTRAINTS and metric == "euclidean":
             raise InputError(
@@ -49,10 +53,10 @@ def contenders(
             )
     kinds: dict[str, list[Start]] = {
         "anchors": _cones(data, count, metric) if moving else [_landmarks(data, count, one) for one in POLES],
-        "orthogonal": [_orthogonal(data, precision)],
+        "orthogonal": [_orthogonal(data, precision, one) for one in ("max", "min")],
         "pieces": [_pieces(data, count)],
     }
-    return [start for family in families for start in kinds[family]]
+    return [kinds[family] for family in families]
 
 
 def rate_of(module: torch.nn.Module) -> float:
@@ -60,18 +64,6 @@ def rate_of(module: torch.nn.Module) -> float:
     if isinstance(module, Penalised):
         return LEARN
     return TURN if isinstance(module, Orthogonal) else MOVE
-
-
-def centres(points: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Centres of at most ``count`` groups, by Lloyd's algorithm from random points."""
-    order = torch.randperm(len(points), generator=generator).to(points.device)
-    found = points[order[:count]].clone()
-    for _ in range(ROUNDS):
-        nearest = torch.cdist(points, found).argmin(1)
-        total = torch.zeros_like(found).index_add_(0, nearest, points)
-        members = torch.bincount(nearest, minlength=len(found))[:, None]
-        found = torch.where(members > 0, total / members.clamp_min(1), found)
-    return found
 
 
 def _anchors(data: Data, count: int, metric: str, poles: Poles, inner: bool) -> Start:
@@ -110,11 +102,23 @@ def _penalised(data: Data, constraint: Constraint) -> Start:
     return start
 
 
-def _orthogonal(data: Data, precision: torch.dtype) -> Start:
+def _orthogonal(data: Data, precision: torch.dtype, poles: Literal["max", "min"]) -> Start:
+    """A network with heads for the groups of one sample.
+
+    Steps of one with a single head cost as much and learn less: with 64 tips in 64 columns the gradient has
+    a cosine of 0.83 with the true one after 600 steps, with one head 0.73.
+    """
+
     def start(generator: torch.Generator) -> Training:
         d = data.validation.x.shape[1]
-        module = Orthogonal(d, width=units(d), generator=generator).to(_like(data))
-        return Training("orthogonal", module, TURN, precision)
+        heads = HEADS if data.plentiful else min(HEADS, max(2, len(data.train.x) // GROUP))
+        width = WIDTH if d > PLANE else WIDTH // 2
+        module = Orthogonal(
+            d, width=width, depth=DEPTH, activation="wave", heads=heads, poles=poles, generator=generator
+        )
+        points = data.batch(HELD * rank_and_world()[1], generator)
+        module.to(_like(data)).settle(*points, generator)
+        return Training(f"orthogonal, {poles}", module, TURN, precision)
 
     return start
 

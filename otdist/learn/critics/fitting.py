@@ -16,6 +16,7 @@ from otdist.errors import InputError
 from otdist.learn.critics.contenders import contenders, rate_of
 from otdist.learn.critics.fitted import Fitted, Placement
 from otdist.learn.critics.frame import LEARNED, Frame
+from otdist.learn.critics.orthogonal import Orthogonal
 from otdist.learn.critics.processes import (
     array_of_first,
     of_first,
@@ -25,7 +26,7 @@ from otdist.learn.critics.processes import (
 )
 from otdist.learn.critics.race import Budget, Race, Tell
 from otdist.learn.critics.samples import Data, Draw, Samples, Streams, drawn, split
-from otdist.learn.critics.settings import PRECISIONS, Settings, require
+from otdist.learn.critics.settings import Settings, require
 from otdist.learn.critics.training import Training
 from otdist.metrics import Metric
 from otdist.metrics.names import resolve
@@ -117,7 +118,7 @@ def _fitted(
     size = settings.batch if data.plentiful else min(settings.batch, max(64, len(data.train.x)))
     require(size >= rank_and_world()[1], "batch", size, "give at least one point of each side to a process")
     race = Race(data, size, generator, tell)
-    metric, precision = frame.metric.name, PRECISIONS[settings.precision]
+    metric, precision = frame.metric.name, settings.products(data.validation.x.device)
     if former is None:
         count = len(frame.landmarks) if frame.landmarks is not None else settings.anchors
         starts = contenders(settings.chosen(metric), data, count, metric, frame.moving, precision)
@@ -125,6 +126,7 @@ def _fitted(
     else:
         module = copy.deepcopy(former.module).float().requires_grad_(True)
         of_first(*module.state_dict().values())
+        precision = precision if isinstance(module, Orthogonal) else torch.float32
         best = race.run(Training(former.name, module, rate_of(module), precision), budget, final=True)
     critic = Fitted.of(best.name, best.module, frame, placement, extent)
     return Outcome(critic, best, data, race.history, race.trouble, time.monotonic() - since)

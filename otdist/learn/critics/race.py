@@ -1,4 +1,4 @@
-"""Short trials of every contender, and all that is left for the best on points that none trains on."""
+"""Trials of every contender, and all that is left for the best on points that none trains on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from otdist.learn.critics.processes import numbers_of_first, of_first, own, rank
 from otdist.learn.critics.samples import Data
 from otdist.learn.critics.training import Training, divisor
 
-TRIALS = 0.25  # share of the budget for all trials
+HEATS = 0.1  # share of the budget in which every start of every kind is tried
+TRIALS = 0.15  # share in which the best start of each kind is
 CHECKS = 25  # looks at the validation points in the last run
 FEW = 3  # in a trial
 SOME = 4096  # validation points that a look takes in, at most
@@ -72,16 +73,24 @@ class Race:
     trouble: str = ""
     began: float = field(default_factory=time.monotonic)
 
-    def won(self, starts: Sequence[Start], budget: Budget) -> Training:
-        """Give every contender a trial, and the best one the rest."""
-        trial = budget.part(TRIALS / len(starts))
-        found: list[Training] = []
-        for start in starts:
-            found.append(self.run(self._started(start), trial))
+    def won(self, kinds: Sequence[Sequence[Start]], budget: Budget) -> Training:
+        """Find the best start of each kind, then the best kind, and give it the rest.
+
+        Kinds take steps of different cost, and what leads after a moment is the one with quick steps: so
+        starts run against their own kind first.
+        """
+        count = sum(len(kind) for kind in kinds)
+        if count == 1:
+            return self.run(self._started(kinds[0][0]), budget, final=True)
+        heat, trial, left = budget.part(HEATS / count), budget.part(TRIALS / len(kinds)), 1 - HEATS
+        found = []
+        for kind in kinds:
+            found.append(_best([self.run(self._started(start), heat) for start in kind if not self.trouble]))
             if self.trouble:  # a source that fails is not asked again
                 break
-        best = max(found, key=lambda one: one.best)
-        return best if self.trouble else self.run(best, budget.part(1 - TRIALS), final=True)
+        if len(kinds) > 1:
+            found, left = [self.run(one, trial) for one in found], left - TRIALS
+        return _best(found) if self.trouble else self.run(_best(found), budget.part(left), final=True)
 
     def run(self, one: Training, budget: Budget, final: bool = False) -> Training:
         """Train one critic; it ends in the best state it had on the validation points."""
@@ -140,3 +149,7 @@ class Race:
         self.history.append(row | {"validation": score})
         self.tell(f"{one.name}: held-out lower bound {one.best:.4g}")
         return better
+
+
+def _best(found: Sequence[Training]) -> Training:
+    return max(found, key=lambda one: one.best)

@@ -125,7 +125,18 @@ def _module(facts: dict[str, Any], state: dict[str, torch.Tensor]) -> torch.nn.M
     elif kind == "Orthogonal":
         depth = sum(name.startswith("weights.") for name in state)
         width, d = state["weights.0"].shape
-        module = Orthogonal(d, width=width, depth=depth, activation=facts["activation"], generator=own)
+        heads = 1 if state["head"].ndim == 1 else len(state["head"])
+        module = Orthogonal(
+            d,
+            width=width,
+            depth=depth,
+            activation=facts["activation"],
+            heads=heads,
+            poles=facts["poles"] or "max",  # files of one head have none
+            generator=own,
+        )
+        if heads > 1:
+            module.tau = tau
     else:
         raise InputError("folder", f"holds a critic of the unknown kind {kind!r}", "update otdist")
     module = module.double()

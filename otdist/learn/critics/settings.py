@@ -10,9 +10,11 @@ import numpy as np
 import torch
 
 from otdist.errors import InputError
+from otdist.learn.critics.ascent import quick
 
 SECONDS = 30.0  # of training, where nothing else is asked for
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Settings:
     steps: int | None = None
     rng: int = 0
     device: str = "auto"
-    precision: str = "float32"
+    precision: str = "auto"
     level: float = 0.95
 
     def __post_init__(self) -> None:
@@ -40,7 +42,8 @@ class Settings:
         number = isinstance(seconds, int | float | np.number) and seconds > 0
         require(seconds is None or number, "max_seconds", seconds, "give a time in seconds, or None")
         require(isinstance(self.rng, int | np.integer), "rng", self.rng, "give a whole number as seed")
-        require(self.precision in PRECISIONS, "precision", self.precision, f"use one of {list(PRECISIONS)}")
+        precisions = [AUTO, *PRECISIONS]
+        require(self.precision in precisions, "precision", self.precision, f"use one of {precisions}")
         share = isinstance(self.level, float | np.floating) and 0.5 < self.level < 1
         require(share, "level", self.level, "give a probability between 0.5 and 1")
 
@@ -60,6 +63,12 @@ class Settings:
     def alike(self) -> dict[str, Any]:
         """What has to be the same on all processes; each may have a device of its own."""
         return {name: value for name, value in asdict(self).items() if name != "device"}
+
+    def products(self, device: torch.device) -> torch.dtype:
+        """In which numbers networks are multiplied during training."""
+        if self.precision != AUTO:
+            return PRECISIONS[self.precision]
+        return torch.bfloat16 if quick(device) else torch.float32
 
     def where(self) -> torch.device:
         """Device to train on."""
