@@ -69,11 +69,13 @@ def duplicate_share(fake: Any, real: Any, *, quantile: float = 0.01, rng: Rng = 
     InputError
         If columns differ, there are fewer than two rows, or ``quantile`` is not between 0 and 1.
 
-    Notes ----- ``support`` is an effective number, 1 / sum of squared probabilities: at most the number of
-    points that the generator can make, and of any use only where it is well below that of real rows. Cost:
-    O(n^2 d) time. Source: Arora, Zhang (2017), who find duplicates in a sample of s rows and conclude on a
-    support of about s^2. Differs in that a distance decides what a duplicate is, not an eye, and that all
-    pairs are counted.
+    Notes
+    -----
+    ``support`` is an effective number, 1 / sum of squared probabilities: at most the number of points that
+    the generator can make, and of any use only where it is well below that of real rows. Cost: O(n^2 d)
+    time. Source: Arora, Zhang (2017), who find duplicates in a sample of s rows and conclude on a support
+    of about s^2. Differs in that a distance decides what a duplicate is, not an eye, and that all pairs are
+    counted.
 
     Examples
     --------

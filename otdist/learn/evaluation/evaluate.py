@@ -79,8 +79,10 @@ def evaluate(
     UserWarning
         If there are no more rows than columns, where the Fréchet distance is far too large.
 
-    Notes ----- Cost: O(n^2 d) time in blocks, and about ``2 n_resamples`` exact solves at ``max_rows``: 4 s
-    by default. Sources with each measure: :func:`otdist.w1`, :func:`otdist.sliced_w1`,
+    Notes
+    -----
+    Cost: O(n^2 d) time in blocks, and about ``2 n_resamples`` exact solves at ``max_rows``: 4 s by default.
+    Sources with each measure: :func:`otdist.w1`, :func:`otdist.sliced_w1`,
     :func:`otdist.stats.permutation_test`, :func:`frechet_distance`, :func:`kernel_distance`,
     :func:`neighbourhoods`, :func:`duplicate_share`, :func:`vendi_score`, :func:`memorisation`.
 

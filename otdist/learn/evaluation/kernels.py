@@ -54,18 +54,20 @@ def kernel_distance(real: Any, fake: Any) -> KernelDistance:
     -------
     KernelDistance
         Value, and its standard error by leaving out one row at a time (jackknife). The error is
-        too large rather than too small (Efron, Stein 1981).
+        in the mean too large rather than too small (Efron, Stein 1981).
 
     Raises
     ------
     InputError
         If columns differ, a sample has fewer than three rows, or a value is not finite.
 
-    Notes ----- The kernel compares moments up to the third about the origin, in the sixth power of the
-    points' unit: features must be of order 1, and 0 says that these moments agree. Cost: O((n + m)^2 d) time,
-    a few blocks of memory. Source: Binkowski, Sutherland, Arbel, Gretton (2018), section 4. Differs in that
-    all rows enter at once instead of 100 random subsets of 1,000, whose spread is not the error of their
-    mean: the expectation is the same, the noise smaller. Jackknife: Arvesen (1969).
+    Notes
+    -----
+    The kernel compares moments up to the third about the origin, in the sixth power of the points' unit:
+    features must be of order 1, and 0 says that these moments agree. Cost: O((n + m)^2 d) time, a few
+    blocks of memory. Source: Binkowski, Sutherland, Arbel, Gretton (2018). Differs in that all rows enter
+    at once instead of 100 random subsets of 1,000, whose spread is not the error of their mean: the
+    expectation is the same, the noise smaller. Jackknife: Arvesen (1969).
 
     Examples
     --------
@@ -151,9 +153,10 @@ def vendi_score(
     InputError
         If an option is unknown or a value is not finite.
 
-    Notes ----- It knows nothing of the real data: noise scores highest. Cost: O(n^3) time and O(n^2) memory
-    with n at most ``max_rows``; "cosine" O(n d^2) if d is below n. Source: Friedman, Dieng (2023), definition
-    3.1.
+    Notes
+    -----
+    It knows nothing of the real data: noise scores highest. Cost: O(n^3) time and O(n^2) memory with n at
+    most ``max_rows``; "cosine" O(n d^2) if d is below n. Source: Friedman, Dieng (2023).
 
     Examples
     --------

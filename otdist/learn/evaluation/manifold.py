@@ -54,10 +54,12 @@ def neighbourhoods(real: Any, fake: Any, k: int = 5) -> Neighbourhoods:
     InputError
         If k is no such number, columns differ, or a value is not finite.
 
-    Notes ----- Cost: O((n + m)^2 d) time, blocks of a few rows in memory. Balls are closed, as in
-    Kynkaanniemi, Karras, Laine, Lehtinen, Aila (2019), eq. 1; Naeem, Oh, Uh, Choi, Yoo (2020), eq. 5 and 9,
-    for density and coverage. The package prdc takes open balls: that differs where points coincide only.
-    Distances are computed by products of matrices, and anew from differences wherever rounding could decide.
+    Notes
+    -----
+    Cost: O((n + m)^2 d) time, blocks of a few rows in memory. Balls are closed, as in Kynkaanniemi, Karras,
+    Laine, Lehtinen, Aila (2019), and Naeem, Oh, Uh, Choi, Yoo (2020) for density and
+    coverage. The package prdc takes open balls: that differs where points coincide only. Distances are
+    computed by products of matrices, and anew from differences wherever rounding could decide.
 
     Examples
     --------
