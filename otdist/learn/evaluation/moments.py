@@ -47,7 +47,7 @@ def frechet_distance(real: Any, fake: Any) -> float:
     0 says that means and covariances agree, not that the laws do. The estimate is biased upwards by O(d /
     n): compare at equal sizes only. Cost: O((n + m) d^2 + d^3) time, in float64. Source: Dowson, Landau
     (1982); Heusel, Ramsauer, Unterthiner, Nessler, Hochreiter (2017). Differs in the form: with A = F F', B
-    = G G' the trace is |F - G U|^2 for the polar factor U of G'F (Bhatia, Jain, Lim 2019), which needs no
+    = G G' the trace is ``|F - G U|^2`` for the polar factor U of G'F (Bhatia, Jain, Lim 2019), which needs no
     square root of a product, never turns negative, and takes singular covariances. Between given
     covariances: :func:`otdist.closed.gaussian`.
 
