@@ -23,7 +23,14 @@ from otdist.learn.wgan.health import fakes, look
 from otdist.learn.wgan.probe import FURTHER, MOST, copied, followed, probe
 from otdist.learn.wgan.real import Real
 from otdist.learn.wgan.settings import settings_of
-from otdist.learn.wgan.stopping import energy_pvalue
+from otdist.learn.wgan.stopping import (
+    PATIENCE,
+    ended,
+    energy_pvalue,
+    indistinguishable,
+    no_progress,
+    stalled,
+)
 from otdist.learn.wgan.wgan import state_of
 
 HEALTHY = {
@@ -349,6 +356,54 @@ class TestEnergy:
         rng = np.random.default_rng(0)
         x, y = rng.normal(size=(2, 30, 3))
         assert energy_pvalue(x, y, 5) == energy_pvalue(x, y, 5)
+
+
+def curve(values, pvalue=0.005):
+    """Checks with these distances above the floor."""
+    return [
+        Check(step=250 * (k + 1), **(HEALTHY | {"debiased": v, "estimate": v + 0.08, "pvalue": pvalue}))
+        for k, v in enumerate(values)
+    ]
+
+
+class TestStop:
+    def test_a_distance_that_falls_goes_on(self):
+        rng = np.random.default_rng(0)
+        falling = [np.exp(-k / 10) + 0.02 * rng.standard_normal() for k in range(30)]
+        assert not any(no_progress(curve(falling[:k])) for k in range(1, 31))
+
+    def test_a_flat_one_does_not_whatever_its_noise(self):
+        stops = []
+        for seed in range(200):
+            rng = np.random.default_rng(seed)
+            stops.append(no_progress(curve(0.1 + 0.02 * rng.standard_normal(2 * PATIENCE))))
+        assert np.mean(stops) > 0.75  # one standard error is exceeded once in six
+
+    def test_a_distance_that_rises_does_not(self):
+        assert no_progress(curve(np.linspace(0.1, 0.3, 2 * PATIENCE)))
+
+    def test_too_few_checks_go_on(self):
+        assert not stalled(curve([0.1] * (PATIENCE - 1), pvalue=0.9))
+        assert not no_progress(curve([0.1] * (2 * PATIENCE - 1)))
+
+    def test_fakes_that_are_real_points_to_the_test_and_to_w1(self):
+        noise = [0.01, -0.01] * (PATIENCE // 2)
+        assert indistinguishable(curve(noise, pvalue=0.5))
+        assert not indistinguishable(curve(noise, pvalue=0.1))
+        assert not indistinguishable(curve([0.05 + v for v in noise], pvalue=0.5))
+
+    def test_the_end_says_why_and_whether_fakes_are_told(self):
+        assert ended(curve([0.1], pvalue=0.4), True).startswith("no more progress; fakes are not told from")
+        assert "fakes are told from" in ended(curve([0.1]), False)
+
+    def test_a_run_ends_before_its_budget(self):
+        """Points of a generator that cannot move: nothing is gained."""
+        data = np.random.default_rng(0).normal(size=(400, 2))
+        options = SMALL | {"steps": 2000, "check_points": 64, "latent": 2, "learning_rate": 1e-9}
+        run = fit_wgan(data, generator=Itself(), **options)
+        assert run.steps < 1000
+        assert run.message.startswith("no more progress; fakes are not told from held-out points")
+        assert fit_wgan(data, generator=Itself(), **(options | {"stop": False, "steps": 400})).steps == 400
 
 
 class TestFigures:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from otdist.learn.wgan.check import Check
 from otdist.learn.wgan.settings import PENALTIES, Settings
-from otdist.learn.wgan.stopping import PATIENCE, stalled
+from otdist.learn.wgan.stopping import PATIENCE, no_progress
 
 Found = tuple[str, str] | None
 Rule = Callable[[Sequence[Check], Settings], Found]
@@ -181,7 +181,7 @@ def collapse(history: Sequence[Check], settings: Settings) -> Found:
 def generator_limited(history: Sequence[Check], settings: Settings) -> Found:
     """The distance no longer falls, and is more than noise."""
     last = history[-PATIENCE:]
-    if not stalled(history) or not _all(last, lambda c: c.pvalue < TOLD):
+    if not no_progress(history) or not _all(last, lambda c: c.pvalue < TOLD):
         return None
     cause = f"W1 stays at {statistics.fmean(c.debiased for c in last):.3g} above the floor"
     return cause, "give the generator a larger width or latent, or its learning rate time to fall"

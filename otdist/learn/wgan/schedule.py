@@ -60,7 +60,12 @@ class Schedule:
         return self if same else replace(other, start=self.start if self.end == 1 else other.start)
 
     def settle(self, share: float) -> Schedule:
-        """Let rates fall from now on, for as long as training took so far, or to the end of the budget."""
-        if share >= self.start:
+        """Let rates fall to 0 from where they are: from the full ones for as long as training took so far.
+
+        Rates that have fallen already get that part of the time, unless the budget ends earlier.
+        """
+        factor = self.factor(share)
+        left = share * factor
+        if factor == 0 or share + left >= self.end:
             return self
-        return replace(self, start=share, end=min(2 * share, 1.0))
+        return replace(self, start=share + left - left / factor, end=share + left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,25 +12,44 @@ from otdist.learn.evaluation.neighbours import all_squared, clouds
 from otdist.learn.wgan.check import Check
 from otdist.stats.null import add_one
 
-PATIENCE = 8  # checks without progress
+PATIENCE = 8  # checks that are held against as many before
 RELABELLINGS = 200
-ALIKE = 0.05  # p-value from which fakes are not told from real points
+ALIKE = 0.4  # mean p-value of as many checks: 0.5, give or take 0.1, where fakes are real points
+TOLD = 0.05  # p-value of one check from which fakes are not told from real points
 
 
 def stalled(history: Sequence[Check]) -> bool:
-    """Whether the distance to held-out data has not fallen for long."""
-    if len(history) <= 2 * PATIENCE:
+    """Whether nothing more is gained that a check could show."""
+    return no_progress(history) or indistinguishable(history)
+
+
+def no_progress(history: Sequence[Check]) -> bool:
+    """Whether the distance to held-out data was no smaller of late than before, but for noise."""
+    if len(history) < 2 * PATIENCE:
         return False
-    values = [check.debiased for check in history]
-    return min(values[-PATIENCE:]) >= min(values[:-PATIENCE])
+    values = np.array([check.debiased for check in history[-2 * PATIENCE :]])
+    before, late = np.split(values, 2)
+    noise = math.sqrt((before.var(ddof=1) + late.var(ddof=1)) / PATIENCE)
+    return bool(before.mean() - late.mean() <= noise)
+
+
+def indistinguishable(history: Sequence[Check]) -> bool:
+    """Whether fakes cannot be told from held-out points, neither by the test nor by W1 above the floor."""
+    last = history[-PATIENCE:]
+    if len(last) < PATIENCE:
+        return False
+    above = np.array([check.debiased for check in last])
+    noise = float(above.std(ddof=1)) / math.sqrt(PATIENCE)
+    return bool(above.mean() <= 2 * noise) and float(np.mean([check.pvalue for check in last])) >= ALIKE
 
 
 def ended(history: Sequence[Check], settled: bool) -> str:
     """Why a run is over, in words."""
     last = history[-1]
-    if last.estimate <= 1.05 * last.floor:
-        return f"as near to held-out data as real data are, at n = {last.n}"
-    return "no progress" if settled else "the budget is used"
+    why = "no more progress" if settled else "the budget is used"
+    test = f"held-out points at n = {last.n} (permutation p = {last.pvalue:.2g})"
+    alike = "not told from" if last.pvalue >= TOLD else "told from"
+    return f"{why}; fakes are {alike} {test}"
 
 
 def energy_pvalue(x: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> float:
