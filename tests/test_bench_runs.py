@@ -208,3 +208,36 @@ class TestMethods:
     def test_budgets_that_are_none(self, budget):
         with pytest.raises(InputError, match="budget"):
             bench.run("shift n=20 d=2", budget=budget)
+
+
+class TestPage:
+    def runs(self):
+        rows = [
+            made(method="otdist", seconds=3.0, lower=1.0, upper=1.0),
+            made(method="peer <b>", seconds=1.0, value=1.001),
+            made(method="rough", seconds=0.1, value=1.4),
+            made(method="gone", status="timeout", reason="ended after 1 s"),
+        ]
+        return bench.Runs(rows)
+
+    def test_advice_is_the_quickest_within_tolerance_and_says_what_it_lacks(self):
+        from otdist.bench.report import advice
+
+        assert advice(self.runs(), "q", 0.5).startswith("Use rough: 100 ms, error 40%.")
+        near = advice(self.runs(), "q", 0.01)
+        assert near.startswith("Use peer <b>: 1 s, error 0.1%. Exact: otdist, 3 s.")
+        assert "proves nothing" in near
+        assert advice(self.runs(), "q", 1e-6) == "Use otdist: 3 s, exact."
+        none = bench.Runs([made(method="rough", value=1.4)])
+        assert "No method came within" in advice(none, "q", 0.01)
+
+    def test_the_page_holds_every_row_and_no_script(self, tmp_path):
+        text = self.runs().report(tmp_path / "bench.html").read_text()
+        for told in ("otdist", "peer &lt;b&gt;", "rough", "timeout: ended after 1 s", "<title>"):
+            assert told in text
+        assert "<script" not in text
+        assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
+
+    def test_a_folder_that_is_not_there_is_named(self, tmp_path):
+        with pytest.raises(InputError, match="path"):
+            self.runs().report(tmp_path / "no" / "bench.html")

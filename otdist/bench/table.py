@@ -14,8 +14,9 @@ import numpy as np
 from otdist.errors import InputError
 
 FORMAT = "otdist bench 1"
-PROVED = 1e-3  # relative width of an interval from which on the error of others is known well enough
-WRONG = (
+PROVED = 1e-3  # relative width of an interval up to which the error of others is known well enough
+EXACT = 1e-9  # error up to which a value is exact: what is left is rounding
+WRONG = 1e-6  # by how much of itself a bound is on the wrong side, where that is no rounding
     1e-6  # relative overstatement of a lower bound, or understatement of an upper one, that is no rounding
 )
 Row = dict[str, Any]
@@ -65,9 +66,50 @@ class Runs:
         )
         found: list[Row] = []
         for row in rows:
-            if not found or row["error"] < found[-1]["error"]:
+            if not found or max(row["error"], EXACT) < max(found[-1]["error"], EXACT):
                 found.append(row)
         return found
+
+    @property
+    def questions(self) -> list[str]:
+        """Names of the questions, in the order in which they were asked."""
+        return list(dict.fromkeys(row["question"] for row in self.rows))
+
+    def fastest(self, question: str, tol: float) -> Row | None:
+        """Quickest row of a question whose error is at most ``tol``, None where there is none.
+
+        Parameters
+        ----------
+        question : str
+            Its name.
+        tol : float
+            Relative error.
+
+        Returns
+        -------
+        dict or None
+            Row of :meth:`medians`.
+        """
+        return next((row for row in self.front(question) if row["error"] <= tol), None)
+
+    def report(self, path: str | Path, *, tol: float = 0.01) -> Path:
+        """Write a self-contained HTML page: advice, error against seconds and memory, every row.
+
+        Parameters
+        ----------
+        path : path
+            File to write; replaced whole, or not at all.
+        tol : float
+            Relative error that the advice is for.
+
+        Returns
+        -------
+        Path
+            Absolute path of the page.
+        """
+        from otdist.bench.report import write_report
+
+        return write_report(self, Path(path), tol)
 
     def medians(self) -> list[Row]:
         """One row for each question, method and budget: medians over seeds, and how many runs failed."""

@@ -1,0 +1,98 @@
+"""Measurements as one HTML page: what to use, the front, every row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from otdist.bench.scatter import scatter
+from otdist.bench.table import EXACT
+from otdist.pages.page import target_of, template_of, version, write_page
+from otdist.pages.words import number
+
+if TYPE_CHECKING:
+    from otdist.bench.table import Runs
+
+
+def write_report(runs: Runs, path: Path, tol: float) -> Path:
+    """Write the page.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    target = target_of(path)
+    return write_page(render(runs, tol), target)
+
+
+def render(runs: Runs, tol: float) -> str:
+    """Give the page as a string."""
+    template = template_of("otdist.bench", "report.html.j2", size=size, error=error, seconds=seconds)
+    return template.render(
+        questions=[_question(runs, name, tol) for name in runs.questions],
+        machine=next((row for row in runs.rows if "cpu" in row), None),
+        tol=tol,
+        version=version(),
+    )
+
+
+def _question(runs: Runs, name: str, tol: float) -> dict[str, Any]:
+    rows = [row for row in runs.medians() if row["question"] == name]
+    drawings = [scatter(rows, runs.front(name, cost), cost) for cost in ("seconds", "memory")]
+    front = {row["method"] for row in runs.front(name)}
+    truth = next((row for row in runs.rows if row["question"] == name and row["truth"] is not None), None)
+    return {
+        "name": name,
+        "rows": sorted(rows, key=lambda row: (row["status"] != "ok", row["seconds"] or 0.0)),
+        "first": rows[0],
+        "drawings": [Markup(drawing) for drawing in drawings if drawing],
+        "front": front,
+        "advice": advice(runs, name, tol),
+        "truth": None if truth is None else truth["truth"],
+        "laws": next((row["laws"] for row in runs.rows if row["question"] == name), None),
+    }
+
+
+def advice(runs: Runs, name: str, tol: float) -> str:
+    """What to use for samples like these, in a sentence."""
+    best = runs.fastest(name, tol)
+    if best is None:
+        return f"No method came within {tol:.2%} of a value that is proved: give a larger budget."
+    exact = runs.fastest(name, EXACT)
+    near = "exact" if best["error"] < EXACT else f"error {error(best['error'])}"
+    text = f"Use {best['method']}: {seconds(best['seconds'])}, {near}."
+    if exact is not None and exact["method"] != best["method"]:
+        text += f" Exact: {exact['method']}, {seconds(exact['seconds'])}."
+    if best["lower"] is None:
+        ours = [row for row in runs.front(name) if row["lower"] is not None and row["upper"] is not None]
+        ours = [row for row in ours if row["error"] <= tol]
+        if ours:
+            proved = f"{ours[0]['method']} takes {seconds(ours[0]['seconds'])}"
+            text += f" It proves nothing about its value; with an interval that does, {proved}."
+    return text
+
+
+def seconds(value: float | None) -> str:
+    """Seconds as people read them."""
+    if value is None:
+        return "–"
+    return f"{number(value)} s" if value >= 0.1 else f"{number(1e3 * value)} ms"
+
+
+def error(value: float | None) -> str:
+    """Write a relative error; below 1e-9 it is rounding."""
+    if value is None:
+        return "–"
+    if value < EXACT:
+        return "exact"
+    return f"{value:.1e}" if value < 1e-4 else f"{100 * value:.2g}%"
+
+
+def size(value: float | None) -> str:
+    """Bytes as people read them."""
+    if value is None:
+        return "–"
+    return f"{value / 1e9:.3g} GB" if value >= 1e9 else f"{value / 1e6:.3g} MB"
