@@ -17,8 +17,6 @@ FORMAT = "otdist bench 1"
 PROVED = 1e-3  # relative width of an interval up to which the error of others is known well enough
 EXACT = 1e-9  # error up to which a value is exact: what is left is rounding
 WRONG = 1e-6  # by how much of itself a bound is on the wrong side, where that is no rounding
-    1e-6  # relative overstatement of a lower bound, or understatement of an upper one, that is no rounding
-)
 Row = dict[str, Any]
 
 
