@@ -223,7 +223,7 @@ class TestPage:
     def test_advice_is_the_quickest_within_tolerance_and_says_what_it_lacks(self):
         from otdist.bench.report import advice
 
-        assert advice(self.runs(), "q", 0.5).startswith("Use rough: 100 ms, error 40%.")
+        assert advice(self.runs(), "q", 0.5).startswith("Use rough: 0.1 s, error 40%.")
         near = advice(self.runs(), "q", 0.01)
         assert near.startswith("Use peer <b>: 1 s, error 0.1%. Exact: otdist, 3 s.")
         assert "proves nothing" in near

@@ -52,7 +52,7 @@ def _question(runs: Runs, name: str, tol: float) -> dict[str, Any]:
         "front": front,
         "advice": advice(runs, name, tol),
         "truth": None if truth is None else truth["truth"],
-        "laws": next((row["laws"] for row in runs.rows if row["question"] == name), None),
+        "laws": next((row.get("laws") for row in runs.rows if row["question"] == name), None),
     }
 
 
