@@ -130,6 +130,16 @@ class WGAN:
         return self.state.step
 
     @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended training."""
+        return self.message.startswith("interrupted")
+
+    @property
+    def diverged(self) -> bool:
+        """Whether values that are not finite ended it."""
+        return self.message.startswith("values are not finite")
+
+    @property
     def w1(self) -> Bracket:
         """W1 to the law of the data, from the last check."""
         if not self.history:
