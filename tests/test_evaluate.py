@@ -100,7 +100,8 @@ def test_the_table_and_the_dictionary_hold_all_of_it(real):
     assert repr(e) == text and "100 rows a side, 60 for W1" in text
     for word in ("W1", "sliced", "Fréchet", "kernel", "precision", "recall", "density", "coverage"):
         assert word in text
-    assert f"{float(e.w1):.4g}" in text and f"p = {e.pvalue:.2g}" in text and "memorisation" in text
+    assert f"{float(e.w1):.4g}" in text and f"p of W1{e.pvalue:>22.4g}" in text
+    assert "memorisation p" in text
     found = json.loads(json.dumps(e.to_dict(), allow_nan=False))
     assert found["w1"]["value"] == float(e.w1) and found["floor"]["mean"] == e.floor.mean
     assert found["precision"] == e.precision and found["kernel"]["stderr"] == e.kernel.stderr

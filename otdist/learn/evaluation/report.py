@@ -89,22 +89,19 @@ class Evaluation:
         size = f"{self.n:,} rows a side, {self.n_transport:,} for W1"
         lines = [f"fake against real: {space}d = {self.d}, {size}", f"{'':18}{'fake':>11}{'real':>11}"]
         lines += [
-            f"{name:18}{fake:>11.4g}{real:>11.4g}  {remark}".rstrip()
+            f"{name:18}{fake:>11.4g}{real:>11}  {remark}".rstrip()
             for name, fake, real, remark in self._rows()
         ]
-        if self.memorisation is not None:
-            nearer = self.memorisation
-            remark = f"nearest a training row: {nearer.share:.0%}, by chance {nearer.expected:.0%}"
-            lines.append(f"{'memorisation p':18}{nearer.pvalue:>11.4g}{'':11}  {remark}")
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     __repr__ = __str__
 
-    def _rows(self) -> list[tuple[str, float, float, str]]:
+    def _rows(self) -> list[tuple[str, float, str, str]]:
         proved = f"in [{self.w1.lower:.4g}, {self.w1.upper:.4g}]"
-        chance = f"by chance to {self.floor.quantile(0.95):.4g}, p = {self.pvalue:.2g}"
-        rows: list[tuple[str, float, float, str]] = [
-            ("W1", float(self.w1), self.floor.mean, f"{proved}; {chance}")
+        chance = f"by chance W1 is up to {self.floor.quantile(0.95):.4g}"
+        rows: list[tuple[str, float, str, str]] = [
+            ("W1", float(self.w1), f"{self.floor.mean:.4g}", proved),
+            ("p of W1", self.pvalue, "", chance),
         ]
         remarks = {
             "kernel": f"standard error {self.kernel.stderr:.2g}",
@@ -112,7 +109,12 @@ class Evaluation:
             "vendi": "kinds of points",
         }
         for key, label in LABELS.items():
-            rows.append((label, float(getattr(self, key)), self.baseline[key], remarks.get(key, "")))
+            real = f"{self.baseline[key]:.4g}"
+            rows.append((label, float(getattr(self, key)), real, remarks.get(key, "")))
+        if self.memorisation is not None:
+            nearer = self.memorisation
+            remark = f"near a training row {nearer.share:.0%}, by chance {nearer.expected:.0%}"
+            rows.append(("memorisation p", nearer.pvalue, "", remark))
         return rows
 
 
