@@ -54,7 +54,7 @@ class Figure:
 def bracket(history: Sequence[Check], alarms: Sequence[int], *, late: bool = False) -> Figure | None:
     """W1 bracketed, the estimate and the floor; ``late`` is the part where the first figures are left out."""
     steps, values = _table(history)
-    first = _late(values["upper"]) if late else 0
+    first = _late(values.get("upper", np.array([]))) if late else 0
     if first is None:
         return None
     steps, values = steps[first:], {name: column[first:] for name, column in values.items()}

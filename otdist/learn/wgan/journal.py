@@ -70,7 +70,7 @@ def figures(check: Check) -> dict[str, float]:
     return {
         name: float(value)
         for name, value in known
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if name != "step" and isinstance(value, int | float) and math.isfinite(value)
     }
 
 
@@ -78,14 +78,15 @@ def told(run: WGAN) -> str:
     """One line for people, what matters most first: a narrow terminal cuts its end off."""
     step = f"step {run.steps:,}"
     used = run.schedule.share(run.steps, run.seconds)
-    left = duration(run.seconds * (run.schedule.end - used) / used) + " left" if used else ""
+    rest = max(run.schedule.end - used, 0.0)
+    left = f", {duration(run.seconds * rest / used)} left" if used else ""
     health = counted(len(run.alarms), "alarm") if run.alarms else "ok"
     if not run.history:
         return f"{step}  figures from step {run.settings.check_every:,} on  {health}"
     last = run.history[-1]
     bracket = f"W1 in [{last.lower:.3g}, {last.upper:.3g}]"
     samples = f"samples {last.estimate:.3g}, floor {last.floor:.3g}"
-    return f"{bracket}  {samples}  {health}  {step}, {100 * used:.0f} %  {left}".rstrip()
+    return f"{bracket}  {samples}  {health}  {step}{left}"
 
 
 def _line(check: Check, alarms: Sequence[Alarm]) -> str:
