@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 import otdist
 from otdist.errors import InputError
 from otdist.learn import Anchors, Orthogonal, Pieces
-from otdist.learn.critics.ascent import Ascent
+from otdist.learn.critics.ascent import Ascent, levelled, tangent
 from otdist.learn.critics.cones import NEAREST, Cones, cones
 from otdist.learn.critics.fitted import Fitted, Placement
 from otdist.learn.critics.frame import Frame
@@ -23,6 +23,7 @@ from otdist.learn.critics.landmarks import Landmarks
 from otdist.learn.critics.orthogonal import retracted
 from otdist.learn.critics.samples import Samples, split
 from otdist.learn.critics.training import Training
+from otdist.learn.critics.waves import Waves, waves
 from otdist.metrics import Metric
 from otdist.metrics.names import resolve
 from otdist.metrics.tables import gower
@@ -45,7 +46,7 @@ CASES = [
         ("landmarks", metric, poles)
         for metric, poles in zip(["angular", "gower", "canberra"], POLES, strict=True)
     ),
-    *(("orthogonal", "euclidean", activation) for activation in ("abs", "maxmin", "groupsort")),
+    *(("orthogonal", "euclidean", way) for way in ("abs", "maxmin", "groupsort", "wave", "tips", "pits")),
     ("pieces", "euclidean", "max"),
 ]
 
@@ -69,7 +70,13 @@ def module_of(kind, metric, way, features):
         return Landmarks(features.shape[1], poles=way)
     if kind == "pieces":
         return Pieces(start, members=6, generator=seeded())
-    return Orthogonal(features.shape[1], width=16, depth=3, activation=way, generator=seeded())
+    options = {"activation": way}
+    if way in ("tips", "pits"):
+        options = {"activation": "wave", "heads": 5, "poles": {"tips": "max", "pits": "min"}[way]}
+    module = Orthogonal(features.shape[1], width=16, depth=3, generator=seeded(), **options)
+    if module.head.ndim > 1 or way == "wave":
+        module.settle(features[::2].float(), features[1::2].float() - 1, seeded())
+    return module
 
 
 def setting(metric_name, rng):
@@ -158,7 +165,7 @@ class TestTheConstantHolds:
         slopes = np.abs(critic.values(z) - critic.values(near)) / rowwise(metric, z, near)
         assert slopes.max() > (0.8 if kind != "landmarks" else 0.3)
 
-    @pytest.mark.parametrize("activation", ["abs", "maxmin", "groupsort"])
+    @pytest.mark.parametrize("activation", ["abs", "wave", "maxmin", "groupsort"])
     def test_weights_out_of_bounds_are_divided_by_their_constant(self, activation, rng):
         _, _, metric, frame = setting("euclidean", rng)
         module = Orthogonal(D, width=16, depth=3, activation=activation, generator=seeded())
@@ -183,6 +190,11 @@ class TestTheConstantHolds:
             arrays = [p.detach().numpy().astype(float) for p in (*module.weights, module.head[None])]
             expected = math.prod(np.linalg.svd(w, compute_uv=False)[0] for w in arrays)
             assert expected * (1 - 1e-14) <= module.lipschitz() <= expected * (1 + 1e-10)
+        module = module_of("orthogonal", "euclidean", "tips", torch.randn(40, D, generator=seeded()))
+        with torch.no_grad():
+            module.head += factor * torch.randn(module.head.shape, generator=seeded(1))
+        longest = float(module.head.detach().double().norm(dim=1).max())
+        assert module.lipschitz() == pytest.approx(longest, rel=1e-5)
         pieces = Pieces(torch.randn(5, D, generator=seeded()), members=4, generator=seeded())
         with torch.no_grad():
             pieces.slopes += factor * torch.randn(pieces.slopes.shape, generator=seeded(2))
@@ -200,6 +212,8 @@ class TestTheConstantHolds:
             (lambda: Orthogonal(2, width=7, activation="maxmin"), "width"),
             (lambda: Orthogonal(2, width=12, activation="groupsort"), "width"),
             (lambda: Orthogonal(2, activation="relu"), "activation"),
+            (lambda: Orthogonal(2, heads=0), "heads"),
+            (lambda: Orthogonal(2, heads=2, poles="both"), "poles"),
         ]:
             with pytest.raises(InputError) as caught:
                 make()
@@ -235,10 +249,10 @@ class TestCones:
                 module.offsets.copy_(torch.as_tensor(offsets))
                 assert_allclose(module(torch.as_tensor(z)), expected, rtol=1e-12, atol=1e-12)
 
-    @pytest.mark.parametrize("kind", ["anchors", "pieces"])
-    def test_it_is_refused_a_second_time(self, kind):
+    @pytest.mark.parametrize(("kind", "way"), [("anchors", "max"), ("pieces", "max"), ("orthogonal", "wave")])
+    def test_it_is_refused_a_second_time(self, kind, way):
         # Not only where the upstream gradient requires one: a gradient penalty begins with ones.
-        module = module_of(kind, "euclidean", "max", torch.randn(K, D))
+        module = module_of(kind, "euclidean", way, torch.randn(K, D))
         z = torch.randn(4, D, requires_grad=True)
         with pytest.raises(RuntimeError, match="written out"):
             torch.autograd.grad(module(z).sum(), z, create_graph=True)
@@ -264,7 +278,71 @@ class TestCones:
         assert not slope.any()
 
 
+class TestNetworks:
+    @pytest.mark.parametrize("wave", [waves, Waves.apply])
+    def test_a_wave_falls_through_0_and_turns_after_a_quarter_period(self, wave):
+        x = torch.tensor([0.0, 0.5, 1.0, 1.5, 3.0, 4.0, -0.5, -1.0, 41.0], dtype=torch.float64)
+        values = wave(x, torch.tensor(4.0))
+        assert values.tolist() == [0.0, -0.5, -1.0, -0.5, 1.0, 0.0, 0.5, 1.0, -1.0]
+
+    def test_its_written_gradient_is_that_of_autograd(self):
+        x = 5 * torch.randn(400, generator=seeded())
+        upstream, slopes = torch.randn(400, generator=seeded(1)), []
+        for wave in (waves, Waves.apply):
+            at = x.clone().requires_grad_()
+            slopes.append(torch.autograd.grad(wave(at, torch.tensor(1.3)) @ upstream, at)[0])
+        torch.testing.assert_close(*slopes)
+        assert torch.equal(slopes[1].abs(), upstream.abs())
+
+    @pytest.mark.parametrize("activation", ["abs", "wave"])
+    def test_after_settling_units_have_points_on_both_sides(self, activation):
+        module = Orthogonal(D, width=64, depth=3, activation=activation, generator=seeded())
+        points = 0.1 * torch.randn(2, 500, D, generator=seeded(1)) + 30
+        module.settle(*points, seeded(2))
+        z = points.flatten(0, 1)
+        with torch.no_grad():
+            for layer in range(3):
+                before = module._turned(z, layer)
+                share = (before > 0).float().mean(0)
+                assert ((share > 0) & (share < 1)).float().mean() > 0.95
+                z = module._folded(before, layer)
+
+    @pytest.mark.parametrize("poles", ["max", "min"])
+    def test_heads_point_to_the_groups_of_one_sample(self, poles):
+        tips = torch.tensor([[6.0, 0.0, 0.0], [0.0, 6.0, 0.0], [0.0, 0.0, 6.0]])
+        near = tips[torch.arange(300) % 3] + 0.1 * torch.randn(300, D, generator=seeded())
+        far = torch.randn(300, D, generator=seeded(1))
+        module = Orthogonal(D, width=32, depth=1, heads=3, poles=poles, generator=seeded())
+        x, y = (near, far) if poles == "max" else (far, near)
+        module.settle(x, y, seeded(2))
+        with torch.no_grad():
+            assert module(x).mean() - module(y).mean() > 1
+            best = (module.features(near) @ module.head.T * (1 if poles == "max" else -1)).argmax(1)
+        groups = [set(best[k::3].tolist()) for k in range(3)]
+        assert all(len(group) == 1 for group in groups) and len(set.union(*groups)) == 3
+        torch.testing.assert_close(module.head.detach().norm(dim=1), torch.ones(3))
+
+    def test_two_samples_that_are_one_leave_the_heads(self):
+        z = torch.zeros(30, D)
+        module = Orthogonal(D, width=8, depth=2, activation="wave", heads=4, generator=seeded())
+        module.settle(z, z, seeded())
+        assert all(torch.isfinite(p).all() for p in module.state_dict().values())
+        assert module.lipschitz() == pytest.approx(1, abs=1e-5)
+
+
 class TestSteps:
+    @pytest.mark.parametrize("shape", [(16, 3), (16, 16), (8, 24)])
+    def test_a_turn_is_tangent_and_of_one_size_in_all_planes(self, shape):
+        rng = seeded()
+        weight = torch.nn.init.orthogonal_(torch.empty(shape), generator=rng)
+        way = tangent(weight, torch.randn(shape, generator=rng))
+        across = weight.T @ way if shape[0] >= shape[1] else way @ weight.T
+        torch.testing.assert_close(across, -across.T, atol=1e-5, rtol=0.0)
+        before, after = (torch.linalg.svdvals(part) for part in (way, levelled(way)))
+        inside = before > 1e-3 * before.max()  # a skew matrix of odd size has a singular value 0
+        assert after[inside].min() > 0.5 and after.max() < 1.3
+        assert not levelled(torch.zeros(shape)).any()
+
     @pytest.mark.parametrize("shape", [(16, 3), (16, 16), (8, 24)])
     def test_weights_stay_orthogonal(self, shape):
         rng = seeded()

@@ -60,7 +60,8 @@ class Critic:
     device : str
         "auto" takes CUDA, else MPS, else the CPU.
     precision : {"auto", "float32", "bfloat16"}
-        Of products in orthogonal networks, in training only: what is reported is computed in float64.
+        Of products in orthogonal networks, in training only: what is reported is computed in float64. "auto"
+        takes bfloat16 where the processor or GPU has instructions for it.
     level : float
         Probability of the confidence bounds.
 
