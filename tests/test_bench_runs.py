@@ -134,6 +134,7 @@ class TestTable:
         assert not (wide["wrong_bound"] or tight["wrong_bound"])
         alone = bench.Runs([made(known=None, lower=0.5, upper=2.0)]).rows[0]
         assert alone["error"] is None
+        assert bench.Runs([made(known=None)]).rows[0]["error"] is None  # nobody proves anything
 
     def test_json_and_parquet_hold_all_rows(self, tmp_path):
         from pyarrow import parquet

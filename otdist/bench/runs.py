@@ -17,12 +17,14 @@ import numpy as np
 from otdist.bench.machine import machine
 from otdist.bench.methods import FOLDER, METHODS, parsed, python_of, suggested
 from otdist.bench.questions import Question, question
-from otdist.bench.table import Runs
+from otdist.bench.table import Runs, written
 from otdist.errors import InputError
 from otdist.progress import working
 
 WORKER = Path(__file__).with_name("worker.py")
 START = 120.0  # seconds for a process to start and to compile, beyond its budget
+FEW = 8  # parts of what is left of the time for all, of which a run may take one
+LEAST = 1.0  # seconds below which no run is started
 Row = dict[str, Any]
 Asked = str | Question | tuple[Any, Any]
 
@@ -32,6 +34,7 @@ def run(
     methods: Sequence[str] | None = None,
     *,
     budget: float = 60.0,
+    max_seconds: float | None = None,
     memory: float | None = None,
     seeds: Sequence[int] = (0,),
     path: str | Path | None = None,
@@ -48,6 +51,9 @@ def run(
         ``otdist.bench.METHODS``. None: those worth asking at that size, of those that are installed.
     budget : float
         Seconds for a run. A method that can be told is told; any other is ended.
+    max_seconds : float, optional
+        Seconds for all runs together, starts included. Each may take an equal part of what is left, or an
+        eighth, and at most ``budget``; once nothing is left, no more are started.
     memory : float, optional
         Bytes that a process may use for data. None: no limit.
     seeds : sequence of int
@@ -85,25 +91,39 @@ def run(
     >>> max(row["error"] for row in runs.rows) < 1e-9
     True
     """
-    if not (isinstance(budget, int | float) and budget > 0 and math.isfinite(budget)):
-        raise InputError("budget", f"{budget!r} is no time", "give seconds above 0")
+    for name, value in (("budget", budget), ("max_seconds", max_seconds)):
+        fits = isinstance(value, int | float) and value > 0 and math.isfinite(value)
+        if not fits and not (value is None and name == "max_seconds"):
+            raise InputError(name, f"{value!r} is no time", "give seconds above 0")
+    if path is not None and written(path).suffix != ".json":
+        raise InputError(
+            "path", f"{path} could not be gone on with", "let it end in .json; save also as .parquet"
+        )
     asked = list(_asked(questions, seeds))
     for method in methods or []:
         parsed(method)
     kept = Runs.load(path).rows if path is not None and Path(path).exists() else []
     known = {_key(row): row for row in kept}
-    facts = machine()
+    todo = [
+        (one, {"question": one.name, "method": method, "budget": float(budget), "seed": seed})
+        for one, seed in asked
+        for method in methods or suggested(max(len(one.x), len(one.y)), one.x.shape[1])
+    ]
+    todo = [(one, row) for one, row in todo if _key(row) not in known]
+    facts = {"date": time.strftime("%Y-%m-%d")} | machine()
+    end = math.inf if max_seconds is None else time.monotonic() + max_seconds
     with working(progress, "measuring") as tell:
-        for one, seed in asked:
-            for method in methods or suggested(max(len(one.x), len(one.y)), one.x.shape[1]):
-                row = {"question": one.name, "method": method, "budget": float(budget), "seed": seed}
-                if _key(row) in known:
-                    continue
-                tell(f"{one.name}, {method}")
-                row |= measured(one, method, budget, memory) | {"date": time.strftime("%Y-%m-%d")} | facts
-                known[_key(row)] = row
-                if path is not None:
-                    Runs(list(known.values())).save(path)
+        for place, (one, row) in enumerate(todo):
+            left = end - time.monotonic()
+            if left < LEAST:
+                break
+            # Most take far less than an equal part, so that a slow one may have more.
+            part = min(max(left / (len(todo) - place), left / FEW), budget)
+            tell(f"{one.name}, {row['method']}")
+            row |= measured(one, str(row["method"]), part, memory) | facts
+            known[_key(row)] = row
+            if path is not None:
+                Runs(list(known.values())).save(path)
     return Runs(list(known.values()))
 
 

@@ -118,7 +118,7 @@ class Runs:
 
     def save(self, path: str | Path) -> Path:
         """Write the rows as JSON, or as Parquet where the name ends so; replaced whole, or not at all."""
-        path = Path(path)
+        path = written(path)
         part = path.with_name(path.name + ".part")
         if path.suffix == ".parquet":
             import pyarrow as pa
@@ -127,10 +127,8 @@ class Runs:
             flat = [{key: _flat(value) for key, value in row.items()} for row in self.rows]
             names = list(dict.fromkeys(key for row in flat for key in row))
             parquet.write_table(pa.table({name: [row.get(name) for row in flat] for name in names}), part)
-        elif path.suffix == ".json":
-            part.write_text(json.dumps({"format": FORMAT, "rows": self.rows}, indent=1) + "\n")
         else:
-            raise InputError("path", f"{path.name!r} is of no known kind", "let it end in .json or .parquet")
+            part.write_text(json.dumps({"format": FORMAT, "rows": self.rows}, indent=1) + "\n")
         os.replace(part, path)
         return path
 
@@ -159,6 +157,16 @@ class Runs:
         return "\n".join(lines)
 
 
+def written(path: str | Path) -> Path:
+    """Path that rows can be written to; raise InputError, best before long work, if it is none."""
+    path = Path(path)
+    if path.suffix not in (".json", ".parquet"):
+        raise InputError("path", f"{path.name!r} is of no known kind", "let it end in .json or .parquet")
+    if not path.absolute().parent.is_dir():
+        raise InputError("path", f"there is no folder {path.absolute().parent}", "make it first")
+    return path
+
+
 def _judge(rows: list[Row]) -> None:
     """True errors of all rows about one question, and whether a bound is none."""
     proofs = [row for row in rows if row["status"] == "ok" and {"lower", "upper"} <= row.keys()]
@@ -167,7 +175,7 @@ def _judge(rows: list[Row]) -> None:
     known = rows[0].get("known")
     if known is not None:
         low = high = known
-    truth = (low + high) / 2 if high - low <= PROVED * abs(high) else None
+    truth = (low + high) / 2 if math.isfinite(high) and high - low <= PROVED * abs(high) else None
     for row in rows:
         value = row.get("value") if row["status"] == "ok" else None
         value = value if isinstance(value, int | float) else None  # "nan" is a word in JSON

@@ -1,0 +1,43 @@
+"""Measurements as a table in a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from otdist.bench.report import error, seconds, size
+from otdist.pages.words import interval, number, visible
+
+if TYPE_CHECKING:
+    from otdist.bench.table import Row, Runs
+
+
+def as_table(runs: Runs, question: str) -> Table:
+    """Rows about one question, the quickest first; those that nothing beats are bold."""
+    rows = [row for row in runs.medians() if row["question"] == question]
+    rows.sort(key=lambda row: (row["status"] != "ok", row["seconds"] or 0.0))
+    front = {row["method"] for row in runs.front(question)}
+    sizes = f"{rows[0]['n']} and {rows[0]['m']} points, d = {rows[0]['d']}"
+    title = Text(f"{visible(question)} ({sizes})")
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column("method")
+    for name in ("time", "error", "value", "proved", "memory"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for row in rows:
+        best = row["method"] in front
+        cells = [visible(row["method"]), seconds(row["seconds"]), error(row["error"])]
+        cells += ["–" if row["value"] is None else number(row["value"]), _proved(row), size(row["memory"])]
+        why = "" if row["status"] == "ok" else visible(f"{row['status']}: {row['reason']}")
+        table.add_row(*(Text(cell) for cell in (*cells, why)), style="bold" if best else None)
+    return table
+
+
+def _proved(row: Row) -> str:
+    if row["lower"] is None:
+        return "–"
+    if row["upper"] is None:
+        return f"≥ {number(row['lower'])}"
+    return interval(row["lower"], row["upper"])

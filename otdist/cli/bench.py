@@ -1,0 +1,125 @@
+"""``otdist bench``: accuracy against cost, on samples of one's own or on some that are known."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from otdist.cli.app import FAILED, Flag, Names, app
+from otdist.cli.shell import dumped, in_words_of_the_shell, require_folder
+from otdist.errors import InputError
+
+QUICK = ("penguins n=150", "line n=20000", "shift n=1000 d=16", "clusters n=2000 d=3")
+BUDGET, QUICKLY = "60s", "100s"
+
+
+@app.command
+def bench(
+    x: str | None = None,
+    y: str | None = None,
+    /,
+    *,
+    quick: Flag = False,
+    questions: Names = None,
+    methods: Names = None,
+    budget: str | None = None,
+    tol: float = 0.01,
+    html: Path = Path("bench.html"),
+    out: Path | None = None,
+    json: Flag = False,
+) -> int:
+    """Measure methods for W1 on two samples, and say which to use.
+
+    Each method has a process of its own; errors are against the tightest interval that is proved.
+
+    Parameters
+    ----------
+    x
+        NPY, NPZ, CSV, TSV or Parquet file: one point a row.
+    y
+        The other sample.
+    quick
+        Some small questions instead of files, in less than two minutes.
+    questions
+        Questions by name instead of files, such as "shift n=1000 d=16".
+    methods
+        Methods with options, such as "otdist sinkhorn tol=0.01" "POT emd2". Default: those worth asking.
+    budget
+        Time for all runs, such as 90, 60s or 2m. Default: 60s, and 100s with --quick.
+    tol
+        Relative error that the advice is for.
+    html
+        Where to write the page.
+    out
+        Also write the rows, to a JSON or Parquet file.
+    json
+        Print JSON instead of a table.
+    """
+    from otdist.bench import run
+    from otdist.bench.report import advice
+    from otdist.bench.table import written
+    from otdist.bench.terminal import as_table
+
+    require_folder(html)
+    seconds = _seconds(budget or (QUICKLY if quick else BUDGET))
+    if not 0 < tol < 1:
+        raise InputError("--tol", f"{tol:g} is no relative error", "use one such as 0.01")
+    with in_words_of_the_shell({"x": x or "x", "y": y or "y", "path": "--out"}):
+        if out is not None:
+            written(out)
+        asked = _asked(x, y, quick, questions)
+        runs = run(asked, methods, budget=seconds, max_seconds=seconds, progress=sys.stderr.isatty())
+        if out is not None:
+            runs.save(out)
+    if json:
+        print(dumped({"rows": runs.rows, "advice": {q: advice(runs, q, tol) for q in runs.questions}}))
+    else:
+        _show(runs, tol, as_table)
+    if not runs.rows:
+        raise InputError("--budget", f"{seconds:g} s are too few to ask anything", "give more")
+    print(f"Report: {runs.report(html, tol=tol)}", file=sys.stderr if json else sys.stdout)
+    return 0 if any(row["status"] == "ok" for row in runs.rows) else FAILED
+
+
+def _asked(x: str | None, y: str | None, quick: bool, questions: list[str] | None) -> list[Any]:
+    """What to ask: files, or questions by name."""
+    from otdist.bench import Question
+    from otdist.tables.files import read_file
+
+    if sum((x is not None, quick, questions is not None)) != 1:
+        what = "is missing" if x is None and not quick else "does not go with other questions"
+        raise InputError("x", what, "give two files, or --quick, or --questions")
+    if x is None:
+        return list(questions or QUICK)
+    if y is None:
+        raise InputError("y", "is missing", "give a second file")
+    one, other = read_file(x), read_file(y)
+    return [Question.of(f"{Path(x).name}, {Path(y).name}", one, other)]
+
+
+def _show(runs: Any, tol: float, as_table: Any) -> None:
+    import os
+
+    from rich.console import Console
+
+    from otdist.bench.report import advice
+
+    # In a pipe rich would fold at 80 columns.
+    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120)
+    for name in runs.questions:
+        console.print(as_table(runs, name))
+        console.print(advice(runs, name, tol) + "\n", markup=False, highlight=False)
+
+
+def _seconds(text: str) -> float:
+    """Seconds of 90, 60s or 2m."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1.0)
+    try:
+        seconds = float(number) * unit
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise InputError("--budget", f"{text!r} is no time", "write 90, 60s or 2m")
+    return seconds

@@ -1,0 +1,78 @@
+"""``otdist bench``: what it asks, prints and writes, and one line for each thing that can go wrong."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from test_cli import one_line
+
+from otdist import cli
+from otdist.bench import Runs
+from otdist.cli.bench import _seconds
+
+
+def told(capsys, *arguments):
+    """Exit status, and what was printed on either stream."""
+    with pytest.raises(SystemExit) as end:
+        cli.main(["bench", *arguments])
+    out, err = capsys.readouterr()
+    return end.value.code, out, err
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, rng):
+    """A folder with two samples, as the working directory."""
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", rng.normal(size=(60, 2)))
+    np.save("b.npy", rng.normal(size=(50, 2)) + 1)
+    return tmp_path
+
+
+def test_files_are_measured_shown_and_written(here, capsys):
+    methods = ["--methods", "otdist", "otdist sliced"]
+    status, out, _ = told(capsys, "a.npy", "b.npy", *methods, "--out", "rows.json")
+    assert status == 0
+    assert "a.npy, b.npy (60 and 50 points, d = 2)" in out
+    assert "Use otdist: " in out
+    assert "bench.html" in out
+    rows = Runs.load("rows.json").rows
+    assert [row["status"] for row in rows] == ["ok", "ok"]
+    assert rows[1]["value"] < rows[0]["value"]
+    assert "otdist sliced" in (here / "bench.html").read_text()
+
+
+def test_json_is_all_that_is_on_standard_output(here, capsys):
+    status, out, err = told(capsys, "a.npy", "b.npy", "--methods", "otdist", "--json", "--html", "page.html")
+    assert status == 0
+    record = json.loads(out)
+    assert record["rows"][0]["method"] == "otdist"
+    assert record["advice"]["a.npy, b.npy"].startswith("Use otdist")
+    assert "page.html" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "x: is missing"),
+        (["a.npy"], "y: is missing"),
+        (["a.npy", "b.npy", "--quick"], "does not go with"),
+        (["--questions", "no such n=5"], "--questions: 'no such n=5' is unknown"),
+        (["--questions", "shift n=20", "--methods", "best"], "--methods: 'best' is unknown"),
+        (["a.npy", "none.npy"], "none.npy"),
+        (["a.npy", "b.npy", "--budget", "soon"], "--budget: 'soon' is no time"),
+        (["a.npy", "b.npy", "--tol", "2"], "--tol: 2 is no relative error"),
+        (["a.npy", "b.npy", "--html", "no/page.html"], "--html: there is no folder"),
+        (
+            ["a.npy", "b.npy", "--methods", "otdist", "--out", "rows.csv"],
+            "--out: 'rows.csv' is of no known kind",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(here, capsys, arguments, said):
+    assert one_line(told(capsys, *arguments), said)
+
+
+def test_times_are_read_with_their_unit():
+    assert [_seconds(text) for text in ("90", "60s", "2m", "0.5h")] == [90, 60, 120, 1800]
