@@ -43,6 +43,7 @@ def test_shell_commands_run(page, tmp_path):
     rng = np.random.default_rng(0)
     for name in ("a", "b"):
         np.save(tmp_path / f"{name}.npy", rng.normal(size=(30, 2)))
+    np.save(tmp_path / "points.npy", rng.normal(size=(200, 2)))
     for name in ("reference", "current"):
         rows = "\n".join(f"{v:.3f},{'uv'[k % 2]}" for k, v in enumerate(rng.normal(size=30)))
         (tmp_path / f"{name}.csv").write_text(f"value,label\n{rows}\n")

@@ -39,7 +39,7 @@ class Strips:
     def add(self, state: State, check: int) -> None:
         """Add a check; of those before, every second, fourth, ... is kept when they become too many."""
         every = 1
-        while check // every > MOST - 2:
+        while (check - 1) // every > MOST - 2:
             every *= 2
         kept = [k for k, known in enumerate(self.checks) if known < check and known % every == 0]
         for known in (self.checks, self.steps, self.points):
