@@ -183,6 +183,8 @@ def generator_limited(history: Sequence[Check], settings: Settings) -> Found:
     last = history[-PATIENCE:]
     if not no_progress(history) or not _all(last, lambda c: c.pvalue < TOLD):
         return None
+    if critic_under_trained(history, settings):  # there is nothing that the generator could follow
+        return None
     cause = f"W1 stays at {statistics.fmean(c.debiased for c in last):.3g} above the floor"
     return cause, "give the generator a larger width or latent, or its learning rate time to fall"
 
