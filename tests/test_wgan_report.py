@@ -162,8 +162,8 @@ class TestPage:
         ],
     )
     def test_the_verdict_compares_with_the_floor(self, plain, estimate, words):
-        plain.history = [check(estimate=estimate, floor=1.0)]
-        assert report.verdict(plain).startswith(words)
+        plain.history = [check(floor=0.6), check(floor=99.0, n=15), check(estimate=estimate, floor=1.4)]
+        assert report.verdict(plain).startswith(words)  # with the mean floor of checks of that size
 
     def test_a_floor_of_zero_gives_no_ratio(self, plain):
         plain.history = [check(floor=0.0)]

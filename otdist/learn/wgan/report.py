@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from otdist.errors import InputError
 from otdist.learn.wgan import curves
 from otdist.learn.wgan.card import counted, duration
-from otdist.learn.wgan.check import Check
 from otdist.learn.wgan.pictures import gallery
 from otdist.learn.wgan.real import Real
 from otdist.pages.page import target_of, template_of, version, write_page
@@ -50,7 +49,8 @@ def render(run: WGAN) -> str:
         run=run,
         card=card,
         last=None if last is None else last.to_dict(),
-        ratio=_ratio(last),
+        floor=_floor(run),
+        ratio=_ratio(run),
         interval="" if last is None else interval(last.lower, last.upper),
         verdict=verdict(run),
         unit="in the units of the data" if run.scale.common else "in spreads of the columns",
@@ -72,12 +72,12 @@ def verdict(run: WGAN) -> str:
     """How far from the data, in one sentence."""
     if not run.history:
         return "No check has been made, so nothing is known of the distance to the data."
-    last = run.history[-1]
-    ratio = last.estimate / last.floor if last.floor > 0 else math.nan
+    last, floor = run.history[-1], _floor(run)
     samples = (
         f"W1 between {last.n} fresh and {last.n} held-out points is {number(last.estimate)}, "
-        f"between real and real {number(last.floor)}"
+        f"between real and real {number(floor)}"
     )
+    ratio = last.estimate / floor if floor > 0 else math.nan
     if not math.isfinite(ratio):
         return f"{samples}."
     if ratio <= NEAR:
@@ -87,10 +87,17 @@ def verdict(run: WGAN) -> str:
     return f"{how}: {samples}."
 
 
-def _ratio(last: Check | None) -> str:
-    if last is None or not last.floor > 0 or not math.isfinite(last.estimate):
+def _floor(run: WGAN) -> float:
+    """Mean floor of all checks of the last one's size: it is of the data alone, and one check's is noisy."""
+    floors = [check.floor for check in run.history if check.n == run.history[-1].n]
+    return math.fsum(floors) / len(floors) if floors else math.nan
+
+
+def _ratio(run: WGAN) -> str:
+    floor = _floor(run)
+    if not floor > 0 or not math.isfinite(run.history[-1].estimate):
         return DASH
-    return f"{last.estimate / last.floor:.3g}×"
+    return f"{run.history[-1].estimate / floor:.3g}×"
 
 
 def _times(ratio: float) -> str:
