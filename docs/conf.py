@@ -76,7 +76,7 @@ ALONE = (
 )
 html_sidebars = {page: [] for page in ALONE}
 html_theme_options = {
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 5,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "show_toc_level": 2,
@@ -89,6 +89,10 @@ RETURNED = {
     "otdist.Result",
     "otdist.bench.problems.Pair",
     "otdist.bench.problems.CriticScores",
+    "otdist.learn.WGAN",
+    "otdist.learn.wgan.Alarm",
+    "otdist.learn.wgan.Bracket",
+    "otdist.learn.wgan.Check",
     "otdist.problem.Problem",
     "otdist.stats.NoiseFloor",
     "otdist.stats.NullTest",

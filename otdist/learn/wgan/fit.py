@@ -55,7 +55,7 @@ def fit_wgan(
         Your own: takes (n, latent), gives (n, ...) with the numbers of a point, on the scale of networks
         (centred, spread 1). None: one sized from the data.
     critic : Module, optional
-        Your own: takes (n, *shape) and gives (n,) or (n, 1); with ``packing`` (n, packing, *shape).
+        Your own: takes ``(n, *shape)`` and gives (n,) or (n, 1); with ``packing`` ``(n, packing, *shape)``.
     folder : path, optional
         Where a checkpoint is written at every check, and a log: a line of JSON for each in ``log.jsonl``, and
         scalars in ``tensorboard`` if that is installed.
