@@ -27,7 +27,7 @@ from otdist.learn.wgan import loop
 
 NAME = "wgan_stop"
 STEPS, EVERY, LOOKS = 10_000, 125, 500
-SEEDS = range(2)
+SEEDS = (2, 3)  # the rule was chosen on 0 and 100
 PAIRS, N = 4, 1_000
 
 Row = dict[str, Any]

@@ -379,6 +379,10 @@ class TestStop:
             stops.append(no_progress(curve(0.1 + 0.02 * rng.standard_normal(2 * PATIENCE))))
         assert np.mean(stops) > 0.75  # one standard error is exceeded once in six
 
+    def test_a_fall_of_next_to_nothing_is_none(self):
+        assert no_progress(curve(np.linspace(0.1, 0.0995, 2 * PATIENCE)))
+        assert not no_progress(curve(np.linspace(0.1, 0.05, 2 * PATIENCE)))
+
     def test_a_distance_that_rises_does_not(self):
         assert no_progress(curve(np.linspace(0.1, 0.3, 2 * PATIENCE)))
 
@@ -387,10 +391,10 @@ class TestStop:
         assert not no_progress(curve([0.1] * (2 * PATIENCE - 1)))
 
     def test_fakes_that_are_real_points_to_the_test_and_to_w1(self):
-        noise = [0.01, -0.01] * (PATIENCE // 2)
-        assert indistinguishable(curve(noise, pvalue=0.5))
-        assert not indistinguishable(curve(noise, pvalue=0.1))
-        assert not indistinguishable(curve([0.05 + v for v in noise], pvalue=0.5))
+        near, far = [[value] * PATIENCE for value in (0.05 * HEALTHY["floor"], 0.5 * HEALTHY["floor"])]
+        assert indistinguishable(curve(near, pvalue=0.5))
+        assert not indistinguishable(curve(near, pvalue=0.1))
+        assert not indistinguishable(curve(far, pvalue=0.5))
 
     def test_the_end_says_why_and_whether_fakes_are_told(self):
         assert ended(curve([0.1], pvalue=0.4), True).startswith("no more progress; fakes are not told from")
@@ -407,6 +411,14 @@ class TestStop:
 
 
 class TestFigures:
+    def test_the_same_generator_is_the_same_distance_at_every_check(self):
+        """Only the generator moves the curve: points and latent numbers of the transport stay."""
+        state, real = started()
+        one, other = (look(state, real, 0.0) for _ in range(2))
+        for name in ("estimate", "floor", "debiased", "upper"):
+            assert getattr(one, name) == getattr(other, name)
+        assert one.heldout_gap != other.heldout_gap  # other points
+
     def test_they_are_numbers(self):
         for case in CASES:
             state, real = started(case)

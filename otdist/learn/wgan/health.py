@@ -29,6 +29,7 @@ KINDS = 256  # points of a Vendi score: its cost is their cube
 JUDGED = 2048  # points of either kind that the critic judges
 SEEN = 8192  # training points that fakes are held against, fewer where points are long
 ENTRIES = 2**22  # numbers of them in all
+SAME = 5  # of the seeds of a run: 0 to 3 are its streams, 6 its strips, 7 its networks
 UNITS = ("orthogonal", "spectral", "gp", "lp")  # constraints whose critics have slopes of 1
 
 
@@ -36,13 +37,14 @@ UNITS = ("orthogonal", "spectral", "gp", "lp")  # constraints whose critics have
 def look(state: State, real: Real, seconds: float) -> Check:
     """Check a run against data kept aside; of training, only the stream "check" moves."""
     n = min(state.settings.check_points, len(real.heldout) // 2)
-    heldout, fresh = _rows(state, real.heldout, JUDGED), fakes(state, max(2 * n, len(real.heldout[:JUDGED])))
     constant = state.constant()
-    x, y = _array(heldout[: 2 * n]), _array(fresh[: 2 * n])
-    # The critic has seen neither x nor y: its slopes are bounded, so its gap is a bound as well.
+    # The critic has seen no held-out point: where its slopes are bounded, its gap is a bound as well.
     known = math.isfinite(constant) and state.settings.packing == 1
-    seen = bracketed(x, y, _critic(state, constant) if known else None)
+    fixed, made = _same(state, real, 2 * n)
+    seen = bracketed(_array(fixed[: 2 * n]), _array(made), _critic(state, constant) if known else None)
     lengths = _distances(seen, real.scale.length)
+    heldout, fresh = _rows(state, real.heldout, JUDGED), fakes(state, len(real.heldout[:JUDGED]))
+    x, y = _array(heldout[: 2 * n]), _array(fresh[: 2 * n])
     train = _array(_rows(state, real.train, min(SEEN, ENTRIES // state.d)))
     judged = _judged(state, real, heldout, fresh, constant)
     return Check(
@@ -52,19 +54,39 @@ def look(state: State, real: Real, seconds: float) -> Check:
         **lengths,
         pvalue=energy_pvalue(x[:n], y[:n], _seed(state)),
         **judged,
-        **_critic_now(state, real, heldout, seen.potential, constant),
+        reach=_reach(state, fixed[n:][:JUDGED], seen.potential, constant),
+        **_critic_now(state, real, heldout),
         **_fakes(x, y, train, _seed(state)),
         n_critic=state.n_critic,
     )
 
 
-def fakes(state: State, size: int, *, averaged: bool = True, grad: bool = False) -> Tensor:
+def fakes(
+    state: State,
+    size: int,
+    *,
+    averaged: bool = True,
+    grad: bool = False,
+    stream: torch.Generator | None = None,
+) -> Tensor:
     """Points (size, d) for a check: of the averaged generator, which is what a user samples, or the other."""
-    z = torch.randn(size, state.latent, generator=state.streams["check"]).to(state.device)
+    stream = state.streams["check"] if stream is None else stream
+    z = torch.randn(size, state.latent, generator=stream).to(state.device)
     module = state.average if averaged else state.generator
     module.eval()
     with torch.set_grad_enabled(grad):
         return module(z).flatten(1).float()
+
+
+def _same(state: State, real: Real, size: int) -> tuple[Tensor, Tensor]:
+    """All held-out points in a fixed order, and fakes of fixed latent numbers.
+
+    What differs between two checks is then the generator alone: their noise is common, and W1 that falls by a
+    fraction of it is seen to fall.
+    """
+    stream = torch.Generator().manual_seed(state.seed * 8 + SAME)
+    order = torch.randperm(len(real.heldout), generator=stream)
+    return real.heldout[order.to(real.heldout.device)], fakes(state, size, stream=stream)
 
 
 def _distances(seen: Bracketed, length: float) -> dict[str, Any]:
@@ -89,27 +111,22 @@ def _judged(state: State, real: Real, heldout: Tensor, fresh: Tensor, constant: 
     }
 
 
-def _critic_now(
-    state: State, real: Real, heldout: Tensor, potential: Potential, constant: float
-) -> dict[str, Any]:
+def _critic_now(state: State, real: Real, heldout: Tensor) -> dict[str, Any]:
     """The critic against the generator that it was trained against, which the averaged one lags behind."""
-    size = len(heldout)
-    made = fakes(state, size, averaged=False)
-    # The first half of the rows made the potential: it is judged by the others.
-    x, y = (points[len(points) // 2 :] for points in (heldout, made))
+    x, y = (_packed(state, points) for points in (heldout, fakes(state, len(heldout), averaged=False)))
     return {
-        "reach": _reach(state, x, y, potential, constant),
-        "probe": probe(state, real.train, _packed(state, heldout), _packed(state, made)),
-        **_slopes(state, _packed(state, x), _packed(state, y)),
+        "probe": probe(state, real.train, x, y),
+        **_slopes(state, x, y),
         "gradient": _gradient(state),
     }
 
 
-def _reach(state: State, x: Tensor, y: Tensor, potential: Potential, constant: float) -> float | None:
-    """Gap of the critic as a share of that of a potential, on the same points."""
+def _reach(state: State, x: Tensor, potential: Potential, constant: float) -> float | None:
+    """Gap of the critic as a share of that of a potential, on points that neither was made from."""
     s = state.settings
     if s.objective != "w1" or s.packing > 1 or s.constraint not in UNITS:
         return None
+    y = fakes(state, len(x), averaged=False)
     there, error = difference(potential(_array(x)), potential(_array(y)))
     if not there > NOISE * error:
         return None

@@ -60,12 +60,12 @@ class Schedule:
         return self if same else replace(other, start=self.start if self.end == 1 else other.start)
 
     def settle(self, share: float) -> Schedule:
-        """Let rates fall to 0 from where they are: from the full ones for as long as training took so far.
+        """Let rates fall to 0 from where they are, for half as long as training took so far.
 
-        Rates that have fallen already get that part of the time, unless the budget ends earlier.
+        Rates that have fallen already get that part of this time, unless the budget ends earlier.
         """
         factor = self.factor(share)
-        left = share * factor
+        left = share * factor / 2
         if factor == 0 or share + left >= self.end:
             return self
         return replace(self, start=share + left - left / factor, end=share + left)

@@ -14,7 +14,9 @@ from otdist.stats.null import add_one
 
 PATIENCE = 8  # checks that are held against as many before
 RELABELLINGS = 200
+LEAST = 0.01  # of the distance between samples: what falls by less is flat
 ALIKE = 0.4  # mean p-value of as many checks: 0.5, give or take 0.1, where fakes are real points
+NEAR = 0.1  # of the floor
 TOLD = 0.05  # p-value of one check from which fakes are not told from real points
 
 
@@ -24,23 +26,26 @@ def stalled(history: Sequence[Check]) -> bool:
 
 
 def no_progress(history: Sequence[Check]) -> bool:
-    """Whether the distance to held-out data was no smaller of late than before, but for noise."""
+    """Whether the distance to held-out data was no smaller of late than before, but for noise.
+
+    All checks of a run hold the same points against the generator, so noise is what the generator makes.
+    """
     if len(history) < 2 * PATIENCE:
         return False
     values = np.array([check.debiased for check in history[-2 * PATIENCE :]])
     before, late = np.split(values, 2)
     noise = math.sqrt((before.var(ddof=1) + late.var(ddof=1)) / PATIENCE)
-    return bool(before.mean() - late.mean() <= noise)
+    return bool(before.mean() - late.mean() <= max(noise, LEAST * history[-1].estimate))
 
 
 def indistinguishable(history: Sequence[Check]) -> bool:
-    """Whether fakes cannot be told from held-out points, neither by the test nor by W1 above the floor."""
+    """Whether fakes cannot be told from held-out points, by the test and by W1 above the floor."""
     last = history[-PATIENCE:]
     if len(last) < PATIENCE:
         return False
-    above = np.array([check.debiased for check in last])
-    noise = float(above.std(ddof=1)) / math.sqrt(PATIENCE)
-    return bool(above.mean() <= 2 * noise) and float(np.mean([check.pvalue for check in last])) >= ALIKE
+    above = float(np.mean([check.debiased for check in last]))
+    pvalue = float(np.mean([check.pvalue for check in last]))
+    return above <= NEAR * history[-1].floor and pvalue >= ALIKE
 
 
 def ended(history: Sequence[Check], settled: bool) -> str:
