@@ -39,6 +39,7 @@ from otdist.learn.w1loss import W1Loss
 from otdist.learn.wgan import WGAN, fit_wgan
 
 __all__ = [
+    "WGAN",
     "Anchors",
     "Critic",
     "Duplicates",
@@ -51,15 +52,14 @@ __all__ = [
     "Pieces",
     "SinkhornLoss",
     "W1Loss",
-    "WGAN",
     "checked_critic",
     "clip_weights",
     "corrected_gap",
     "density_coverage",
     "divergence",
-    "fit_wgan",
     "duplicate_share",
     "evaluate",
+    "fit_wgan",
     "frechet_distance",
     "gradient_penalty",
     "kernel_distance",
