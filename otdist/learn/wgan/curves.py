@@ -112,11 +112,10 @@ def _one(name: str, steps: Array, values: Array, meanings: dict[str, str]) -> Fi
     words = name.replace("_", " ")
     root = chart.frame(f"{words} over steps")
     chart.line(root, steps, values, "est")
-    last = values[np.isfinite(values)][-1]
-    y = float(chart.place(np.array(last)))
-    if np.isfinite(values[-1]):
-        add(root, "circle", class_="spot est", cx=RIGHT, cy=y, r=3.0)
-    return Figure(Markup(markup(root)), f"{words} {number(float(last))}", meanings.get(name, ""))
+    last = float(values[-1])  # a dash in words where the last check has none
+    if math.isfinite(last):
+        add(root, "circle", class_="spot est", cx=RIGHT, cy=float(chart.place(np.array(last))), r=3.0)
+    return Figure(Markup(markup(root)), f"{words} {number(last)}", meanings.get(name, ""))
 
 
 def _table(history: Sequence[Check]) -> tuple[Array, dict[str, Array]]:
