@@ -12,7 +12,7 @@ from otdist.errors import InputError
 from otdist.learn.critics.anchors import Anchors, Poles
 from otdist.learn.critics.groups import centres as centres
 from otdist.learn.critics.landmarks import Landmarks
-from otdist.learn.critics.orthogonal import Orthogonal
+from otdist.learn.critics.orthogonal import Orthogonal, units
 from otdist.learn.critics.penalised import CONSTRAINTS, Constraint, Penalised
 from otdist.learn.critics.pieces import Pieces
 from otdist.learn.critics.processes import rank_and_world
@@ -51,12 +51,13 @@ def contenders(
             raise InputError(
                 "family", f"{family!r} is 1-Lipschitz for 'euclidean' only, not {metric!r}", "use 'anchors'"
             )
-    kinds: dict[str, list[Start]] = {
-        "anchors": _cones(data, count, metric) if moving else [_landmarks(data, count, one) for one in POLES],
-        "orthogonal": [_orthogonal(data, precision, one) for one in ("max", "min")],
-        "pieces": [_pieces(data, count)],
+    cones = _cones(data, count, metric) if moving else [_landmarks(data, count, one) for one in POLES]
+    kinds: dict[str, list[list[Start]]] = {
+        "anchors": [cones],
+        "orthogonal": [[_smooth(data, precision)], [_folded(data, precision, one) for one in ("max", "min")]],
+        "pieces": [[_pieces(data, count)]],
     }
-    return [kinds[family] for family in families]
+    return [kind for family in families for kind in kinds[family]]
 
 
 def rate_of(module: torch.nn.Module) -> float:
@@ -102,7 +103,19 @@ def _penalised(data: Data, constraint: Constraint) -> Start:
     return start
 
 
-def _orthogonal(data: Data, precision: torch.dtype, poles: Literal["max", "min"]) -> Start:
+def _smooth(data: Data, precision: torch.dtype) -> Start:
+    """A network that hardly folds at first: for a shift, a plane at once."""
+
+    def start(generator: torch.Generator) -> Training:
+        d = data.validation.x.shape[1]
+        module = Orthogonal(d, width=units(d), generator=generator).to(_like(data))
+        module.aim(*_seen(data, generator), generator)
+        return Training("orthogonal", module, TURN, precision)
+
+    return start
+
+
+def _folded(data: Data, precision: torch.dtype, poles: Literal["max", "min"]) -> Start:
     """A network with heads for the groups of one sample.
 
     Steps of one with a single head cost as much and learn less: with 64 tips in 64 columns the gradient has
@@ -111,13 +124,12 @@ def _orthogonal(data: Data, precision: torch.dtype, poles: Literal["max", "min"]
 
     def start(generator: torch.Generator) -> Training:
         d = data.validation.x.shape[1]
-        heads = HEADS if data.plentiful else min(HEADS, max(2, len(data.train.x) // GROUP))
+        heads = HEADS if data.plentiful else min(HEADS, max(2, _fewest(data) // GROUP))
         width = WIDTH if d > PLANE else WIDTH // 2
         module = Orthogonal(
             d, width=width, depth=DEPTH, activation="wave", heads=heads, poles=poles, generator=generator
         )
-        points = data.batch(HELD * rank_and_world()[1], generator)
-        module.to(_like(data)).settle(*points, generator)
+        module.to(_like(data)).settle(*_seen(data, generator), generator)
         return Training(f"orthogonal, {poles}", module, TURN, precision)
 
     return start
@@ -136,9 +148,20 @@ def _pieces(data: Data, count: int) -> Start:
 def _cones(data: Data, count: int, metric: str) -> list[Start]:
     ways: list[tuple[Poles, bool]] = [("max", False), ("max", True), ("min", False), ("min", True)]
     ways.append(("both", False))
-    if not data.plentiful and INNER * min(len(data.train.x), len(data.train.y)) < GROUP * count:
+    if not data.plentiful and INNER * _fewest(data) < GROUP * count:
         ways = [(poles, inner) for poles, inner in ways if not inner]
     return [_anchors(data, count, metric, poles, inner) for poles, inner in ways]
+
+
+def _seen(data: Data, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Points of both samples in random order: of given ones the same on all processes."""
+    if data.plentiful:
+        return data.batch(HELD * rank_and_world()[1], generator)
+    x, y = (
+        part[torch.randperm(len(part), generator=generator)[:HELD].to(part.device)]
+        for part in (data.train.x, data.train.y)
+    )
+    return x, y
 
 
 @torch.no_grad()
@@ -160,6 +183,10 @@ def _pool(data: Data, side: int, inner: bool, generator: torch.Generator) -> Ten
     middle = (data.validation.x.mean(0) + data.validation.y.mean(0)) / 2
     near = (points - middle).norm(dim=1).topk(round(INNER * len(points)), largest=False)
     return points[near.indices]
+
+
+def _fewest(data: Data) -> int:
+    return min(len(data.train.x), len(data.train.y))
 
 
 def _like(data: Data) -> torch.device:

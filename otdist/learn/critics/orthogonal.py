@@ -117,11 +117,11 @@ class Orthogonal(nn.Module):
 
     @torch.no_grad()
     def settle(self, x: Tensor, y: Tensor, generator: torch.Generator | None = None) -> None:
-        """Put folds where the points are, and let heads point from one sample to the other.
+        """Put folds where the points are, and :meth:`aim`.
 
         Random biases leave most units without a point on one of their sides: of 128 units on 16 columns
-        spread over 1, nine in ten. Each unit is centred at one of the points instead. Several heads point to
-        the groups of the sample at the tips.
+        spread over 1, nine in ten. Each unit is centred at one of the points instead. A function that hardly
+        folds is left so: call :meth:`aim` alone to start from one.
 
         Parameters
         ----------
@@ -140,6 +140,11 @@ class Orthogonal(nn.Module):
                 spread = float((before - before.mean(0)).square().mean().sqrt())
                 self.periods[layer] = 4 * REACH * (spread or 1.0)
             z = self._folded(before + bias, layer)
+        self.aim(x, y, generator)
+
+    @torch.no_grad()
+    def aim(self, x: Tensor, y: Tensor, generator: torch.Generator | None = None) -> None:
+        """Let heads point from one sample to the other, or several to the groups of the one at the tips."""
         of_x, of_y = self.features(x), self.features(y)
         middle = (of_x.mean(0) + of_y.mean(0)) / 2
         if self.head.ndim == 1:
