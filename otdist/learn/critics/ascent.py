@@ -37,6 +37,9 @@ class Ascent(torch.optim.Optimizer):
         The critic; weights of :class:`~otdist.learn.critics.Orthogonal` count as matrices.
     rate : float
         Size of a step, in units of the points; of matrices `TURNS` times as many radians.
+    precision : torch.dtype
+        In which the directions of turns are computed. In bfloat16 they depend on the last digits of gradients,
+        which the order of sums decides.
 
     Notes
     -----
@@ -44,7 +47,7 @@ class Ascent(torch.optim.Optimizer):
     projected before, so that the retraction does not undo what is left of the step.
     """
 
-    def __init__(self, module: torch.nn.Module, rate: float) -> None:
+    def __init__(self, module: torch.nn.Module, rate: float, precision: torch.dtype = torch.float32) -> None:
         matrices = list(module.weights) if isinstance(module, Orthogonal) else []
         known = {id(p) for p in matrices}
         rest = [p for p in module.parameters() if id(p) not in known]
@@ -54,6 +57,7 @@ class Ascent(torch.optim.Optimizer):
             {"params": matrices, "matrix": True, "tiny": TINY},
         ]
         super().__init__([group for group in groups if group["params"]], {"lr": rate})
+        self.precision = precision
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:
@@ -81,7 +85,7 @@ class Ascent(torch.optim.Optimizer):
             state.update(mean=torch.zeros_like(p))
         state["mean"].lerp_(grad, 1 - FIRST)
         ahead = torch.lerp(grad, state["mean"], FIRST)  # Nesterov: where the mean will be after the next step
-        p.sub_(levelled(tangent(p, ahead)), alpha=min(TURNS * group["lr"], WIDEST))
+        p.sub_(levelled(tangent(p, ahead), self.precision), alpha=min(TURNS * group["lr"], WIDEST))
 
 
 def tangent(p: Tensor, slope: Tensor) -> Tensor:
@@ -92,12 +96,12 @@ def tangent(p: Tensor, slope: Tensor) -> Tensor:
     return torch.addmm(slope, p, along + along.T, alpha=-0.5)
 
 
-def levelled(matrix: Tensor) -> Tensor:
+def levelled(matrix: Tensor, precision: torch.dtype = torch.float32) -> Tensor:
     """The matrix with singular values near 1 in the place of its own; 0 stays 0."""
     if matrix.shape[0] < matrix.shape[1]:
-        return levelled(matrix.T).T
+        return levelled(matrix.T, precision).T
     a, b, c = QUINTIC
-    x = (matrix / matrix.norm().clamp_min(TINY)).to(torch.bfloat16 if quick(matrix.device) else matrix.dtype)
+    x = (matrix / matrix.norm().clamp_min(TINY)).to(precision)
     for _ in range(ROUNDS):
         square = x.T @ x
         x = torch.addmm(x, x, torch.addmm(square, square, square, beta=b, alpha=c), beta=a)

@@ -46,7 +46,7 @@ class Training:
     optimiser: Ascent = field(init=False)
 
     def __post_init__(self) -> None:
-        self.optimiser = Ascent(self.module, self.rate)
+        self.optimiser = Ascent(self.module, self.rate, self.precision)
 
     def step(self, z: Tensor, signs: Tensor, share: float, shared: bool) -> bool:
         """Ascend on a batch, at a share of the schedule; returns False where values are not finite."""
