@@ -38,8 +38,8 @@ class Ascent(torch.optim.Optimizer):
     rate : float
         Size of a step, in units of the points; of matrices `TURNS` times as many radians.
     precision : torch.dtype
-        In which the directions of turns are computed. In bfloat16 they depend on the last digits of gradients,
-        which the order of sums decides.
+        In which the directions of turns are computed. In bfloat16 they depend on the last digits of
+        gradients, which the order of sums decides.
 
     Notes
     -----
