@@ -430,6 +430,11 @@ class TestFigures:
         real = Real.of(cloud(n=32), held_out=0.25, scale="auto", seed=0)
         assert look(started()[0], real, 0.0).n == 4
 
+    def test_checks_that_are_large(self):
+        state, _ = started(check_points=1500)
+        real = Real.of(cloud(n=6200), held_out=0.5, scale="auto", seed=0)
+        assert look(state, real, 0.0).n == 1500
+
     def test_slopes_of_a_critic_that_are_known(self):
         state, real = started("gp")
         state.critic = nn.Linear(3, 1)

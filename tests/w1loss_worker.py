@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from unittest import mock
 
 import torch
 import torch.distributed as dist
@@ -13,7 +12,6 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from otdist.learn import W1Loss
-from otdist.learn.critics import ascent
 
 ROWS = (13, 11)  # of fake, of real on the first process; the second has 9 and 14
 TOTAL = (22, 25)
@@ -35,8 +33,6 @@ def part(rows, side, rank):
     return rows if rank is None else rows[:cut] if rank == 0 else rows[cut:]
 
 
-# Products in bfloat16, where a processor has them, make one part in 256 of what the order of a sum changes.
-@mock.patch.object(ascent, "quick", lambda device: False)
 def trained(case, rank):
     """Values and gradients of some steps of a generator, on all rows or on those of one process."""
     generator = drawn(nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 3)), seeded(5))

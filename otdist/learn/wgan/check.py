@@ -32,8 +32,8 @@ class Check:
     debiased : float
         Estimate less half of what two minibatches of one law are apart, for either law.
     pvalue : float
-        Of the permutation test by energy distance between two minibatches: large if fakes cannot be told from
-        real points at this n.
+        Of the permutation test by energy distance between two minibatches (of 1,024 points at most): large if
+        fakes cannot be told from real points at this size.
     gap, heldout_gap : float
         What the critic makes of training points and of held-out ones, against the same fakes.
     heldout_gap_error, excess_error : float

@@ -19,14 +19,15 @@ from otdist.learn.evaluation import (
 )
 from otdist.learn.wgan.bracket import Bracketed, Potential, bracketed, difference
 from otdist.learn.wgan.check import Check
+from otdist.learn.wgan.objectives import generator_loss
 from otdist.learn.wgan.probe import NOISE, probe
 from otdist.learn.wgan.real import Real
 from otdist.learn.wgan.state import State
-from otdist.learn.wgan.stopping import energy_pvalue
+from otdist.learn.wgan.stopping import TESTED, energy_pvalue
 
 NEIGHBOURS = 5
 KINDS = 256  # points of a Vendi score: its cost is their cube
-JUDGED = 2048  # points of either kind that the critic judges
+JUDGED = 2048  # points of either kind that the critic judges, or more where a check has more
 SEEN = 8192  # training points that fakes are held against, fewer where points are long
 ENTRIES = 2**22  # numbers of them in all
 SAME = 5  # of the seeds of a run: 0 to 3 are its streams, 6 its strips, 7 its networks
@@ -43,7 +44,8 @@ def look(state: State, real: Real, seconds: float) -> Check:
     fixed, made = _same(state, real, 2 * n)
     seen = bracketed(_array(fixed[: 2 * n]), _array(made), _critic(state, constant) if known else None)
     lengths = _distances(seen, real.scale.length)
-    heldout, fresh = _rows(state, real.heldout, JUDGED), fakes(state, len(real.heldout[:JUDGED]))
+    heldout = _rows(state, real.heldout, max(2 * n, JUDGED))
+    fresh = fakes(state, len(heldout))
     x, y = _array(heldout[: 2 * n]), _array(fresh[: 2 * n])
     train = _array(_rows(state, real.train, min(SEEN, ENTRIES // state.d)))
     judged = _judged(state, real, heldout, fresh, constant)
@@ -52,7 +54,7 @@ def look(state: State, real: Real, seconds: float) -> Check:
         seconds=seconds,
         n=n,
         **lengths,
-        pvalue=energy_pvalue(x[:n], y[:n], _seed(state)),
+        pvalue=energy_pvalue(x[:n][:TESTED], y[:n][:TESTED], _seed(state)),
         **judged,
         reach=_reach(state, fixed[n:][:JUDGED], seen.potential, constant),
         **_critic_now(state, real, heldout),
@@ -146,8 +148,6 @@ def _slopes(state: State, x: Tensor, y: Tensor) -> dict[str, float]:
 
 def _gradient(state: State) -> float:
     """Norm of the gradient that moves the generator."""
-    from otdist.learn.wgan.objectives import generator_loss
-
     s = state.settings
     moved = [p for p in state.generator.parameters() if p.requires_grad]
     with torch.enable_grad():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +18,9 @@ from otdist.learn.wgan.settings import Settings
 
 DEPTH = 3  # hidden layers
 LEAK = 0.2  # slope of a critic's units below 0
+FOLDS = 1.5  # spread of a critic's folds, in that of its first units over data
+RATE = 0.256  # learning rate times units of a layer
+OWN_RATE = 1e-3  # of convolutions, and of networks that are not ours
 CHANNELS = 32  # of the finest layer of a convolutional generator
 SMALL = 12  # pixels on a side below which images are vectors: convolutions have nothing to share there
 
@@ -24,14 +28,26 @@ SMALL = 12  # pixels on a side below which images are vectors: convolutions have
 def sizes(settings: Settings, d: int) -> tuple[int, int]:
     """Latent numbers and units of a layer for points of d numbers."""
     latent = min(max(16, d // 4), 64) if settings.latent is None else settings.latent
-    width = (128 if d <= 16 else 256) if settings.width is None else settings.width
+    width = (64 if d <= 16 else 256) if settings.width is None else settings.width
     return latent, width
+
+
+def settled(settings: Settings, shape: tuple[int, ...], own: tuple[bool, bool]) -> Settings:
+    """Settings with learning rates: what a layer gives moves by the rate times its units."""
+    rate = RATE / sizes(settings, math.prod(shape))[1]
+    generator = OWN_RATE if own[0] or _convolves(shape) else rate
+    critic = OWN_RATE if own[1] else rate
+    return replace(
+        settings,
+        learning_rate=generator if settings.learning_rate is None else settings.learning_rate,
+        critic_rate=critic if settings.critic_rate is None else settings.critic_rate,
+    )
 
 
 def default_generator(settings: Settings, shape: tuple[int, ...], seed: torch.Generator) -> nn.Module:
     """Network from latent numbers (n, latent) to points (n, d)."""
     latent, width = sizes(settings, math.prod(shape))
-    if len(shape) > 1 and min(shape[-2:]) >= SMALL:
+    if _convolves(shape):
         return _seeded(_convolutional(latent, shape), seed)
     layers = [latent, *[width] * DEPTH, math.prod(shape)]
     return _seeded(_perceptron(layers, nn.ReLU()), seed)
@@ -42,7 +58,7 @@ def default_critic(settings: Settings, shape: tuple[int, ...], seed: torch.Gener
     d = math.prod(shape) * settings.packing
     _, width = sizes(settings, math.prod(shape))
     if settings.constraint == "orthogonal":
-        return Orthogonal(d, width=width + width % 2, depth=DEPTH, generator=seed)
+        return _folded(Orthogonal(d, width=width + width % 2, depth=DEPTH, generator=seed))
     critic = _seeded(_perceptron([d, *[width] * DEPTH, 1], nn.LeakyReLU(LEAK)), seed)
     return constrained(critic, settings, d, seed)
 
@@ -83,6 +99,22 @@ def judged_generator(generator: Any, settings: Settings, d: int) -> nn.Module:
             "generator", f"gives {shape} for two points", f"give (n, ...) with {d} numbers a point"
         )
     return generator
+
+
+def _convolves(shape: tuple[int, ...]) -> bool:
+    return len(shape) > 1 and min(shape[-2:]) >= SMALL
+
+
+@torch.no_grad()
+def _folded(critic: Orthogonal) -> Orthogonal:
+    """Bring folds to where data are: as they are drawn, four in five units fold nowhere in the plane.
+
+    On data of spread 1 in d columns the first units spread by ``sqrt(d / width)``; later layers turn them.
+    """
+    spread = FOLDS * math.sqrt(critic.weights[0].shape[1] / critic.weights[0].shape[0])
+    for bias in critic.biases:
+        bias.mul_(spread)
+    return critic
 
 
 def _perceptron(sizes: list[int], activation: nn.Module) -> nn.Sequential:

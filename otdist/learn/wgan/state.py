@@ -14,9 +14,9 @@ from torch.optim.swa_utils import AveragedModel
 from otdist.learn.constraints import clip_weights, gradient_penalty, lipschitz_constant
 from otdist.learn.critics.orthogonal import Orthogonal
 from otdist.learn.critics.processes import add_up, rank_and_world
-from otdist.learn.wgan.networks import sizes
+from otdist.learn.wgan.networks import OWN_RATE, sizes
 from otdist.learn.wgan.objectives import critic_loss, generator_loss
-from otdist.learn.wgan.settings import PRECISIONS, Settings
+from otdist.learn.wgan.settings import AUTO, PRECISIONS, Settings
 
 BETAS = (0.0, 0.9)  # momentum carries a critic past a generator that has moved (Gulrajani et al. 2017)
 STREAMS = ("data", "latent", "penalty", "check")
@@ -64,12 +64,13 @@ class State:
     def __post_init__(self) -> None:
         s = self.settings
         self.latent = sizes(s, self.d)[0]
-        self.n_critic = self.n_critic or (3 if s.n_critic == "auto" else int(s.n_critic))
+        self.rates = {"generator": s.learning_rate or OWN_RATE, "critic": s.critic_rate or OWN_RATE}
+        self.n_critic = self.n_critic or (AUTO if s.n_critic == "auto" else int(s.n_critic))
         self.generator, self.critic = self.generator.to(self.device), self.critic.to(self.device)
         self.average = AveragedModel(self.generator, multi_avg_fn=_rolling(s.average), use_buffers=True)
         self.optimisers = {
-            "generator": _adam(self.generator, s.learning_rate),
-            "critic": _adam(self.critic, s.critic_rate),
+            "generator": _adam(self.generator, self.rates["generator"]),
+            "critic": _adam(self.critic, self.rates["critic"]),
         }
         # On the CPU wherever the networks are: the same numbers on every device.
         self.streams = {
@@ -148,8 +149,7 @@ class State:
 
     def set_rates(self, factor: float) -> None:
         """Both learning rates, as a share of the first ones."""
-        s = self.settings
-        for name, rate in (("generator", s.learning_rate), ("critic", s.critic_rate)):
+        for name, rate in self.rates.items():
             for group in self.optimisers[name].param_groups:
                 group["lr"] = rate * max(factor, FLOOR) * self.rate_scale
 

@@ -14,6 +14,7 @@ from otdist.stats.null import add_one
 
 PATIENCE = 8  # checks that are held against as many before
 RELABELLINGS = 200
+TESTED = 1024  # points of either kind in a test, at most: its matrix grows with their square
 LEAST = 0.01  # of the distance between samples: what falls by less is flat
 ALIKE = 0.4  # mean p-value of as many checks: 0.5, give or take 0.1, where fakes are real points
 NEAR = 0.1  # of the floor
@@ -52,7 +53,7 @@ def ended(history: Sequence[Check], settled: bool) -> str:
     """Why a run is over, in words."""
     last = history[-1]
     why = "no more progress" if settled else "the budget is used"
-    test = f"held-out points at n = {last.n} (permutation p = {last.pvalue:.2g})"
+    test = f"held-out points at n = {min(last.n, TESTED)} (permutation p = {last.pvalue:.2g})"
     alike = "not told from" if last.pvalue >= TOLD else "told from"
     return f"{why}; fakes are {alike} {test}"
 

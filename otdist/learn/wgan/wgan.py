@@ -16,7 +16,13 @@ from otdist.learn.wgan import checkpoint
 from otdist.learn.wgan.alarms import Alarm
 from otdist.learn.wgan.card import card_of, line, paragraph
 from otdist.learn.wgan.check import Check
-from otdist.learn.wgan.networks import default_critic, default_generator, judged_critic, judged_generator
+from otdist.learn.wgan.networks import (
+    default_critic,
+    default_generator,
+    judged_critic,
+    judged_generator,
+    settled,
+)
 from otdist.learn.wgan.real import Real, Scale
 from otdist.learn.wgan.schedule import Schedule
 from otdist.learn.wgan.settings import Settings
@@ -316,6 +322,7 @@ def state_of(
 ) -> State:
     """Networks, the caller's or ours, and all that goes with them, before the first step."""
     d = int(np.prod(shape))
+    settings = settled(settings, shape, (generator is not None, critic is not None))
     source = torch.Generator().manual_seed(seed * 8 + 7)
     made = (
         default_generator(settings, shape, source)
