@@ -1,0 +1,154 @@
+"""Does the critic say how good a generator is? Its figures against exact transport, check by check.
+
+Per run, 60 checks: Spearman's rank correlation of the critic's gap on held-out points, and of ``lower``, with
+the exact distance between held-out and fresh points; and the same for both losses of a classic GAN. Losses
+of others are curves of one run, so correlations are per run, and of the critic as it trains, not filtered.
+Run with ``python benchmarks/wgan_agreement.py``; writes results/wgan_agreement.json row by row and goes on
+where it was stopped. ``--only``, ``--limit``, ``--again``, ``--list``, ``--table`` as in wgan_modes.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from apart import alone, apart
+from harness import commit, load, save
+from wgan_modes import arguments
+from wgan_modes_problems import TASKS, Row
+from wgan_modes_tables import grid
+
+NAME = "wgan_agreement"
+CHECKS = 60
+STEPS = 3_000
+SEEDS = (0, 1, 2)
+POINTS = 1_000  # a side, in the exact distance
+METHODS: dict[str, dict[str, Any]] = {
+    "w1": {},
+    "gan": {"objective": "gan", "constraint": "none"},
+}
+LIMIT = 4 * 3600.0
+
+
+def rows() -> list[Row]:
+    names = [name for name in TASKS if name != "stacked"]
+    return [{"task": t, "method": m, "seed": s} for s in SEEDS for t in names for m in METHODS]
+
+
+def named(row: Row) -> str:
+    return f"{row['task']} {row['method']} seed={row['seed']}"
+
+
+def curves(row: Row) -> dict[str, list[float]]:
+    """What a run's critic says of itself at each check, and what exact transport says."""
+    import torch
+    from wgan_modes_runs import source
+
+    from otdist.learn.wgan.real import Real
+    from otdist.learn.wgan.settings import settings_of
+    from otdist.learn.wgan.wgan import state_of
+
+    torch.set_num_threads(1)
+    task = TASKS[row["task"]]
+    settings = settings_of(METHODS[row["method"]], False)
+    given = task.draw(source(row["task"], row["seed"], "given"), task.given)
+    real = Real.of(given, held_out=settings.held_out, scale=settings.scale, seed=row["seed"])
+    state = state_of(settings, real.shape, row["seed"], None, None, torch.device("cpu"))
+    told: dict[str, list[float]] = {}
+    for step in range(1, STEPS + 1):
+        if not (all(state.critic_step(real.train) for _ in range(state.n_critic)) and state.generator_step()):
+            raise FloatingPointError(f"values are not finite at step {step}")
+        if step % (STEPS // CHECKS) == 0:
+            for name, value in looked(state, real).items():
+                told.setdefault(name, []).append(value)
+    return told
+
+
+def looked(state: Any, real: Any) -> dict[str, float]:
+    """The exact distance, and what is held against it; the generator is the one the critic was trained on."""
+    import torch
+
+    import otdist
+    from otdist.learn.wgan.health import look
+    from otdist.learn.wgan.objectives import critic_loss, generator_loss
+
+    check = look(state, real, 0.0)
+    objective = state.settings.objective
+    with torch.no_grad():
+        x = real.heldout[torch.randperm(len(real.heldout), generator=state.streams["check"])[:POINTS]]
+        y = state.generator(torch.randn(len(x), state.latent, generator=state.streams["check"])).flatten(1)
+        state.critic.eval()
+        f, g = state.scores(x), state.scores(y)
+        return {
+            "exact": float(otdist.w1(x.double().numpy(), y.double().numpy())),
+            "averaged": check.estimate,
+            "lower": check.lower,
+            "heldout_gap": float(f.mean() - g.mean()),
+            "critic_loss": float(critic_loss(objective, f, g)) / len(x),
+            "generator_loss": float(generator_loss(objective, g)) / len(x),
+        }
+
+
+def agreement(told: dict[str, list[float]]) -> Row:
+    """Rank correlations: what falls with the distance is 1, what rises as it falls is -1."""
+    from scipy.stats import spearmanr
+
+    def rho(name: str, against: str) -> float:
+        return float(spearmanr(told[name], told[against]).statistic)
+
+    pairs = {name: rho(name, "exact") for name in ("heldout_gap", "critic_loss", "generator_loss")}
+    # `lower` is about the averaged generator, as the distance that the trainer shows is.
+    return pairs | {"lower": rho("lower", "averaged")}
+
+
+def measured(row: Row) -> Row:
+    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    version = commit()
+    answer = apart([sys.executable, "-W", "ignore", str(Path(__file__)), "--row", json.dumps(row)], LIMIT)
+    return row | answer | {"commit": version, "date": time.strftime("%Y-%m-%d")}
+
+
+def table(rows: list[Row]) -> str:
+    lines = []
+    for row in rows:
+        if row["status"] != "ok":
+            lines.append([named(row), row["status"], "", "", "", ""])
+            continue
+        ours = row["method"] == "w1"
+        cells = [f"{row['heldout_gap']:+.3f}", f"{row['lower']:+.3f}" if ours else ""]
+        cells += ["", ""] if ours else [f"{row[name]:+.3f}" for name in ("critic_loss", "generator_loss")]
+        first, last = row["curves"]["exact"][0], row["curves"]["exact"][-1]
+        lines.append([named(row), *cells, f"{first:.3g} to {last:.3g}"])
+    head = ["run", "held-out gap", "lower", "critic's loss", "generator's loss", "exact W1, scaled"]
+    return grid(head, lines)
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--row"]:
+        told = curves(json.loads(sys.argv[2]))
+        print(json.dumps({"status": "ok", **agreement(told), "curves": told}))
+        return
+    options = arguments()
+    if options.table:
+        print(table(load(NAME) or []))
+        return
+    with alone(NAME):
+        known = {named(row): row for row in load(NAME) or []}
+        chosen = [row for row in rows() if re.search(options.only, named(row))]
+        missing = [row for row in chosen if options.again or named(row) not in known]
+        if options.list:
+            print("\n".join(named(row) for row in missing))
+            return
+        for row in missing[: options.limit]:
+            known[named(row)] = measured(row)
+            save(NAME, list(known.values()))
+            print(table([known[named(row)]]).splitlines()[-1], flush=True)
+
+
+if __name__ == "__main__":
+    main()
