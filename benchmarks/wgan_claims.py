@@ -111,9 +111,9 @@ def keep(row: Row) -> None:
     """Add a row to the results."""
     with one_at_a_time():
         known = {named(done): done for done in load(NAME) or []}
-        order = [named(other) for other in rows()]
         known[named(row)] = row
-        save(NAME, sorted(known.values(), key=lambda done: order.index(named(done))))
+        order = {name: k for k, name in enumerate([named(other) for other in rows()])}
+        save(NAME, sorted(known.values(), key=lambda done: order.get(named(done), len(order))))
 
 
 def main() -> None:

@@ -128,6 +128,8 @@ def table(rows: list[Row]) -> str:
     if rows:
         good = np.mean([within(row) or quiet(row) for row in rows])
         lines.append(f"\nWithin 10 %: {np.mean([within(row) for row in rows]):.0%}; or noise: {good:.0%}.")
+        plain = [row["stopped"] + row["floor"] <= 1.1 * (row["best"] + row["floor"]) for row in rows]
+        lines.append(f"W1 between samples of {N:,}, floor included, within 10 %: {np.mean(plain):.0%}.")
         lines.append(f"Steps saved: {np.median([row['saved'] for row in rows]):.0%} (median).")
     return "\n".join(lines)
 

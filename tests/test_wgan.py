@@ -182,14 +182,14 @@ class TestSteps:
         factors = [schedule.factor(schedule.share(step, 0.0)) for step in (0, 30, 65, 100)]
         assert factors == pytest.approx([1, 1, 0.5, 0])
         settled = schedule.settle(0.2)
-        assert (settled.start, settled.end) == pytest.approx((0.2, 0.3))
+        assert (settled.start, settled.end) == pytest.approx((0.2, 0.8))
 
     def test_rates_that_fall_already_fall_on_without_a_jump(self):
         schedule = Schedule.of(100, None, 0.3)
         late = schedule.settle(0.6)
         assert late.factor(0.6) == pytest.approx(schedule.factor(0.6))
-        assert late.end == pytest.approx(0.6 + 0.6 * 4 / 7 / 2)
-        assert late.settle(0.7) == late
+        assert late.end == pytest.approx(0.6 + 0.6 * 4 / 7 / 4)
+        assert late.settle(0.65) == late
 
     def test_time_ends_a_run(self):
         run = small(steps=None, max_seconds=1.0)

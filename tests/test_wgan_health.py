@@ -22,11 +22,13 @@ from otdist.learn.wgan.check import Check
 from otdist.learn.wgan.health import fakes, look
 from otdist.learn.wgan.probe import FURTHER, MOST, copied, followed, probe
 from otdist.learn.wgan.real import Real
+from otdist.learn.wgan.schedule import Schedule
 from otdist.learn.wgan.settings import settings_of
 from otdist.learn.wgan.stopping import (
     PATIENCE,
     ended,
     energy_pvalue,
+    following,
     indistinguishable,
     no_progress,
     stalled,
@@ -399,6 +401,19 @@ class TestStop:
     def test_the_end_says_why_and_whether_fakes_are_told(self):
         assert ended(curve([0.1], pvalue=0.4), True).startswith("no more progress; fakes are not told from")
         assert "fakes are told from" in ended(curve([0.1]), False)
+
+    def test_flat_rates_fall_and_flat_falling_ones_end_the_run(self):
+        flat = curve([0.1] * 80)
+        schedule = Schedule.of(20_000, None, 0.9)
+        ends = []
+        for k in range(1, 81):
+            schedule = following(schedule, flat[:k], 0.0)
+            ends.append((schedule.start, schedule.end))
+        assert ends[2 * PATIENCE - 2] == (0.9, 1.0)
+        assert ends[2 * PATIENCE - 1] == (0.2, 0.8)
+        assert ends[4 * PATIENCE - 2] == (0.2, 0.8)  # the checks since then are too few
+        assert 0.4 < ends[4 * PATIENCE - 1][1] < 0.5
+        assert len(set(ends)) == 3
 
     def test_a_run_ends_before_its_budget(self):
         """Points of a generator that cannot move: nothing is gained."""

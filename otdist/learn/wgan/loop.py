@@ -23,7 +23,7 @@ from otdist.learn.wgan.health import look
 from otdist.learn.wgan.journal import Journal, told
 from otdist.learn.wgan.probe import followed
 from otdist.learn.wgan.real import Real
-from otdist.learn.wgan.stopping import ended, stalled
+from otdist.learn.wgan.stopping import ended, following
 from otdist.learn.wgan.wgan import WGAN
 from otdist.progress import working
 
@@ -90,8 +90,8 @@ class Loop:
         state.gaps.clear()
         if run.settings.n_critic == "auto":
             state.n_critic = followed(state.n_critic, check.probe)
-        if run.settings.stop and stalled(run.history):
-            run.schedule = run.schedule.settle(run.schedule.share(state.step, run.seconds))
+        if run.settings.stop:
+            run.schedule = following(run.schedule, run.history, run.seconds)
         self._keep()
         self._save()
         self.journal.write(check, run.alarms)

@@ -60,12 +60,12 @@ class Schedule:
         return self if same else replace(other, start=self.start if self.end == 1 else other.start)
 
     def settle(self, share: float) -> Schedule:
-        """Let rates fall to 0 from where they are, for half as long as training took so far.
-
-        Rates that have fallen already get that part of this time, unless the budget ends earlier.
-        """
+        """Let full rates fall from now on, for thrice the time so far; falling ones to 0, soon."""
+        if share <= self.start:
+            return replace(self, start=share, end=min(4 * share, self.end))
         factor = self.factor(share)
-        left = share * factor / 2
+        left = share * factor / 4
         if factor == 0 or share + left >= self.end:
             return self
+        # From where they are: no jump.
         return replace(self, start=share + left - left / factor, end=share + left)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from otdist.learn.evaluation.neighbours import all_squared, clouds
 from otdist.learn.wgan.check import Check
+from otdist.learn.wgan.schedule import Schedule
 from otdist.stats.null import add_one
 
 PATIENCE = 8  # checks that are held against as many before
@@ -19,6 +20,18 @@ LEAST = 0.01  # of the distance between samples: what falls by less is flat
 ALIKE = 0.4  # mean p-value of as many checks: 0.5, give or take 0.1, where fakes are real points
 NEAR = 0.1  # of the floor
 TOLD = 0.05  # p-value of one check from which fakes are not told from real points
+
+
+def following(schedule: Schedule, history: Sequence[Check], seconds: float) -> Schedule:
+    """The schedule after a check: rates begin to fall where nothing more is gained, and then the run ends.
+
+    Flat at full rates says little: the critic may oscillate, and distances fall once the rates do. Flat while
+    rates fall ends the run.
+    """
+    share = schedule.share(history[-1].step, seconds)
+    if share > schedule.start:
+        history = [c for c in history if schedule.share(c.step, c.seconds) > schedule.start]
+    return schedule.settle(share) if stalled(history) else schedule
 
 
 def stalled(history: Sequence[Check]) -> bool:
