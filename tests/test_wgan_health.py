@@ -410,9 +410,10 @@ class TestStop:
             schedule = following(schedule, flat[:k], 0.0)
             ends.append((schedule.start, schedule.end))
         assert ends[2 * PATIENCE - 2] == (0.9, 1.0)
-        assert ends[2 * PATIENCE - 1] == (0.2, 0.8)
-        assert ends[4 * PATIENCE - 2] == (0.2, 0.8)  # the checks since then are too few
-        assert 0.4 < ends[4 * PATIENCE - 1][1] < 0.5
+        share = 2 * PATIENCE / 80
+        assert ends[2 * PATIENCE - 1] == pytest.approx((share, 4 * share))
+        assert ends[4 * PATIENCE - 2] == ends[2 * PATIENCE - 1]  # the checks since then are too few
+        assert ends[4 * PATIENCE - 1][1] == pytest.approx(2 * share + 2 * share * 2 / 3 / 4)
         assert len(set(ends)) == 3
 
     def test_a_run_ends_before_its_budget(self):

@@ -43,7 +43,7 @@ class Check:
         of the generator as it trains. None where there is no distance to reach, or no unit to measure it in.
     probe : float or None
         How much that gap rises when a copy of the critic makes further steps, as a share of the gap after
-        them; 0 where that is noise, None where the gap is.
+        them; 0 where that is noise, None where the gap is, and where n_critic is not "auto".
     slope, slope_99 : float
         Mean and 99th percentile of the critic's slopes on lines between real and fake points.
     score : float

@@ -28,22 +28,27 @@ from otdist.learn.wgan.stopping import TESTED, energy_pvalue
 NEIGHBOURS = 5
 KINDS = 256  # points of a Vendi score: its cost is their cube
 JUDGED = 2048  # points of either kind that the critic judges, or more where a check has more
-SEEN = 8192  # training points that fakes are held against, fewer where points are long
+SEEN = 4096  # training points that fakes are held against, fewer where points are long
 ENTRIES = 2**22  # numbers of them in all
 SAME = 5  # of the seeds of a run: 0 to 3 are its streams, 6 its strips, 7 its networks
 UNITS = ("orthogonal", "spectral", "gp", "lp")  # constraints whose critics have slopes of 1
 
 
 @torch.no_grad()
-def look(state: State, real: Real, seconds: float) -> Check:
-    """Check a run against data kept aside; of training, only the stream "check" moves."""
+def look(state: State, real: Real, seconds: float, last: Check | None = None) -> Check:
+    """Check a run against data kept aside; of training, only the stream "check" moves.
+
+    The check before, if there was one, knows the floor: held-out points are the same every time.
+    """
     n = min(state.settings.check_points, len(real.heldout) // 2)
     constant = state.constant()
     # The critic has seen no held-out point: where its slopes are bounded, its gap is a bound as well.
     known = math.isfinite(constant) and state.settings.packing == 1
     fixed, made = _same(state, real, 2 * n)
-    seen = bracketed(_array(fixed[: 2 * n]), _array(made), _critic(state, constant) if known else None)
-    lengths = _distances(seen, real.scale.length)
+    critic = _critic(state, constant) if known else None
+    floor = None if last is None else last.floor / real.scale.length
+    seen = bracketed(_array(fixed[: 2 * n]), _array(made), critic, floor=floor)
+    lengths = _distances(seen, real.scale.length, last)
     heldout = _rows(state, real.heldout, max(2 * n, JUDGED))
     fresh = fakes(state, len(heldout))
     x, y = _array(heldout[: 2 * n]), _array(fresh[: 2 * n])
@@ -91,9 +96,10 @@ def _same(state: State, real: Real, size: int) -> tuple[Tensor, Tensor]:
     return real.heldout[order.to(real.heldout.device)], fakes(state, size, stream=stream)
 
 
-def _distances(seen: Bracketed, length: float) -> dict[str, Any]:
+def _distances(seen: Bracketed, length: float, last: Check | None) -> dict[str, float]:
     names = ("lower", "upper", "estimate", "floor", "debiased")
-    return {name: getattr(seen, name) * length for name in names}
+    found = {name: getattr(seen, name) * length for name in names}
+    return found if last is None else found | {"floor": last.floor}  # to the bit
 
 
 def _judged(state: State, real: Real, heldout: Tensor, fresh: Tensor, constant: float) -> dict[str, Any]:
@@ -116,8 +122,10 @@ def _judged(state: State, real: Real, heldout: Tensor, fresh: Tensor, constant: 
 def _critic_now(state: State, real: Real, heldout: Tensor) -> dict[str, Any]:
     """The critic against the generator that it was trained against, which the averaged one lags behind."""
     x, y = (_packed(state, points) for points in (heldout, fakes(state, len(heldout), averaged=False)))
+    # Its steps cost as much as the rest of a check, so it is made where something follows from it.
+    follows = state.settings.n_critic == "auto"
     return {
-        "probe": probe(state, real.train, x, y),
+        "probe": probe(state, real.train, x, y) if follows else None,
         **_slopes(state, x, y),
         "gradient": _gradient(state),
     }

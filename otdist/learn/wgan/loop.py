@@ -82,7 +82,7 @@ class Loop:
 
     def _check(self) -> str:
         run, state = self.run, self.run.state
-        check = look(state, self.real, run.seconds)
+        check = look(state, self.real, run.seconds, run.history[-1] if run.history else None)
         run.history.append(check)
         run.strips.add(state, len(run.history))
         alarms = of_checks(run.history, run.settings)

@@ -92,7 +92,7 @@ class Settings:
     penalty: float | None = None
     scale: Literal["auto", "common", "columns"] = "auto"
     held_out: float = 0.2
-    check_every: int = 250
+    check_every: int = 500
     check_points: int = 512
     stop: bool = True
     precision: str = "float32"

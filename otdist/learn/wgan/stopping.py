@@ -13,11 +13,11 @@ from otdist.learn.wgan.check import Check
 from otdist.learn.wgan.schedule import Schedule
 from otdist.stats.null import add_one
 
-PATIENCE = 8  # checks that are held against as many before
+PATIENCE = 5  # checks that are held against as many before
 RELABELLINGS = 200
 TESTED = 1024  # points of either kind in a test, at most: its matrix grows with their square
 LEAST = 0.01  # of the distance between samples: what falls by less is flat
-ALIKE = 0.4  # mean p-value of as many checks: 0.5, give or take 0.1, where fakes are real points
+ALIKE = 0.35  # mean p-value of as many checks: 0.5, give or take 0.13, where fakes are real points
 NEAR = 0.1  # of the floor
 TOLD = 0.05  # p-value of one check from which fakes are not told from real points
 
