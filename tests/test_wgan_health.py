@@ -352,6 +352,12 @@ class TestEnergy:
         x, y = rng.normal(size=(2, 100, 2))
         assert energy_pvalue(x, y + 1, 0) == 1 / 201
 
+    def test_long_points_are_tested_alike(self, monkeypatch):
+        x, y = np.random.default_rng(0).normal(size=(2, 60, 3))
+        short = energy_pvalue(x, y, 0)
+        monkeypatch.setattr("otdist.learn.wgan.stopping.SHORT", 2)
+        assert energy_pvalue(x, y, 0) == short
+
     def test_equal_points_and_one_seed(self):
         x = np.zeros((10, 2))
         assert energy_pvalue(x, x, 0) == 1.0

@@ -61,7 +61,7 @@ def look(state: State, real: Real, seconds: float, last: Check | None = None) ->
         **lengths,
         pvalue=energy_pvalue(x[:n][:TESTED], y[:n][:TESTED], _seed(state)),
         **judged,
-        reach=_reach(state, fixed[n:][:JUDGED], seen.potential, constant),
+        reach=_reach(state, fixed[n : 2 * n], seen.potential, constant),
         **_critic_now(state, real, heldout),
         **_fakes(x, y, train, _seed(state)),
         n_critic=state.n_critic,
