@@ -27,7 +27,7 @@ import torch
 from harness import commit, load, save
 from wgan_claims_curves import RATIO, SETTINGS, Row, loss, overfit, ratio
 from wgan_claims_forms import series, words
-from wgan_claims_runs import CASES, METHODS, RATES, collapse, sweep, synthetic
+from wgan_claims_runs import GAMES, METHODS, RATES, SPEEDS, TRAINERS, collapse, sweep, synthetic
 from wgan_claims_tables import tables
 
 NAME = "wgan_claims"
@@ -60,7 +60,7 @@ def rows() -> list[Row]:
         one = {"seed": seed}
         every += [{"part": "overfit"} | one]
         every += [{"part": "ratio", "n_critic": k} | one for k in RATIO]
-        every += [{"part": "collapse", "case": c, "method": m} | one for c in CASES for m in CASES[c]]
+        every += [{"part": "collapse", "case": c, "method": m} | one for c in SPEEDS for m in GAMES]
     for seed in range(2):
         one = {"seed": seed}
         pairs = [(d, m) for d in ("ring", "digits") for m in ("w1", "gan")]
@@ -75,11 +75,10 @@ def rows() -> list[Row]:
             for r in RATES
             for k in (1, 4)
         ]
-        methods = ("w1", "gan")
         every += [
-            {"part": "synthetic", "data": d, "method": m} | one for d in ("wine", "digits") for m in methods
+            {"part": "synthetic", "data": d, "method": m} | one for d in ("wine", "digits") for m in TRAINERS
         ]
-        every += [{"part": part, "method": m} | one for part in ("words", "series") for m in methods]
+        every += [{"part": part, "method": m} | one for part in ("words", "series") for m in ("w1", "gan")]
     return sorted(every, key=lambda row: row["seed"])
 
 

@@ -23,12 +23,18 @@ GAMES: dict[str, Row] = {
     "gan": CLASSIC,
     "gan packing 4": CLASSIC | {"packing": 4},
     "w1": {},
+    "w1 4 steps": {"n_critic": 4},
 }
-CASES: dict[str, dict[str, Row]] = {"even": GAMES, "fast generator": GAMES}
 SPEEDS: dict[str, Row] = {
     "even": {"learning_rate": 3e-3, "critic_rate": 3e-3},
     # The average would hide a generator that goes from mode to mode.
     "fast generator": {"learning_rate": 1e-2, "critic_rate": 1e-3, "average": 0.01},
+}
+EVEN: Row = {"learning_rate": 2e-3, "critic_rate": 2e-3}
+TRAINERS: dict[str, Row] = {
+    "w1": EVEN | {"n_critic": 3},
+    "w1 slow generator": {"learning_rate": 5e-4, "critic_rate": 3e-3, "n_critic": 10},
+    "gan": EVEN | CLASSIC | {"n_critic": 1},
 }
 SAMPLES = 1_000
 
@@ -58,7 +64,7 @@ def found(points: Points, seed: int) -> Row:
     }
 
 
-def sweep(row: Row, steps: int = 500) -> Row:
+def sweep(row: Row, steps: int = 1_000) -> Row:
     """The ring, by one learning rate for both sides and by steps of the critic."""
     settings = METHODS[row["method"]] | {"learning_rate": row["rate"], "critic_rate": row["rate"]}
     run = trained(ring(4_000, row["seed"]), steps, row["seed"], n_critic=row["n_critic"], **settings)
@@ -66,10 +72,10 @@ def sweep(row: Row, steps: int = 500) -> Row:
 
 
 def collapse(row: Row, steps: int = 1_000) -> Row:
-    """The ring, one step of the critic a round; even rates, or a fast generator and no average."""
+    """The ring, by games: even rates, or a fast generator and no average."""
     data = ring(4_000, row["seed"])
-    settings = CASES[row["case"]][row["method"]] | SPEEDS[row["case"]]
-    run = trained(data, steps, row["seed"], n_critic=1, check_every=steps // 10, **settings)
+    settings = {"n_critic": 1} | GAMES[row["method"]] | SPEEDS[row["case"]]
+    run = trained(data, steps, row["seed"], check_every=steps // 10, **settings)
     points, last = run.sample(SAMPLES, rng=1), run.history[-1]
     told = {
         name: getattr(last, name)
@@ -94,14 +100,13 @@ def synthetic(row: Row) -> Row:
     x, held, y, held_labels = train_test_split(
         values, labels, test_size=0.3, random_state=row["seed"], stratify=labels
     )
-    settings = CLASSIC | {"n_critic": 1} if row["method"] == "gan" else {"n_critic": 3}
-    settings |= {"width": 64, "learning_rate": 2e-3, "critic_rate": 2e-3, "check_points": 16}
+    settings = TRAINERS[row["method"]] | {"width": 64, "check_points": 16}
     scale = "columns" if row["data"] == "wine" else "common"
     gaussian, fakes = [], []
     rng = np.random.default_rng(row["seed"])
     for label in np.unique(y):
         own = x[y == label]
-        run = trained(own, 350, row["seed"], scale=scale, **settings)
+        run = trained(own, 800, row["seed"], scale=scale, **settings)
         fakes.append(run.sample(len(own), rng=1))
         fitted = LedoitWolf().fit((own - own.mean(0)) / x.std(0).clip(1e-9))
         noise = rng.multivariate_normal(np.zeros(own.shape[1]), fitted.covariance_, size=len(own))

@@ -133,12 +133,12 @@ PARTS: dict[str, tuple[str, list[str], Callable[[list[Row]], Iterator[list[str]]
     ),
     "ratio": ("Ring: held-out gap over W1", ["n_critic", "ratio", "W1 at the end"], ratios),
     "sweep": (
-        "Ring, 500 steps",
+        "Ring, 1,000 steps",
         ["method", "rate", "n_critic", "modes", "W1 above the floor", "arrived"],
         sweeps,
     ),
     "collapse": (
-        "Ring, 1,000 steps, one of the critic a round",
+        "Ring, 1,000 steps, one of the critic a round unless said",
         ["rates", "game", "modes", "coverage", "Vendi", "duplicates", "real", "W1 above the floor", "alarms"],
         collapses,
     ),

@@ -192,7 +192,7 @@ class TestSteps:
         assert late.settle(0.65) == late
 
     def test_time_ends_a_run(self):
-        run = small(steps=None, max_seconds=1.0)
+        run = small(steps=None, max_seconds=1.0, stop=False)
         assert 0.9 < run.seconds < 20.0
         assert run.steps > 0
 

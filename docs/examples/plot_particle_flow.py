@@ -55,7 +55,7 @@ losses = {
     "exact": W1Loss("exact"),
     "sinkhorn": W1Loss("sinkhorn"),
     "sliced": W1Loss("sliced", n_projections=50),
-    "critic": W1Loss("critic", inner_steps=10),
+    "critic": W1Loss("critic", inner_steps=6),
 }
 runs = {name: moved(loss) for name, loss in losses.items()}
 floor = float(otdist.w1(spirals(N, torch.Generator().manual_seed(98)), judge).value)
@@ -64,12 +64,12 @@ for name, (_, judged) in runs.items():
 print(f"200 new points of the spirals: {floor:.3f}")
 
 # %%
-# Above, where the particles end, and the ways of twelve. Below, the distance that is left. Particles
-# moved by the exact distance of each batch, by its entropic form and by lines end *nearer* to the judge
-# than 200 points drawn from the spirals are (the dashed line): they are spread out more evenly than
-# chance would do it. Lines cost least; as each of them sees a shadow only, they need more steps. The
-# critic is behind: its slopes are those of a function that it is still learning while the particles move.
-# It remembers earlier batches, which is worth little here: in two columns one batch says enough.
+# Above, where the particles end, and the ways of twelve. Below, the distance that is left. All end
+# *nearer* to the judge than 200 points drawn from the spirals are (the dashed line): they are spread out
+# more evenly than chance would do it. Lines cost least; as each of them sees a shadow only, they need
+# more steps. The critic costs most and is behind: its slopes are those of a function that it is still
+# learning while the particles move. It remembers earlier batches, which is worth little here: in two
+# columns one batch says enough.
 
 colours = {"exact": "#333333", "sinkhorn": "#2b6cb0", "sliced": "#dd7a1c", "critic": "#2f8f5b"}
 figure = plt.figure(figsize=(9.6, 5.9), layout="constrained")
@@ -101,5 +101,5 @@ plt.show()
 
 left_over = {name: judged[-1, 2] for name, (_, judged) in runs.items()}
 assert max(left_over[name] for name in ("exact", "sinkhorn", "sliced")) < 0.8 * floor
-assert max(left_over.values()) == left_over["critic"] < 1.5 * floor
+assert max(left_over.values()) == left_over["critic"] < floor
 assert min(judged[-1, 1] for _, judged in runs.values()) == runs["sliced"][1][-1, 1]

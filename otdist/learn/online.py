@@ -161,5 +161,7 @@ def _made(starts: list[Tensor], choice: Choice, generator: torch.Generator) -> n
         seeds = centres(starts[0], choice.anchors, generator)
         return Pieces(seeds.cpu(), members=min(2 ** (d + 2), MEMBERS), generator=generator)
     if choice.family == "orthogonal":
-        return Orthogonal(d, width=units(d), generator=generator)
+        network = Orthogonal(d, width=units(d), generator=generator).to(starts[0].device)
+        network.settle(*starts, generator)
+        return network
     return Penalised(d, choice.family, generator=generator)  # type: ignore[arg-type]

@@ -59,6 +59,10 @@ class Ascent(torch.optim.Optimizer):
         super().__init__([group for group in groups if group["params"]], {"lr": rate})
         self.precision = precision
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy has; the base class leaves attributes out that it does not know."""
+        return super().__getstate__() | {"precision": self.precision}
+
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:
         """Move all parameters against their gradient."""
