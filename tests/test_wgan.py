@@ -39,7 +39,7 @@ class TestLearning:
         data = np.random.default_rng(0).normal([30.0, -7.0], [0.5, 2.0], size=(600, 2))
         options = {"constraint": constraint, "batch_size": 64, "check_points": 60, "width": 32}
         if constraint == "gp":  # the weight of the literature is slow on a plane (Gulrajani et al. used 0.1)
-            options |= {"penalty": 1.0, "learning_rate": 1e-3, "critic_rate": 1e-3, "n_critic": 3}
+            options |= {"penalty": 1.0}
         run = fit_wgan(data, steps=300, check_every=100, **options)
         start = fit_wgan(data, steps=1, check_every=10, **options)
         fresh = np.random.default_rng(1).normal([30.0, -7.0], [0.5, 2.0], size=(600, 2))
@@ -190,6 +190,12 @@ class TestSteps:
         assert late.factor(0.6) == pytest.approx(schedule.factor(0.6))
         assert late.end == pytest.approx(0.6 + 0.6 * 4 / 7 / 4)
         assert late.settle(0.65) == late
+
+    @pytest.mark.parametrize(("constraint", "expected"), [("orthogonal", (1, 8e-3)), ("gp", (3, 1e-3))])
+    def test_penalties_have_defaults_of_their_own(self, constraint, expected):
+        chosen = small(steps=1, constraint=constraint, width=32).settings
+        assert (chosen.n_critic, chosen.critic_rate) == expected
+        assert small(steps=1, constraint=constraint, n_critic="auto").settings.n_critic == "auto"
 
     def test_time_ends_a_run(self):
         run = small(steps=None, max_seconds=1.0, stop=False)

@@ -14,7 +14,7 @@ from otdist.errors import InputError
 from otdist.learn.constraints import checked_critic, spectral_norm
 from otdist.learn.constraints.checks import at_rest
 from otdist.learn.critics.orthogonal import Orthogonal
-from otdist.learn.wgan.settings import Settings
+from otdist.learn.wgan.settings import AUTO, PENALISED, PENALTIES, Settings
 
 DEPTH = 3  # hidden layers
 LEAK = 0.2  # slope of a critic's units below 0
@@ -33,12 +33,15 @@ def sizes(settings: Settings, d: int) -> tuple[int, int]:
 
 
 def settled(settings: Settings, shape: tuple[int, ...], own: tuple[bool, bool]) -> Settings:
-    """Settings with learning rates: what a layer gives moves by the rate times its units."""
-    rate = RATE / sizes(settings, math.prod(shape))[1]
+    """Settings with learning rates and steps: what a layer gives moves by the rate times its units."""
+    penalised = settings.constraint in PENALTIES
+    rate = OWN_RATE if penalised else RATE / sizes(settings, math.prod(shape))[1]
+    steps = PENALISED if penalised else AUTO
     generator = OWN_RATE if own[0] or _convolves(shape) else rate
     critic = OWN_RATE if own[1] else rate
     return replace(
         settings,
+        n_critic=steps if settings.n_critic is None else settings.n_critic,
         learning_rate=generator if settings.learning_rate is None else settings.learning_rate,
         critic_rate=critic if settings.critic_rate is None else settings.critic_rate,
     )

@@ -24,9 +24,10 @@ NAMES: dict[str, tuple[Any, ...]] = {
 }
 COUNTS = {"n_critic": 1, "batch_size": 2, "packing": 1, "check_every": 1, "check_points": 16, "latent": 1}
 COUNTS |= {"width": 2}
-FREE = (("n_critic", "auto"), ("latent", None), ("width", None))
+FREE = (("n_critic", "auto"), ("n_critic", None), ("latent", None), ("width", None))
 RANGES = {"learning_rate": math.inf, "critic_rate": math.inf, "penalty": math.inf, "held_out": 1.0}
 RANGES |= {"average": 1.0, "decay_from": 1.0}
+PENALISED = 3  # critic steps with a gradient penalty: with fewer, and quicker ones, the ring is not found
 AUTO = 1  # critic steps: more cost time and bring a generator no further; "auto" begins with it
 
 
@@ -43,9 +44,10 @@ class Settings:
         What keeps the critic's slopes at 1: orthogonal layers and spectral norms, each with a constant that
         is computed; a one-sided or two-sided gradient penalty; clipped weights. None: "orthogonal", or
         "spectral" where the critic is the caller's own module.
-    n_critic : int or "auto"
-        Steps of the critic for one of the generator. "auto": more while further steps would raise its
-        gap on held-out points by much, fewer where they would not.
+    n_critic : int or "auto", optional
+        Steps of the critic for one of the generator. None: 1, and 3 with a gradient penalty, which holds the
+        critic back. "auto": more while further steps would raise its gap on held-out points by much, fewer
+        where they would not.
     batch_size : int
         Points of each kind in a step, of all processes together.
     latent : int, optional
@@ -54,7 +56,8 @@ class Settings:
         Units of the hidden layers. None: 64 for points of up to 16 numbers, else 256.
     learning_rate, critic_rate : float, optional
         Steps of Adam, with betas (0, 0.9). None: 0.256 by ``width``: 4e-3 for 64 units, 1e-3 for 256; 1e-3
-        for networks of your own, and for generators of images of 12 x 12 pixels or more.
+        with a gradient penalty, for networks of your own, and for generators of images of 12 x 12 pixels or
+        more.
     decay_from : float
         Share of the run after which both fall linearly to a hundredth.
     average : float
@@ -80,7 +83,7 @@ class Settings:
 
     objective: str = "w1"
     constraint: str | None = None
-    n_critic: int | Literal["auto"] = AUTO
+    n_critic: int | Literal["auto"] | None = None
     batch_size: int = 256
     latent: int | None = None
     width: int | None = None

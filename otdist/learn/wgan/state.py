@@ -65,7 +65,7 @@ class State:
         s = self.settings
         self.latent = sizes(s, self.d)[0]
         self.rates = {"generator": s.learning_rate or OWN_RATE, "critic": s.critic_rate or OWN_RATE}
-        self.n_critic = self.n_critic or (AUTO if s.n_critic == "auto" else int(s.n_critic))
+        self.n_critic = self.n_critic or (s.n_critic if isinstance(s.n_critic, int) else AUTO)
         self.generator, self.critic = self.generator.to(self.device), self.critic.to(self.device)
         self.average = AveragedModel(self.generator, multi_avg_fn=_rolling(s.average), use_buffers=True)
         self.optimisers = {
