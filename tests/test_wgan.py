@@ -193,7 +193,7 @@ class TestSteps:
 
     @pytest.mark.parametrize(("constraint", "expected"), [("orthogonal", (1, 8e-3)), ("gp", (3, 1e-3))])
     def test_penalties_have_defaults_of_their_own(self, constraint, expected):
-        chosen = small(steps=1, constraint=constraint, width=32).settings
+        chosen = fit_wgan(cloud(), steps=1, constraint=constraint, width=32, check_points=40).settings
         assert (chosen.n_critic, chosen.critic_rate) == expected
         assert small(steps=1, constraint=constraint, n_critic="auto").settings.n_critic == "auto"
 
