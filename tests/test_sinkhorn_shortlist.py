@@ -111,14 +111,14 @@ def test_the_gradient_is_that_of_the_plan(rng):
     np.testing.assert_allclose(y.grad.numpy(), -pull.sum(axis=0), rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("many", [50, 5000])
+@pytest.mark.parametrize("many", [130, 5000])
 @pytest.mark.parametrize("d", [2, 6])
 def test_the_exact_solver_closes_what_is_left_of_the_gap(many, d, rng):
     """From entropic potentials, or in the plane from copies; with masses that do and do not differ."""
     x, y = rng.normal(size=(170, d)), rng.normal(size=(150, d)) + 0.1
     for n, weights in ((150, None), (170, rng.random(170) + 0.1)):
         exact = otdist.w1(x[:n], y, weights, method="dense")
-        with mock.patch.object(truncated, "TURNS", ((0.5, 1.0),)), mock.patch.object(exactly, "MANY", many):
+        with mock.patch.object(truncated, "TURNS", ((0.5, 1.0),)), mock.patch.object(annealed, "MANY", many):
             r = otdist.w1(x[:n], y, weights, method="sinkhorn", tol=1e-6)
         assert r.converged and r.gap <= 1e-6 and r.info["pivots"] > 0 and "pairs" not in r.info
         assert r.lower <= exact.value <= r.upper and r.value == pytest.approx(exact.value, rel=1e-6)
@@ -129,13 +129,24 @@ def test_the_exact_solver_closes_what_is_left_of_the_gap(many, d, rng):
         assert (f[:, None] + g <= np.linalg.norm(x[:n, None] - y, axis=2) + 1e-12).all()
 
 
+@pytest.mark.parametrize(("n", "m", "tol"), [(3000, 2500, 0.1), (2100, 100, 0.02), (2500, 2500, 1e-3)])
+def test_many_points_in_the_plane_start_from_a_copy(n, m, tol, rng):
+    x, y, weights = rng.normal(size=(n, 2)), rng.normal(size=(m, 2)) + 0.1, rng.random(n) + 0.1
+    exact = otdist.w1(x, y, weights)
+    r = otdist.w1(x, y, weights, method="sinkhorn", tol=tol)
+    assert r.converged and r.gap <= tol and 0 < r.info["residual"] < 0.1
+    assert r.lower <= exact.value * (1 + 1e-12) and exact.value <= r.upper * (1 + 1e-12)
+    np.testing.assert_allclose(r.plan.sum(axis=1), weights / weights.sum(), rtol=1e-9)
+
+
 def test_a_deadline_in_the_exact_part_leaves_an_interval(rng):
     x, y = rng.normal(size=(2, 400, 2))
     exact = otdist.w1(x, y).value
-    for many in (50, 5000):
+    for many, name in ((130, "descended"), (5000, "closed")):
+        ended = getattr(exactly, name)
         with (
-            mock.patch.object(exactly, "MANY", many),
-            mock.patch.object(annealed, "closed", lambda *a: exactly.closed(*a[:3], time.monotonic(), a[4])),
+            mock.patch.object(annealed, "MANY", many),
+            mock.patch.object(annealed, name, lambda *a, ended=ended: ended(*a[:3], time.monotonic(), a[4])),
             pytest.warns(otdist.ConvergenceWarning, match="The gap is"),
         ):
             r = otdist.w1(x, y, method="sinkhorn", tol=1e-9)

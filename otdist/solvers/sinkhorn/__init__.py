@@ -49,9 +49,10 @@ class Sinkhorn:
 
     Without ``eps``, where the metric has compiled code, plans lie on a shortlist of ``info["pairs"]`` pairs,
     and ``residual`` is that of the entropic plan on these; potentials are feasible for all pairs. If the gap
-    is not reached so, the exact solver goes on from there, on few pairs or in the plane from coarse to fine,
-    until it is: ``info["pivots"]`` says how many pivots or bids that took. For other metrics plans lie on
-    all pairs, and nothing is left to the exact solver.
+    is not reached so, the exact solver goes on from there, on few pairs, until it is: ``info["pivots"]`` says
+    how many pivots or bids that took. In the plane, with more than 2,000 points a side, plan and ``residual``
+    are those of a copy with fewer points, from which the exact solver goes on from coarse to fine. For other
+    metrics plans lie on all pairs, and nothing is left to the exact solver.
 
     With tensors, ``value`` carries the gradient that holds plan and potentials fixed. In the points that
     is the gradient of ``objective`` at fixed ``eps_abs``, and in the weights that of ``lower``; both come
@@ -99,7 +100,7 @@ class Sinkhorn:
         from otdist.solvers.sinkhorn.annealed import annealed
         from otdist.solvers.sinkhorn.regularised import Bounds, Regularised
 
-        made = Regularised.of(merged, self.max_bytes)
+        made = Regularised.of(merged, self.max_bytes, rough=True)
         goal = problem.tol if problem.tol > 0 else GAP
         with working(problem.progress, "entropic transport") as tell:
 

@@ -6,12 +6,13 @@ import math
 from collections.abc import Callable
 
 from otdist.solvers.sinkhorn.entropic import Iteration, Potentials, stopping
-from otdist.solvers.sinkhorn.exactly import closed
+from otdist.solvers.sinkhorn.exactly import closed, descended
 from otdist.solvers.sinkhorn.regularised import Bounds, Regularised
-from otdist.solvers.sinkhorn.truncated import truncated
+from otdist.solvers.sinkhorn.truncated import of_copy, truncated
 from otdist.solvers.sparse import levels
 from otdist.solvers.sparse.pricing import Pairs
 
+MANY = 2000  # points a side beyond which, in the plane, copies say more than entropic potentials of them all
 STAGE = 3.0  # by how much the regularisation falls between two looks at the interval
 FIRST = 0.3  # of the goal: no need to look while the regularisation, relative to the mean cost, is above
 LEAST = 2e-5  # relative regularisation at which float32 exponents lose their meaning
@@ -25,16 +26,19 @@ def annealed(
 ) -> tuple[Bounds, bool]:
     """Cool, faster than the iteration converges, until the gap is ``goal``.
 
-    Where the cost has a kernel, on a shortlist of pairs; what is left of the gap is closed exactly. Else
-    on all pairs, and again more slowly as long as that helps.
+    Where the cost has a kernel, on a shortlist of pairs; what is left of the gap is closed exactly. In the
+    plane, the shortlist is that of a copy where there are many points. Else on all pairs, and again more
+    slowly as long as that helps.
 
     Notes
     -----
     Chizat (2024): what is left of the bias falls with the regularisation, what is left of the residual
     with its rate. Differs in that the rate follows from what is proved.
     """
-    late = stopping(max_iter, deadline)
-    if isinstance(made.setting.ground, Pairs) and max(made.setting.ground.shape) > levels.BASE:
+    late, ground = stopping(max_iter, deadline), made.setting.ground
+    if isinstance(ground, Pairs) and ground.planar and max(ground.shape) > MANY:
+        return descended(made, of_copy(made, MANY, late), goal, deadline, show)
+    if isinstance(ground, Pairs) and max(ground.shape) > levels.BASE:
         best, unfinished = truncated(made, goal, late, show)
         return closed(made, best, goal, deadline, show) if unfinished else (best, best.gap <= goal)
     return _streamed(made, goal, late, show)

@@ -21,7 +21,7 @@ from otdist.solvers.merge import Merged
 from otdist.solvers.sinkhorn.coarse import opened
 from otdist.solvers.sinkhorn.entropic import NOISE, Potentials
 from otdist.solvers.sinkhorn.streams import MatrixStreams, PointStreams, streams
-from otdist.solvers.sparse.ground import Dual
+from otdist.solvers.sparse.ground import Dual, Ground
 from otdist.solvers.sparse.plans import greedy_plan
 from otdist.solvers.sparse.setting import Setting
 from otdist.solvers.sparse.supplies import whole_masses
@@ -34,6 +34,7 @@ FEWEST = 2.0**-960  # share of the mass whose cost is far below all rounding, an
 EXCUSED = 1e-2  # residual that rounding may be blamed for
 LARGEST = 2.0**120  # exponent that float32 holds
 ENTRY = 40  # bytes of a cell of a plan that is written out
+SOME = 2000  # points a side whose mean cost is about that of all
 SMALL = 2**21  # cells up to which a plan is written out to find its cost
 
 
@@ -100,6 +101,7 @@ class Regularised:
         Sums over all pairs.
     mean : float
         Mean cost between the two samples, the unit of ``eps``; 1 where it is 0: any will do.
+        ``rough``: where there are many, that of some of them.
     share : float
         Of the problem's mass that is in ``a`` and ``b``.
     """
@@ -112,7 +114,7 @@ class Regularised:
     share: float = 1.0
 
     @classmethod
-    def of(cls, merged: Merged, max_bytes: int | None) -> Regularised:
+    def of(cls, merged: Merged, max_bytes: int | None, rough: bool = False) -> Regularised:
         """Bring a problem into nested order."""
         merged = merged.rescaled()
         setting = Setting.of(merged, max_bytes, "sinkhorn")
@@ -120,7 +122,8 @@ class Regularised:
         share = float(a.sum()) / merged.problem.mass
         a, b = np.maximum(a / a.sum(), FEWEST), np.maximum(b / b.sum(), FEWEST)
         made = streams(setting.ground)
-        mean = made.sums(np.log(a), np.log(b), math.inf).cost
+        some = _some(setting.ground, a, b) if rough else (made, a, b)
+        mean = some[0].sums(np.log(some[1]), np.log(some[2]), math.inf).cost
         return cls(setting, a, b, made, mean if mean > 0 else 1.0, share)
 
     @classmethod
@@ -253,6 +256,13 @@ class Regularised:
         setting = self.setting
         mass = mass * (self.share * setting.merged.problem.mass)
         return setting.merged.full_plan(setting.rows[i], setting.cols[j], mass)
+
+
+def _some(ground: Ground, a: Array, b: Array) -> tuple[PointStreams | MatrixStreams, Array, Array]:
+    """Every so many points of either side: in nested order they lie everywhere."""
+    rows, cols = (np.arange(0, len(mass), -(-len(mass) // SOME)) for mass in (a, b))
+    a, b = a[rows], b[cols]
+    return streams(ground.part(rows, cols)), a / a.sum(), b / b.sum()
 
 
 def at_most(limit: Array, carried: Array) -> Array:

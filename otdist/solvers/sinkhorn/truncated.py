@@ -54,7 +54,7 @@ def truncated(
     Schmitzer (2019), with truncated kernels from coarse to fine. Differs in how pairs are chosen: by reduced
     cost at first, then by what violates the dual constraints, as in column generation.
     """
-    shortlist, state, now = _opened(made, late)
+    _, shortlist, state, now = _opened(_copies(made), made.mean, late)
     flat = _columns(made.setting.ground) < FLAT
     first = max(FIRST * goal, FLATTEST if flat else LEAST) * made.mean
     again = min(now, REHEAT * first)  # a smoother plan needs pairs that are not on the list
@@ -90,16 +90,29 @@ def _first_turn(goal: float) -> int:
     return next(enough, len(TURNS) - 1)
 
 
-def _opened(made: Regularised, late: Late) -> tuple[Shortlist, Potentials, float]:
-    """Shortlist, potentials and their regularisation, handed down from copies with fewer points."""
+def of_copy(made: Regularised, size: int, late: Late) -> tuple[Potentials, int, Array]:
+    """Entropic potentials of a copy with at most ``size`` points a side, cooled as far as they say something.
+
+    Returns them, how many times the points were halved, and the columns' potentials of the plain problem.
+    """
     copies = _copies(made)
-    level, now = copies.pop(), START * made.mean
+    halved = next(k for k, copy in enumerate(copies) if copy.size <= size)
+    level, shortlist, state, now = _opened(copies[halved:], made.mean, late)
+    assert isinstance(level.ground, Pairs)
+    stage = min(now, max(CLOSE * level.ground.spacing, LEAST * made.mean))
+    _cool(Iteration(shortlist, level.a, level.b), state, (now, stage, *TURNS[0]), late)
+    return state, halved, state.g + state.eps * np.log(level.b)
+
+
+def _opened(copies: list[Level], mean: float, late: Late) -> tuple[Level, Shortlist, Potentials, float]:
+    """Shortlist, potentials and their regularisation for the first copy, handed down from the others."""
+    level, now = copies.pop(), START * mean
     n, m = level.ground.shape
     state = Potentials(np.zeros(n), np.zeros(m), now)
     shortlist = smallest(level.ground, state.f, state.g, max(n, m))
     for finer in reversed(copies):
         assert isinstance(level.ground, Pairs) and isinstance(finer.ground, Pairs)
-        stage = min(now, max(CLOSE * level.ground.spacing, LEAST * made.mean))
+        stage = min(now, max(CLOSE * level.ground.spacing, LEAST * mean))
         _cool(Iteration(shortlist, level.a, level.b), state, (now, stage, *TURNS[0]), late)
         # Potentials count from eps log b; with it they are those of the plain problem.
         f, g = finer.ground.extended(level.ground, state.g + stage * np.log(level.b))
@@ -109,7 +122,7 @@ def _opened(made: Regularised, late: Late) -> tuple[Shortlist, Potentials, float
             listed = listed.joined((rows, cols, finer.ground.costs(rows, cols)))
         state = Potentials(f - stage * np.log(finer.a), g - stage * np.log(finer.b), stage)
         level, shortlist, now = finer, listed, stage
-    return shortlist, state, now
+    return level, shortlist, state, now
 
 
 def _copies(made: Regularised) -> list[Level]:

@@ -73,6 +73,8 @@ class Descent:
         ``time.monotonic()`` at which to stop with the best interval.
     asked : bool
         Whether somebody wants to see intervals on the way.
+    start : tuple of int and ndarray, optional
+        A level, by how many times its points were halved, and columns' potentials to start it with.
 
     Attributes
     ----------
@@ -84,11 +86,19 @@ class Descent:
     show: Show = staticmethod(lambda size, proof: None)
 
     def __init__(
-        self, ground: Ground, a: Masses, b: Masses, goal: float, deadline: float | None, asked: bool = False
+        self,
+        ground: Ground,
+        a: Masses,
+        b: Masses,
+        goal: float,
+        deadline: float | None,
+        asked: bool = False,
+        start: tuple[int, NDArray[np.float64]] | None = None,
     ) -> None:
         self.goal, self.deadline = goal, deadline
         self.levels = [Level(ground, a, b)]
-        while self.levels[-1].size > BASE:
+        self.start = None if start is None else start[1]
+        while self.levels[-1].size > BASE and (start is None or len(self.levels) <= start[0]):
             self.levels.append(self.levels[-1].coarser())
         self.finest = self.levels[0]
         # Intervals on the way are worth their time only if one may be the answer, or is looked at.
@@ -139,7 +149,9 @@ class Descent:
     def _prepared(self, level: Level, coarser: Level | None) -> Columns:
         """Start a level with the potentials of the one before."""
         self._level = level
-        if coarser is None:
+        if coarser is None and self.start is not None:
+            dual = Dual(level.ground.least(self.start), self.start)
+        elif coarser is None:
             n, m = level.ground.shape
             dual = Dual(np.zeros(n), np.zeros(m))
         elif level is self.finest and self.best is not None:
