@@ -1,10 +1,13 @@
 """What is said of Wasserstein GANs, measured with small ones: rows of docs/demonstrations.md.
 
 ``loss``: does the critic's loss follow the distance, and a classic GAN's? ``overfit``: what does a critic
-say that has too few points? ``ratio``: how much of W1 does it see after 1, 2, 5, 10 steps? ``sweep``: over
-learning rates and critic steps, which runs arrive? ``collapse``: which runs lose modes, and do checks see
-it? ``synthetic``: is a classifier as good when trained on generated digits and wines? ``words``, ``series``:
-the same trainer on words of the documentation and on days of electric power.
+say that has too few points? ``ratio``: how much of W1 does it see after 1, 2, 5, 10 steps, and what is best
+at equal cost? ``sweep``: over learning rates and critic steps, which runs arrive? ``collapse``: which runs
+lose modes, and which checks see it? ``synthetic``: is a classifier as good when trained on generated digits
+and wines? ``words``, ``series``: the same trainer on words of the documentation and on days of power.
+
+Three seeds of each, all first seeds first: about half an hour of one core. These are short runs of small
+networks, which rank settings; what long runs reach is measured elsewhere (wgan_modes.py).
 
 Run with ``python benchmarks/wgan_claims.py``; writes results/wgan_claims.json row by row and goes on where
 it was stopped. ``--only PATTERN`` selects rows by name (so that several can run at once), ``--again``
@@ -27,7 +30,7 @@ import torch
 from harness import commit, load, save
 from wgan_claims_curves import RATIO, SETTINGS, Row, loss, overfit, ratio
 from wgan_claims_forms import series, words
-from wgan_claims_runs import GAMES, METHODS, RATES, SPEEDS, TRAINERS, collapse, sweep, synthetic
+from wgan_claims_runs import CASES, GAMES, METHODS, RATES, SPEEDS, TRAINERS, collapse, sweep, synthetic
 from wgan_claims_tables import tables
 
 NAME = "wgan_claims"
@@ -38,6 +41,7 @@ KEYS = (
     "method",
     "setting",
     "rate",
+    "speed",
     "n_critic",
     "seed",
 )  # what makes a row another one
@@ -55,31 +59,31 @@ PARTS = {
 
 def rows() -> list[Row]:
     """All rows, those with the first seed first."""
-    every: list[Row] = []
-    for seed in range(3):
-        one = {"seed": seed}
-        every += [{"part": "overfit"} | one]
-        every += [{"part": "ratio", "n_critic": k} | one for k in RATIO]
-        every += [{"part": "collapse", "case": c, "method": m} | one for c in SPEEDS for m in GAMES]
-    for seed in range(2):
-        one = {"seed": seed}
-        pairs = [(d, m) for d in ("ring", "digits") for m in ("w1", "gan")]
-        every += [
-            {"part": "loss", "data": d, "method": m, "setting": s} | one
-            for d, m in pairs
-            for s in range(len(SETTINGS))
-        ]
-        every += [
-            {"part": "sweep", "method": m, "rate": r, "n_critic": k} | one
-            for m in METHODS
-            for r in RATES
-            for k in (1, 4)
-        ]
-        every += [
-            {"part": "synthetic", "data": d, "method": m} | one for d in ("wine", "digits") for m in TRAINERS
-        ]
-        every += [{"part": part, "method": m} | one for part in ("words", "series") for m in ("w1", "gan")]
-    return sorted(every, key=lambda row: row["seed"])
+    return [row | {"seed": seed} for seed in range(3) for row in plan()]
+
+
+def plan() -> list[Row]:
+    """Rows of one seed."""
+    every: list[Row] = [
+        {"part": "collapse", "case": case, "method": method} for case in CASES for method in GAMES
+    ]
+    every += [{"part": "overfit"}]
+    every += [{"part": "ratio", "n_critic": k} for k in RATIO]
+    every += [{"part": "synthetic", "data": "wine", "method": method} for method in TRAINERS]
+    every += [
+        {"part": "loss", "data": data, "method": method, "setting": k}
+        for data in ("ring", "digits")
+        for method in ("w1", "gan")
+        for k in range(len(SETTINGS))
+    ]
+    every += [
+        {"part": "sweep", "method": method, "rate": rate, "speed": speed, "n_critic": k}
+        for method in METHODS
+        for rate in RATES
+        for speed, k in SPEEDS
+    ]
+    every += [{"part": part, "method": method} for part in ("series", "words") for method in ("w1", "gan")]
+    return every + [{"part": "synthetic", "data": "digits", "method": method} for method in TRAINERS]
 
 
 def named(row: Row) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 Row = dict[str, Any]
+MODES, ABOVE = ("modes", "touched"), "W1 above the floor"
 NEAR = 0.1  # W1 above the floor below which a run on the ring has arrived; its radius is 1
 
 
@@ -67,27 +68,33 @@ def overfits(rows: list[Row]) -> Iterator[list[str]]:
     for row in rows:
         for name, curve in row["curves"].items():
             best = int(np.argmax(curve["held"]))
-            cells = [f"{curve['train'][-1]:.3g}", f"{curve['held'][best]:.3g} (step {curve['step'][best]})"]
+            cells = [
+                f"{curve['train'][-1]:.3g}",
+                f"{curve['held'][best]:.3g} (step {curve['step'][best]:.0f})",
+            ]
             yield [name, str(row["seed"]), *cells, f"{curve['held'][-1]:.3g}"]
 
 
 def ratios(rows: list[Row]) -> Iterator[list[str]]:
     for name, own in groups(rows, "n_critic"):
-        yield [*name, each(own, lambda r: r["ratio"]), each(own, lambda r: r["last"])]
+        cost = f"{own[0]['same_cost']} rounds: " + each(own, lambda r: r["last_same_cost"])
+        yield [*name, each(own, lambda r: r["ratio"]), each(own, lambda r: r["last"]), cost]
 
 
 def sweeps(rows: list[Row]) -> Iterator[list[str]]:
-    for name, own in groups(rows, "method", "rate", "n_critic"):
+    for name, own in groups(rows, "method", "rate", "speed", "n_critic"):
         above = each(own, lambda r: r["w1"] - r["floor"])
-        yield [*name, each(own, lambda r: r["modes"]), above, each(own, arrived, "{!s}")]
+        counts = [each(own, lambda r, n=n: r[n]) for n in ("modes", "touched")]  # type: ignore[misc]
+        yield [*name, *counts, above, each(own, arrived, "{!s}")]
 
 
 def collapses(rows: list[Row]) -> Iterator[list[str]]:
-    names = ("modes", "coverage", "vendi", "duplicates", "real_duplicates")
     for name, own in groups(rows, "case", "method"):
-        cells = [each(own, lambda r, n=n: r[n], "{:.2g}") for n in names]  # type: ignore[misc]
-        alarms = ", ".join(sorted({a for row in own for a in row["alarms"]}))
-        yield [*name, *cells, each(own, lambda r: r["w1"] - r["floor"], "{:.2f}"), alarms]
+        counts = [each(own, lambda r, n=n: r[n]) for n in ("modes", "touched")]  # type: ignore[misc]
+        watched = ("precision", "recall", "coverage", "vendi", "duplicates")
+        cells = [each(own, lambda r, n=n: r["curves"][n][-1], "{:.2f}") for n in watched]  # type: ignore[misc]
+        alarms = ", ".join(sorted({name for row in own for _, name in row["alarms"]}))
+        yield [*name, *counts, *cells, each(own, lambda r: r["w1"] - r["floor"], "{:.2f}"), alarms]
 
 
 def synthetics(rows: list[Row]) -> Iterator[list[str]]:
@@ -131,15 +138,19 @@ PARTS: dict[str, tuple[str, list[str], Callable[[list[Row]], Iterator[list[str]]
         ["critic, digits", "seed", "gap at the end", "best held-out gap", "held-out gap at the end"],
         overfits,
     ),
-    "ratio": ("Ring: held-out gap over W1", ["n_critic", "ratio", "W1 at the end"], ratios),
+    "ratio": (
+        "Ring: held-out gap over W1",
+        ["n_critic", "ratio", "W1 after 400 rounds", "W1 at equal cost"],
+        ratios,
+    ),
     "sweep": (
-        "Ring, 1,000 steps",
-        ["method", "rate", "n_critic", "modes", "W1 above the floor", "arrived"],
+        "Ring, 1,000 rounds",
+        ["method", "rate", "critic's over it", "critic steps", *MODES, ABOVE, "arrived"],
         sweeps,
     ),
     "collapse": (
-        "Ring, 1,000 steps, one of the critic a round unless said",
-        ["rates", "game", "modes", "coverage", "Vendi", "duplicates", "real", "W1 above the floor", "alarms"],
+        "Ring, 1,000 rounds",
+        ["speeds", "game", *MODES, "precision", "recall", "coverage", "Vendi", "duplicates", ABOVE, "alarms"],
         collapses,
     ),
     "synthetic": (
