@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -33,14 +34,23 @@ def in_parts(function: Callable[[int, int], Any], count: int, largest: int) -> N
         for first in range(0, count, max(1, largest)):
             function(first, min(first + max(1, largest), count))
         return
-    with ThreadPoolExecutor(cores) as pool:
-        jobs = [pool.submit(function, first, min(first + step, count)) for first in range(0, count, step)]
-        try:
-            for job in jobs:
-                job.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    pool = _pool(cores, os.getpid())
+    jobs = [pool.submit(function, first, min(first + step, count)) for first in range(0, count, step)]
+    try:
+        for job in jobs:
+            job.result()
+    finally:
+        for job in jobs:
+            job.cancel()
+
+
+@lru_cache(maxsize=1)
+def _pool(cores: int, process: int) -> ThreadPoolExecutor:
+    """Threads that stay: to start new ones takes as long as a pass over half a million pairs.
+
+    ``process``: a fork has none of its parent's threads.
+    """
+    return ThreadPoolExecutor(cores, "otdist")
 
 
 def _cores() -> int:

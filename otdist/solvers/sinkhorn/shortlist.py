@@ -40,7 +40,8 @@ class Shortlist:
     def __init__(self, pairs: Listed, shape: tuple[int, int]) -> None:
         self.rows, self.cols, self.cost = pairs
         self.shape = shape
-        by_col = np.argsort(self.cols, kind="stable")
+        narrow = self.cols.astype(np.min_scalar_type(shape[1]))  # 16 bits are sorted by digits
+        by_col = np.argsort(narrow, kind="stable")
         across = self.cols[by_col]
         # Starts, the points on the other side, and costs: a half-step reads them in this order.
         self._sides = (
@@ -78,6 +79,13 @@ class Shortlist:
         first = np.flatnonzero(np.diff(keys, prepend=-1))
         rows, cols = np.divmod(keys[first], m)
         return Shortlist((rows, cols, np.concatenate([self.cost, other[2]])[order[first]]), self.shape)
+
+
+def everything(ground: Ground) -> Shortlist:
+    """All pairs, for few points."""
+    n, m = ground.shape
+    rows, cols = np.divmod(np.arange(n * m), m)
+    return Shortlist((rows, cols, ground.costs(rows, cols)), (n, m))
 
 
 def smallest(ground: Ground, f: Array, g: Array, k: int) -> Shortlist:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from otdist.bounds import UNIT
 from otdist.solvers.sinkhorn.entropic import Iteration, Potentials
 from otdist.solvers.sinkhorn.regularised import Bounds, Regularised, at_most
-from otdist.solvers.sinkhorn.shortlist import Listed, Shortlist, smallest
+from otdist.solvers.sinkhorn.shortlist import Listed, Shortlist, everything, smallest
 from otdist.solvers.sparse import levels
 from otdist.solvers.sparse.ground import Dual, Ground
 from otdist.solvers.sparse.levels import Level
@@ -109,7 +109,7 @@ def _opened(copies: list[Level], mean: float, late: Late) -> tuple[Level, Shortl
     level, now = copies.pop(), START * mean
     n, m = level.ground.shape
     state = Potentials(np.zeros(n), np.zeros(m), now)
-    shortlist = smallest(level.ground, state.f, state.g, max(n, m))
+    shortlist = everything(level.ground)
     for finer in reversed(copies):
         assert isinstance(level.ground, Pairs) and isinstance(finer.ground, Pairs)
         stage = min(now, max(CLOSE * level.ground.spacing, LEAST * mean))
