@@ -58,23 +58,8 @@ html_static_path = ["_static"]
 html_css_files = ["otdist.css"]
 html_show_sourcelink = False
 html_copy_source = False
-# Pages with nothing beneath them need no navigation of their own.
-ALONE = (
-    "index",
-    "tutorials/*",
-    "which_method",
-    "sinkhorn_loss",
-    "w1_loss",
-    "critic",
-    "bench_problems",
-    "constraints",
-    "demonstrations",
-    "when_not_to_use",
-    "theory",
-    "contributing",
-    "changelog",
-)
-html_sidebars = {page: [] for page in ALONE}
+# Pages with nothing beside them need no navigation of their own.
+html_sidebars: dict[str, list[str]] = {"index": [], "changelog": []}
 html_theme_options = {
     "header_links_before_dropdown": 5,
     "navigation_with_keys": False,

@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts)]
+HOWTO = sorted((ROOT / "docs/howto").glob("*.md"))
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -73,3 +74,43 @@ def test_the_two_commands_are_the_first_two_blocks_of_one_line_each():
     )
     assert blocks[0].strip() == "pip install . && otdist demo"
     assert blocks[1].count("\n") == 1 and "pytest" in blocks[1] and "constraints.txt" in blocks[1]
+
+
+def snippets(text):
+    return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def section(target):
+    """Text below the heading that a link such as page.md#some-heading names."""
+    page, anchor = target.split("#")
+    parts = re.split(r"^#+ (.*)$", (ROOT / "docs/howto" / page).read_text(), flags=re.MULTILINE)
+    slugs = [re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in parts[1::2]]
+    return parts[2 + 2 * slugs.index(anchor)]
+
+
+@pytest.mark.parametrize("page", HOWTO, ids=lambda page: page.name)
+def test_snippets_on_moving_over_have_fewer_than_fifteen_lines(page):
+    blocks = snippets(page.read_text())
+    assert blocks or page.name == "index.md"
+    for block in blocks:
+        assert sum(line.startswith((">>>", "...")) for line in block.splitlines()) < 15
+
+
+def test_each_of_ten_tasks_has_a_section_with_code_that_runs():
+    table = (ROOT / "docs/howto/index.md").read_text().split("## Ten tasks")[1].split("\n## ")[0]
+    targets = re.findall(r"\]\((\w+\.md#[\w-]+)\)", table)
+    assert table.count("\n| ") == 2 + 10
+    assert len(targets) >= 10
+    for target in targets:
+        assert any(">>>" in block for block in snippets(section(target))) or "```sh" in section(target), (
+            target
+        )
+
+
+def test_pages_on_moving_over_show_what_the_old_calls_answered():
+    rows = json.loads((ROOT / "benchmarks/results/moving_over.json").read_text())["rows"]
+    lines = [line for page in HOWTO for line in page.read_text().splitlines()]
+    assert len(rows) >= 6
+    for row in rows:
+        shown = [line for line in lines if row["call"] in line]
+        assert any(row["answer"] in line for line in shown), row
