@@ -2,10 +2,10 @@
 Laws of returns in reinforcement learning
 =========================================
 
-What a player will win in the long run is random, and its law satisfies an equation of its own: the return from
-here is the reward of the next move, plus a discounted return from there. Does repeating that equation lead
-anywhere? In W1 it does, step by step; in total variation and in KL it does not :cite:p:`bellemare2017`. Here
-both can be computed without error.
+What a player will win in the long run is random, and its law satisfies an equation of its own: the return
+from here is the reward of the next move, plus a discounted return from there. Does repeating that equation
+lead anywhere? In W1 it does, step by step; in total variation and in KL it does not :cite:p:`bellemare2017`.
+Here both can be computed without error.
 """
 
 import matplotlib.pyplot as plt
@@ -17,8 +17,8 @@ blue, orange, red, grey = "#2b6cb0", "#dd7a1c", "#b3364c", "#777777"
 PLACES, DISCOUNT, BACKUPS = 5, 0.8, 12
 
 # %%
-# A walker on five places goes left or right with equal chances. It wins 1 by leaving on the right, loses 1 by
-# leaving on the left, and begins again in the middle. A law of returns is a list of points with equal
+# A walker on five places goes left or right with equal chances. It wins 1 by leaving on the right, loses 1
+# by leaving on the left, and begins again in the middle. A law of returns is a list of points with equal
 # weights, one list a place; one backup doubles it, and nothing is rounded away.
 
 
@@ -52,8 +52,8 @@ def w1(x, y):
 
 
 # %%
-# Two players guess the laws: one that nothing is ever won, the other something odd at every place. Both apply
-# the equation, twelve times.
+# Two players guess the laws: one that nothing is ever won, the other something odd at every place. Both
+# apply the equation, twelve times.
 
 laws = [[np.zeros(1) for _ in range(PLACES)]]
 others = [[np.array([value]) for value in (-6.0, 3.0, 8.0, -2.0, 5.0)]]
@@ -88,18 +88,18 @@ print("total variation:", " ".join(f"{value:.3f}" for value in varied))
 
 # %%
 # W1 falls with every backup, by the discount at least: the equation is a contraction, whatever one starts
-# from. Total variation stays at its largest value, 1, through all twelve, and KL is infinite: the two laws never
-# have a point in common, however near they come. So W1 is the distance in which the laws of returns can be
-# learned step by step, and in which it can be said how far off they are.
+# from. Total variation stays at its largest value, 1, through all twelve, and KL is infinite: the two laws
+# never have a point in common, however near they come. So W1 is the distance in which the laws of returns
+# can be learned step by step, and in which it can be said how far off they are.
 
 assert (apart[1:] <= DISCOUNT * apart[:-1] + 1e-12).all()
 assert apart[-1] < 0.07 * apart[0]
 assert (varied > 1 - 1e-12).all()
 
 # %%
-# How far from the true law? It is not known in closed form. But by the same contraction it is no farther off, at
-# any place, than the last backup moved the laws, times ``discount / (1 - discount)``. Here is that bound beside W1
-# to 4,096 simulated games, and W1 between two halves of these games, which is noise.
+# How far from the true law? It is not known in closed form. But by the same contraction it is no farther
+# off, at any place, than the last backup moved the laws, times ``discount / (1 - discount)``. Here is that
+# bound beside W1 to 4,096 simulated games, and W1 between two halves of these games, which is noise.
 
 rng = np.random.default_rng(0)
 won, place, weight = np.zeros(4096), np.full(4096, PLACES // 2), 1.0
