@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,10 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = "otdist"
-html_static_path = ["_static"]
+# The package holds a copy of MathJax; this file of it sets formulas without another, and without a network.
+MATHJAX = next(iter(find_spec("sphinx-mathjax-offline").submodule_search_locations))
+mathjax_path = "tex-svg.js"
+html_static_path = ["_static", f"{MATHJAX}/static/mathjax/{mathjax_path}"]
 html_css_files = ["otdist.css"]
 html_show_sourcelink = False
 html_copy_source = False
