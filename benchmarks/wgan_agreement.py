@@ -51,7 +51,7 @@ def curves(row: Row) -> dict[str, list[float]]:
 
     from otdist.learn.wgan.real import Real
     from otdist.learn.wgan.settings import settings_of
-    from otdist.learn.wgan.wgan import state_of
+    from otdist.learn.wgan.state import state_of
 
     torch.set_num_threads(1)
     task = TASKS[row["task"]]

@@ -14,8 +14,7 @@ import otdist
 from otdist.learn.wgan.objectives import critic_loss, generator_loss
 from otdist.learn.wgan.real import Real
 from otdist.learn.wgan.settings import settings_of
-from otdist.learn.wgan.state import State
-from otdist.learn.wgan.wgan import state_of
+from otdist.learn.wgan.state import State, state_of
 
 Row = dict[str, Any]
 Points = NDArray[np.float64]

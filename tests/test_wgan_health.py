@@ -24,6 +24,7 @@ from otdist.learn.wgan.probe import FURTHER, MOST, copied, followed, probe
 from otdist.learn.wgan.real import Real
 from otdist.learn.wgan.schedule import Schedule
 from otdist.learn.wgan.settings import settings_of
+from otdist.learn.wgan.state import state_of
 from otdist.learn.wgan.stopping import (
     PATIENCE,
     ended,
@@ -33,7 +34,6 @@ from otdist.learn.wgan.stopping import (
     no_progress,
     stalled,
 )
-from otdist.learn.wgan.wgan import state_of
 
 HEALTHY = {
     "seconds": 1.0,

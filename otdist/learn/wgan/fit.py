@@ -17,7 +17,8 @@ from otdist.learn.wgan.loop import Loop
 from otdist.learn.wgan.real import Real
 from otdist.learn.wgan.schedule import Schedule
 from otdist.learn.wgan.settings import settings_of
-from otdist.learn.wgan.wgan import WGAN, state_of
+from otdist.learn.wgan.state import state_of
+from otdist.learn.wgan.wgan import WGAN
 
 
 def fit_wgan(

@@ -14,7 +14,15 @@ from torch.optim.swa_utils import AveragedModel
 from otdist.learn.constraints import clip_weights, gradient_penalty, lipschitz_constant
 from otdist.learn.critics.orthogonal import Orthogonal
 from otdist.learn.critics.processes import add_up, rank_and_world
-from otdist.learn.wgan.networks import OWN_RATE, sizes
+from otdist.learn.wgan.networks import (
+    OWN_RATE,
+    default_critic,
+    default_generator,
+    judged_critic,
+    judged_generator,
+    settled,
+    sizes,
+)
 from otdist.learn.wgan.objectives import critic_loss, generator_loss
 from otdist.learn.wgan.settings import AUTO, PRECISIONS, Settings
 
@@ -206,3 +214,27 @@ def _rolling(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], Non
 def _adam(module: nn.Module, rate: float) -> torch.optim.Adam:
     """Adam in one kernel: a tenth of a step's time where layers are small."""
     return torch.optim.Adam(module.parameters(), rate, BETAS, fused=True)
+
+
+def state_of(
+    settings: Settings,
+    shape: tuple[int, ...],
+    seed: int,
+    generator: nn.Module | None,
+    critic: nn.Module | None,
+    device: torch.device,
+) -> State:
+    """Networks, the caller's or ours, and all that goes with them, before the first step."""
+    d = math.prod(shape)
+    settings = settled(settings, shape, (generator is not None, critic is not None))
+    source = torch.Generator().manual_seed(seed * 8 + 7)
+    made = (
+        default_generator(settings, shape, source)
+        if generator is None
+        else judged_generator(generator, settings, d)
+    )
+    if critic is None:
+        judge = default_critic(settings, shape, source)
+    else:
+        judge = judged_critic(critic, settings, shape, source)
+    return State(made, judge, settings, d, seed, device)

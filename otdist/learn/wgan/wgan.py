@@ -16,13 +16,7 @@ from otdist.learn.wgan import checkpoint
 from otdist.learn.wgan.alarms import Alarm
 from otdist.learn.wgan.card import card_of, line, paragraph
 from otdist.learn.wgan.check import Check
-from otdist.learn.wgan.networks import (
-    default_critic,
-    default_generator,
-    judged_critic,
-    judged_generator,
-    settled,
-)
+from otdist.learn.wgan.facts import facts_of, read_run
 from otdist.learn.wgan.real import Real, Scale
 from otdist.learn.wgan.schedule import Schedule
 from otdist.learn.wgan.settings import Settings
@@ -193,7 +187,7 @@ class WGAN:
             The file.
         """
         tensors = checkpoint.tensors_of(self.state) | self.strips.tensors()
-        return checkpoint.write(Path(folder), tensors, self.facts())
+        return checkpoint.write(Path(folder), tensors, facts_of(self))
 
     def report(self, path: str | Path, data: Any = None) -> Path:
         """Write one HTML page about the run: how far from the data, curves, samples, alarms, settings.
@@ -250,87 +244,4 @@ class WGAN:
         InputError
             If there is no run, its file is damaged, or modules do not fit it.
         """
-        tensors, facts = checkpoint.read(Path(folder))
-        modules = {"generator": generator, "critic": critic}
-        for name in facts["own"]:
-            if modules[name] is None:
-                raise InputError(name, "the run was made with your own one", f"pass it: {name}=...")
-        settings = Settings(**facts["settings"])
-        state = state_of(
-            settings, tuple(facts["shape"]), facts["seed"], generator, critic, torch.device(device)
-        )
-        try:
-            checkpoint.restore(state, tensors)
-        except (RuntimeError, KeyError, ValueError) as error:
-            what = f"does not fit these networks: {str(error).splitlines()[0]}"
-            raise InputError("folder", what, "pass the modules that the run was made with") from error
-        state.step, state.n_critic, state.rate_scale = facts["step"], facts["n_critic"], facts["rate_scale"]
-        state.gaps = list(facts["gaps"])
-        scale = Scale(np.array(facts["centre"]), np.array(facts["unit"]), facts["common"])
-        return cls(
-            state,
-            scale,
-            tuple(facts["shape"]),
-            Schedule(**facts["schedule"]),
-            facts["sha256"],
-            None if facts["columns"] is None else tuple(facts["columns"]),
-            tuple(facts["own"]),
-            [Check(**check) for check in facts["history"]],
-            [Alarm(**alarm) for alarm in facts["alarms"]],
-            facts["seconds"],
-            facts["message"],
-            tuple(facts["sizes"]),
-            Strips.of(facts["strips"], tensors),
-            facts["versions"],
-        )
-
-    def facts(self) -> dict[str, Any]:
-        """Everything about the run that is no tensor, for JSON."""
-        state = self.state
-        return {
-            "settings": self.settings.to_dict(),
-            "seed": state.seed,
-            "step": state.step,
-            "n_critic": state.n_critic,
-            "rate_scale": state.rate_scale,
-            "gaps": state.gaps,
-            "schedule": vars(self.schedule),
-            "shape": list(self.shape),
-            "columns": None if self.columns is None else list(self.columns),
-            "centre": self.scale.centre.tolist(),
-            "unit": self.scale.unit.tolist(),
-            "common": self.scale.common,
-            "sha256": self.sha256,
-            "own": list(self.own),
-            "history": [check.to_dict() for check in self.history],
-            "alarms": [alarm.to_dict() for alarm in self.alarms],
-            "seconds": self.seconds,
-            "message": self.message,
-            "sizes": list(self.sizes),
-            "strips": self.strips.facts(),
-            "versions": self.versions,
-        }
-
-
-def state_of(
-    settings: Settings,
-    shape: tuple[int, ...],
-    seed: int,
-    generator: nn.Module | None,
-    critic: nn.Module | None,
-    device: torch.device,
-) -> State:
-    """Networks, the caller's or ours, and all that goes with them, before the first step."""
-    d = int(np.prod(shape))
-    settings = settled(settings, shape, (generator is not None, critic is not None))
-    source = torch.Generator().manual_seed(seed * 8 + 7)
-    made = (
-        default_generator(settings, shape, source)
-        if generator is None
-        else judged_generator(generator, settings, d)
-    )
-    if critic is None:
-        judge = default_critic(settings, shape, source)
-    else:
-        judge = judged_critic(critic, settings, shape, source)
-    return State(made, judge, settings, d, seed, device)
+        return read_run(cls, Path(folder), (generator, critic), torch.device(device))
