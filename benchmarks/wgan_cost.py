@@ -1,0 +1,111 @@
+"""What the checks of ``fit_wgan`` cost: the share of a run's time that goes into looking at it.
+
+Each task of wgan_modes is trained with the default settings, and every check is timed from inside the run,
+by the wall and by the processor: where others work on the machine as well, the second is the one to trust.
+Run with ``python benchmarks/wgan_cost.py``; writes results/wgan_cost.json row by row and goes on where it was
+stopped. ``--only``, ``--limit``, ``--again``, ``--list``, ``--table`` as in wgan_modes.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from apart import alone, apart
+from harness import commit, load, save
+from wgan_modes import arguments
+from wgan_modes_problems import TASKS, Row
+from wgan_modes_tables import grid
+
+NAME = "wgan_cost"
+STEPS = 2_000
+SEEDS = (0, 1)
+AIM = 0.10
+LIMIT = 3600.0
+
+
+def rows() -> list[Row]:
+    return [{"task": name, "seed": seed} for seed in SEEDS for name in TASKS]
+
+
+def named(row: Row) -> str:
+    return f"{row['task']} seed={row['seed']}"
+
+
+def timed(row: Row) -> Row:
+    """A run, and the seconds of its checks."""
+    from wgan_modes_runs import source
+
+    from otdist.learn import fit_wgan
+    from otdist.learn.wgan import loop
+
+    task, plain = TASKS[row["task"]], loop.look
+    spent = {"wall": 0.0, "processor": 0.0}
+
+    def looking(*given: Any, **more: Any) -> Any:
+        wall, busy = time.perf_counter(), time.process_time()
+        check = plain(*given, **more)
+        spent["wall"] += time.perf_counter() - wall
+        spent["processor"] += time.process_time() - busy
+        return check
+
+    loop.look = looking
+    points = task.draw(source(row["task"], row["seed"], "given"), task.given)
+    fit_wgan(points[:200], steps=2, check_every=1, check_points=16)  # loads and compiles what checks need
+    spent.update(wall=0.0, processor=0.0)
+    wall, busy = time.perf_counter(), time.process_time()
+    run = fit_wgan(points, steps=STEPS, seed=row["seed"], stop=False, device="cpu")
+    whole = {"wall": time.perf_counter() - wall, "processor": time.process_time() - busy}
+    share = {name: spent[name] / whole[name] for name in whole}
+    return {"checks": len(run.history), "spent": spent, "whole": whole, "share": share}
+
+
+def measured(row: Row) -> Row:
+    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    version = commit()
+    answer = apart([sys.executable, "-W", "ignore", str(Path(__file__)), "--row", json.dumps(row)], LIMIT)
+    return row | answer | {"commit": version, "date": time.strftime("%Y-%m-%d")}
+
+
+def table(rows: list[Row]) -> str:
+    lines = []
+    for row in rows:
+        if row["status"] != "ok":
+            lines.append([named(row), row["status"], "", "", "", ""])
+            continue
+        cells = [str(row["checks"]), f"{row['spent']['processor']:.2f}", f"{row['whole']['processor']:.1f}"]
+        share = row["share"]
+        verdict = "" if share["processor"] <= AIM else "above the aim"
+        lines.append([named(row), *cells, f"{share['processor']:.1%} ({share['wall']:.1%})", verdict])
+    head = ["run", "checks", "s in checks", "s in all", "share of processor (wall)", f"aim {AIM:.0%}"]
+    return grid(head, lines)
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--row"]:
+        print(json.dumps({"status": "ok", **timed(json.loads(sys.argv[2]))}))
+        return
+    options = arguments()
+    if options.table:
+        print(table(load(NAME) or []))
+        return
+    with alone(NAME):
+        known = {named(row): row for row in load(NAME) or []}
+        chosen = [row for row in rows() if re.search(options.only, named(row))]
+        missing = [row for row in chosen if options.again or named(row) not in known]
+        if options.list:
+            print("\n".join(named(row) for row in missing))
+            return
+        for row in missing[: options.limit]:
+            known[named(row)] = measured(row)
+            save(NAME, list(known.values()))
+            print(table([known[named(row)]]).splitlines()[-1], flush=True)
+
+
+if __name__ == "__main__":
+    main()
