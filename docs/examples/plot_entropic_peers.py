@@ -34,7 +34,8 @@ met = [name for name in styles if any(row["name"] == name for row in rows)]
 # none. Values of OTT-JAX and POT are costs of plans whose marginals are not quite met, and GeomLoss stops
 # by its schedule, converged or not: an error may be small because two errors cancel. otdist proves an
 # interval with every mark, at no extra time; in the plane its exact solver closes what is left of the gap.
-# Where a method has few marks, its next setting took too long; in panels without peers they are not measured.
+# Where a method has few marks, its next setting took too long; one that is missing gave no answer in time, or
+# was not asked (POT, for 4,000 points and more but in 16 columns).
 
 
 def front(marks):
