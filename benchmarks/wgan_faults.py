@@ -83,7 +83,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "critic does not move": {"critic_rate": 1e-9},
     "one slow step of the critic": {"critic_rate": 1e-5, "n_critic": 1},
     "critic's rate x 100": {"critic_rate": 0.4},
-    "gradient penalty x 1e-6": {"constraint": "gp", "penalty": 1e-5},
+    "gradient penalty x 1e-6": {"constraint": "gp", "penalty": 1e-6},
     "clipped weights": {"constraint": "clip"},
     "generator's rate x 100": {"learning_rate": 0.4},
     "60 points, a quick critic": {"held_out": 0.8, "n_critic": 10},

@@ -38,8 +38,6 @@ class TestLearning:
     def test_a_law_far_from_the_start_is_found(self, constraint):
         data = np.random.default_rng(0).normal([30.0, -7.0], [0.5, 2.0], size=(600, 2))
         options = {"constraint": constraint, "batch_size": 64, "check_points": 60, "width": 32}
-        if constraint == "gp":  # the weight of the literature is slow on a plane (Gulrajani et al. used 0.1)
-            options |= {"penalty": 1.0}
         run = fit_wgan(data, steps=300, check_every=100, **options)
         start = fit_wgan(data, steps=1, check_every=10, **options)
         fresh = np.random.default_rng(1).normal([30.0, -7.0], [0.5, 2.0], size=(600, 2))

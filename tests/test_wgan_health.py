@@ -87,7 +87,7 @@ def told(checks, settings=SETTINGS["orthogonal"]):
 
 
 PLANTED = {
-    "critic under-trained": [{"reach": 0.01}, {"reach": -0.4}],
+    "critic under-trained": [{"reach": 0.01, "debiased": 0.3}, {"reach": -0.4, "debiased": 0.3}],
     "critic over-fitted": [{"gap": 0.5, "heldout_gap": 0.2, "excess_error": 0.01}],
     "slopes": [{"slope_99": 20.0}, {"slope": 1e-3, "slope_99": 2e-3}],
     "exploding": [{"score": 40.0}, {"gradient": 7.0}, {"spread": 50.0, "debiased": 40.0}],
@@ -128,15 +128,24 @@ class TestAlarms:
         assert [alarm.name for alarm in told(checks, settings)] == ([name] if name == "exploding" else [])
 
     def test_the_same_is_told_again_once_it_has_cleared(self):
-        checks = history(60, since=10, reach=0.0)
+        checks = history(60, since=10, reach=0.0, debiased=0.3)
         gap = slice(20, 20 + QUIET - LASTING)  # too short to have cleared
         checks[gap] = history(60)[gap]
         assert len(told(checks)) == 1
         checks[20:40] = history(60)[20:40]
         assert [alarm.step for alarm in told(checks)] == [250 * (10 + LASTING), 250 * (40 + LASTING)]
 
+    def test_a_critic_without_reach_is_not_told_where_the_generator_gets_on(self):
+        falling = [
+            dataclasses.replace(c, reach=-0.5, debiased=0.3 * 0.9**k) for k, c in enumerate(history(12))
+        ]
+        assert told(falling) == []
+
+    def test_a_critic_without_reach_is_not_told_where_little_is_left(self):
+        assert told(history(20, since=0, reach=-0.5, debiased=0.019)) == []  # a quarter of the floor is 0.02
+
     def test_what_is_wrong_now(self):
-        checks = history(60, since=10, reach=0.0)
+        checks = history(60, since=10, reach=0.0, debiased=0.3)
         assert standing(checks, SETTINGS["orthogonal"]) == ["critic under-trained"]
         assert standing([], SETTINGS["orthogonal"]) == []
 

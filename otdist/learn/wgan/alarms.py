@@ -21,6 +21,8 @@ LASTING = 3  # checks that must agree: one alone is noise
 QUIET = 8  # checks without a finding after which the same may be told again
 FIRST = 4  # checks in which a generator is still on its way
 REACH = 0.05  # of what exact transport makes of the same points
+NEAR = 0.25  # of the floor, below which there is little to reach
+FALLING = 0.9
 EXCESS, ERRORS = 0.25, 2.0  # share of the gap that is not there on held-out points; in standard errors
 STEEP, STEEPEST, FLAT = 1.2, 3.0, 0.1  # slopes of a critic that should have 1
 GROWTH = 10.0  # times the median so far
@@ -101,7 +103,9 @@ def standing(history: Sequence[Check], settings: Settings) -> list[str]:
 def critic_under_trained(history: Sequence[Check], settings: Settings) -> Found:
     """The critic makes next to nothing of a distance that exact transport shows on the same points."""
     last = _last(history)
-    if not _all(last, lambda c: c.reach is not None and c.reach < REACH):
+    if not _all(last, lambda c: c.reach is not None and c.reach < REACH and c.debiased > NEAR * c.floor):
+        return None
+    if last[-1].debiased < FALLING * last[0].debiased:  # the generator gets on with what the critic knows
         return None
     cause = f"the critic reaches {last[-1].reach:.0%} of the distance that exact transport shows"
     return cause, 'raise critic_rate or n_critic, or use n_critic="auto"'

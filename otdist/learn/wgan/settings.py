@@ -14,7 +14,8 @@ from otdist.errors import InputError
 OBJECTIVES = ("w1", "gan", "saturating", "hinge")
 CONSTRAINTS = ("orthogonal", "spectral", "lp", "gp", "clip", "none")
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-PENALTIES = {"gp": 10.0, "lp": 1.0}  # in units of the spread of the data
+# In units of the spread of the data. The literature's 10 is for pixels; a critic of few columns stays flat.
+PENALTIES = {"gp": 1.0, "lp": 1.0}
 NAMES: dict[str, tuple[Any, ...]] = {
     "objective": OBJECTIVES,
     "constraint": (None, *CONSTRAINTS),
@@ -65,7 +66,7 @@ class Settings:
     packing : int
         Points that the critic judges together, against collapse (Lin et al. 2018).
     penalty : float, optional
-        Weight of "gp" or "lp" in units of the spread of the data; None: 10 and 1. Bound of "clip" is 0.01.
+        Weight of "gp" or "lp" in units of the spread of the data; None: 1. Bound of "clip" is 0.01.
     scale : {"auto", "common", "columns"}
         Whether one unit is used for all numbers of a point, or one for each column. "auto": each for tables
         with column names, else one.
