@@ -7,6 +7,7 @@ from typing import Any
 
 from otdist.errors import InputError
 
+SOONER = 0.75  # of the time so far, in which falling rates come to 0; a quick fall loses a quarter of W1
 STEPS = 20_000  # of the generator, where nothing else is asked for
 
 
@@ -60,11 +61,11 @@ class Schedule:
         return self if same else replace(other, start=self.start if self.end == 1 else other.start)
 
     def settle(self, share: float) -> Schedule:
-        """Let full rates fall from now on, for thrice the time so far; falling ones to 0, soon."""
+        """Let full rates fall from now on, for twice the time so far; falling ones to 0, sooner."""
         if share <= self.start:
-            return replace(self, start=share, end=min(4 * share, self.end))
+            return replace(self, start=share, end=min(3 * share, self.end))
         factor = self.factor(share)
-        left = share * factor / 4
+        left = SOONER * share * factor
         if factor == 0 or share + left >= self.end:
             return self
         # From where they are: no jump.
