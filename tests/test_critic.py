@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from strategies import shares, tolerance
 
 import otdist
 from otdist.learn import Critic
+from otdist.learn.critics.race import Budget, Race
 from otdist.metrics import Metric
 from otdist.metrics.names import resolve
 
@@ -293,3 +295,15 @@ class TestRefused:
                 raise AssertionError
         """
         subprocess.run([sys.executable, "-c", code], check=True)
+
+
+class TestBudget:
+    @pytest.mark.parametrize(("ago", "seconds"), [(0.0, 10.0), (6.0, 4.0), (100.0, 0.3 * 7.5)])
+    def test_the_last_run_has_what_starts_and_trials_leave(self, ago, seconds):
+        race = Race(None, 64, torch.Generator(), print, began=time.monotonic() - ago)
+        assert race.rest(Budget(10.0), 0.75).seconds == pytest.approx(seconds, abs=0.1)
+
+    def test_steps_are_shared_whatever_the_clock_says(self):
+        race = Race(None, 64, torch.Generator(), print, began=time.monotonic() - 100)
+        assert race.rest(Budget(None, 100), 0.75) == Budget(None, 75)
+        assert race.rest(Budget(10.0, 100), 0.75).steps == 75

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from otdist.learn.critics.training import Training, divisor
 
 HEATS = 0.1  # share of the budget in which every start of every kind is tried
 TRIALS = 0.15  # share in which the best start of each kind is
+LEAST = 0.3  # of its share, that the last run has whatever the starts took
 CHECKS = 25  # looks at the validation points in the last run
 FEW = 3  # in a trial
 SOME = 4096  # validation points that a look takes in, at most
@@ -81,7 +82,8 @@ class Race:
         """
         count = sum(len(kind) for kind in kinds)
         if count == 1:
-            return self.run(self._started(kinds[0][0]), budget, final=True)
+            one = self._started(kinds[0][0])
+            return self.run(one, self.rest(budget, 1.0), final=True)
         heat, trial, left = budget.part(HEATS / count), budget.part(TRIALS / len(kinds)), 1 - HEATS
         found = []
         for kind in kinds:
@@ -90,7 +92,15 @@ class Race:
                 break
         if len(kinds) > 1:
             found, left = [self.run(one, trial) for one in found], left - TRIALS
-        return _best(found) if self.trouble else self.run(_best(found), budget.part(left), final=True)
+        return _best(found) if self.trouble else self.run(_best(found), self.rest(budget, left), final=True)
+
+    def rest(self, budget: Budget, share: float) -> Budget:
+        """What is left for the last run: starts take time as well, in many columns a good part of it."""
+        part = budget.part(share)
+        if part.seconds is None or budget.seconds is None:
+            return part
+        left = budget.seconds - (time.monotonic() - self.began)
+        return replace(part, seconds=max(left, LEAST * part.seconds))
 
     def run(self, one: Training, budget: Budget, final: bool = False) -> Training:
         """Train one critic; it ends in the best state it had on the validation points."""
