@@ -2,7 +2,7 @@
 
 W1 above the floor is measured apart from the run: 4 x 1,000 fresh points of the law, that neither training
 nor checks have seen, against as many of the generator, always the same ones, less half of what either are
-apart among themselves; every 600 steps of the full run, and at the end of either. A stop is right if it ends
+apart among themselves; every 400 steps of the full run, and at the end of either. A stop is right if it ends
 within 10 % of the best that the full run ever had, or within the noise of that difference (two
 standard errors over the four pairs). Run with ``python benchmarks/wgan_stop.py``, several at once if need be;
 writes results/wgan_stop.json run by run and goes on where it was stopped. ``--table`` prints the table in
@@ -26,7 +26,7 @@ from otdist.learn import fit_wgan
 from otdist.learn.wgan import loop
 
 NAME = "wgan_stop"
-STEPS, EVERY, LOOKS = 12_000, 300, 600
+STEPS, EVERY, LOOKS = 8_000, 200, 400
 SEEDS = (2, 3)  # the rule was chosen on 0 and 100
 PAIRS, N = 4, 1_000
 

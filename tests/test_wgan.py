@@ -180,14 +180,15 @@ class TestSteps:
         factors = [schedule.factor(schedule.share(step, 0.0)) for step in (0, 30, 65, 100)]
         assert factors == pytest.approx([1, 1, 0.5, 0])
         settled = schedule.settle(0.2)
-        assert (settled.start, settled.end) == pytest.approx((0.2, 0.6))
+        assert (settled.start, settled.end) == pytest.approx((0.2, 0.54))
 
     def test_rates_that_fall_already_fall_on_without_a_jump(self):
         schedule = Schedule.of(100, None, 0.3)
-        late = schedule.settle(0.6)
-        assert late.factor(0.6) == pytest.approx(schedule.factor(0.6))
-        assert late.end == pytest.approx(0.6 + 0.6 * 4 / 7 * 0.75)
-        assert late.settle(0.65) == late
+        late = schedule.settle(0.7)
+        assert late.factor(0.7) == pytest.approx(schedule.factor(0.7))
+        assert late.end == pytest.approx(0.7 + 0.7 * 3 / 7 * 0.75)
+        assert late.settle(0.75) == late
+        assert schedule.settle(0.6) == schedule  # they are above a half still
 
     @pytest.mark.parametrize(("constraint", "expected"), [("orthogonal", (1, 8e-3)), ("gp", (3, 1e-3))])
     def test_penalties_have_defaults_of_their_own(self, constraint, expected):

@@ -7,7 +7,8 @@ from typing import Any
 
 from otdist.errors import InputError
 
-SOONER = 0.75  # of the time so far, in which falling rates come to 0; a quick fall loses a quarter of W1
+FALL = 2.7  # times the time until rates begin to fall, where they are 0; a quick fall loses a quarter of W1
+SOONER = 0.75  # of the time so far, in which low rates come to 0 where nothing more is gained
 STEPS = 20_000  # of the generator, where nothing else is asked for
 
 
@@ -61,10 +62,12 @@ class Schedule:
         return self if same else replace(other, start=self.start if self.end == 1 else other.start)
 
     def settle(self, share: float) -> Schedule:
-        """Let full rates fall from now on, for twice the time so far; falling ones to 0, sooner."""
+        """Let full rates fall from now on, for a time; those that have fallen to half, to 0 sooner."""
         if share <= self.start:
-            return replace(self, start=share, end=min(3 * share, self.end))
+            return replace(self, start=share, end=min(FALL * share, self.end))
         factor = self.factor(share)
+        if factor > 0.5:
+            return self
         left = SOONER * share * factor
         if factor == 0 or share + left >= self.end:
             return self
