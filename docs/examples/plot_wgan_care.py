@@ -104,10 +104,10 @@ assert share["gan"] == 0.25 and share["orthogonal"] == 0.5 and share["gp light"]
 # Critic steps
 # ------------
 #
-# The same ring, orthogonal layers, 400 rounds with 1, 2, 5 and 10 critic steps each, one run of each. Left, how
-# much of W1 the critic sees: its gap on points kept aside over the exact distance less its noise, mean over
-# rounds 150 to 400. Middle, W1 of the generator (not averaged) at the end of the 400 rounds; right, after
-# equal work: as many steps of either network, all in all, as in 400 rounds with five critic steps.
+# The same ring, orthogonal layers, 400 rounds with 1, 2, 5 and 10 critic steps each, one run of each. Left,
+# how much of W1 the critic sees: its gap on points kept aside over the exact distance less its noise, mean
+# over rounds 150 to 400. Middle, W1 of the generator (not averaged) at the end of the 400 rounds; right,
+# after equal work: as many steps of either network, all in all, as in 400 rounds with five critic steps.
 
 counts = sorted({row["n_critic"] for row in part("ratio")})
 figure, panels = plt.subplots(1, 3, figsize=(9.6, 2.7), layout="constrained")
