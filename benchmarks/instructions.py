@@ -2,8 +2,8 @@
 
 Seconds on a machine with other work say little; instructions under valgrind's callgrind are nearly the same
 from run to run. Each call is counted once it has been made before, so neither imports nor compiling count.
-The processor is described to numba and OpenBLAS by hand, as one without AVX-512, which valgrind does not know.
-One core: threads would share the work in another way each time.
+The processor is described to numba and OpenBLAS by hand, as one without AVX-512, which valgrind does not
+know. One core: threads would share the work in another way each time.
 
 Run with ``python benchmarks/instructions.py``: compares with results/instructions.json and exits with 1 where
 a call takes over 2 % more. ``--write`` keeps the new counts. It needs valgrind with its headers and a C
