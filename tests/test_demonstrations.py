@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 ROOT = Path(__file__).parents[1]
 CLAIMS = (ROOT / "docs/demonstrations.md").read_text()
@@ -66,3 +67,82 @@ def test_published_deviations_are_those_of_the_tables():
     assert (
         f"{off['wgan-gp']:.0f} % with a gradient penalty and {off['wgan-lp']:.0f} % with a one-sided" in words
     )
+
+
+class TestSmallRuns:
+    """Claims about training, by benchmarks/results/wgan_claims.json."""
+
+    @staticmethod
+    def part(name, **chosen):
+        wanted = {"part": name, "status": "ok"} | chosen
+        every = results("wgan_claims")["rows"]
+        return [row for row in every if all(row.get(key) == value for key, value in wanted.items())]
+
+    def mean(self, measure, part, **chosen):
+        return np.mean([row[measure] for row in self.part(part, **chosen)])
+
+    def row(self, number):
+        return next(" ".join(row[1:]) for row in rows() if row[0] == str(number))
+
+    def test_steps_of_the_critic(self):
+        seen = [f"{self.mean('ratio', 'ratio', n_critic=k):.2f}" for k in (1, 5)]
+        work = [f"{self.mean('last_same_cost', 'ratio', n_critic=k):.3f}" for k in (1, 5, 10)]
+        assert "sees {} of W1 with one step a round, {} with five".format(*seen) in self.row(11)
+        assert "{} with one step, {} with five, {} with ten".format(*work) in self.row(11)
+
+    def test_losses(self):
+        def ranks(curve, **chosen):
+            found = [row["curves"] for row in self.part("loss", **chosen)]
+            return [spearmanr(curves[curve], curves["exact"]).statistic for curves in found]
+
+        several = ranks("gap", method="w1", setting=1) + ranks("gap", method="w1", setting=2)
+        classic = ranks("critic_loss", method="gan")
+        assert f"{min(several):.2f} to {max(several):.2f}" in self.row(12)
+        assert f"{min(classic):.2f} to {max(classic):.2f}".replace("-", "−") in self.row(12)
+
+    def test_few_points(self):
+        (row,) = self.part("overfit")
+        seen = row["curves"]["orthogonal 200"]["train"]
+        unseen = max(abs(curve["held"][-1]) for curve in row["curves"].values())
+        assert f"rises from {seen[0]:.2f} to {seen[-1]:.2f}" in self.row(22)
+        assert f"ends within {unseen:.2f} of 0" in self.row(22)
+
+    def test_collapse(self):
+        def touched(case, method):
+            return [row["touched"] for row in self.part("collapse", case=case, method=method)]
+
+        lost = [n for n in touched("4 critic steps", "gan") if n < 8]
+        assert lost == [3, 3] and "stays at three of eight modes in two of three runs" in self.row(18)
+        assert touched("4 critic steps", "w1") == touched("1 critic step", "w1") == [8, 8, 8]
+        assert sum(n < 8 for n in touched("fast generator", "w1")) == 2
+
+    def test_settings_that_arrive(self):
+        def share(method):
+            runs = self.part("sweep", method=method)
+            return sum(row["modes"] == 8 and row["w1"] - row["floor"] < 0.1 for row in runs), len(runs)
+
+        for method in ("orthogonal", "gp light", "gp", "gan"):
+            assert "{} of {}".format(*share(method)) in self.row(20)
+
+    def test_synthetic_data(self):
+        for data in ("digits", "wine"):
+            kinds = [
+                ("w1", "real"),
+                ("w1", "generated"),
+                ("gp", "generated"),
+                ("gan", "generated"),
+                ("w1", "gaussian"),
+            ]
+            for method, kind in kinds:
+                right = self.mean(kind, "synthetic", data=data, method=method)
+                assert f"{100 * right:.1f}" in self.row(23), (data, method, kind)
+
+    def test_words_and_days(self):
+        (words,), (days,) = (self.part(part, method="w1") for part in ("words", "series"))
+        for told in (words["generated"], words["chain"]):
+            assert f"{100 * told['words']:.1f} %" in self.row(30) and str(told["distinct_real"]) in self.row(
+                30
+            )
+        floor = days["real"]["w1"]
+        for told in (days["generated"], days["gaussian"]):
+            assert f"{told['w1'] / floor:.2f}" in self.row(30)
