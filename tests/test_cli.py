@@ -237,6 +237,12 @@ class TestW1:
         city = strict(run("w1", "x.npy", "y.npy", "--metric", "cityblock", "--json")[1])
         assert (city["metric"], city["value"]) == ("cityblock", otdist.w1(x, y, metric="cityblock").value)
 
+    def test_method_and_tolerance_reach_the_solver(self, run):
+        out = strict(run("w1", "x.npy", "y.npy", "--method", "sinkhorn", "--tol", "0.05", "--json")[1])
+        assert out["method"] == "sinkhorn"
+        x, y = np.load("x.npy"), np.load("y.npy")
+        assert out["value"] == otdist.w1(x, y, method="sinkhorn", tol=0.05).value
+
     def test_without_json_it_is_the_line_of_the_result(self, run):
         out = run("w1", "x.npy", "y.npy")[1]
         assert out == f"{otdist.w1(np.load('x.npy'), np.load('y.npy'))}\n"
@@ -283,6 +289,8 @@ MISTAKES = {
     "words": ("w1 words.csv words.csv", ["'size'"]),
     "several arrays": ("w1 both.npz x.npy", ["both.npz:x"]),
     "no time": ("w1 x.npy y.npy --max-seconds 0", ["--max-seconds", "0"]),
+    "no method": ("w1 x.npy y.npy --method magic", ["--method", "'magic'", "sinkhorn"]),
+    "no tolerance": ("w1 x.npy y.npy --tol -1", ["--tol", "-1"]),
     "control characters": ("w1 \x1b[31mred\rline.csv x.npy", ["no such file"]),
 }
 

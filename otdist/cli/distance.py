@@ -17,6 +17,8 @@ def w1(
     *,
     p: float = 1.0,
     metric: str = "euclidean",
+    method: str = "auto",
+    tol: float = 0.0,
     nan_policy: Literal["raise", "omit"] = "raise",
     max_seconds: float | None = None,
     json: Flag = False,
@@ -33,6 +35,10 @@ def w1(
         Order of the distance.
     metric
         Ground metric: euclidean, cityblock, chebyshev, angular, gower, ...
+    method
+        auto, line, circle, dense, sparse, sinkhorn or critic.
+    tol
+        Relative gap of the proved interval that is enough.
     nan_policy
         What to do with rows that have missing values.
     max_seconds
@@ -49,6 +55,8 @@ def w1(
             read_file(y),
             p=p,
             metric=metric,
+            method=method,
+            tol=tol,
             nan_policy=nan_policy,
             max_seconds=max_seconds,
             progress=sys.stderr.isatty(),
