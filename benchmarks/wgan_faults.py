@@ -94,8 +94,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
 PLANTED = {name for name in EXPECTED if "generator" in name and "rate" not in name}
 
 
-def points(name: str, n: int, seed: int) -> np.ndarray:
-    """Points of a law, drawn anew for every seed."""
+def points(name: str, n: int, seed: int, law: int | None = None) -> np.ndarray:
+    """Points of a law, drawn anew for every seed; tables of every seed have a law of their own.
+
+    ``law``: the seed of a table of POINTS rows of whose law these are.
+    """
     rng = np.random.default_rng([seed, DATA.index(name)])
     noise = rng.standard_normal((n, 2))
     if name == "ring":
@@ -110,9 +113,19 @@ def points(name: str, n: int, seed: int) -> np.ndarray:
         turn, side = np.pi * rng.random(n), rng.integers(2, size=n)
         sign = 1.0 - 2.0 * side
         return np.c_[sign * np.cos(turn) + side, sign * np.sin(turn) + 0.5 * side] + 0.05 * noise
-    mixed = rng.standard_normal((n, 5)) @ rng.standard_normal((5, 5))
-    mixed[:, 0], mixed[:, 1] = np.exp(mixed[:, 0] / 3), np.abs(mixed[:, 1])
-    return mixed / mixed.std(0)
+    rows, mixing = rng.standard_normal((n, 5)), rng.standard_normal((5, 5))
+    if law is None:
+        table = bent(rows @ mixing)
+        return table / table.std(0)
+    again = np.random.default_rng([law, DATA.index(name)])
+    again.standard_normal((POINTS, 2))
+    others, mixing = again.standard_normal((POINTS, 5)), again.standard_normal((5, 5))
+    return bent(rows @ mixing) / bent(others @ mixing).std(0)
+
+
+def bent(rows: np.ndarray) -> np.ndarray:
+    """A skew column, and one without negative numbers."""
+    return np.c_[np.exp(rows[:, 0] / 3), np.abs(rows[:, 1]), rows[:, 2:]]
 
 
 def trained(fault: str, name: str, seed: int, steps: int = STEPS) -> Any:

@@ -38,7 +38,7 @@ class Judge:
     """W1 above the floor, from points that no run has seen."""
 
     def __init__(self, data: str, seed: int) -> None:
-        self.x = points(data, PAIRS * N, 1_000 + seed).reshape(PAIRS, N, -1)
+        self.x = points(data, PAIRS * N, 1_000 + seed, law=seed).reshape(PAIRS, N, -1)
         self.floor = among(self.x)
 
     def __call__(self, state: Any, scale: Any) -> list[float]:
