@@ -1,10 +1,10 @@
 """Does the WGAN trainer stop when it should? Each run is made twice: to the end of its budget, and stopped.
 
-W1 above the floor is measured apart from the run: 4 x 1,000 fresh points of the law, that neither training
-nor checks have seen, against as many of the generator, always the same ones, less half of what either are
-apart among themselves; every 400 steps of the full run, and at the end of either. A stop is right if it ends
-within 10 % of the best that the full run ever had, or within the noise of that difference (two
-standard errors over the four pairs). Run with ``python benchmarks/wgan_stop.py``, several at once if need be;
+W1 is measured apart from the run: 32 x 512 fresh points of the law, that neither training nor checks have
+seen, against as many of the generator, always the same ones; and above the floor, less half of what either are
+apart among themselves; every 400 steps of the full run, and at the end of either. A stop is right if W1,
+floor included, ends within 10 % of the best that the full run ever had. Above the floor it is told beside that,
+as is whether the difference is within its noise (two standard errors over the pairs). Run with ``python benchmarks/wgan_stop.py``, several at once if need be;
 writes results/wgan_stop.json run by run and goes on where it was stopped. ``--table`` prints the table in
 Markdown and measures nothing. ``--critic auto`` makes the same runs with n_critic="auto".
 """
@@ -28,7 +28,7 @@ from otdist.learn.wgan import loop
 NAME = "wgan_stop"
 STEPS, EVERY, LOOKS = 8_000, 200, 400
 SEEDS = (2, 3)  # the rule was chosen on 0 and 100
-PAIRS, N = 4, 1_000
+PAIRS, N = 32, 512
 
 Row = dict[str, Any]
 Array = np.ndarray
@@ -111,8 +111,8 @@ def measured(row: Row) -> Row:
 
 
 def within(row: Row) -> bool:
-    """Whether the stop lost no more than 10 %."""
-    return bool(row["stopped"] <= 1.1 * row["best"])
+    """Whether the stop lost no more than 10 % of W1 between samples."""
+    return bool(row["stopped"] + row["floor"] <= 1.1 * (row["best"] + row["floor"]))
 
 
 def table(rows: list[Row]) -> str:
@@ -125,10 +125,9 @@ def table(rows: list[Row]) -> str:
         cells = [row["data"], str(row["seed"]), str(row["critic"]), *numbers, str(row["steps"])]
         lines.append("| " + " | ".join([*cells, f"{row['saved']:.0%}", verdict]) + " |")
     if rows:
-        good = np.mean([within(row) or quiet(row) for row in rows])
-        lines.append(f"\nWithin 10 %: {np.mean([within(row) for row in rows]):.0%}; or noise: {good:.0%}.")
-        plain = [row["stopped"] + row["floor"] <= 1.1 * (row["best"] + row["floor"]) for row in rows]
-        lines.append(f"W1 between samples of {N:,}, floor included, within 10 %: {np.mean(plain):.0%}.")
+        above = [row["stopped"] <= 1.1 * row["best"] or quiet(row) for row in rows]
+        lines.append(f"\nWithin 10 % of the best W1: {np.mean([within(row) for row in rows]):.0%}.")
+        lines.append(f"Above the floor, within 10 % or noise: {np.mean(above):.0%}.")
         lines.append(f"Steps saved: {np.median([row['saved'] for row in rows]):.0%} (median).")
     return "\n".join(lines)
 

@@ -180,7 +180,7 @@ class TestSteps:
         factors = [schedule.factor(schedule.share(step, 0.0)) for step in (0, 30, 65, 100)]
         assert factors == pytest.approx([1, 1, 0.5, 0])
         settled = schedule.settle(0.2)
-        assert (settled.start, settled.end) == pytest.approx((0.2, 0.54))
+        assert (settled.start, settled.end) == pytest.approx((0.2, 0.5))
 
     def test_rates_that_fall_already_fall_on_without_a_jump(self):
         schedule = Schedule.of(100, None, 0.3)

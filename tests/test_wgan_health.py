@@ -426,9 +426,9 @@ class TestStop:
             ends.append((schedule.start, schedule.end))
         assert ends[2 * PATIENCE - 2] == (0.9, 1.0)
         share = 2 * PATIENCE / 80
-        assert ends[2 * PATIENCE - 1] == pytest.approx((share, 2.7 * share))
+        assert ends[2 * PATIENCE - 1] == pytest.approx((share, 2.5 * share))
         assert ends[4 * PATIENCE - 2] == ends[2 * PATIENCE - 1]  # the checks since then are too few
-        assert ends[4 * PATIENCE - 1][1] == pytest.approx(2 * share + 2 * share * (0.7 / 1.7) * 0.75)
+        assert ends[4 * PATIENCE - 1][1] == pytest.approx(2 * share + 2 * share * (0.5 / 1.5) * 0.75)
         assert len(set(ends)) == 3
 
     def test_a_run_ends_before_its_budget(self):

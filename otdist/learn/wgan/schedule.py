@@ -7,7 +7,7 @@ from typing import Any
 
 from otdist.errors import InputError
 
-FALL = 2.7  # times the time until rates begin to fall, where they are 0; a quick fall loses a quarter of W1
+FALL = 2.5  # times the time until rates begin to fall, where they are 0; a quick fall loses a quarter of W1
 SOONER = 0.75  # of the time so far, in which low rates come to 0 where nothing more is gained
 STEPS = 20_000  # of the generator, where nothing else is asked for
 
