@@ -1,12 +1,13 @@
 """Does the WGAN trainer stop when it should? Each run is made twice: to the end of its budget, and stopped.
 
 W1 is measured apart from the run: 32 x 512 fresh points of the law, that neither training nor checks have
-seen, against as many of the generator, always the same ones; and above the floor, less half of what either are
-apart among themselves; every 400 steps of the full run, and at the end of either. A stop is right if W1,
-floor included, ends within 10 % of the best that the full run ever had. Above the floor it is told beside that,
-as is whether the difference is within its noise (two standard errors over the pairs). Run with ``python benchmarks/wgan_stop.py``, several at once if need be;
-writes results/wgan_stop.json run by run and goes on where it was stopped. ``--table`` prints the table in
-Markdown and measures nothing. ``--critic auto`` makes the same runs with n_critic="auto".
+seen, against as many of the generator, always the same ones; and above the floor, less half of what either
+are apart among themselves; every 400 steps of the full run, and at the end of either. A stop is right if
+W1, floor included, ends within 10 % of the best that the full run ever had. Above the floor it is told
+beside that, as is whether the difference is within its noise (two standard errors over the pairs). Run with
+``python benchmarks/wgan_stop.py``, several at once if need be; writes results/wgan_stop.json run by run and
+goes on where it was stopped. ``--table`` prints the table in Markdown and measures nothing. ``--critic
+auto`` makes the same runs with n_critic="auto".
 """
 
 from __future__ import annotations
