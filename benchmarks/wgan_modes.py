@@ -1,7 +1,8 @@
 """Generators as ``fit_wgan`` trains them: modes found, points of high quality, and the distance to the law.
 
 Mixtures on a ring and a grid, a swiss roll, digits, and three digits stacked (1,000 modes); beside each, real
-data, and other objectives and constraints with the same networks, learning rates and steps. Every row is
+data, and other objectives and constraints with the same networks and steps, and what the trainer has for
+them of rates and critic steps. Every row is
 measured in a process of its own. Run with ``python benchmarks/wgan_modes.py``; writes results/wgan_modes.json
 row by row and goes on where it was stopped. ``--only PATTERN`` selects rows by name, ``--limit 1`` ends after
 as many rows (and exits with 1 where none is missing), ``--again`` measures anew, ``--list`` names what is
