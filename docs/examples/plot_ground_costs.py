@@ -20,8 +20,11 @@ blue, orange, green, red, grey = "#2b6cb0", "#dd7a1c", "#2f8f5b", "#b3364c", "#7
 rng = np.random.default_rng(0)
 
 # %%
-# Images ------ A batch of real digits, against another real batch, and against ten *blurred* ones: the
-# centres of k-means, each with the mass of its group. By pixels the blurred ones are nearer
+# Images
+# ------
+#
+# A batch of real digits, against another real batch, and against ten *blurred* ones: the centres of
+# k-means, each with the mass of its group. By pixels the blurred ones are nearer
 # :cite:p:`stanczuk2021`! A loss that asks for small W1 of batches asks for blur. Two remedies. The distance
 # between the class scores that a small network gives the images sees most of the difference. And the cause
 # is the noise of the batches: less half of W1 within either side, as in :func:`otdist.sinkhorn_divergence`,
