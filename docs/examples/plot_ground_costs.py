@@ -78,9 +78,12 @@ assert (pixels[:, 2] > pixels[:, 0]).all()  # one mean image alone loses in any 
 # it from 64 on, and not in batches of 32. Less noise it shows in all of them, by pixels. The one mean of
 # all digits, which is said to win among larger images, loses here by either distance.
 #
-# Series ------ A bump somewhere in time. Point by point, a bump that comes later is as far as two smaller
-# bumps are. Dynamic time warping (DTW) may stretch time: now a late bump is the same. **But DTW is no
-# metric.** It breaks the triangle inequality, so there is no 1-Lipschitz critic of it, and no WGAN: only
+# Series
+# ------
+#
+# A bump somewhere in time. Point by point, a bump that comes later is as far as two smaller bumps are.
+# Dynamic time warping (DTW) may stretch time: now a late bump is the same. **But DTW is no metric.** It
+# breaks the triangle inequality, so there is no 1-Lipschitz critic of it, and no WGAN: only
 # :func:`otdist.emd` with the matrix of costs, whose answer is a cost and not a distance.
 
 clock = np.arange(60.0)
@@ -122,9 +125,12 @@ else:
     raise AssertionError("a cost without triangle inequality must have no critic")
 
 # %%
-# Tables ------ Labels written as numbers have an order that they do not have in the world. Euclidean W1
-# changes when the labels are numbered anew; :func:`otdist.metrics.mixed` counts a label as equal or not,
-# beside numbers in their units, and is a metric.
+# Tables
+# ------
+#
+# Labels written as numbers have an order that they do not have in the world. Euclidean W1 changes when the
+# labels are numbered anew; :func:`otdist.metrics.mixed` counts a label as equal or not, beside numbers in
+# their units, and is a metric.
 
 colours = [np.repeat([0, 1, 2], counts) for counts in ((60, 20, 20), (20, 20, 60))]
 prices = [rng.normal(10.0, 1.0, 100) for _ in range(2)]
@@ -138,9 +144,12 @@ print({name: np.round(values, 3) for name, values in answers.items()})
 assert np.ptp(answers["mixed"]) < 1e-12 and np.ptp(answers["Euclidean"]) > 0.2
 
 # %%
-# Words ----- The edit distance is a metric on words. So two lists of words have a W1 in edits, and a critic
-# which gives *any* word a score: high where the first list is, and never steeper than one an edit. Word
-# counts, the usual features, see no difference between a typing error and another word.
+# Words
+# -----
+#
+# The edit distance is a metric on words. So two lists of words have a W1 in edits, and a critic which gives
+# *any* word a score: high where the first list is, and never steeper than one an edit. Word counts, the
+# usual features, see no difference between a typing error and another word.
 
 
 def edits(u, v):
