@@ -1,6 +1,7 @@
 """Optimal-transport distances between samples, each with the interval that proves it."""
 
 from otdist import closed, metrics, stats
+from otdist.atlas import Recommendation, recommend
 from otdist.batch import ResultBatch
 from otdist.distance import emd, w1, wasserstein
 from otdist.divergence import sinkhorn_divergence
@@ -17,6 +18,7 @@ __all__ = [
     "ConvergenceWarning",
     "InputError",
     "PrecisionWarning",
+    "Recommendation",
     "Result",
     "ResultBatch",
     "SlicedResult",
@@ -26,6 +28,7 @@ __all__ = [
     "max_sliced_w1",
     "metrics",
     "partial_w1",
+    "recommend",
     "sinkhorn_divergence",
     "sliced_w1",
     "stats",

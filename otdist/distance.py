@@ -63,7 +63,7 @@ def w1(
     method : str or solver
         "auto" takes the closed form on the line (one column) or the circle (one periodic
         column), and otherwise the exact linear programme: "dense", on all pairs of points,
-        and from 1.5 million pairs on "sparse", which keeps few arcs and checks all pairs. Or
+        and from about a million pairs on "sparse", which keeps few arcs and checks all pairs. Or
         one of "line", "circle", "dense", "sparse", "sinkhorn", "critic". The last two
         approximate: "sinkhorn" is entropic, see :class:`~otdist.solvers.Sinkhorn`; "critic" trains
         a 1-Lipschitz function, which proves a lower bound, see
@@ -225,7 +225,7 @@ def emd(
 
     Notes
     -----
-    Cost: "dense" about O(n^2.5) time and 41 n m bytes. "sparse", from 1.5 million entries on:
+    Cost: "dense" about O(n^2.5) time and 41 n m bytes. "sparse", from about a million entries on:
     a few passes of O(n m) over the matrix, and O(n + m + arcs) memory beside it. The matrix
     itself, 8 bytes a pair, is yours; it is copied if it is no contiguous float64 array, if some
     weights are 0, or if its largest entry is not between 1/16 and 128. Sources as in :func:`w1`;

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from otdist.atlas.costs import cheapest_exact
 from otdist.errors import InputError
 from otdist.problem import Problem
 from otdist.result import Result
@@ -16,8 +17,6 @@ from otdist.solvers.sinkhorn import Sinkhorn
 from otdist.solvers.sparse import Sparse
 
 Solver = Callable[[Problem], Result]
-
-LARGE = 1_500_000  # pairs from which the sparse solver wins, even if numba has still to be loaded
 
 METHODS: dict[str, Callable[..., Solver]] = {
     "line": Line,
@@ -47,4 +46,4 @@ def _auto(problem: Problem) -> str:
         return "line"
     if problem.metric.period is not None and problem.d == 1:
         return "circle"
-    return "sparse" if len(problem.x) * len(problem.y) >= LARGE else "dense"
+    return cheapest_exact(len(problem.x), len(problem.y), problem.d, problem.tol)

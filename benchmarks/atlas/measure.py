@@ -1,0 +1,192 @@
+"""Seconds, bytes and true errors of methods for W1, from 100 to 100,000 points and from 1 to 128 columns.
+
+Run with ``python benchmarks/atlas/measure.py`` on a machine that does nothing else, for about a quarter of
+an hour. Rows are written to results/atlas.json as they come, and what is there is not measured again.
+``--seconds 150`` stops in time, to be gone on with; ``--only PATTERN`` selects questions; ``--list`` names
+what is missing.
+
+A call is timed in this process after one on fewer points, so that loading and compiling do not count; what
+takes less than half a second is repeated, and the median counts. What loading costs is measured by itself:
+the first call of a new process, less the second.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's threads beside torch's make both slower
+
+import argparse
+import ctypes
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cells import EXACT, Cell, cells
+from rows import RESULTS, Row, commit, load, save
+
+from otdist.bench import question
+from otdist.bench.methods import METHODS, parsed
+from otdist.bench.worker import measured
+
+LONGEST = 60.0  # seconds that a call may take
+LIKELY = 45.0  # seconds that it may be expected to take, from the row with fewer points
+SMALL = 1100  # points of the call before, at most
+GROWTH = 2.0  # seconds grow like n to this power, where nothing is known yet
+FIRST = "first call"
+BARE = "first call, bare"  # with none of the packages that POT loads where it finds them
+NEW = "first call, not compiled"
+LOADED = ("otdist line", "otdist dense", EXACT, "otdist sinkhorn tol=0.01")
+CODE = """
+import json, sys, time, warnings
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name in hidden:
+            raise ImportError(name)
+n, d, options, hidden = json.loads(sys.argv[1])
+sys.meta_path.insert(0, Hidden())
+import numpy as np, otdist
+warnings.simplefilter("ignore")
+x, y = np.random.default_rng(0).normal(size=(2, n, d))
+def call():
+    start = time.perf_counter()
+    otdist.w1(x, y + 1, **options)
+    return time.perf_counter() - start
+first = call()
+print(first - min(call() for _ in range(5)))
+"""
+HIDDEN = ["torch", "sklearn", "pandas", "geomloss", "jax", "tensorflow", "cupy"]
+
+
+def solver(method: str) -> tuple[Any, str, dict[str, Any]]:
+    """Adapter, name and options of a method."""
+    name, options = parsed(method)
+    if name == "otdist":
+        options["method"] = method.split()[1]
+    if "tol" in options:  # it stops itself
+        options["max_seconds"] = LONGEST
+    return import_module(f"otdist.bench.methods.{METHODS[name][0]}"), name, options
+
+
+def loading(method: str, asked: str) -> Row:
+    """What the first call of a process takes more than the next ones: the median of three processes.
+
+    Machine code is on disk; for NEW it is not, and there is one process.
+    """
+    hidden = HIDDEN if asked == BARE else []
+    columns = 1 if method == "otdist line" else 3
+    told = json.dumps([1200 if asked == NEW else 100, columns, solver(method)[2], hidden])
+    runs = []
+    for _ in range(1 if asked == NEW else 3):
+        with tempfile.TemporaryDirectory() as folder:
+            environment = os.environ | ({"NUMBA_CACHE_DIR": folder} if asked == NEW else {})
+            command = [sys.executable, "-c", CODE, told]
+            done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        runs.append(float(done.stdout))
+    return {"seconds": float(np.median(runs)), "seconds_range": [min(runs), max(runs)], "status": "ok"}
+
+
+class Session:
+    """Rows on disk, and how to measure those that are missing."""
+
+    def __init__(self, path: Path, end: float) -> None:
+        self.path, self.end = path, end
+        self.rows = load(path)
+        self.known = {(row["question"], row["method"], row["seed"]): row for row in self.rows}
+        self.warmed: set[tuple[int, str]] = set()
+        self.facts: Row = {"commit": commit(), "date": time.strftime("%Y-%m-%d"), "budget": LONGEST}
+
+    def keep(self, row: Row) -> None:
+        """Put a row among the results, on disk and on the screen."""
+        self.rows.append(row | self.facts)
+        self.known[row["question"], row["method"], row["seed"]] = row
+        save(self.rows, self.path)
+        seconds = f"{row['seconds']:.4g} s" if "seconds" in row else row["reason"]
+        print(f"{row['question']:24}{row['method']:32}{seconds}", flush=True)
+
+    def expected(self, cell: Cell) -> float:
+        """Seconds by the rows with fewer points, 1 where there is none."""
+        same = [
+            row
+            for row in self.known.values()
+            if (row["method"], row["d"]) == (cell.method, cell.d) and row["n"] < cell.n
+        ]
+        if not same:
+            return 1.0
+        last = max(same, key=lambda row: row["n"])
+        if last["status"] != "ok" or not last.get("converged", True):
+            return 10 * LONGEST
+        return float(max(1.0, last["seconds"] * (cell.n / last["n"]) ** GROWTH))
+
+    def measure(self, cell: Cell) -> None:
+        """One row; a method that is expected to take too long has one as well."""
+        place = {"question": cell.question, "method": cell.method, "seed": cell.seed}
+        place |= {"part": cell.part, "law": cell.law, "n": cell.n, "m": cell.n, "d": cell.d}
+        expected = self.expected(cell)
+        if expected > LIKELY and "critic" not in cell.method:
+            self.keep(place | {"status": "skipped", "reason": f"about {expected:.0f} s expected"})
+            return
+        if time.monotonic() + 1.3 * expected + 2 > self.end:
+            raise TimeoutError
+        asked = question(cell.question, rng=cell.seed)
+        adapter, name, options = solver(cell.method)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if (cell.d, cell.method) not in self.warmed:
+                less = options | ({"max_seconds": 1.0} if name == "otdist critic" else {})
+                adapter.solve(name, asked.x[:SMALL], asked.y[:SMALL], less)
+                self.warmed.add((cell.d, cell.method))
+            _give_back()
+            answer = measured(lambda: adapter.solve(name, asked.x, asked.y, options), 4 * LONGEST)
+        known = {"known": asked.known, "laws": asked.laws, "status": "ok"}
+        self.keep(place | known | answer)
+
+    def load_all(self) -> None:
+        """Rows of what first calls cost."""
+        for asked, methods in ((FIRST, LOADED), (BARE, LOADED[1:]), (NEW, LOADED[2:])):
+            for method in methods:
+                if (asked, method, 0) not in self.known:
+                    place = {"question": asked, "method": method, "seed": 0, "n": 100, "m": 100, "d": 3}
+                    self.keep(place | {"part": asked} | loading(method, asked))
+
+
+def _give_back() -> None:
+    """Return freed memory to the system, so that a peak counts what the next call adds."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--only", default="", metavar="PATTERN", help="questions whose name matches")
+    parser.add_argument("--seconds", type=float, default=1e9, help="stop after so many seconds")
+    parser.add_argument("--largest", type=int, default=10**9, help="points, at most")
+    parser.add_argument("--path", type=Path, default=RESULTS, help="where rows are kept")
+    parser.add_argument("--list", action="store_true", help="name what is missing, and stop")
+    options = parser.parse_args()
+    session = Session(options.path, time.monotonic() + options.seconds)
+    todo = [cell for cell in cells() if cell.key not in session.known and cell.n <= options.largest]
+    todo = [cell for cell in todo if re.search(options.only, cell.question)]
+    if options.list:
+        print("\n".join(f"{cell.question}: {cell.method}" for cell in todo))
+        return
+    if not options.only:
+        session.load_all()
+    try:
+        for cell in todo:
+            session.measure(cell)
+    except TimeoutError:
+        print("to be gone on with")
+
+
+if __name__ == "__main__":
+    main()
