@@ -11,22 +11,14 @@ where it was stopped. ``--only``, ``--limit``, ``--again``, ``--list``, ``--tabl
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from apart import alone, apart
-from harness import commit, load, save
-from wgan_modes import arguments
 from wgan_modes_problems import TASKS, Row
 from wgan_modes_tables import grid
+from wgan_rows import fill
 
-NAME = "wgan_agreement"
 CHECKS = 60
 STEPS = 3_000
 MORE = 100  # steps of the copy
@@ -37,7 +29,6 @@ METHODS: dict[str, dict[str, Any]] = {
     "w1": {},
     "gan": {"objective": "gan", "constraint": "none"},
 }
-LIMIT = 4 * 3600.0
 
 
 def rows() -> list[Row]:
@@ -127,13 +118,6 @@ def agreement(told: dict[str, list[float]]) -> Row:
     return pairs | {"lower": rho("lower", "averaged")}
 
 
-def measured(row: Row) -> Row:
-    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    version = commit()
-    answer = apart([sys.executable, "-W", "ignore", str(Path(__file__)), "--row", json.dumps(row)], LIMIT)
-    return row | answer | {"commit": version, "date": time.strftime("%Y-%m-%d")}
-
-
 def table(rows: list[Row]) -> str:
     lines = []
     for row in rows:
@@ -158,27 +142,11 @@ def table(rows: list[Row]) -> str:
     return grid(head, lines)
 
 
-def main() -> None:
-    if sys.argv[1:2] == ["--row"]:
-        told = curves(json.loads(sys.argv[2]))
-        print(json.dumps({"status": "ok", **agreement(told), "curves": told}))
-        return
-    options = arguments()
-    if options.table:
-        print(table(load(NAME) or []))
-        return
-    with alone(NAME):
-        known = {named(row): row for row in load(NAME) or []}
-        chosen = [row for row in rows() if re.search(options.only, named(row))]
-        missing = [row for row in chosen if options.again or named(row) not in known]
-        if options.list:
-            print("\n".join(named(row) for row in missing))
-            return
-        for row in missing[: options.limit]:
-            known[named(row)] = measured(row)
-            save(NAME, list(known.values()))
-            print(table([known[named(row)]]).splitlines()[-1], flush=True)
+def answered(row: Row) -> Row:
+    """Correlations of a run, and the curves they are of."""
+    told = curves(row)
+    return agreement(told) | {"curves": told}
 
 
 if __name__ == "__main__":
-    main()
+    fill(Path(__file__), rows(), named, answered, table)

@@ -8,25 +8,17 @@ stopped. ``--only``, ``--limit``, ``--again``, ``--list``, ``--table`` as in wga
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from apart import alone, apart
-from harness import commit, load, save
-from wgan_modes import arguments
 from wgan_modes_problems import TASKS, Row
 from wgan_modes_tables import grid
+from wgan_rows import fill
 
-NAME = "wgan_cost"
 STEPS = 2_000
 SEEDS = (0, 1)
 AIM = 0.10
-LIMIT = 3600.0
 
 
 def rows() -> list[Row]:
@@ -65,13 +57,6 @@ def timed(row: Row) -> Row:
     return {"checks": len(run.history), "spent": spent, "whole": whole, "share": share}
 
 
-def measured(row: Row) -> Row:
-    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    version = commit()
-    answer = apart([sys.executable, "-W", "ignore", str(Path(__file__)), "--row", json.dumps(row)], LIMIT)
-    return row | answer | {"commit": version, "date": time.strftime("%Y-%m-%d")}
-
-
 def table(rows: list[Row]) -> str:
     lines = []
     for row in rows:
@@ -86,26 +71,5 @@ def table(rows: list[Row]) -> str:
     return grid(head, lines)
 
 
-def main() -> None:
-    if sys.argv[1:2] == ["--row"]:
-        print(json.dumps({"status": "ok", **timed(json.loads(sys.argv[2]))}))
-        return
-    options = arguments()
-    if options.table:
-        print(table(load(NAME) or []))
-        return
-    with alone(NAME):
-        known = {named(row): row for row in load(NAME) or []}
-        chosen = [row for row in rows() if re.search(options.only, named(row))]
-        missing = [row for row in chosen if options.again or named(row) not in known]
-        if options.list:
-            print("\n".join(named(row) for row in missing))
-            return
-        for row in missing[: options.limit]:
-            known[named(row)] = measured(row)
-            save(NAME, list(known.values()))
-            print(table([known[named(row)]]).splitlines()[-1], flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    fill(Path(__file__), rows(), named, timed, table)
