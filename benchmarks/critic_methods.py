@@ -17,7 +17,6 @@ import otdist
 from otdist.bench.problems import Pair, scores
 from otdist.learn import Critic
 
-THREADS = 2
 GRADIENTS = 4096  # points that gradients are compared at, as in the published figures
 POINTS = 32_768  # fresh points of each law for the estimate
 BEYOND = 3.0  # joint standard errors from which on an estimate overstates W1
@@ -154,7 +153,7 @@ def proved(row: Row) -> Row:
 
 def main() -> None:
     row = json.loads(sys.argv[1])
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(int(sys.argv[2]))
     if row["track"] == "P":
         from critic_steps import timed as measure
     else:

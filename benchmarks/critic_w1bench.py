@@ -6,9 +6,10 @@ are no minimum of cones; E the interval for given samples; S accuracy against se
 to hold this program against their figures; P steps per second. Every row is measured in a process of its
 own. Run with ``python benchmarks/critic_w1bench.py``; writes results/critic_w1bench.json row by row and goes
 on where it was stopped. ``--tracks BA`` selects and orders, ``--only PATTERN`` selects rows by name,
-``--seconds`` sets those of A and B, ``--limit 1`` ends after as many rows (and exits with 1 where none is
-missing), ``--again`` measures anew, ``--list`` names what is missing, ``--table`` prints tables and measures
-nothing. deel-torchlip is asked where OTDIST_BENCH_TORCHLIP names a Python that has it.
+``--seconds`` sets those of A and B, ``--at-once 2`` measures two rows at a time, each on its share of the
+cores, ``--limit 1`` ends after as many rows (and exits with 1 where none is missing), ``--again`` measures
+anew, ``--list`` names what is missing, ``--table`` prints tables and measures nothing. deel-torchlip is asked
+where OTDIST_BENCH_TORCHLIP names a Python that has it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import os
 import re
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from apart import alone, apart
@@ -33,16 +36,22 @@ NAME = "critic_w1bench"
 EVALUATION = 180.0  # seconds to judge a critic, at most
 
 
-def measured(row: Row) -> Row:
-    """One row, with who measured it and how busy others kept the machine."""
-    # numpy's threads beside torch's would make steps several times slower
-    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
-    others = Others()
-    python = os.environ[TORCHLIP] if row["method"] == "torchlip" else sys.executable
-    command = [python, "-W", "ignore", str(WORKER), json.dumps(row)]
-    answer = apart(command, row["seconds"] + EVALUATION)
+def measured(together: list[Row]) -> list[Row]:
+    """Rows measured at the same time, with who measured them and how busy others kept the machine."""
+    others, threads = Others(), max(1, (os.cpu_count() or 1) // len(together))
+    with ThreadPoolExecutor(len(together)) as pool:
+        answers = list(pool.map(partial(answered, threads=threads), together))
     stamp = {"others": round(others.share(), 3), "commit": commit(), "date": time.strftime("%Y-%m-%d")}
-    return row | answer | stamp
+    return [
+        row | answer | {"threads": threads} | stamp for row, answer in zip(together, answers, strict=True)
+    ]
+
+
+def answered(row: Row, threads: int) -> Row:
+    """What a process of its own says of a row, with ``threads`` of torch's."""
+    python = os.environ[TORCHLIP] if row["method"] == "torchlip" else sys.executable
+    command = [python, "-W", "ignore", str(WORKER), json.dumps(row), str(threads)]
+    return apart(command, row["seconds"] + EVALUATION)
 
 
 def line(row: Row) -> str:
@@ -61,6 +70,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tracks", default="", metavar="BA", help="only these, in this order")
     parser.add_argument("--only", default="", metavar="PATTERN", help="rows whose name matches")
     parser.add_argument("--seconds", type=float, default=45.0, help="of training on published pairs")
+    parser.add_argument("--at-once", type=int, default=1, metavar="N", help="rows measured at a time")
     parser.add_argument("--limit", type=int, default=10**6, help="rows to measure, at most")
     parser.add_argument("--again", action="store_true", help="measure what is selected anew")
     parser.add_argument("--list", action="store_true", help="name what is selected, and stop")
@@ -85,6 +95,9 @@ def main() -> None:
     if options.table:
         print(tables(load(NAME) or []))
         return
+    os.environ["OPENBLAS_NUM_THREADS"] = (
+        "1"  # numpy's threads beside torch's would slow every step
+    )
     with alone(NAME):
         known = {key(row): row for row in load(NAME) or []}
         missing = [row for row in chosen(options) if options.again or key(row) not in known]
@@ -94,11 +107,12 @@ def main() -> None:
             return
         if not missing:
             sys.exit("nothing is missing")
-        for row in missing[: options.limit]:
-            row = measured(row)
-            known[key(row)] = row
+        missing = missing[: options.limit]
+        for first in range(0, len(missing), options.at_once):
+            done = measured(missing[first : first + options.at_once])
+            known |= {key(row): row for row in done}
             save(NAME, list(known.values()))
-            print(line(row), flush=True)
+            print("\n".join(map(line, done)), flush=True)
 
 
 if __name__ == "__main__":
