@@ -11,7 +11,6 @@ import pytest
 import otdist
 from otdist import bench
 from otdist.bench.methods import METHODS, parsed, python_of, suggested
-from otdist.bench.questions import KINDS
 from otdist.errors import InputError
 
 ADAPTER = """
@@ -152,39 +151,6 @@ class TestTable:
             with pytest.raises(InputError, match=said):
                 bench.Runs.load(tmp_path / name)
         assert not list(tmp_path.glob("*.part"))
-
-
-class TestQuestions:
-    @pytest.mark.parametrize("kind", KINDS)
-    def test_samples_come_from_their_seed(self, kind):
-        one, again, other = (bench.question(f"{kind} n=60 d=3", rng=seed) for seed in (0, 0, 1))
-        assert np.array_equal(one.x, again.x) and np.array_equal(one.y, again.y)
-        assert not np.array_equal(one.x, other.x)
-        assert len(one.x) == len(one.y) == 60
-        assert np.isfinite(one.x).all() and np.isfinite(one.y).all()
-
-    def test_what_is_known_is_so(self):
-        grid = bench.question("moved grid n=80 d=3")
-        assert float(otdist.w1(grid.x, grid.y)) == pytest.approx(grid.known)
-        shift = bench.question("shift n=400 d=2")
-        assert float(otdist.w1(shift.x, shift.y)) == pytest.approx(shift.laws, rel=0.2)
-
-    @pytest.mark.parametrize(
-        ("name", "said"),
-        [
-            ("shifts n=5", "is unknown"),
-            ("shift", "has no n"),
-            ("shift n=-1", "is no size"),
-            ("shift k=3", "is no size"),
-        ],
-    )
-    def test_names_that_are_none(self, name, said):
-        with pytest.raises(InputError, match=f"questions: .*{said}"):
-            bench.question(name)
-
-    def test_samples_that_are_none(self):
-        with pytest.raises(InputError, match="not finite"):
-            bench.Question.of("mine", [[np.inf, 1.0], [2.0, 1.0]], [[0.0, 1.0], [1.0, 1.0]])
 
 
 class TestMethods:
