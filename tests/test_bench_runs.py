@@ -10,7 +10,8 @@ import pytest
 
 import otdist
 from otdist import bench
-from otdist.bench.methods import METHODS, parsed, python_of, suggested
+from otdist.bench import runs
+from otdist.bench.methods import METHODS, is_cheap, parsed, python_of, suggested
 from otdist.errors import InputError
 
 ADAPTER = """
@@ -93,6 +94,57 @@ def test_samples_of_the_caller_get_intervals_and_memory():
     assert not exact["wrong_bound"] and not near["wrong_bound"]
 
 
+@pytest.fixture
+def asked_in_order(monkeypatch):
+    """What would have been measured, in turn; a clock that goes on by two seconds each time."""
+    seen, clock = [], [0.0]
+
+    def measured(one, method, budget, memory):
+        seen.append((one.name, method))
+        clock[0] += 2.0
+        return {"status": "ok", "value": 1.0, "seconds": 1.0, "memory": 1, **runs.sizes(one)}
+
+    monkeypatch.setattr(runs, "measured", measured)
+    monkeypatch.setattr(runs.time, "monotonic", lambda: clock[0])
+    return seen
+
+
+TWO = ["ties n=20 d=2", "shift n=30 d=2"]
+
+
+def test_cheap_methods_are_asked_about_all_questions_before_any_other(asked_in_order):
+    methods = ["otdist critic", "otdist", "otdist sinkhorn tol=0.001", "scipy assignment"]
+    rows = bench.run(TWO, methods).rows
+    cheap = [(name, method) for method in ("otdist", "scipy assignment") for name in TWO]
+    dear = [(name, method) for method in ("otdist critic", "otdist sinkhorn tol=0.001") for name in TWO]
+    assert asked_in_order == cheap + dear
+    assert [(row["question"], row["method"]) for row in rows] == [(q, m) for q in TWO for m in methods]
+
+
+def test_what_there_is_no_time_for_is_said_and_measured_later(asked_in_order, tmp_path):
+    methods, path = ["otdist critic", "otdist"], tmp_path / "rows.json"
+    short = bench.run(TWO, methods, max_seconds=5, path=path)  # time for three of four
+    assert [row["status"] for row in short.rows] == ["ok", "ok", "not started", "ok"]
+    assert short.unstarted(TWO[0]) == [] and short.unstarted(TWO[1]) == ["otdist critic"]
+    assert "shift n=30 d=2: not started: otdist critic" in str(short)
+    critic = next(row for row in short.medians() if row["question"] == TWO[1] and not row["runs"])
+    assert (critic["failed"], critic["status"], critic["n"]) == (0, "not started", 30)
+    for text in (short.report(tmp_path / "page.html").read_text(), str(short)):
+        assert text.count("otdist critic") > 1
+    assert bench.Runs.load(path).rows == short.rows
+    del asked_in_order[:]
+    assert all(row["status"] == "ok" for row in bench.run(TWO, methods, path=path).rows)
+    assert asked_in_order == [(TWO[1], "otdist critic")]
+
+
+def test_a_seed_without_time_does_not_hide_the_others():
+    rows = [made(method="m", seed=0), made(method="m", seed=1, status="not started", reason="no time")]
+    joined = bench.Runs(rows)
+    (row,) = joined.medians()
+    assert (row["runs"], row["failed"], row["status"]) == (1, 0, "ok")
+    assert joined.unstarted("q") == ["m"]
+
+
 def made(question="q", **more):
     row = {"question": question, "method": "m", "budget": 1.0, "seed": 0, "status": "ok", "value": 1.0}
     return row | {"n": 5, "m": 5, "d": 2, "seconds": 1.0, "memory": 10, "known": 1.0, "reason": ""} | more
@@ -167,6 +219,24 @@ class TestMethods:
         names = suggested(n, d)
         assert names[0] == "otdist"
         assert all(python_of(parsed(name)[0]) for name in names)
+
+    @pytest.mark.parametrize(
+        ("method", "cheap"),
+        [
+            ("otdist", True),
+            ("otdist tol=0.01", True),
+            ("otdist sinkhorn tol=0.1", True),
+            ("otdist sinkhorn tol=0.01", False),
+            ("otdist sinkhorn", False),
+            ("otdist critic", False),
+            ("otdist method=critic", False),
+            ("POT emd2", True),
+            ("POT sinkhorn reg=0.01", False),
+            ("WGAN-GP critic", False),
+        ],
+    )
+    def test_what_is_cheap_goes_first(self, method, cheap):
+        assert is_cheap(method) == cheap
 
     def test_large_questions_are_not_put_to_methods_with_a_matrix(self):
         assert not any(name.startswith(("POT", "scipy", "lapx")) for name in suggested(100_000, 2))

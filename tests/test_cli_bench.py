@@ -59,9 +59,11 @@ def test_json_is_all_that_is_on_standard_output(here, capsys):
         (["a.npy"], "y: is missing"),
         (["a.npy", "b.npy", "--quick"], "does not go with"),
         (["--questions", "no such n=5"], "--questions: 'no such n=5' is unknown"),
+        (["--questions", "line n=20 d=2"], "--questions: the columns of 'line' are given"),
         (["--questions", "shift n=20", "--methods", "best"], "--methods: 'best' is unknown"),
         (["a.npy", "none.npy"], "none.npy"),
         (["a.npy", "b.npy", "--budget", "soon"], "--budget: 'soon' is no time"),
+        (["a.npy", "b.npy", "--budget", "0.5"], "--budget: 0.5 s are too few to ask anything"),
         (["a.npy", "b.npy", "--tol", "2"], "--tol: 2 is no relative error"),
         (["a.npy", "b.npy", "--html", "no/page.html"], "--html: there is no folder"),
         (

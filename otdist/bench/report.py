@@ -41,16 +41,18 @@ def render(runs: Runs, tol: float) -> str:
 
 def _question(runs: Runs, name: str, tol: float) -> dict[str, Any]:
     rows = [row for row in runs.medians() if row["question"] == name]
+    first, rows = rows[0], [row for row in rows if row["runs"]]
     drawings = [scatter(rows, runs.front(name, cost), cost) for cost in ("seconds", "memory")]
     front = {row["method"] for row in runs.front(name)}
     truth = next((row for row in runs.rows if row["question"] == name and row["truth"] is not None), None)
     return {
         "name": name,
         "rows": sorted(rows, key=lambda row: (row["status"] != "ok", row["seconds"] or 0.0)),
-        "first": rows[0],
+        "first": first,
         "drawings": [Markup(drawing) for drawing in drawings if drawing],
         "front": front,
         "advice": advice(runs, name, tol),
+        "unstarted": runs.unstarted(name),
         "truth": None if truth is None else truth["truth"],
         "laws": next((row.get("laws") for row in runs.rows if row["question"] == name), None),
     }

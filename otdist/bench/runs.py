@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from otdist.bench.machine import machine
-from otdist.bench.methods import FOLDER, METHODS, parsed, python_of, suggested
+from otdist.bench.methods import FOLDER, METHODS, is_cheap, parsed, python_of, suggested
 from otdist.bench.questions import Question, question
-from otdist.bench.table import Runs, written
+from otdist.bench.table import UNSTARTED, Runs, written
 from otdist.errors import InputError
 from otdist.progress import working
 
@@ -53,7 +53,7 @@ def run(
         Seconds for a run. A method that can be told is told; any other is ended.
     max_seconds : float, optional
         Seconds for all runs together, starts included. Each may take an equal part of what is left, or an
-        eighth, and at most ``budget``; once nothing is left, no more are started.
+        eighth, and at most ``budget``; once nothing is left, no more are started, and their rows say so.
     memory : float, optional
         Bytes that a process may use for data. None: no limit.
     seeds : sequence of int
@@ -66,7 +66,8 @@ def run(
     Returns
     -------
     Runs
-        One row a run, failures included: ``status`` is "ok", "timeout", "memory", "error" or "missing".
+        One row a run, failures included: ``status`` is "ok", "timeout", "memory", "error", "missing" or
+        "not started". Rows about a question stand together.
 
     Raises
     ------
@@ -75,6 +76,9 @@ def run(
 
     Notes
     -----
+    Methods that tell most for their time are asked first, about all questions; then those that train or
+    iterate for long, such as critics.
+
     Each run has a fresh process with the threads of the machine; it first answers the question for a few
     points, so that importing and compiling do not count. Runs shorter than half a second are repeated, and
     the median counts. The memory is what the run adds to its process. Errors are those against W1 between the
@@ -109,28 +113,34 @@ def run(
         for one, seed in asked
         for method in methods or suggested(max(len(one.x), len(one.y)), one.x.shape[1])
     ]
-    todo = [(one, row) for one, row in todo if _key(row) not in known]
+    order = list(dict.fromkeys([*known, *(_key(row) for _, row in todo)]))
+    done = {key for key, row in known.items() if row["status"] != UNSTARTED}
+    todo = _cheap_first([(one, row) for one, row in todo if _key(row) not in done])
     facts = {"date": time.strftime("%Y-%m-%d")} | machine()
     end = math.inf if max_seconds is None else time.monotonic() + max_seconds
     with working(progress, "measuring") as tell:
         for place, (one, row) in enumerate(todo):
             left = end - time.monotonic()
+            known[_key(row)] = row
             if left < LEAST:
-                break
+                row |= sizes(one) | {"status": UNSTARTED, "reason": "no time was left"}
+                continue
             # Most take far less than an equal part, so that a slow one may have more.
             part = min(max(left / (len(todo) - place), left / FEW), budget)
             tell(f"{one.name}, {row['method']}")
             row |= measured(one, str(row["method"]), part, memory) | facts
-            known[_key(row)] = row
             if path is not None:
-                Runs(list(known.values())).save(path)
-    return Runs(list(known.values()))
+                Runs(_grouped(known, order)).save(path)
+    runs = Runs(_grouped(known, order))
+    if path is not None and todo:
+        runs.save(path)
+    return runs
 
 
 def measured(one: Question, method: str, budget: float, memory: float | None) -> Row:
     """Row of one method and one question."""
     name, options = parsed(method)
-    place = {"n": len(one.x), "m": len(one.y), "d": one.x.shape[1], "known": one.known, "laws": one.laws}
+    place = sizes(one)
     python = python_of(name)
     if python is None:
         return place | {"status": "missing", "reason": f"{METHODS[name][1]} is not installed"}
@@ -144,6 +154,11 @@ def measured(one: Question, method: str, budget: float, memory: float | None) ->
         told["limit"] = 2 * budget + 10 if name in ("otdist", "otdist critic") else budget
         spec.write_text(json.dumps(told))
         return place | apart([python, "-W", "ignore", str(WORKER), str(spec)], told["limit"])
+
+
+def sizes(one: Question) -> Row:
+    """What a row says about its question."""
+    return {"n": len(one.x), "m": len(one.y), "d": one.x.shape[1], "known": one.known, "laws": one.laws}
 
 
 def apart(command: list[str], limit: float) -> Row:
@@ -176,6 +191,24 @@ def _asked(questions: Any, seeds: Sequence[int]) -> Iterable[tuple[Question, int
             yield one, None
         else:
             yield Question.of(f"samples {place + 1}" if place else "samples", *one), None
+
+
+def _cheap_first(todo: list[tuple[Question, Row]]) -> list[tuple[Question, Row]]:
+    """Cheap methods before the others, and of each kind all questions in turn."""
+    place: dict[Any, int] = {}
+    ranks = []
+    for _, row in todo:
+        asked = (row["question"], row["seed"])
+        place[asked] = place.get(asked, -1) + 1
+        ranks.append((not is_cheap(str(row["method"])), place[asked]))
+    return [todo[k] for k in sorted(range(len(todo)), key=ranks.__getitem__)]
+
+
+def _grouped(known: dict[Any, Row], order: list[Any]) -> list[Row]:
+    """Rows in the order in which they were asked for, those about a question together."""
+    rows = [known[key] for key in order if key in known]
+    questions = list(dict.fromkeys(row["question"] for row in rows))
+    return sorted(rows, key=lambda row: questions.index(row["question"]))
 
 
 def _is_pair(given: Any) -> bool:

@@ -16,6 +16,7 @@ from otdist.errors import InputError
 FORMAT = "otdist bench 1"
 PROVED = 1e-3  # relative width of an interval up to which the error of others is known well enough
 EXACT = 1e-9  # error up to which a value is exact: what is left is rounding
+UNSTARTED = "not started"  # status of what there was no time for
 WRONG = 1e-6  # by how much of itself a bound is on the wrong side, where that is no rounding
 Row = dict[str, Any]
 
@@ -73,6 +74,22 @@ class Runs:
         """Names of the questions, in the order in which they were asked."""
         return list(dict.fromkeys(row["question"] for row in self.rows))
 
+    def unstarted(self, question: str) -> list[str]:
+        """Methods for which there was no time, in some of their runs or in all.
+
+        Parameters
+        ----------
+        question : str
+            Its name.
+
+        Returns
+        -------
+        list of str
+            Names.
+        """
+        rows = [row for row in self.rows if row["question"] == question and row["status"] == UNSTARTED]
+        return list(dict.fromkeys(row["method"] for row in rows))
+
     def fastest(self, question: str, tol: float) -> Row | None:
         """Quickest row of a question whose error is at most ``tol``, None where there is none.
 
@@ -110,7 +127,10 @@ class Runs:
         return write_report(self, Path(path), tol)
 
     def medians(self) -> list[Row]:
-        """One row for each question, method and budget: medians over seeds, and how many runs failed."""
+        """One row for each question, method and budget: medians over seeds, and how many runs failed.
+
+        A row whose ``runs`` are 0 is that of a method which was never started.
+        """
         groups: dict[tuple[Any, ...], list[Row]] = {}
         for row in self.rows:
             groups.setdefault((row["question"], row["method"], row["budget"]), []).append(row)
@@ -148,12 +168,18 @@ class Runs:
     def __str__(self) -> str:
         lines = [f"{'question':32}{'method':34}{'seconds':>9}{'error':>10}{'memory':>9}  "]
         for row in self.medians():
+            if not row["runs"]:
+                continue
             told = [f"{row['question'][:31]:32}{row['method'][:33]:34}"]
             told += [_short(row["seconds"], "9.3g"), _short(row["error"], "10.2g")]
             told += [_short(None if row["memory"] is None else row["memory"] / 1e6, "6.0f", " MB")]
             lines.append(
                 "".join(told) + ("" if row["status"] == "ok" else f"  {row['status']}: {row['reason']}")
             )
+        waiting = {name: self.unstarted(name) for name in self.questions}
+        lines += [
+            f"{name}: not started: {', '.join(methods)}" for name, methods in waiting.items() if methods
+        ]
         return "\n".join(lines)
 
 
@@ -198,8 +224,10 @@ def _relative(value: float | None, truth: float | None) -> float | None:
 
 
 def _median(rows: list[Row]) -> Row:
+    first = rows[0]
+    rows = [row for row in rows if row["status"] != UNSTARTED]
     fine = [row for row in rows if row["status"] == "ok"]
-    first = (fine or rows)[0]
+    first = (fine or rows or [first])[0]
     names = ("question", "method", "budget", "n", "m", "d")
     told = {name: first.get(name) for name in names} | {"runs": len(rows), "failed": len(rows) - len(fine)}
     for name in ("value", "lower", "upper", "error", "law_error", "seconds", "cpu_seconds", "memory"):
@@ -207,10 +235,8 @@ def _median(rows: list[Row]) -> Row:
         told[name] = float(np.median(numbers)) if numbers else None
     spread = [row["seconds"] for row in fine]
     told["seconds_range"] = [min(spread), max(spread)] if spread else None
-    told["status"] = (
-        "ok" if len(fine) == len(rows) else next(r["status"] for r in rows if r["status"] != "ok")
-    )
-    told["reason"] = next((row["reason"] for row in rows if row["status"] != "ok"), "")
+    other = next((row for row in rows or [first] if row["status"] != "ok"), None)
+    told["status"], told["reason"] = ("ok", "") if other is None else (other["status"], other["reason"])
     return told
 
 

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 def as_table(runs: Runs, question: str) -> Table:
     """Rows about one question, the quickest first; those that nothing beats are bold."""
     rows = [row for row in runs.medians() if row["question"] == question]
+    first, rows = rows[0], [row for row in rows if row["runs"]]
     rows.sort(key=lambda row: (row["status"] != "ok", row["seconds"] or 0.0))
     front = {row["method"] for row in runs.front(question)}
-    sizes = f"{rows[0]['n']} and {rows[0]['m']} points, d = {rows[0]['d']}"
+    sizes = f"{first['n']} and {first['m']} points, d = {first['d']}"
     title = Text(f"{visible(question)} ({sizes})")
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("method")

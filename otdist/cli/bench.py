@@ -40,7 +40,7 @@ def bench(
     y
         The other sample.
     quick
-        Some small questions instead of files, in less than two minutes.
+        Some small questions instead of files, in two minutes; cheap methods first.
     questions
         Questions by name instead of files, such as "shift n=1000 d=16".
     methods
@@ -58,7 +58,7 @@ def bench(
     """
     from otdist.bench import run
     from otdist.bench.report import advice
-    from otdist.bench.table import written
+    from otdist.bench.table import UNSTARTED, written
     from otdist.bench.terminal import as_table
 
     require_folder(html)
@@ -70,14 +70,14 @@ def bench(
             written(out)
         asked = _asked(x, y, quick, questions)
         runs = run(asked, methods, budget=seconds, max_seconds=seconds, progress=sys.stderr.isatty())
+        if all(row["status"] == UNSTARTED for row in runs.rows):
+            raise InputError("--budget", f"{seconds:g} s are too few to ask anything", "give more")
         if out is not None:
             runs.save(out)
     if json:
         print(dumped({"rows": runs.rows, "advice": {q: advice(runs, q, tol) for q in runs.questions}}))
     else:
         _show(runs, tol, as_table)
-    if not runs.rows:
-        raise InputError("--budget", f"{seconds:g} s are too few to ask anything", "give more")
     print(f"Report: {runs.report(html, tol=tol)}", file=sys.stderr if json else sys.stdout)
     return 0 if any(row["status"] == "ok" for row in runs.rows) else FAILED
 
@@ -104,12 +104,18 @@ def _show(runs: Any, tol: float, as_table: Any) -> None:
     from rich.console import Console
 
     from otdist.bench.report import advice
+    from otdist.pages.words import visible
 
     # In a pipe rich would fold at 80 columns.
     console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120)
     for name in runs.questions:
         console.print(as_table(runs, name))
-        console.print(advice(runs, name, tol) + "\n", markup=False, highlight=False)
+        console.print(advice(runs, name, tol), markup=False, highlight=False)
+        waiting = runs.unstarted(name)
+        if waiting:
+            text = f"Not started, for no time was left: {', '.join(waiting)}."
+            console.print(visible(text), markup=False, highlight=False)
+        console.print()
 
 
 def _seconds(text: str) -> float:

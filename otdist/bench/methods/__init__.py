@@ -42,6 +42,18 @@ METHODS = {
     "WGAN-GP critic": ("of_wgan", "torch"),
 }
 
+# What tells most for its time. These are asked first, about all questions; others train, or iterate for long.
+CHEAP = {
+    "otdist",
+    "otdist sliced",
+    "otdist max-sliced",
+    "scipy assignment",
+    "scipy line",
+    "POT emd2",
+    "lapx",
+}
+TIGHT = 0.05  # gap below which otdist's "sinkhorn" is not cheap
+
 
 def parsed(method: str) -> tuple[str, dict[str, float | str]]:
     """Name and options of a method, such as ``"otdist sinkhorn tol=0.01"``.
@@ -61,6 +73,15 @@ def parsed(method: str) -> tuple[str, dict[str, float | str]]:
     if name not in METHODS:
         raise InputError("methods", f"{method!r} is unknown", f"use some of {sorted(METHODS)}, with options")
     return name, options
+
+
+def is_cheap(method: str) -> bool:
+    """Whether a method is worth asking before others are."""
+    name, options = parsed(method)
+    if options.get("method") == "sinkhorn":
+        tol = options.get("tol", 0.0)
+        return isinstance(tol, float) and tol >= TIGHT
+    return name in CHEAP and options.get("method") != "critic"
 
 
 def python_of(name: str) -> str | None:
