@@ -1,4 +1,4 @@
-"""The command line: ``otdist demo | compare | w1 | bench | train``."""
+"""The command line: ``otdist demo | compare | w1 | recommend | bench | train``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import warnings
 
 from cyclopts import CycloptsError
 
-from otdist.cli import bench, distance, tables, train  # noqa: F401  each adds its commands
+from otdist.cli import bench, distance, recommend, tables, train  # noqa: F401  each adds its commands
 from otdist.cli.app import FAILED, app
 from otdist.cli.shell import complain
 from otdist.errors import BudgetError, ConvergenceError, InputError

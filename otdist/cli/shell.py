@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from otdist.errors import InputError
+from otdist.errors import BudgetError, InputError
 from otdist.result import plain
 
 OPTIONS = {"n_resamples": "--resamples", "rng": "--seed"}  # where an option has another name in Python
@@ -58,10 +58,16 @@ def in_words_of_the_shell(names: dict[str, str], remedies: dict[str, str] | None
         name = known.get(root) or (f"--{root.replace('_', '-')}" if root.islower() else root)
         if root not in known and (Path(root).suffix or not root.isidentifier()):
             name = root  # a path
-        remedy = error.remedy
-        for python, shell in ((remedies or {}) | REMEDIES).items():
-            remedy = remedy.replace(python, shell)
+        remedy = _reworded(error.remedy, remedies)
         raise InputError(f"{name}{bracket}{rest}", error.problem, remedy) from error
+    except BudgetError as error:
+        raise BudgetError(_reworded(str(error), remedies)) from error
+
+
+def _reworded(text: str, remedies: dict[str, str] | None) -> str:
+    for python, shell in ((remedies or {}) | REMEDIES).items():
+        text = text.replace(python, shell)
+    return text
 
 
 def complain(text: object) -> None:
