@@ -12,6 +12,8 @@ import otdist
 from otdist import bench
 from otdist.bench import runs
 from otdist.bench.methods import METHODS, is_cheap, parsed, python_of, suggested
+from otdist.bench.report import proved
+from otdist.bench.scatter import Errors
 from otdist.errors import InputError
 
 ADAPTER = """
@@ -274,6 +276,29 @@ class TestPage:
             assert told in text
         assert "<script" not in text
         assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
+
+    def test_intervals_are_rounded_outwards(self):
+        row = {"lower": 2.00639, "upper": 2.01041}
+        assert proved(row) == "[2.006, 2.011]"
+        assert proved(row | {"upper": None}) == "≥ 2.006"
+        assert proved({"lower": None}) == "–"
+
+    def test_exact_values_have_a_row_of_their_own_below_all_errors(self):
+        axis = Errors.of([0.0, 3e-12, 2e-3, 0.4])
+        places = [axis.place(value) for value in (0.0, 3e-12, 1e-8, 2e-3, 0.4)]  # downwards on a screen
+        assert places[0] == places[1] > axis.place(1e-3) > places[3] > places[4]
+        assert axis.ticks() == [0.0, 1e-3, 1e-2, 1e-1, 1.0]
+        assert 0.0 not in Errors.of([2e-3, 0.4]).ticks()
+        wild = Errors.of([0.0, math.inf])
+        assert wild.place(math.inf) == wild.place(1e3)
+
+    def test_stairs_are_explained_where_there_are_some(self, tmp_path):
+        page = self.runs().report(tmp_path / "bench.html").read_text()
+        assert "dashed: " in page and "curve front" in page
+        one = bench.Runs([made(method="otdist", lower=1.0, upper=1.0), made(method="slow", seconds=2.0)])
+        page = one.report(tmp_path / "one.html").read_text()
+        assert "dashed: " not in page and 'class="curve front' not in page
+        assert 'class="reason"' not in page  # nothing failed
 
     def test_a_folder_that_is_not_there_is_named(self, tmp_path):
         with pytest.raises(InputError, match="path"):

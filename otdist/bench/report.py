@@ -10,10 +10,10 @@ from markupsafe import Markup
 from otdist.bench.scatter import scatter
 from otdist.bench.table import EXACT
 from otdist.pages.page import target_of, template_of, version, write_page
-from otdist.pages.words import number
+from otdist.pages.words import DASH, at_least, interval, number
 
 if TYPE_CHECKING:
-    from otdist.bench.table import Runs
+    from otdist.bench.table import Row, Runs
 
 
 def write_report(runs: Runs, path: Path, tol: float) -> Path:
@@ -30,7 +30,9 @@ def write_report(runs: Runs, path: Path, tol: float) -> Path:
 
 def render(runs: Runs, tol: float) -> str:
     """Give the page as a string."""
-    template = template_of("otdist.bench", "report.html.j2", size=size, error=error, seconds=seconds)
+    template = template_of(
+        "otdist.bench", "report.html.j2", size=size, error=error, seconds=seconds, proved=proved
+    )
     return template.render(
         questions=[_question(runs, name, tol) for name in runs.questions],
         machine=next((row for row in runs.rows if "cpu" in row), None),
@@ -49,6 +51,8 @@ def _question(runs: Runs, name: str, tol: float) -> dict[str, Any]:
         "name": name,
         "rows": sorted(rows, key=lambda row: (row["status"] != "ok", row["seconds"] or 0.0)),
         "first": first,
+        "fails": any(row["status"] != "ok" for row in rows),
+        "stairs": any("curve front" in drawing for drawing in drawings if drawing),
         "drawings": [Markup(drawing) for drawing in drawings if drawing],
         "front": front,
         "advice": advice(runs, name, tol),
@@ -72,16 +76,27 @@ def advice(runs: Runs, name: str, tol: float) -> str:
         ours = [row for row in runs.front(name) if row["lower"] is not None and row["upper"] is not None]
         ours = [row for row in ours if row["error"] <= tol]
         if ours:
-            proved = f"{ours[0]['method']} takes {seconds(ours[0]['seconds'])}"
-            text += f" It proves nothing about its value; with an interval that does, {proved}."
+            other = f"{ours[0]['method']} takes {seconds(ours[0]['seconds'])}"
+            text += f" It proves nothing about its value; with an interval that does, {other}."
     return text
+
+
+def proved(row: Row) -> str:
+    """Interval of a row, or its lower bound alone."""
+    if row["lower"] is None:
+        return DASH
+    if row["upper"] is None:
+        return at_least(row["lower"])
+    return interval(row["lower"], row["upper"])
 
 
 def seconds(value: float | None) -> str:
     """Seconds as people read them."""
     if value is None:
         return "–"
-    return f"{number(value)} s" if value >= 0.1 else f"{number(1e3 * value)} ms"
+    # Three digits: the next run differs in the second.
+    short = float(f"{value:.3g}")
+    return f"{number(short)} s" if short >= 0.1 else f"{number(float(f'{1e3 * short:.3g}'))} ms"
 
 
 def error(value: float | None) -> str:

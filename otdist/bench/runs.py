@@ -170,9 +170,9 @@ def apart(command: list[str], limit: float) -> Row:
             command, capture_output=True, text=True, timeout=limit + START, check=False, env=environment
         )
     except subprocess.TimeoutExpired:
-        return {"status": "timeout", "reason": f"no end after {limit + START:g} s"}
+        return {"status": "timeout", "reason": f"no end after {limit + START:.3g} s"}
     if done.returncode == -14:  # SIGALRM
-        return {"status": "timeout", "reason": f"ended after {limit:g} s"}
+        return {"status": "timeout", "reason": f"ended after {limit:.3g} s"}
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode != 0 or not lines:
         short = done.returncode == -9 or any(word in done.stderr for word in ("bad_alloc", "MemoryError"))

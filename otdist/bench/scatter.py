@@ -15,7 +15,9 @@ from otdist.pages.drawing import add, add_text, canvas, markup, path
 from otdist.pages.words import number, visible
 
 WIDTH, HEIGHT = 640.0, 400.0
-LEFT, RIGHT, TOP, BOTTOM = 62.0, 624.0, 18.0, 352.0
+LEFT, RIGHT, TOP, BOTTOM = 62.0, 624.0, 26.0, 352.0
+ROW, BREAK = 20.0, 54.0  # heights above the bottom of exact values, and of the lowest error that is none
+MOST = 1e3  # error above which values are drawn as if it were this
 UNITS = {"seconds": "seconds", "memory": "memory added"}
 
 
@@ -45,6 +47,35 @@ class Decades:
         return [10.0**k for k in range(int(self.low), int(self.high) + 1, step)]
 
 
+@dataclass(frozen=True)
+class Errors:
+    """Axis of errors: decades, and a row of its own for exact values, which rounding alone tells apart."""
+
+    decades: Decades
+    exact: float | None
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Errors:
+        """Span errors that are above rounding; two decades at least."""
+        inexact = [min(value, MOST) for value in values if value > EXACT]
+        decades = Decades.of(inexact or [1.0], 0.0, 0.0)
+        some = len(inexact) < len(values)
+        low = min(decades.low, decades.high - 2)
+        return cls(
+            Decades(low, decades.high, BOTTOM - (BREAK if some else ROW), TOP), BOTTOM - ROW if some else None
+        )
+
+    def place(self, value: float) -> float:
+        """Where a value stands."""
+        if value <= EXACT and self.exact is not None:
+            return self.exact
+        return self.decades.place(min(value, MOST))
+
+    def ticks(self) -> list[float]:
+        """Where there are lines."""
+        return ([] if self.exact is None else [0.0]) + self.decades.ticks()
+
+
 def scatter(rows: Sequence[dict[str, Any]], front: Sequence[dict[str, Any]], cost: str) -> str | None:
     """Drawing of medians with a known error; a point tells what it is when the pointer rests on it.
 
@@ -65,7 +96,7 @@ def scatter(rows: Sequence[dict[str, Any]], front: Sequence[dict[str, Any]], cos
         return None
     least = 1e-5 if cost == "seconds" else 1e5  # a pass over a few points, and what a process breathes
     across = Decades.of([max(row[cost], least) for row in shown], LEFT, RIGHT)
-    up = Decades.of([min(max(row["error"], EXACT), 1e3) for row in shown] + [EXACT, 1.0], BOTTOM, TOP)
+    up = Errors.of([row["error"] for row in shown])
     root = canvas(f"Error against {UNITS[cost]}", HEIGHT, WIDTH)
     _frame(root, across, up, cost)
     places = {row["method"]: _place(row, across, up, cost, least) for row in shown}
@@ -83,7 +114,7 @@ def scatter(rows: Sequence[dict[str, Any]], front: Sequence[dict[str, Any]], cos
     return markup(root)
 
 
-def _frame(root: Element, across: Decades, up: Decades, cost: str) -> None:
+def _frame(root: Element, across: Decades, up: Errors, cost: str) -> None:
     for value in up.ticks():
         y = up.place(value)
         add(root, "line", class_="grid", x1=LEFT, x2=RIGHT, y1=y, y2=y)
@@ -95,11 +126,11 @@ def _frame(root: Element, across: Decades, up: Decades, cost: str) -> None:
         add_text(root, x, BOTTOM + 19, text, anchor="middle")
     add(root, "line", class_="rail", x1=LEFT, x2=RIGHT, y1=BOTTOM, y2=BOTTOM)
     add_text(root, (LEFT + RIGHT) / 2, BOTTOM + 40, UNITS[cost], anchor="middle")
-    add_text(root, LEFT - 44, TOP - 4, "error", class_="strong")
+    add_text(root, LEFT, TOP - 12, "error", class_="strong")
 
 
-def _place(row: dict[str, Any], across: Decades, up: Decades, cost: str, least: float) -> tuple[float, float]:
-    return across.place(max(row[cost], least)), up.place(min(max(row["error"], EXACT), 1e3))
+def _place(row: dict[str, Any], across: Decades, up: Errors, cost: str, least: float) -> tuple[float, float]:
+    return across.place(max(row[cost], least)), up.place(row["error"])
 
 
 def _point(root: Element, row: dict[str, Any], place: tuple[float, float], best: bool) -> None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from otdist.bench.report import error, seconds, size
-from otdist.pages.words import interval, number, visible
+from otdist.bench.report import error, proved, seconds, size
+from otdist.pages.words import number, visible
 
 if TYPE_CHECKING:
-    from otdist.bench.table import Row, Runs
+    from otdist.bench.table import Runs
 
 
 def as_table(runs: Runs, question: str) -> Table:
@@ -30,15 +30,7 @@ def as_table(runs: Runs, question: str) -> Table:
     for row in rows:
         best = row["method"] in front
         cells = [visible(row["method"]), seconds(row["seconds"]), error(row["error"])]
-        cells += ["–" if row["value"] is None else number(row["value"]), _proved(row), size(row["memory"])]
+        cells += ["–" if row["value"] is None else number(row["value"]), proved(row), size(row["memory"])]
         why = "" if row["status"] == "ok" else visible(f"{row['status']}: {row['reason']}")
         table.add_row(*(Text(cell) for cell in (*cells, why)), style="bold" if best else None)
     return table
-
-
-def _proved(row: Row) -> str:
-    if row["lower"] is None:
-        return "–"
-    if row["upper"] is None:
-        return f"≥ {number(row['lower'])}"
-    return interval(row["lower"], row["upper"])

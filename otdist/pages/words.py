@@ -49,6 +49,11 @@ def interval(lower: float, upper: float) -> str:
     return f"[{number(ends[0])}, {number(ends[1])}]"
 
 
+def at_least(lower: float) -> str:
+    """``≥ lower`` rounded down, so that the printed bound is proved as well."""
+    return f"≥ {number(_outward(lower, ROUND_FLOOR))}"
+
+
 def _outward(value: float, rounding: str) -> float:
     if not math.isfinite(value):
         return value
