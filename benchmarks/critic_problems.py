@@ -15,7 +15,7 @@ DIMENSIONS, COUNTS = (2, 4, 8, 16, 32, 64, 128), (4, 16, 64, 256)
 AGAIN = ((2, 64), (8, 256), (32, 64), (64, 256), (128, 16), (128, 256))  # on further seeds
 FINITE = ((2, 64), (8, 64), (32, 16), (128, 4))
 CURVE = ((32, 64), (128, 256))
-PLAIN = "orthogonal,pieces"  # families whose units are no distances
+PLAIN = "orthogonal,folds,pieces"  # families whose units are no distances
 PEERS = ("wgan-gp", "wgan-lp", "clipping", "torchlip")
 
 Row = dict[str, Any]

@@ -95,9 +95,7 @@ def main() -> None:
     if options.table:
         print(tables(load(NAME) or []))
         return
-    os.environ["OPENBLAS_NUM_THREADS"] = (
-        "1"  # numpy's threads beside torch's would slow every step
-    )
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy's threads beside torch's would slow every step
     with alone(NAME):
         known = {key(row): row for row in load(NAME) or []}
         missing = [row for row in chosen(options) if options.again or key(row) not in known]

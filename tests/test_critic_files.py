@@ -19,6 +19,7 @@ OWN = Metric("own", lambda x, y: np.abs(x[:, None] - y[None]).sum(-1), triangle=
 KINDS = [
     *(("anchors", metric) for metric in METRICS),
     ("orthogonal", "euclidean"),
+    ("folds", "euclidean"),
     ("pieces", "euclidean"),
 ]
 

@@ -9,12 +9,13 @@ import pytest
 import torch
 from networks import own_generator  # noqa: F401  a fixture
 from numpy.testing import assert_allclose
+from scipy.linalg import hadamard
 from scipy.spatial.distance import cdist
 from scipy.special import logsumexp
 
 import otdist
 from otdist.errors import InputError
-from otdist.learn import Anchors, Orthogonal, Pieces
+from otdist.learn import Anchors, Folds, Orthogonal, Pieces
 from otdist.learn.critics.ascent import Ascent, levelled, tangent
 from otdist.learn.critics.cones import NEAREST, Cones, cones
 from otdist.learn.critics.fitted import Fitted, Placement
@@ -47,6 +48,8 @@ CASES = [
         for metric, poles in zip(["angular", "gower", "canberra"], POLES, strict=True)
     ),
     *(("orthogonal", "euclidean", way) for way in ("abs", "maxmin", "groupsort", "wave", "tips", "pits")),
+    ("folds", "euclidean", "max"),
+    ("folds", "euclidean", "min"),
     ("pieces", "euclidean", "max"),
 ]
 
@@ -68,6 +71,8 @@ def module_of(kind, metric, way, features):
         return Anchors(start, poles=way, metric=metric)
     if kind == "landmarks":
         return Landmarks(features.shape[1], poles=way)
+    if kind == "folds":
+        return Folds(start, poles=way, generator=seeded())
     if kind == "pieces":
         return Pieces(start, members=6, generator=seeded())
     options = {"activation": way}
@@ -209,6 +214,9 @@ class TestTheConstantHolds:
             (lambda: Anchors(start, tau=0.0), "tau"),
             (lambda: Anchors(start[:1], poles="both"), "anchors"),
             (lambda: Pieces(start, members=0), "members"),
+            (lambda: Folds(start[0]), "start"),
+            (lambda: Folds(start, poles="both"), "poles"),
+            (lambda: Folds(start, tau=0.0), "tau"),
             (lambda: Orthogonal(2, width=7, activation="maxmin"), "width"),
             (lambda: Orthogonal(2, width=12, activation="groupsort"), "width"),
             (lambda: Orthogonal(2, activation="relu"), "activation"),
@@ -249,7 +257,9 @@ class TestCones:
                 module.offsets.copy_(torch.as_tensor(offsets))
                 assert_allclose(module(torch.as_tensor(z)), expected, rtol=1e-12, atol=1e-12)
 
-    @pytest.mark.parametrize(("kind", "way"), [("anchors", "max"), ("pieces", "max"), ("orthogonal", "wave")])
+    @pytest.mark.parametrize(
+        ("kind", "way"), [("anchors", "max"), ("folds", "min"), ("pieces", "max"), ("orthogonal", "wave")]
+    )
     def test_it_is_refused_a_second_time(self, kind, way):
         # Not only where the upstream gradient requires one: a gradient penalty begins with ones.
         module = module_of(kind, "euclidean", way, torch.randn(K, D))
@@ -367,7 +377,7 @@ class TestSteps:
         torch.testing.assert_close(retracted(weight.T), (u @ v).T, atol=2e-6, rtol=0.0)
 
     @pytest.mark.parametrize("rate", [1.0, 1e3, 1e8])
-    @pytest.mark.parametrize("kind", ["orthogonal", "pieces", "anchors"])
+    @pytest.mark.parametrize("kind", ["orthogonal", "folds", "pieces", "anchors"])
     def test_very_large_steps_leave_numbers(self, kind, rate, rng):
         module = module_of(kind, "euclidean", {"orthogonal": "abs"}.get(kind, "max"), torch.randn(K, D))
         ascent, generator = Ascent(module, rate), seeded(3)
@@ -379,6 +389,69 @@ class TestSteps:
             module.retract()
             assert all(torch.isfinite(p).all() for p in module.parameters())
         assert module.lipschitz() <= 1 + 1e-5
+
+
+class TestFolds:
+    def disturbed(self, d, poles="max"):
+        """Heads with weights of both signs and places of their own, in float64."""
+        module = Folds(torch.randn(6, d, generator=seeded()), poles=poles, tau=0.1, generator=seeded(1))
+        module = module.double()
+        with torch.no_grad():
+            for number, p in enumerate(module.parameters()):
+                p += 0.4 * torch.randn(p.shape, generator=seeded(number)).double()
+            u, _, v = torch.linalg.svd(module.weights[0], full_matrices=False)
+            module.weights[0].copy_(u @ v)
+        module.retract()
+        return module
+
+    def formula(self, module, z):
+        """Values by whole matrices, as the class states them."""
+        mix = torch.as_tensor(hadamard(4)[[0, 2, 1, 3]]) / 2.0
+        once = ((z @ module.weights[0].T).view(len(z), 1, -1, 4) - module.places).abs() @ mix.to(z)
+        folded = torch.cat([once[..., :1], once[..., 1:].abs()], -1)
+        slopes = module.slopes / module.slopes[0].numel() ** 0.5
+        scores = (folded * slopes).sum((-1, -2)) + module.offsets
+        values = module.tau * torch.logsumexp(scores / module.tau, 1)
+        return values if module.poles == "max" else -values
+
+    @pytest.mark.parametrize("poles", ["max", "min"])
+    @pytest.mark.parametrize("d", [1, 3, 4, 10])
+    def test_values_and_gradients_are_those_of_the_formula(self, d, poles):
+        module = self.disturbed(d, poles).eval()
+        z = torch.randn(300, d, generator=seeded(9)).double().requires_grad_()  # more than one block
+        upstream = torch.randn(300, generator=seeded(8)).double()
+        given = [z, *module.parameters()]
+        answers = []
+        for function in (module, lambda at: self.formula(module, at)):
+            values = function(z)
+            answers.append([values.detach(), *torch.autograd.grad(values @ upstream, given)])
+        for found, expected in zip(*answers, strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-8)
+
+    def test_a_single_head_keeps_the_norm_of_the_gradient(self):
+        module = self.disturbed(8)
+        with torch.no_grad():
+            module.offsets[1:] -= 1e6
+        z = torch.randn(500, 8, generator=seeded(3)).double().requires_grad_()
+        (slope,) = torch.autograd.grad(module.eval()(z).sum(), z)
+        torch.testing.assert_close(slope.norm(dim=1), torch.ones(500).double(), rtol=1e-5, atol=0.0)
+        assert module.lipschitz() == pytest.approx(1, abs=1e-5)
+
+    def test_the_constant_is_that_of_longer_weights(self):
+        module = self.disturbed(8)
+        with torch.no_grad():
+            module.slopes[2] *= 3.0
+            module.weights[0].mul_(2.0)
+        assert module.lipschitz() == pytest.approx(6, rel=1e-5)
+
+    def test_heads_start_as_cones(self):
+        tips = 5 * torch.randn(2, 64, generator=seeded())
+        module = Folds(tips, tau=1e-3, generator=seeded(1)).eval()
+        z = tips[:1] + torch.randn(2000, 64, generator=seeded(2))
+        with torch.no_grad():
+            drop = (module(tips[:1]) - module(z)) / (z - tips[:1]).norm(dim=1)
+        assert float(drop.max()) <= 1 + 1e-5
+        assert float(drop.mean()) == pytest.approx(0.9, abs=0.01)  # 0.798 where folds are not folded again
 
 
 class TestSamples:

@@ -14,7 +14,7 @@ from otdist.learn.constraints import (
     spectral_norm,
 )
 from otdist.learn.critic import Critic
-from otdist.learn.critics import Anchors, Orthogonal, Penalised, Pieces
+from otdist.learn.critics import Anchors, Folds, Orthogonal, Penalised, Pieces
 from otdist.learn.divergence import divergence
 from otdist.learn.evaluation import (
     Duplicates,
@@ -44,6 +44,7 @@ __all__ = [
     "Critic",
     "Duplicates",
     "Evaluation",
+    "Folds",
     "KernelDistance",
     "Memorisation",
     "Neighbourhoods",

@@ -36,10 +36,11 @@ class Critic:
 
     Parameters
     ----------
-    family : {"auto", "anchors", "orthogonal", "pieces"} or list of them
+    family : {"auto", "anchors", "orthogonal", "folds", "pieces"} or list of them
         Which critics enter the race: soft maxima and minima of distances to learned points
         (:class:`~otdist.learn.critics.Anchors`), orthogonal networks
-        (:class:`~otdist.learn.critics.Orthogonal`, "euclidean" only), affine pieces
+        (:class:`~otdist.learn.critics.Orthogonal`, "euclidean" only), heads with folds of their own
+        (:class:`~otdist.learn.critics.Folds`, "euclidean" only), affine pieces
         (:class:`~otdist.learn.critics.Pieces`, "euclidean" only). "auto": anchors and orthogonal networks.
         For comparison, alone and "euclidean" only: "gp", "lp", "clip", "spectral"
         (:class:`~otdist.learn.critics.Penalised`).

@@ -11,6 +11,7 @@ from otdist.errors import InputError
 from otdist.learn.constraints import checked_critic, lipschitz_constant, spectral_norm
 from otdist.learn.constraints.checks import at_rest, scores
 from otdist.learn.critics.anchors import Anchors
+from otdist.learn.critics.folds import Folds
 from otdist.learn.critics.orthogonal import Orthogonal
 from otdist.learn.critics.penalised import CONSTRAINTS, UP, Penalised
 from otdist.learn.critics.pieces import Pieces
@@ -73,7 +74,7 @@ def own_critic(critic: Any, shape: tuple[int, ...], family: str | None, generato
         If it is no critic (:func:`otdist.learn.checked_critic`), does not take such points, is not float32,
         or if ``family`` cannot hold it.
     """
-    ours = isinstance(critic, Anchors | Orthogonal | Pieces)
+    ours = isinstance(critic, Anchors | Folds | Orthogonal | Pieces)
     shape = (torch.Size(shape).numel(),) if ours else shape
     for name, p in critic.named_parameters():
         if p.dtype != torch.float32:

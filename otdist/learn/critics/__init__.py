@@ -1,8 +1,9 @@
 """Critics that are 1-Lipschitz by construction, each with a constant that can be checked."""
 
 from otdist.learn.critics.anchors import Anchors
+from otdist.learn.critics.folds import Folds
 from otdist.learn.critics.orthogonal import Orthogonal
 from otdist.learn.critics.penalised import Penalised
 from otdist.learn.critics.pieces import Pieces
 
-__all__ = ["Anchors", "Orthogonal", "Penalised", "Pieces"]
+__all__ = ["Anchors", "Folds", "Orthogonal", "Penalised", "Pieces"]

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from otdist.learn.critics.folds import Folds
 from otdist.learn.critics.orthogonal import Orthogonal
 
 FIRST, SECOND = 0.9, 0.999
@@ -34,7 +35,8 @@ class Ascent(torch.optim.Optimizer):
     Parameters
     ----------
     module : Module
-        The critic; weights of :class:`~otdist.learn.critics.Orthogonal` count as matrices.
+        The critic; ``weights`` of :class:`~otdist.learn.critics.Orthogonal` and
+        :class:`~otdist.learn.critics.Folds` count as matrices.
     rate : float
         Size of a step, in units of the points; of matrices `TURNS` times as many radians.
     precision : torch.dtype
@@ -48,7 +50,7 @@ class Ascent(torch.optim.Optimizer):
     """
 
     def __init__(self, module: torch.nn.Module, rate: float, precision: torch.dtype = torch.float32) -> None:
-        matrices = list(module.weights) if isinstance(module, Orthogonal) else []
+        matrices = list(module.weights) if isinstance(module, Orthogonal | Folds) else []
         known = {id(p) for p in matrices}
         rest = [p for p in module.parameters() if id(p) not in known]
         tiny = NOISE if matrices else TINY

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from otdist.errors import InputError
 from otdist.learn.critics.anchors import Anchors, Poles
+from otdist.learn.critics.folds import Folds
 from otdist.learn.critics.groups import centres as centres
 from otdist.learn.critics.landmarks import Landmarks
 from otdist.learn.critics.orthogonal import Orthogonal, units
@@ -19,7 +20,7 @@ from otdist.learn.critics.processes import rank_and_world
 from otdist.learn.critics.samples import Data
 from otdist.learn.critics.training import Training
 
-FAMILIES = ("anchors", "orthogonal", "pieces")
+FAMILIES = ("anchors", "orthogonal", "folds", "pieces")
 MOVE, TURN, LEARN = 0.016, 0.01, 0.001  # first steps, in units of the spread of distances
 POLES: tuple[Poles, ...] = ("max", "min", "both")
 POOL = 2**17  # fresh points of which the inner ones are grouped
@@ -28,6 +29,7 @@ INNER = 0.2  # share of the points that counts as inner
 MEMBERS = 32  # affine functions of a group, at most: enough to enclose a point in few columns
 GROUP = 4  # points a group below which inner points are too few
 WIDTH, DEPTH, HEADS = 256, 4, 256  # of networks
+MANY = 32  # columns from which on half the heads with folds of their own are enough
 PLANE = 2  # columns up to which half the width is enough
 HELD = 2**14  # points that folds and heads are placed at
 
@@ -55,6 +57,7 @@ def contenders(
     kinds: dict[str, list[list[Start]]] = {
         "anchors": [cones],
         "orthogonal": [[_smooth(data, precision)], [_folded(data, precision, one) for one in ("max", "min")]],
+        "folds": [_folds(data, count)],
         "pieces": [[_pieces(data, count)]],
     }
     return [kind for family in families for kind in kinds[family]]
@@ -143,6 +146,24 @@ def _pieces(data: Data, count: int) -> Start:
         return Training("pieces", module, MOVE)
 
     return start
+
+
+def _folds(data: Data, count: int) -> list[Start]:
+    d = data.validation.x.shape[1]
+    heads = count if d <= MANY else max(2, count // 2)
+
+    def way(poles: Literal["max", "min"], inner: bool) -> Start:
+        def start(generator: torch.Generator) -> Training:
+            side = 1 if poles == "min" else 0
+            seeds = centres(_pool(data, side, inner, generator), heads, generator)
+            module = Folds(seeds.cpu(), poles=poles, generator=generator).to(_like(data))
+            return Training(f"folds, {poles}{', inner' if inner else ''}", module, MOVE)
+
+        return start
+
+    few = not data.plentiful and INNER * _fewest(data) < GROUP * heads
+    both: tuple[Literal["max"], Literal["min"]] = ("max", "min")
+    return [way(poles, inner) for poles in both for inner in ((False,) if few else (False, True))]
 
 
 def _cones(data: Data, count: int, metric: str) -> list[Start]:

@@ -85,7 +85,7 @@ class Orthogonal(nn.Module):
         _require(d, width, depth, heads, activation, poles)
         sizes = [d] + [width] * depth
         self.weights = nn.ParameterList(
-            nn.Parameter(_orthogonal(rows, cols, generator)) for cols, rows in pairwise(sizes)
+            nn.Parameter(drawn_orthogonal(rows, cols, generator)) for cols, rows in pairwise(sizes)
         )
         self.biases = nn.ParameterList(
             nn.Parameter(torch.randn(width, generator=generator)) for _ in range(depth)
@@ -214,6 +214,7 @@ def _require(d: int, width: int, depth: int, heads: int, activation: str, poles:
         raise InputError("poles", f"{poles!r} is unknown", "use 'max' or 'min'")
 
 
-def _orthogonal(rows: int, cols: int, generator: torch.Generator | None) -> Tensor:
+def drawn_orthogonal(rows: int, cols: int, generator: torch.Generator | None) -> Tensor:
+    """Random matrix with orthonormal rows or columns."""
     u, _, v = torch.linalg.svd(torch.randn(rows, cols, generator=generator), full_matrices=False)
     return u @ v

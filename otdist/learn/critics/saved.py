@@ -13,6 +13,7 @@ import torch
 from otdist.errors import InputError
 from otdist.learn.critics.anchors import Anchors
 from otdist.learn.critics.fitted import Fitted, Placement
+from otdist.learn.critics.folds import Folds
 from otdist.learn.critics.frame import Frame
 from otdist.learn.critics.landmarks import Landmarks
 from otdist.learn.critics.orthogonal import Orthogonal
@@ -118,6 +119,9 @@ def _module(facts: dict[str, Any], state: dict[str, torch.Tensor]) -> torch.nn.M
     elif kind == "Pieces":
         members, groups, d = state["slopes"].shape
         module = Pieces(torch.zeros(groups, d), members=members, tau=tau, generator=own)
+    elif kind == "Folds":
+        heads, d = len(state["offsets"]), state["weights.0"].shape[1]
+        module = Folds(torch.zeros(heads, d), poles=facts["poles"], tau=tau, generator=own)
     elif kind == "Penalised":
         width = len(state["network.0.bias"])
         d = next(v for name, v in state.items() if name.startswith("network.0") and v.ndim == 2).shape[1]
