@@ -10,6 +10,7 @@ import pytest
 import torch
 from cases import refused
 
+import otdist
 from otdist.learn import Critic
 from otdist.metrics import Metric
 
@@ -42,6 +43,18 @@ class TestFiles:
             assert getattr(read, name) == getattr(critic, name)
         assert repr(read.confidence) == repr(critic.confidence)
         assert read.fit(x, y, resume=True).gaps["validation"] >= critic.gaps["validation"] - 1e-5
+
+    def test_a_critic_of_few_directions_is_found_and_read(self, tmp_path, rng):
+        # A zigzag along one of eight columns: mass is uneven within teeth of width 2, and even in the other.
+        x, y = rng.normal(size=(2, 4000, 8))
+        x[:, 2] = 2 * rng.integers(0, 4, 4000) + rng.beta(1, 4, 4000)
+        y[:, 2] = rng.uniform(0, 8, 4000)
+        critic = Critic(family="anchors", steps=600, anchors=32, batch=256, rng=0).fit(x, y)
+        assert critic.name.endswith("in 1 directions")
+        read = Critic.load(critic.save(tmp_path), device="cpu")
+        assert read(x).tobytes() == critic(x).tobytes() and read.lipschitz == critic.lipschitz
+        assert otdist.w1(x, y).upper > critic.gaps["train"] > 0
+        assert read.fit(x, y, resume=True).name == critic.name
 
     def test_metrics_without_a_name_are_refused(self, tmp_path):
         x, y = clouds(11)

@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 
 import otdist
 from otdist.errors import InputError
-from otdist.learn import Anchors, Folds, Orthogonal, Pieces
+from otdist.learn import Anchors, Folds, Orthogonal, Pieces, Subspace
 from otdist.learn.critics.ascent import Ascent, levelled, tangent
 from otdist.learn.critics.cones import NEAREST, Cones, cones
 from otdist.learn.critics.fitted import Fitted, Placement
@@ -23,6 +23,7 @@ from otdist.learn.critics.frame import Frame
 from otdist.learn.critics.landmarks import Landmarks
 from otdist.learn.critics.orthogonal import retracted
 from otdist.learn.critics.samples import Samples, split
+from otdist.learn.critics.subspace import differing
 from otdist.learn.critics.training import Training
 from otdist.learn.critics.waves import Waves, waves
 from otdist.metrics import Metric
@@ -51,6 +52,7 @@ CASES = [
     ("folds", "euclidean", "max"),
     ("folds", "euclidean", "min"),
     ("pieces", "euclidean", "max"),
+    ("subspace", "euclidean", "both"),
 ]
 
 
@@ -71,6 +73,9 @@ def module_of(kind, metric, way, features):
         return Anchors(start, poles=way, metric=metric)
     if kind == "landmarks":
         return Landmarks(features.shape[1], poles=way)
+    if kind == "subspace":
+        basis = torch.linalg.qr(torch.randn(features.shape[1], 2, generator=seeded()))[0].T
+        return Subspace(basis, Anchors(start @ basis.T, poles=way))
     if kind == "folds":
         return Folds(start, poles=way, generator=seeded())
     if kind == "pieces":
@@ -217,6 +222,7 @@ class TestTheConstantHolds:
             (lambda: Folds(start[0]), "start"),
             (lambda: Folds(start, poles="both"), "poles"),
             (lambda: Folds(start, tau=0.0), "tau"),
+            (lambda: Subspace(start, Anchors(start)), "basis"),
             (lambda: Orthogonal(2, width=7, activation="maxmin"), "width"),
             (lambda: Orthogonal(2, width=12, activation="groupsort"), "width"),
             (lambda: Orthogonal(2, activation="relu"), "activation"),
@@ -452,6 +458,39 @@ class TestFolds:
             drop = (module(tips[:1]) - module(z)) / (z - tips[:1]).norm(dim=1)
         assert float(drop.max()) <= 1 + 1e-5
         assert float(drop.mean()) == pytest.approx(0.9, abs=0.01)  # 0.798 where folds are not folded again
+
+
+class TestSubspace:
+    def samples(self, d=10, n=4000, rng=None):
+        return (torch.as_tensor(rng.normal(size=(n, d))) for _ in range(2))
+
+    def test_directions_are_found_by_mean_and_by_covariance(self, rng):
+        turn = torch.linalg.qr(torch.as_tensor(rng.normal(size=(10, 10))))[0]
+        x, y = self.samples(rng=rng)
+        x[:, 0] += 0.5
+        y[:, 1] *= 1.5
+        basis = differing(x @ turn.T, y @ turn.T, seeded())
+        assert basis.shape == (2, 10)
+        torch.testing.assert_close(basis @ basis.T, torch.eye(2).double())
+        # Angles between what is found and the two true directions.
+        cosines = torch.linalg.svdvals(basis @ turn[:, :2])
+        assert float(cosines.min()) > 0.98
+
+    def test_none_is_found_by_chance_nor_where_all_differ(self, rng):
+        for seed in range(20):
+            assert differing(*self.samples(n=500, rng=rng), seeded(seed)) is None
+        x, y = self.samples(rng=rng)
+        assert differing(x, 2 * y, seeded()) is None
+
+    def test_one_column_has_no_subspace(self, rng):
+        x, y = self.samples(d=1, rng=rng)
+        assert differing(x, y + 1, seeded()) is None
+
+    def test_the_constant_is_that_of_a_longer_basis(self):
+        module = module_of("subspace", "euclidean", "max", torch.randn(K, D, generator=seeded()))
+        with torch.no_grad():
+            module.weights[0].mul_(3.0)
+        assert module.lipschitz() == pytest.approx(3, rel=1e-5)
 
 
 class TestSamples:

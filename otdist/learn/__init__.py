@@ -14,7 +14,7 @@ from otdist.learn.constraints import (
     spectral_norm,
 )
 from otdist.learn.critic import Critic
-from otdist.learn.critics import Anchors, Folds, Orthogonal, Penalised, Pieces
+from otdist.learn.critics import Anchors, Folds, Orthogonal, Penalised, Pieces, Subspace
 from otdist.learn.divergence import divergence
 from otdist.learn.evaluation import (
     Duplicates,
@@ -52,6 +52,7 @@ __all__ = [
     "Penalised",
     "Pieces",
     "SinkhornLoss",
+    "Subspace",
     "W1Loss",
     "checked_critic",
     "clip_weights",

@@ -15,6 +15,7 @@ from otdist.learn.critics.folds import Folds
 from otdist.learn.critics.orthogonal import Orthogonal
 from otdist.learn.critics.penalised import CONSTRAINTS, UP, Penalised
 from otdist.learn.critics.pieces import Pieces
+from otdist.learn.critics.subspace import Subspace
 
 
 class Own(Penalised):
@@ -74,7 +75,7 @@ def own_critic(critic: Any, shape: tuple[int, ...], family: str | None, generato
         If it is no critic (:func:`otdist.learn.checked_critic`), does not take such points, is not float32,
         or if ``family`` cannot hold it.
     """
-    ours = isinstance(critic, Anchors | Folds | Orthogonal | Pieces)
+    ours = isinstance(critic, Anchors | Folds | Orthogonal | Pieces | Subspace)
     shape = (torch.Size(shape).numel(),) if ours else shape
     for name, p in critic.named_parameters():
         if p.dtype != torch.float32:

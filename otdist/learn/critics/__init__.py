@@ -5,5 +5,6 @@ from otdist.learn.critics.folds import Folds
 from otdist.learn.critics.orthogonal import Orthogonal
 from otdist.learn.critics.penalised import Penalised
 from otdist.learn.critics.pieces import Pieces
+from otdist.learn.critics.subspace import Subspace
 
-__all__ = ["Anchors", "Folds", "Orthogonal", "Penalised", "Pieces"]
+__all__ = ["Anchors", "Folds", "Orthogonal", "Penalised", "Pieces", "Subspace"]

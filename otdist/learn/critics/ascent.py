@@ -11,6 +11,7 @@ from torch import Tensor
 
 from otdist.learn.critics.folds import Folds
 from otdist.learn.critics.orthogonal import Orthogonal
+from otdist.learn.critics.subspace import Subspace
 
 FIRST, SECOND = 0.9, 0.999
 TINY = 1e-12
@@ -50,7 +51,7 @@ class Ascent(torch.optim.Optimizer):
     """
 
     def __init__(self, module: torch.nn.Module, rate: float, precision: torch.dtype = torch.float32) -> None:
-        matrices = list(module.weights) if isinstance(module, Orthogonal | Folds) else []
+        matrices = list(module.weights) if isinstance(module, Orthogonal | Folds | Subspace) else []
         known = {id(p) for p in matrices}
         rest = [p for p in module.parameters() if id(p) not in known]
         tiny = NOISE if matrices else TINY

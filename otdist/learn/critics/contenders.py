@@ -16,8 +16,9 @@ from otdist.learn.critics.landmarks import Landmarks
 from otdist.learn.critics.orthogonal import Orthogonal, units
 from otdist.learn.critics.penalised import CONSTRAINTS, Constraint, Penalised
 from otdist.learn.critics.pieces import Pieces
-from otdist.learn.critics.processes import rank_and_world
+from otdist.learn.critics.processes import of_first, rank_and_world
 from otdist.learn.critics.samples import Data
+from otdist.learn.critics.subspace import Subspace, differing
 from otdist.learn.critics.training import Training
 
 FAMILIES = ("anchors", "orthogonal", "folds", "pieces")
@@ -37,9 +38,18 @@ Start = Callable[[torch.Generator], Training]
 
 
 def contenders(
-    families: Sequence[str], data: Data, count: int, metric: str, moving: bool, precision: torch.dtype
+    families: Sequence[str],
+    data: Data,
+    count: int,
+    ground: tuple[str, bool],
+    precision: torch.dtype,
+    generator: torch.Generator,
 ) -> list[list[Start]]:
-    """Every kind of critic that is asked for and that the metric allows, with all its ways to start."""
+    """Every kind of critic that is asked for and that the metric allows, with all its ways to start.
+
+    ``ground``: the name of the metric, and whether its anchors move.
+    """
+    metric, moving = ground
     if len(families) == 1 and families[0] in CONSTRAINTS and metric == "euclidean":
         return [[_penalised(data, families[0])]]
     for family in families:
@@ -54,6 +64,8 @@ def contenders(
                 "family", f"{family!r} is 1-Lipschitz for 'euclidean' only, not {metric!r}", "use 'anchors'"
             )
     cones = _cones(data, count, metric) if moving else [_landmarks(data, count, one) for one in POLES]
+    if metric == "euclidean" and "anchors" in families:
+        cones += _within(data, count, generator)
     kinds: dict[str, list[list[Start]]] = {
         "anchors": [cones],
         "orthogonal": [[_smooth(data, precision)], [_folded(data, precision, one) for one in ("max", "min")]],
@@ -88,6 +100,28 @@ def _anchors(data: Data, count: int, metric: str, poles: Poles, inner: bool) -> 
         return Training(f"anchors, {poles}{', inner' if inner else ''}", module, MOVE)
 
     return start
+
+
+def _within(data: Data, count: int, generator: torch.Generator) -> list[Start]:
+    """Anchors in the directions in which the samples differ, where these are few."""
+    points = _seen(data, generator)
+    of_first(*points)
+    basis = differing(*points, generator)
+    if basis is None:
+        return []
+
+    def way(poles: Poles) -> Start:
+        def start(generator: torch.Generator) -> Training:
+            sides = {"max": (0,), "min": (1,), "both": (0, 1)}[poles]
+            seeds = [centres(points[side] @ basis.T, count // len(sides), generator) for side in sides]
+            fewest = min(len(part) for part in seeds)
+            inner = Anchors(torch.cat([part[:fewest] for part in seeds]), poles=poles)
+            name = f"anchors, {poles}, in {len(basis)} directions"
+            return Training(name, Subspace(basis, inner), MOVE)
+
+        return start
+
+    return [way(poles) for poles in POLES]
 
 
 def _landmarks(data: Data, count: int, poles: Poles) -> Start:

@@ -121,7 +121,9 @@ def _fitted(
     metric, precision = frame.metric.name, settings.products(data.validation.x.device)
     if former is None:
         count = len(frame.landmarks) if frame.landmarks is not None else settings.anchors
-        starts = contenders(settings.chosen(metric), data, count, metric, frame.moving, precision)
+        starts = contenders(
+            settings.chosen(metric), data, count, (metric, frame.moving), precision, generator
+        )
         best = race.won(starts, budget)
     else:
         module = copy.deepcopy(former.module).float().requires_grad_(True)

@@ -19,6 +19,7 @@ from otdist.learn.critics.landmarks import Landmarks
 from otdist.learn.critics.orthogonal import Orthogonal
 from otdist.learn.critics.penalised import Penalised
 from otdist.learn.critics.pieces import Pieces
+from otdist.learn.critics.subspace import Subspace
 from otdist.metrics import Metric
 from otdist.metrics.names import resolve
 
@@ -122,6 +123,9 @@ def _module(facts: dict[str, Any], state: dict[str, torch.Tensor]) -> torch.nn.M
     elif kind == "Folds":
         heads, d = len(state["offsets"]), state["weights.0"].shape[1]
         module = Folds(torch.zeros(heads, d), poles=facts["poles"], tau=tau, generator=own)
+    elif kind == "Subspace":
+        inner = Anchors(state["inner.anchors"], poles=facts["poles"], tau=tau)
+        module = Subspace(state["weights.0"], inner)
     elif kind == "Penalised":
         width = len(state["network.0.bias"])
         d = next(v for name, v in state.items() if name.startswith("network.0") and v.ndim == 2).shape[1]
