@@ -47,7 +47,7 @@ def test_every_failure_is_a_row(planted):
     methods = [f"planted {name}" for name in ("slow", "greedy", "loud", "liar", "nan")]
     runs = bench.run("moved grid n=100 d=2", methods, budget=2, memory=2e9)
     rows = {row["method"].removeprefix("planted "): row for row in runs.rows}
-    assert rows["slow"]["status"] == "timeout"
+    assert (rows["slow"]["status"], rows["slow"]["reason"]) == ("timeout", "ended after 2 s")
     assert rows["greedy"]["status"] == "memory"
     assert rows["loud"]["status"] == "error"
     assert "planted trouble" in rows["loud"]["reason"]
@@ -57,6 +57,15 @@ def test_every_failure_is_a_row(planted):
     assert rows["nan"]["error"] is None
     for told in ("timeout: ", "memory: ", "error: ValueError: planted trouble"):
         assert told in str(runs)
+
+
+def test_a_method_that_does_not_even_start_is_told_from_a_slow_one(tmp_path, monkeypatch):
+    path = tmp_path / "heavy.py"
+    path.write_text("import time\ntime.sleep(60)\n")
+    monkeypatch.setitem(METHODS, "heavy", (str(path.with_suffix("")), "numpy"))
+    row = runs.measured(bench.question("ties n=20"), "heavy", 0.5, None, start=2.0)
+    assert row["status"] == "timeout"
+    assert row["reason"].startswith("not ready after 2.5 s")
 
 
 def test_what_is_not_installed_is_a_row(monkeypatch):
@@ -101,7 +110,8 @@ def asked_in_order(monkeypatch):
     """What would have been measured, in turn; a clock that goes on by two seconds each time."""
     seen, clock = [], [0.0]
 
-    def measured(one, method, budget, memory):
+    def measured(one, method, budget, memory, start):
+        assert 10 <= start <= 60
         seen.append((one.name, method))
         clock[0] += 2.0
         return {"status": "ok", "value": 1.0, "seconds": 1.0, "memory": 1, **runs.sizes(one)}

@@ -18,11 +18,14 @@ from otdist.bench.machine import machine
 from otdist.bench.methods import FOLDER, METHODS, is_cheap, parsed, python_of, suggested
 from otdist.bench.questions import Question, question
 from otdist.bench.table import UNSTARTED, Runs, written
+from otdist.bench.worker import STARTED
 from otdist.errors import InputError
 from otdist.progress import working
 
 WORKER = Path(__file__).with_name("worker.py")
-START = 120.0  # seconds for a process to start and to compile, beyond its budget
+START = 60.0  # seconds for a process to import, to compile and to answer for few points, beyond its budget
+LATE = 10.0  # the same where less is left of the time for all
+GRACE = 60.0  # seconds after which a process that does not end itself is ended
 FEW = 8  # parts of what is left of the time for all, of which a run may take one
 LEAST = 1.0  # seconds below which no run is started
 Row = dict[str, Any]
@@ -53,7 +56,8 @@ def run(
         Seconds for a run. A method that can be told is told; any other is ended.
     max_seconds : float, optional
         Seconds for all runs together, starts included. Each may take an equal part of what is left, or an
-        eighth, and at most ``budget``; once nothing is left, no more are started, and their rows say so.
+        eighth, and at most ``budget``; once nothing is left, no more are started, and their rows say so. The
+        last may overrun it, by its part and the ten seconds that any may take to start.
     memory : float, optional
         Bytes that a process may use for data. None: no limit.
     seeds : sequence of int
@@ -128,7 +132,7 @@ def run(
             # Most take far less than an equal part, so that a slow one may have more.
             part = min(max(left / (len(todo) - place), left / FEW), budget)
             tell(f"{one.name}, {row['method']}")
-            row |= measured(one, str(row["method"]), part, memory) | facts
+            row |= measured(one, str(row["method"]), part, memory, min(max(left, LATE), START)) | facts
             if path is not None:
                 Runs(_grouped(known, order)).save(path)
     runs = Runs(_grouped(known, order))
@@ -137,8 +141,8 @@ def run(
     return runs
 
 
-def measured(one: Question, method: str, budget: float, memory: float | None) -> Row:
-    """Row of one method and one question."""
+def measured(one: Question, method: str, budget: float, memory: float | None, start: float = START) -> Row:
+    """Row of one method and one question; ``start`` is the time until it is put."""
     name, options = parsed(method)
     place = sizes(one)
     python = python_of(name)
@@ -152,8 +156,9 @@ def measured(one: Question, method: str, budget: float, memory: float | None) ->
         told["memory"] = None if memory is None else int(memory)
         # A method that is told its time may overrun it a little: that is a finding, not a reason to end it.
         told["limit"] = 2 * budget + 10 if name in ("otdist", "otdist critic") else budget
+        told["start"] = start
         spec.write_text(json.dumps(told))
-        return place | apart([python, "-W", "ignore", str(WORKER), str(spec)], told["limit"])
+        return place | apart([python, "-W", "ignore", str(WORKER), str(spec)], told["limit"], start)
 
 
 def sizes(one: Question) -> Row:
@@ -161,18 +166,26 @@ def sizes(one: Question) -> Row:
     return {"n": len(one.x), "m": len(one.y), "d": one.x.shape[1], "known": one.known, "laws": one.laws}
 
 
-def apart(command: list[str], limit: float) -> Row:
+def apart(command: list[str], limit: float, start: float) -> Row:
     """What a process prints as JSON in its last line, or how it ended."""
     # numpy's threads beside torch's would make both several times slower.
     environment = os.environ | {"OPENBLAS_NUM_THREADS": os.environ.get("OPENBLAS_NUM_THREADS", "1")}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=limit + START, check=False, env=environment
+            command,
+            capture_output=True,
+            text=True,
+            timeout=limit + start + GRACE,
+            check=False,
+            env=environment,
         )
     except subprocess.TimeoutExpired:
-        return {"status": "timeout", "reason": f"no end after {limit + START:.3g} s"}
+        return {"status": "timeout", "reason": f"no end after {limit + start + GRACE:.3g} s"}
     if done.returncode == -14:  # SIGALRM
-        return {"status": "timeout", "reason": f"ended after {limit:.3g} s"}
+        if STARTED in done.stdout.splitlines():
+            return {"status": "timeout", "reason": f"ended after {limit:.3g} s"}
+        reason = f"not ready after {limit + start:.3g} s: importing, compiling, a first call on few points"
+        return {"status": "timeout", "reason": reason}
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode != 0 or not lines:
         short = done.returncode == -9 or any(word in done.stderr for word in ("bad_alloc", "MemoryError"))
