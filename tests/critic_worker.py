@@ -19,6 +19,7 @@ from otdist.learn.critics import race
 CASES = {
     "anchors": {"family": "anchors", "steps": 60, "anchors": 16},
     "weighted": {"family": "anchors", "steps": 60, "anchors": 16},
+    "few directions": {"family": "anchors", "steps": 20, "anchors": 16},
     "orthogonal": {"family": "orthogonal", "steps": 30, "precision": "float32"},  # sums differ by rounding
     "pieces": {"family": "pieces", "steps": 30, "anchors": 8},
     "landmarks": {"metric": "angular", "steps": 60, "anchors": 16},
@@ -33,7 +34,8 @@ def samples(case):
     if case == "early stop":  # one law: what is learned is noise, and the held-out gap soon stops to grow
         return rng.normal(size=(60, 8)), rng.normal(size=(60, 8)), None, None
     x, y = rng.normal(size=(600, 3)) + 4.0, rng.normal(size=(500, 3)) + np.array([5.0, 4.0, 3.0])
-    if case == "orthogonal":  # a shift alone is learned at once, and then rounding decides when it stops
+    if case in ("anchors", "weighted", "orthogonal"):
+        # A shift alone is learned at once, and then rounding decides when it stops; nor are all columns needed.
         y = y * np.array([1.5, 0.3, 1.0])
     weights = (rng.uniform(0.5, 2.0, size=len(x)), None) if case == "weighted" else (None, None)
     return x, y, *weights
