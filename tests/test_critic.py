@@ -14,8 +14,10 @@ from cases import refused
 from strategies import shares, tolerance
 
 import otdist
-from otdist.learn import Critic
+from otdist.learn import Anchors, Critic
 from otdist.learn.critics.race import Budget, Race
+from otdist.learn.critics.samples import Samples, split
+from otdist.learn.critics.training import Training
 from otdist.metrics import Metric
 from otdist.metrics.names import resolve
 
@@ -308,3 +310,21 @@ class TestBudget:
         race = Race(None, 64, torch.Generator(), print, began=time.monotonic() - 100)
         assert race.rest(Budget(None, 100), 0.75) == Budget(None, 75)
         assert race.rest(Budget(10.0, 100), 0.75).steps == 75
+
+    def test_no_more_starts_are_made_once_half_of_the_time_is_gone(self):
+        made = []
+
+        def slow(generator):
+            made.append(time.monotonic())
+            time.sleep(1.0)
+            return Training("slow", Anchors(torch.zeros(2, 2)), 0.01)
+
+        x, y = (np.random.default_rng(seed).normal(size=(200, 2)) for seed in range(2))
+        ones, rows = np.ones(200), split((200, 200), 0)
+        data = Samples.of((x, y), (ones, ones), rows, lambda z: torch.as_tensor(z).float())
+        for seconds, count in ((1.5, 1), (3.0, 2)):
+            made.clear()
+            race = Race(data, 64, torch.Generator(), lambda text: None)
+            race.won([[slow] * 4, [slow]], Budget(seconds))
+            assert len(made) == count  # of five
+            assert time.monotonic() - race.began < 2 * seconds

@@ -18,6 +18,7 @@ from otdist.learn.critics.training import Training, divisor
 HEATS = 0.1  # share of the budget in which every start of every kind is tried
 TRIALS = 0.15  # share in which the best start of each kind is
 LEAST = 0.3  # of its share, that the last run has whatever the starts took
+LATE = 0.5  # of the budget, from which on no further start is made
 CHECKS = 25  # looks at the validation points in the last run
 FEW = 3  # in a trial
 SOME = 4096  # validation points that a look takes in, at most
@@ -85,12 +86,16 @@ class Race:
             one = self._started(kinds[0][0])
             return self.run(one, self.rest(budget, 1.0), final=True)
         heat, trial, left = budget.part(HEATS / count), budget.part(TRIALS / len(kinds)), 1 - HEATS
-        found = []
+        found: list[Training] = []
         for kind in kinds:
-            found.append(_best([self.run(self._started(start), heat) for start in kind if not self.trouble]))
-            if self.trouble:  # a source that fails is not asked again
-                break
-        if len(kinds) > 1:
+            tried: list[Training] = []
+            for start in kind:
+                # A source that failed is not asked again.
+                if (found or tried) and (self.trouble or self._late(budget)):
+                    break
+                tried.append(self.run(self._started(start), heat))
+            found += [_best(tried)] if tried else []
+        if len(found) > 1 and not self.trouble:
             found, left = [self.run(one, trial) for one in found], left - TRIALS
         return _best(found) if self.trouble else self.run(_best(found), self.rest(budget, left), final=True)
 
@@ -101,6 +106,13 @@ class Race:
             return part
         left = budget.seconds - (time.monotonic() - self.began)
         return replace(part, seconds=max(left, LEAST * part.seconds))
+
+    def _late(self, budget: Budget) -> bool:
+        """Whether starts have taken so long that no more of them may be made."""
+        if budget.seconds is None:
+            return False
+        share = (time.monotonic() - self.began) / budget.seconds
+        return numbers_of_first([share], self._device)[0] > LATE
 
     def run(self, one: Training, budget: Budget, final: bool = False) -> Training:
         """Train one critic; it ends in the best state it had on the validation points."""
