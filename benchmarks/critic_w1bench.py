@@ -69,7 +69,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--tracks", default="", metavar="BA", help="only these, in this order")
     parser.add_argument("--only", default="", metavar="PATTERN", help="rows whose name matches")
-    parser.add_argument("--seconds", type=float, default=45.0, help="of training on published pairs")
+    parser.add_argument("--seconds", type=float, help="of training on published pairs")
     parser.add_argument("--at-once", type=int, default=1, metavar="N", help="rows measured at a time")
     parser.add_argument("--limit", type=int, default=10**6, help="rows to measure, at most")
     parser.add_argument("--again", action="store_true", help="measure what is selected anew")
