@@ -49,7 +49,7 @@ def named(row: Row) -> str:
 
 
 def rows(seconds: float | None = None) -> list[Row]:
-    """All rows, in the order in which they are measured; seconds are those of A and B, if other than usual."""
+    """All rows, in the order in which they are measured; A and B for so many seconds, or as usual."""
     return [
         *published("B", "auto", seconds or 60.0),
         *published("A", PLAIN, seconds or 120.0),
