@@ -35,7 +35,7 @@ def samples(case):
         return rng.normal(size=(60, 8)), rng.normal(size=(60, 8)), None, None
     x, y = rng.normal(size=(600, 3)) + 4.0, rng.normal(size=(500, 3)) + np.array([5.0, 4.0, 3.0])
     if case in ("anchors", "weighted", "orthogonal"):
-        # A shift alone is learned at once, and then rounding decides when it stops; nor are all columns needed.
+        # A shift alone needs few columns; it is learned at once, and then rounding decides when it stops.
         y = y * np.array([1.5, 0.3, 1.0])
     weights = (rng.uniform(0.5, 2.0, size=len(x)), None) if case == "weighted" else (None, None)
     return x, y, *weights
