@@ -205,6 +205,23 @@ class TestCompare:
         assert run(*tables, "--fail-above", worst * 2, "--fail-p", 0.05)[0] == 1
         assert run(*tables, "--fail-above", 0, "--columns", "fixed")[0] == 0
 
+    def test_a_threshold_that_cannot_be_passed_is_refused(self, run):
+        tables = ("compare", "before.csv", "after.csv", "--no-joint")
+        for resamples, limit, remedy in (
+            (999, 0.001, "--resamples 1000"),
+            (9, 0.1, "--resamples 10"),
+            (9, 0, "above 0"),
+        ):
+            status, out, err = run(*tables, "--resamples", resamples, "--fail-p", limit)
+            assert (status, out) == (2, "") and "--fail-p" in err and remedy in err
+
+    def test_a_threshold_that_one_column_cannot_pass_is_told(self, run):
+        tables = ("compare", "before.csv", "after.csv", "--no-joint", "--json")
+        status, _, err = run(*tables, "--fail-p", 0.002)
+        assert status == 0 and "--resamples 1500" in err  # three columns
+        status, _, err = run(*tables, "--fail-p", 0.002, "--resamples", 1500)
+        assert status == 1 and err == ""
+
     def test_an_infinite_distance_passes_every_threshold(self, run):
         assert run("compare", "flat.npy", "endless.npy", "--fail-above", 1000)[0] == 1
         np.save("one.npy", np.ones(5))

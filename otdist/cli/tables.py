@@ -92,6 +92,8 @@ def compare(
     for option, limit in (("--fail-above", fail_above), ("--fail-p", fail_p)):
         if limit is not None and math.isnan(limit):
             raise InputError(option, "is not a number", "give a number")
+    if fail_p is not None and fail_p * (resamples + 1) <= 1:
+        _refuse(fail_p, resamples)
     with in_words_of_the_shell({"reference": reference, "current": current}):
         comparison = compare_tables(
             read_file(reference),
@@ -109,7 +111,21 @@ def compare(
     seen = [column for column in comparison.columns if column.n_reference or column.n_current]
     over = fail_above is not None and any(not column.scaled <= fail_above for column in seen)
     rare = fail_p is not None and any(not column.qvalue >= fail_p for column in seen)
+    if fail_p is not None and fail_p * (resamples + 1) <= len(seen):
+        print(
+            f"otdist: of {len(seen)} columns one alone gets no adjusted p-value below "
+            f"{len(seen) / (resamples + 1):.3g}; for --fail-p {fail_p:g} give --resamples "
+            f"{math.ceil(len(seen) / fail_p)}",
+            file=sys.stderr,
+        )
     return MOVED if over or rare else status
+
+
+def _refuse(fail_p: float, resamples: int) -> None:
+    """Raise InputError for a threshold that no column can pass: a check that cannot fail is none."""
+    least = 1 / (resamples + 1)
+    remedy = f"give --resamples {math.ceil(1 / fail_p)}" if fail_p > 0 else "give a number above 0"
+    raise InputError("--fail-p", f"{fail_p:g} is passed by no p-value: they end at {least:.3g}", remedy)
 
 
 def _show(comparison: Any, names: tuple[str, str], *, html: Path | None, as_json: bool) -> int:

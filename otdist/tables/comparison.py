@@ -167,7 +167,7 @@ class Comparison:
         for column in self.columns:
             if column.name == name:
                 return column
-        raise KeyError(name)
+        raise KeyError(f"{name!r} is no column; there are {[column.name for column in self.columns]}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and strings, ready for JSON."""

@@ -166,7 +166,7 @@ def _cells(column: ColumnReport, mark: str, *, narrow: bool) -> list[Text]:
 
 def _joint_lines(joint: JointReport | None) -> Iterator[Text]:
     if joint is None:
-        yield _text("joint W1: not computed (no column, or too few complete rows)")
+        yield _text("joint W1: not computed (not asked for, no column, or too few complete rows)")
         return
     result = joint.result
     rows = f"{joint.n_reference:,} x {joint.n_current:,} rows"
