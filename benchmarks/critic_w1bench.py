@@ -38,7 +38,8 @@ EVALUATION = 180.0  # seconds to judge a critic, at most
 
 def measured(together: list[Row]) -> list[Row]:
     """Rows measured at the same time, with who measured them and how busy others kept the machine."""
-    others, threads = Others(), max(1, (os.cpu_count() or 1) // len(together))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    others, threads = Others(), max(1, cores // len(together))
     with ThreadPoolExecutor(len(together)) as pool:
         answers = list(pool.map(partial(answered, threads=threads), together))
     stamp = {"others": round(others.share(), 3), "commit": commit(), "date": time.strftime("%Y-%m-%d")}
