@@ -212,3 +212,10 @@ def test_asking_loads_neither_numba_nor_torch_nor_scipy():
     code = "import otdist, sys; otdist.recommend(5000, 3, 0.01); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"numba", "torch", "scipy", "ot"} & set(done.stdout.split())
+
+
+def test_a_quicker_sinkhorn_that_waits_is_told():
+    asked = otdist.recommend(20_000, 16, tol=0.01, max_bytes=10**11)
+    quicker = [one for one in asked.alternatives if one.method == "sinkhorn" and one.seconds < asked.seconds]
+    assert quicker and "'sinkhorn' has to be 2 times as quick" in asked.why
+    assert "times as quick" not in otdist.recommend(500, 2).why

@@ -178,6 +178,8 @@ def recommend(
     left_out |= NEVER if asked.closed is None else {}
     reasons = {name: reason for name, reason in left_out.items() if reason}
     why = _why(asked, first, device)
+    if any(_plain(one, asked.calls) < _plain(first, asked.calls) for one in others):
+        why += f" 'sinkhorn' has to be {CAUTION:g} times as quick to come first: its time depends on the law."
     return replace(first, why=why, alternatives=tuple(others), left_out=reasons)
 
 
@@ -241,8 +243,12 @@ def _candidate(asked: _Asked, name: str) -> Recommendation:
 
 def _total(one: Recommendation, calls: int) -> float:
     """Seconds by which methods are ordered."""
-    total = (one.seconds or 0.0) + costs.start(one.method) / calls
-    return CAUTION * total if one.method == "sinkhorn" else total
+    return _plain(one, calls) * (CAUTION if one.method == "sinkhorn" else 1.0)
+
+
+def _plain(one: Recommendation, calls: int) -> float:
+    """Seconds of a call, with its share of what the first one loads and compiles."""
+    return (one.seconds or 0.0) + costs.start(one.method) / calls
 
 
 def _why(asked: _Asked, first: Recommendation, device: str) -> str:
