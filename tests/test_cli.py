@@ -210,7 +210,8 @@ class TestCompare:
         for resamples, limit, remedy in (
             (999, 0.001, "--resamples 1000"),
             (9, 0.1, "--resamples 10"),
-            (9, 0, "above 0"),
+            (9, 0, "above 1e-09"),
+            (9, 1e-310, "above"),
         ):
             status, out, err = run(*tables, "--resamples", resamples, "--fail-p", limit)
             assert (status, out) == (2, "") and "--fail-p" in err and remedy in err

@@ -13,6 +13,8 @@ from otdist.cli.app import MOVED, Flag, Names, Whole, app
 from otdist.cli.shell import in_words_of_the_shell, require_folder
 from otdist.errors import InputError
 
+TINY = 1e-9  # threshold of p-values that no number of permutations is for
+
 
 @app.command
 def demo(*, html: Path = Path("report.html")) -> int:
@@ -111,11 +113,12 @@ def compare(
     seen = [column for column in comparison.columns if column.n_reference or column.n_current]
     over = fail_above is not None and any(not column.scaled <= fail_above for column in seen)
     rare = fail_p is not None and any(not column.qvalue >= fail_p for column in seen)
-    if fail_p is not None and fail_p * (resamples + 1) <= len(seen):
+    tested = sum(math.isfinite(column.pvalue) for column in seen)
+    if fail_p is not None and fail_p * (resamples + 1) <= tested:
         print(
-            f"otdist: of {len(seen)} columns one alone gets no adjusted p-value below "
-            f"{len(seen) / (resamples + 1):.3g}; for --fail-p {fail_p:g} give --resamples "
-            f"{math.ceil(len(seen) / fail_p)}",
+            f"otdist: of {tested} columns one alone gets no adjusted p-value below "
+            f"{tested / (resamples + 1):.3g}; for --fail-p {fail_p:g} give --resamples "
+            f"{math.ceil(tested / fail_p)}",
             file=sys.stderr,
         )
     return MOVED if over or rare else status
@@ -124,7 +127,7 @@ def compare(
 def _refuse(fail_p: float, resamples: int) -> None:
     """Raise InputError for a threshold that no column can pass: a check that cannot fail is none."""
     least = 1 / (resamples + 1)
-    remedy = f"give --resamples {math.ceil(1 / fail_p)}" if fail_p > 0 else "give a number above 0"
+    remedy = f"give --resamples {math.ceil(1 / fail_p)}" if fail_p > TINY else f"give a number above {TINY:g}"
     raise InputError("--fail-p", f"{fail_p:g} is passed by no p-value: they end at {least:.3g}", remedy)
 
 
