@@ -36,8 +36,8 @@ class Ascent(torch.optim.Optimizer):
     Parameters
     ----------
     module : Module
-        The critic; ``weights`` of :class:`~otdist.learn.critics.Orthogonal` and
-        :class:`~otdist.learn.critics.Folds` count as matrices.
+        The critic; ``weights`` of :class:`~otdist.learn.critics.Orthogonal`,
+        :class:`~otdist.learn.critics.Folds` and :class:`~otdist.learn.critics.Subspace` count as matrices.
     rate : float
         Size of a step, in units of the points; of matrices `TURNS` times as many radians.
     precision : torch.dtype

@@ -30,7 +30,7 @@ INNER = 0.2  # share of the points that counts as inner
 MEMBERS = 32  # affine functions of a group, at most: enough to enclose a point in few columns
 GROUP = 4  # points a group below which inner points are too few
 WIDTH, DEPTH, HEADS = 256, 4, 256  # of networks
-MANY = 32  # columns from which on half the heads with folds of their own are enough
+MANY = 32  # columns above which half the heads with folds of their own are enough
 PLANE = 2  # columns up to which half the width is enough
 HELD = 2**14  # points that folds and heads are placed at
 
@@ -92,14 +92,19 @@ def _anchors(data: Data, count: int, metric: str, poles: Poles, inner: bool) -> 
     """
 
     def start(generator: torch.Generator) -> Training:
-        sides = {"max": (0,), "min": (1,), "both": (0, 1)}[poles]
-        share = count // len(sides)
-        seeds = [centres(_pool(data, side, inner, generator), share, generator) for side in sides]
-        fewest = min(len(part) for part in seeds)
-        module = Anchors(torch.cat([part[:fewest] for part in seeds]), poles=poles, metric=metric)
+        tips = _tips(lambda side: _pool(data, side, inner, generator), count, poles, generator)
+        module = Anchors(tips, poles=poles, metric=metric)
         return Training(f"anchors, {poles}{', inner' if inner else ''}", module, MOVE)
 
     return start
+
+
+def _tips(points: Callable[[int], Tensor], count: int, poles: Poles, generator: torch.Generator) -> Tensor:
+    """Centres of groups of the samples that have tips, as many of each."""
+    sides = {"max": (0,), "min": (1,), "both": (0, 1)}[poles]
+    seeds = [centres(points(side), count // len(sides), generator) for side in sides]
+    fewest = min(len(part) for part in seeds)
+    return torch.cat([part[:fewest] for part in seeds])
 
 
 def _within(data: Data, count: int, generator: torch.Generator) -> list[Start]:
@@ -112,10 +117,7 @@ def _within(data: Data, count: int, generator: torch.Generator) -> list[Start]:
 
     def way(poles: Poles) -> Start:
         def start(generator: torch.Generator) -> Training:
-            sides = {"max": (0,), "min": (1,), "both": (0, 1)}[poles]
-            seeds = [centres(points[side] @ basis.T, count // len(sides), generator) for side in sides]
-            fewest = min(len(part) for part in seeds)
-            inner = Anchors(torch.cat([part[:fewest] for part in seeds]), poles=poles)
+            inner = Anchors(_tips(lambda side: points[side] @ basis.T, count, poles, generator), poles=poles)
             name = f"anchors, {poles}, in {len(basis)} directions"
             return Training(name, Subspace(basis, inner), MOVE)
 
