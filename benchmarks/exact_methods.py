@@ -87,19 +87,19 @@ def otdist_method(method: str, task: Task, **options: float) -> dict[str, Any]:
 
 def _watch(reached: dict[str, float]) -> None:
     """Note the seconds at which the proved gap of the whole problem falls below each of GAPS."""
-    from otdist.solvers.sparse import levels, setting
+    from otdist.solvers.sparse import multiscale, prepared_problem
 
     start = time.perf_counter()
 
-    class Watched(levels.Descent):
-        def _keep(self, proof: Any) -> Any:
-            best = super()._keep(proof)
+    class Watched(multiscale.MultiscaleSolver):
+        def _update_best(self, certificate: Any) -> Any:
+            best = super()._update_best(certificate)
             for gap in GAPS:
-                if best.reached(gap):
+                if best.reaches(gap):
                     reached.setdefault(f"{gap:.0e}", time.perf_counter() - start)
             return best
 
-    setting.Descent = Watched
+    prepared_problem.MultiscaleSolver = Watched
 
 
 def pot(task: Task) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from exact_methods import Task
 
 Run = Callable[[], dict[str, Any]]
-COOLING = 0.6
+EPS_DECAY = 0.6
 BLOCKS = (64, 256, 1024, 4096)  # rows of the distances that torch makes at once
 
 
@@ -22,25 +22,25 @@ class Half:
     """
 
     def __init__(self, task: Task, eps: float, mean: float) -> None:
-        from otdist.solvers.sinkhorn.streams import PointStreams
-        from otdist.solvers.sparse.order import nested_order
-        from otdist.solvers.sparse.pricing import Pairs
-        from otdist.solvers.sparse.spreads import EUCLIDEAN
+        from otdist.solvers.sinkhorn.logsumexp32 import PointLogSumExp32
+        from otdist.solvers.sparse.distance_tiles import EUCLIDEAN
+        from otdist.solvers.sparse.kd_order import kd_order
+        from otdist.solvers.sparse.point_costs import PointCosts
 
-        rows, cols = nested_order(task.x), nested_order(task.y)
+        rows, cols = kd_order(task.x), kd_order(task.y)
         self.x, self.y = task.x[rows], task.y[cols]
         self.log_b = np.full(len(self.y), -np.log(len(self.y)))
-        self.streams, self.eps = PointStreams(Pairs.of(self.x, self.y, EUCLIDEAN)), eps * mean
+        self.logsumexp, self.eps = PointLogSumExp32(PointCosts.of(self.x, self.y, EUCLIDEAN)), eps * mean
         log_a, now, self.g = np.full(len(self.x), -np.log(len(self.x))), mean, np.zeros(len(self.y))
         while now > self.eps:
-            f = self.streams.softmin(self.g, self.log_b, now)
-            self.g = self.streams.softmin(f, log_a, now, flip=True)
-            now = max(COOLING * now, self.eps)
+            f = self.logsumexp.softmin(self.g, self.log_b, now)
+            self.g = self.logsumexp.softmin(f, log_a, now, flip=True)
+            now = max(EPS_DECAY * now, self.eps)
 
 
 def otdist_pass(task: Task, mean: float, eps: float) -> Run:
     half = Half(task, eps, mean)
-    return lambda: {"value": float(half.streams.softmin(half.g, half.log_b, half.eps).mean())}
+    return lambda: {"value": float(half.logsumexp.softmin(half.g, half.log_b, half.eps).mean())}
 
 
 def torch_pass(task: Task, mean: float, eps: float) -> Run:

@@ -45,16 +45,16 @@ def curves(row: Row) -> dict[str, list[float]]:
     import torch
     from wgan_modes_runs import source
 
-    from otdist.learn.wgan.real import Real
-    from otdist.learn.wgan.settings import settings_of
-    from otdist.learn.wgan.state import state_of
+    from otdist.learn.wgan.real import RealData
+    from otdist.learn.wgan.settings import make_settings
+    from otdist.learn.wgan.state import build_state
 
     torch.set_num_threads(1)
     task = TASKS[row["task"]]
-    settings = settings_of(METHODS[row["method"]], False)
+    settings = make_settings(METHODS[row["method"]], False)
     given = task.draw(source(row["task"], row["seed"], "given"), task.given)
-    real = Real.of(given, held_out=settings.held_out, scale=settings.scale, seed=row["seed"])
-    state = state_of(settings, real.shape, row["seed"], None, None, torch.device("cpu"))
+    real = RealData.of(given, held_out=settings.held_out, scale=settings.scale, seed=row["seed"])
+    state = build_state(settings, real.shape, row["seed"], None, None, torch.device("cpu"))
     told: dict[str, list[float]] = {}
     looks = steps_of_looks()
     for step in range(1, STEPS + 1):
@@ -80,15 +80,15 @@ def looked(state: Any, real: Any) -> dict[str, float]:
     import torch
 
     import otdist
-    from otdist.learn.wgan.health import fakes, look
     from otdist.learn.wgan.objectives import critic_loss, generator_loss
-    from otdist.learn.wgan.probe import copied
+    from otdist.learn.wgan.probe import clone_state
+    from otdist.learn.wgan.run_check import generate_fakes, run_check
 
-    check = look(state, real, 0.0)
+    check = run_check(state, real, 0.0)
     objective = state.settings.objective
     x = real.heldout[:POINTS]
-    y = fakes(state, len(x), averaged=False, stream=torch.Generator().manual_seed(3))
-    twin = copied(state)
+    y = generate_fakes(state, len(x), averaged=False, stream=torch.Generator().manual_seed(3))
+    twin = clone_state(state)
     if not all(twin.critic_step(real.train) for _ in range(MORE)):
         raise FloatingPointError("values of the copy are not finite")
     with torch.no_grad():

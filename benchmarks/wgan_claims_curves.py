@@ -12,9 +12,9 @@ from torch import Tensor
 
 import otdist
 from otdist.learn.wgan.objectives import critic_loss, generator_loss
-from otdist.learn.wgan.real import Real
-from otdist.learn.wgan.settings import settings_of
-from otdist.learn.wgan.state import State, state_of
+from otdist.learn.wgan.real import RealData
+from otdist.learn.wgan.settings import make_settings
+from otdist.learn.wgan.state import State, build_state
 
 Row = dict[str, Any]
 Points = NDArray[np.float64]
@@ -49,11 +49,11 @@ def digits(seed: int) -> Points:
     return np.asarray(values[np.random.default_rng(seed).permutation(len(values))])
 
 
-def started(data: Points, settings: Row, seed: int) -> tuple[State, Real]:
+def started(data: Points, settings: Row, seed: int) -> tuple[State, RealData]:
     """Networks and data before the first step."""
-    chosen = settings_of(SMALL | settings, False)
-    real = Real.of(data, held_out=0.3, scale="auto", seed=seed)
-    return state_of(chosen, real.shape, seed, None, None, torch.device("cpu")), real
+    chosen = make_settings(SMALL | settings, False)
+    real = RealData.of(data, held_out=0.3, scale="auto", seed=seed)
+    return build_state(chosen, real.shape, seed, None, None, torch.device("cpu")), real
 
 
 def advance(state: State, train: Tensor, n_critic: int) -> None:
@@ -115,7 +115,7 @@ def overfit(row: Row, steps: int = 1_000, every: int = 40) -> Row:
     It gives other digits with noise of a twentieth of the range of a pixel. 297 digits are seen by nobody.
     """
     data, rng = digits(row["seed"]), np.random.default_rng(row["seed"])
-    length = Real.of(data, held_out=0.3, scale="auto", seed=row["seed"]).scale.length
+    length = RealData.of(data, held_out=0.3, scale="auto", seed=row["seed"]).scale.length
 
     def noisy(points: Points, n: int) -> Tensor:
         drawn = points[rng.integers(len(points), size=n)]

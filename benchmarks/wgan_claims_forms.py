@@ -17,7 +17,7 @@ from wgan_claims_runs import trained
 
 import otdist
 from otdist.errors import InputError
-from otdist.learn.wgan.real import Real
+from otdist.learn.wgan.real import RealData
 
 LETTERS = " abcdefghijklmnopqrstuvwxyz"
 PLACES = 8
@@ -48,7 +48,7 @@ class Speller(nn.Module):
     Chances go to the critic as they are (Gulrajani et al. 2017, section 5.5): no letter is ever drawn.
     """
 
-    def __init__(self, latent: int, width: int, real: Real, seed: int) -> None:
+    def __init__(self, latent: int, width: int, real: RealData, seed: int) -> None:
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -74,7 +74,7 @@ def words(row: Row, steps: int = 1_000, n: int = 1_000) -> Row:
     known = vocabulary()
     rng = np.random.default_rng(row["seed"])
     data = spelt([known[k] for k in rng.integers(len(known), size=4_000)])
-    real = Real.of(data, held_out=0.2, scale="auto", seed=row["seed"])
+    real = RealData.of(data, held_out=0.2, scale="auto", seed=row["seed"])
     speller = Speller(32, 128, real, row["seed"])
     settings = CLASSIC | {"n_critic": 1} if row["method"] == "gan" else {"n_critic": 3}
     settings |= {"width": 128, "latent": 32, "learning_rate": 2e-3, "critic_rate": 2e-3}

@@ -36,7 +36,7 @@ def timed(row: Row) -> Row:
     from otdist.learn import fit_wgan
     from otdist.learn.wgan import loop
 
-    task, plain = TASKS[row["task"]], loop.look
+    task, plain = TASKS[row["task"]], loop.run_check
     spent = {"wall": 0.0, "processor": 0.0}
 
     def looking(*given: Any, **more: Any) -> Any:
@@ -46,7 +46,7 @@ def timed(row: Row) -> Row:
         spent["processor"] += time.process_time() - busy
         return check
 
-    loop.look = looking
+    loop.run_check = looking
     points = task.draw(source(row["task"], row["seed"], "given"), task.given)
     fit_wgan(points[:200], steps=2, check_every=1, check_points=16)  # loads and compiles what checks need
     spent.update(wall=0.0, processor=0.0)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from otdist.errors import ConvergenceWarning
 from otdist.learn import fit_wgan
-from otdist.learn.wgan.real import Real
+from otdist.learn.wgan.real import RealData
 
 DATA = ("ring", "grid", "swiss", "moons", "table")
 POINTS = 10_000
@@ -136,7 +136,7 @@ def trained(fault: str, name: str, seed: int, steps: int = STEPS) -> Any:
     options: dict[str, Any] = {"steps": steps, "check_every": EVERY, "stop": False, "seed": seed}
     options |= OPTIONS.get(fault, {})
     if fault in PLANTED:
-        real = Real.of(data, held_out=0.2, scale="auto", seed=seed)
+        real = RealData.of(data, held_out=0.2, scale="auto", seed=seed)
         options |= {"generator": Planted(fault, real.train, seed), "latent": LATENT}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

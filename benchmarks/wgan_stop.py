@@ -47,7 +47,7 @@ class Judge:
         z = torch.randn(PAIRS * N, state.latent, generator=torch.Generator().manual_seed(5))
         state.average.eval()
         with torch.no_grad():
-            y = scale.restore(state.average(z).flatten(1)).reshape(PAIRS, N, -1)
+            y = scale.inverse_transform(state.average(z).flatten(1)).reshape(PAIRS, N, -1)
         offset = (self.floor + among(y)) / 2
         return [float(otdist.w1(a, b)) - offset for a, b in zip(self.x, y, strict=True)]
 
@@ -60,14 +60,14 @@ def among(z: Array) -> float:
 def trained(row: Row, stop: bool, judge: Judge | None) -> tuple[Any, list[tuple[int, list[float]]]]:
     """A run, and what the judge saw on the way."""
     seen: list[tuple[int, list[float]]] = []
-    plain = loop.look
+    plain = loop.run_check
 
     def looking(state: Any, real: Any, *more: Any) -> Any:
         if judge is not None and state.step % LOOKS == 0:
             seen.append((state.step, judge(state, real.scale)))
         return plain(state, real, *more)
 
-    loop.look = looking
+    loop.run_check = looking
     try:
         data = points(row["data"], POINTS, row["seed"])
         run = fit_wgan(
@@ -80,7 +80,7 @@ def trained(row: Row, stop: bool, judge: Judge | None) -> tuple[Any, list[tuple[
             device="cpu",
         )
     finally:
-        loop.look = plain
+        loop.run_check = plain
     return run, seen
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "docs/_ext")]
 
 project = "otdist"
 author = "The otdist developers"
@@ -24,9 +24,10 @@ extensions = [
     "myst_parser",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "figures",
     "sphinxcontrib.bibtex",
 ]
-exclude_patterns = ["_build", "examples", "images"]
+exclude_patterns = ["_build", "_ext", "examples", "images"]
 templates_path = ["_templates"]
 default_role = "py:obj"  # `laws` in a docstring is a name, and becomes a link where it is known
 
@@ -45,12 +46,17 @@ bibtex_reference_style = "author_year"
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "gallery",
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "figures.ReadingOrder",
     "download_all_examples": False,
     "show_memory": False,
     "write_computation_times": False,
-    "reset_modules": ("matplotlib",),
+    "subsection_order": [
+        f"examples/{name}" for name in ("tasks", "distances", "methods", "losses", "generators")
+    ],
+    "reset_modules": ("matplotlib", "figures.transparent"),
+    "image_scrapers": ("figures.scrape",),
     "image_srcset": ["2x"],
+    "thumbnail_size": (640, 448),
 }
 
 html_theme = "pydata_sphinx_theme"
@@ -60,11 +66,14 @@ MATHJAX = next(iter(find_spec("sphinx-mathjax-offline").submodule_search_locatio
 mathjax_path = "tex-svg.js"
 html_static_path = ["_static", f"{MATHJAX}/static/mathjax/{mathjax_path}"]
 html_css_files = ["otdist.css"]
+html_js_files = ["otdist.js"]
+html_favicon = "_static/logo.svg"
 html_show_sourcelink = False
 html_copy_source = False
 # Pages with nothing beside them need no navigation of their own.
 html_sidebars: dict[str, list[str]] = {"index": [], "changelog": []}
 html_theme_options = {
+    "logo": {"text": "otdist", "image_light": "_static/logo.svg", "image_dark": "_static/logo.svg"},
     "header_links_before_dropdown": 5,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],

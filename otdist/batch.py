@@ -1,7 +1,8 @@
-"""Many problems in one call, and their answers."""
+"""Batches of problems in one call, and their results."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
@@ -10,27 +11,56 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.arrays import is_torch
+from otdist.dataframes import make_frame
 from otdist.errors import InputError
+from otdist.pages.words import visible
 from otdist.result import Result
 
-Given = tuple[Any, Any, Any, Any]
+FRAME_COLUMNS = (
+    "value",
+    "lower",
+    "upper",
+    "unit",
+    "method",
+    "converged",
+    "name",
+    "metric",
+    "n",
+    "m",
+    "d",
+    "message",
+)
+Inputs = tuple[Any, Any, Any, Any]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ResultBatch(Sequence[Result]):
-    """Answers to a batch of problems, in their order: a sequence of Results.
+    """Results of a batch of problems, in their order.
+
+    A sequence: it has a length, can be iterated over, and returns a Result by index or a batch by slice. It
+    prints as a line for each Result; a notebook shows a table.
 
     Attributes
     ----------
     results : tuple of Result
         One for each problem.
+
+    Examples
+    --------
+    >>> import numpy as np, otdist
+    >>> x, y = np.zeros((3, 1, 1)), np.arange(3.0).reshape(3, 1, 1)
+    >>> batch = otdist.partial_w1(x, y, np.ones((3, 1)), np.ones((3, 1)), moved=1.0)
+    >>> batch
+    <ResultBatch: 3 results, PW1 from 0 to 2, all exact>
+    >>> len(batch), float(max(batch))
+    (3, 2.0)
     """
 
     results: tuple[Result, ...]
 
     @property
     def value(self) -> Any:
-        """Values, shape (B,): an array, or a tensor with gradient when torch tensors went in."""
+        """Values, shape (B,): an array, or a tensor with gradient if torch tensors were passed."""
         values = [result.value for result in self.results]
         if any(is_torch(value) for value in values):
             import torch
@@ -50,7 +80,7 @@ class ResultBatch(Sequence[Result]):
 
     @property
     def converged(self) -> NDArray[np.bool_]:
-        """Which of them reached their goal, shape (B,)."""
+        """Whether each result reached its goal, shape (B,)."""
         return np.array([result.converged for result in self.results])
 
     def __len__(self) -> int:
@@ -66,8 +96,57 @@ class ResultBatch(Sequence[Result]):
     def __iter__(self) -> Iterator[Result]:
         return iter(self.results)
 
+    def to_frame(self) -> Any:
+        """Make a table with one row a result, for pandas if it is imported or installed, else polars.
+
+        Returns
+        -------
+        DataFrame
+            Columns value, lower, upper, unit, method, converged, name, metric, n, m, d and message.
+
+        Raises
+        ------
+        InputError
+            If neither pandas nor polars is installed.
+
+        Examples
+        --------
+        >>> import numpy as np, otdist, pandas
+        >>> batch = otdist.sinkhorn_divergence(np.zeros((2, 1, 1)), np.ones((2, 1, 1)))
+        >>> float(batch.to_frame()["value"].sum())
+        2.0
+        """
+        rows = [vars(result) | {"value": float(result)} for result in self.results]
+        return make_frame({name: [row[name] for row in rows] for name in FRAME_COLUMNS})
+
     def __str__(self) -> str:
         return "\n".join(str(result) for result in self.results)
+
+    def __repr__(self) -> str:
+        return f"<ResultBatch: {self._summary()}>"
+
+    def _summary(self) -> str:
+        count = len(self.results)
+        if count == 0:
+            return "no results"
+        names = "/".join(dict.fromkeys(result.name for result in self.results))
+        values = [float(result) for result in self.results if not math.isnan(result)]
+        span = f"from {min(values):.6g} to {max(values):.6g}" if values else "nan"
+        exact = sum(result._is_exact for result in self.results)
+        unconverged = sum(not result.converged for result in self.results)
+        proof = "all exact" if exact == count else f"{exact} exact"
+        proof += f", {unconverged} NOT CONVERGED" if unconverged else ""
+        return visible(f"{count:,} result{'' if count == 1 else 's'}, {names} {span}, {proof}")
+
+    def _repr_html_(self) -> str:
+        from otdist.pages.notebook import table
+
+        header = ("", "", "value", "proved", "method")
+        rows = [
+            (k, result.name, result._figure(), result._proof().strip(" ()"), result._source())
+            for k, result in enumerate(self.results)
+        ]
+        return table(header, rows, caption=self._summary(), words=(1, 3, 4))
 
 
 def is_batch(x: Any, y: Any) -> bool:
@@ -75,13 +154,13 @@ def is_batch(x: Any, y: Any) -> bool:
     return any(_axes(points) == 3 for points in (x, y))
 
 
-def each(function: Callable[..., Result], given: Given) -> ResultBatch:
-    """Answer the problems of a batch one after the other.
+def solve_each(function: Callable[..., Result], inputs: Inputs) -> ResultBatch:
+    """Solve the problems of a batch one after the other.
 
-    A sample of shape (n, d) and weights of shape (n,) serve all of them.
+    A sample of shape (n, d) and weights of shape (n,) are used for all problems.
     """
     axes = (3, 3, 2, 2)
-    named = list(zip("xyab", given, axes, strict=True))
+    named = list(zip("xyab", inputs, axes, strict=True))
     counts = {name: len(part) for name, part, full in named if _axes(part) == full}
     size = max(counts.values())
     for name, count in counts.items():
@@ -106,5 +185,5 @@ def each(function: Callable[..., Result], given: Given) -> ResultBatch:
 
 
 def _axes(values: Any) -> int:
-    """Axes of an array or tensor. Nested lists are no batch: three levels may as well be a mistake."""
+    """Number of axes of an array or tensor; 0 for nested lists, whose three levels may be a mistake."""
     return int(getattr(values, "ndim", 0))

@@ -1,16 +1,23 @@
-"""Two point sets as arrays: shapes, columns by name, missing and infinite values."""
+"""Two samples of points as arrays: shapes, columns by name, missing and infinite values."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.arrays import Table, is_torch, read
-from otdist.errors import InputError
-from otdist.metrics import NAMED
+from otdist.arrays import is_torch, read_table, warn_rounded
+from otdist.errors import InputError, Option, Remedy
+from otdist.inputs.labels import require_same_axes
+from otdist.inputs.measure import Counted, Measure, count_columns
+from otdist.inputs.table import Table
+from otdist.inputs.times import common_clock
+from otdist.inputs.units import common_unit, in_unit, unit_of
+from otdist.metrics import Metric
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -18,72 +25,135 @@ NanPolicy = Literal["raise", "omit", "propagate"]
 Side = tuple[Array, Array, Index | None]  # points, shares, the caller's rows
 
 
-def two_clouds(x: Any, y: Any, a: Any = None, b: Any = None) -> tuple[Array, Array]:
-    """Read two samples as points of one space; of the weights only the presence counts."""
-    tensors = [(name, t) for name, t in zip("xyab", (x, y, a, b), strict=True) if is_torch(t)]
+@dataclass(frozen=True, eq=False)
+class Clouds:
+    """Two samples as points of one space, in a common unit.
+
+    ``labels``: labels of the rows of both, or None. ``columns``: names of the columns, or None.
+    """
+
+    x: Array
+    y: Array
+    measure: Measure
+    labels: tuple[Any, Any]
+    columns: tuple[str, ...] | None = None
+
+
+def read_clouds(
+    x: Any,
+    y: Any,
+    a: Any = None,
+    b: Any = None,
+    *,
+    shift: bool = False,
+    ticks: bool = False,
+    points_unit: str = "",
+) -> Clouds:
+    """Read two samples as points of one space.
+
+    ``shift``: the metric ignores a common shift. ``ticks``: it grows with the scale of the points.
+    ``points_unit``: the only unit of points that it accepts, if any.
+    """
+    _require_one_device(x, y, a, b)
+    x, y = (list(z) if isinstance(z, Iterator) else z for z in (x, y))
+    require_same_axes(x, y)
+    if points_unit:
+        x, y = (in_unit(z, name, points_unit) for z, name in ((x, "x"), (y, "y")))
+    unit = unit_of(x)
+    x, y, name = common_unit(x, y, ("x", "y"))
+    left, right = _align_columns(read_table(x, "x"), read_table(y, "y"))
+    clock = common_clock((left.clock, right.clock), ("x", "y"))
+    if clock is not None and points_unit:
+        raise InputError("x", f"holds {clock.meaning}, but this metric takes {points_unit}", "pass numbers")
+    if clock is not None:
+        left, right = left.at(clock.tick), right.at(clock.tick)
+    points = as_points(left, "x"), as_points(right, "y")
+    if points[0].shape[1] != points[1].shape[1]:
+        raise InputError(
+            "y",
+            f"has {points[1].shape[1]} columns, x has {points[0].shape[1]}",
+            "rows are points and columns are coordinates: check for a transposed array",
+        )
+    measure = Measure(name, unit if name else None, clock)
+    # Gradients are computed at the caller's tensors, which are not shifted.
+    shift = shift and not any(is_torch(z) and z.requires_grad for z in (x, y))
+    counted = count_columns((left, right), points, measure, shift=shift, ticks=ticks)
+    _warn_rounded(counted)
+    if clock is not None:
+        _no_gradient_of_weights(a, b)
+    # Copies, as plan and potentials are computed on request, when the caller may have changed his arrays.
+    labels, columns = (left.labels[0], right.labels[0]), left.columns or right.columns
+    return Clouds(counted.x.copy(), counted.y.copy(), counted.measure, labels, columns)
+
+
+def _warn_rounded(counted: Counted) -> None:
+    kind = "integers beyond 2**53" if counted.measure.clock is None else "times"
+    for name, rounded in zip("xy", counted.rounded, strict=True):
+        if rounded:
+            warn_rounded(name, kind)
+
+
+def _no_gradient_of_weights(a: Any, b: Any) -> None:
+    for name, weights in (("a", a), ("b", b)):
+        if is_torch(weights) and weights.requires_grad:
+            raise InputError(name, "must not require a gradient if points are times", "detach it (.detach())")
+
+
+def _require_one_device(*given: Any) -> None:
+    tensors = [(name, t) for name, t in zip("xyab", given, strict=True) if is_torch(t)]
     for name, tensor in tensors[1:]:
         if tensor.device != tensors[0][1].device:
             first, device = tensors[0][0], tensors[0][1].device
             raise InputError(
                 name, f"is on {tensor.device}, {first} is on {device}", "move both to one device"
             )
-    left, right = _aligned(read(x, "x"), read(y, "y"))
-    points_x, points_y = as_points(left, "x"), as_points(right, "y")
-    if points_x.shape[1] != points_y.shape[1]:
-        raise InputError(
-            "y",
-            f"has {points_y.shape[1]} columns, x has {points_x.shape[1]}",
-            "rows are points and columns are coordinates: check for a transposed array",
-        )
-    if len(points_x) == len(points_y) == 1 and points_x.shape[1] > 1 and a is None and b is None:
-        k = points_x.shape[1]
-        raise InputError(
-            "x",
-            f"and y have shape (1, {k}): one point each, or {k} samples of one variable?",
-            "pass x.ravel() and y.ravel() for samples, or a=[1], b=[1] for points",
-        )
-    # Copies: plan and potentials are made when asked for, and the caller may have changed his by then.
-    return points_x.copy(), points_y.copy()
 
 
-def _aligned(x: Table, y: Table) -> tuple[Table, Table]:
-    """Bring the columns of y into the order of x, by name, where both have names."""
+def _align_columns(x: Table, y: Table) -> tuple[Table, Table]:
+    """Bring the columns of y into the order of x by name, if both have names."""
     if x.columns is None or y.columns is None or x.columns == y.columns:
         return x, y
     for columns, name in ((x.columns, "x"), (y.columns, "y")):
         if len(set(columns)) < len(columns):
             twice = next(c for c in columns if columns.count(c) > 1)
             raise InputError(
-                name, f"column {twice!r} stands twice, so columns cannot be matched", "rename it"
+                name, f"column {twice!r} occurs twice, so columns cannot be matched", "rename it"
             )
     missing = [c for c in x.columns if c not in y.columns] + [c for c in y.columns if c not in x.columns]
     if missing:
         raise InputError("y", f"columns {missing} are in one table only", "select the columns that both have")
-    order = [y.columns.index(c) for c in x.columns]
-    return x, Table(y.values[:, order], x.columns)
+    return x, y.take_columns([y.columns.index(c) for c in x.columns])
 
 
 def as_points(table: Table, name: str) -> Array:
-    """Shape (n, d), with at least one row and one column."""
+    """Bring a table to shape (n, d), with at least one row and one column; raises InputError."""
     values = table.values
+    if values.ndim == 0:
+        raise InputError(name, "is a single number (0 dimensions)", f"pass a sample: [{float(values):g}]")
     if values.ndim == 1:
         values = values[:, None]
     if values.ndim != 2:
-        raise InputError(name, f"has {values.ndim} dimensions", "pass points as rows, shape (n, d)")
+        n, d = values.shape[0], math.prod(values.shape[1:])
+        raise InputError(
+            name,
+            f"has {values.ndim} dimensions, shape {values.shape}",
+            f"points are rows: for {n} images or sequences pass .reshape({n}, {d}); for one image pass its "
+            "pixels' positions as points and their values as weights",
+        )
     if values.shape[0] == 0 or values.shape[1] == 0:
         raise InputError(name, f"is empty (shape {values.shape})", "give at least one row and one column")
     return values
 
 
-def present(
+def drop_absent_rows(
     points: Array, w: Array | None, name: str, nan_policy: NanPolicy
 ) -> tuple[Array, Array | None, Index | None, int]:
-    """Leave out rows without mass, and missing rows as nan_policy says."""
+    """Drop rows without mass, and missing rows according to nan_policy."""
     rows: Index | None = None
     if w is not None and not w.all():
         rows = np.flatnonzero(w)
         points, w = points[rows], w[rows]
-    # A sum is finite or tells: one pass where isnan().any() takes two and an array.
+    # A finite sum excludes NaN: one pass, whereas isnan().any() takes two and an array.
     with np.errstate(over="ignore", invalid="ignore"):
         total = float(points.sum())
     if math.isfinite(total) or not np.isnan(points).any() or nan_policy == "propagate":
@@ -95,7 +165,7 @@ def present(
         raise InputError(
             name,
             f"{missing.sum()} of {len(points)} rows have missing values (NaN), the first is row {where}",
-            "drop them with nan_policy='omit'",
+            Remedy("drop them with {}", Option("nan_policy", "'omit'", "omit")),
         )
     keep = np.flatnonzero(~missing)
     if keep.size == 0:
@@ -104,12 +174,14 @@ def present(
     return points[keep], None if w is None else w[keep], rows, int(missing.sum())
 
 
-def not_finite(x: Side, y: Side, metric: Any) -> float:
-    """NaN where a value is missing (nan_policy="propagate"); infinity where mass must go there."""
+def value_at_infinity(x: Side, y: Side, metric: Metric | None) -> float:
+    """Return NaN for a missing value (nan_policy="propagate"), or infinity if mass must move to infinity.
+
+    ``metric``: None for gower.
+    """
     if np.isnan(x[0]).any() or np.isnan(y[0]).any():
         return math.nan
-    grows = getattr(NAMED.get(metric, metric) if isinstance(metric, str) else metric, "degree", None)
-    if grows is None:
+    if metric is None or metric.degree is None:
         points, _, rows, name = next(
             (*side, name) for side, name in ((x, "x"), (y, "y")) if np.isinf(side[0]).any()
         )

@@ -1,4 +1,4 @@
-"""The front door: from two samples to a distance with its proof."""
+"""Wasserstein distances between two samples, with proved intervals."""
 
 from __future__ import annotations
 
@@ -11,28 +11,42 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from otdist.arrays import caller_level, read
+from otdist.arrays import caller_level, read_costs
 from otdist.clouds import NanPolicy
 from otdist.errors import ConvergenceWarning, InputError
-from otdist.gradient import with_cost_gradient, with_gradient
+from otdist.errstate import isolate_errstate
+from otdist.gradient import (
+    guard_tensors,
+    with_cost_gradient,
+    with_gradient,
+    with_longest_step_gradient,
+)
+from otdist.inputs.arguments import call_error, check_names, check_on_fail, option_names, shown
+from otdist.inputs.labels import axis_labels
+from otdist.inputs.times import SECONDS
+from otdist.inputs.units import unit_name, without_unit
 from otdist.metrics import Metric
-from otdist.problem import MassRule, Problem
+from otdist.number import change
+from otdist.problem import MassRule, Problem, is_infinite_order
 from otdist.result import Result
 from otdist.solvers import Solver, choose
 from otdist.solvers.answer import describe
+from otdist.weights import read_weights
 
 Array = NDArray[np.float64]
 OnFail = Literal["warn", "raise"]
-Ground = str | Metric | Callable[..., float]
+GroundMetric = str | Metric | Callable[..., float]
 
 
+@guard_tensors
+@isolate_errstate
 def w1(
     x: ArrayLike,
     y: ArrayLike,
     a: ArrayLike | None = None,
     b: ArrayLike | None = None,
     *,
-    metric: Ground = "euclidean",
+    metric: GroundMetric = "euclidean",
     method: str | Solver = "auto",
     tol: float = 0.0,
     max_seconds: float | None = None,
@@ -51,15 +65,21 @@ def w1(
     ----------
     x : array_like, shape (n, d) or (n,)
         Points of the first sample, one a row: NumPy, list, torch tensor, pandas, polars or
-        pyarrow table. The unit is yours; the answer has the same.
+        pyarrow table. One axis: samples on the line; (1, d) is one point. The unit is yours; the
+        answer has the same, and names it where the points have one (astropy, pint, unyt). Dates,
+        times and durations are answered in seconds.
     y : array_like, shape (m, d) or (m,)
-        Points of the second sample. Table columns are matched by name.
+        Points of the second sample. Table columns are matched by name, units are converted to
+        those of ``x``.
     a, b : array_like, shape (n,) and (m,), optional
-        Non-negative weights, each side divided by its sum. None: all equal.
+        Non-negative weights, each side divided by its sum. None: all equal. Where weights and points
+        both have pandas labels they are matched by label, whatever their order; other
+        labels are an error, also for the default index 0, 1, 2, ... of one of them. Pass
+        ``a.to_numpy()`` to go by position.
     metric : str, Metric or callable
-        Ground metric: "euclidean", "cityblock", "chebyshev", "angular", "gower", one made by
-        :mod:`otdist.metrics`, or a function of two points. "sqeuclidean" and "cosine" are
-        costs, not metrics: the answer is then named "EMD", not "W1".
+        Ground metric: "euclidean", "cityblock", "chebyshev", "angular", "gower", "great_circle"
+        (latitude, longitude), one made by :mod:`otdist.metrics`, or a function of two points.
+        "sqeuclidean" and "cosine" are costs, not metrics: the answer is then named "EMD", not "W1".
     method : str or solver
         "auto" takes the closed form on the line (one column) or the circle (one periodic
         column), and otherwise the exact linear programme: "dense", on all pairs of points,
@@ -67,30 +87,38 @@ def w1(
         one of "line", "circle", "dense", "sparse", "sinkhorn", "critic". The last two
         approximate: "sinkhorn" is entropic, see :class:`~otdist.solvers.Sinkhorn`; "critic" trains
         a 1-Lipschitz function, which proves a lower bound, see
-        :class:`~otdist.solvers.NeuralDual`. No other method ever answers with less than it could.
+        :class:`~otdist.solvers.NeuralDual`. All other methods are exact.
     tol : float
         Relative gap that is good enough. 0: exact ("sinkhorn": 0.01). "sparse" and "sinkhorn"
-        stop as soon as the proved gap is there; the others are exact whatever it is.
+        stop as soon as they have proved this gap; the others are always exact.
     max_seconds : float, optional
-        Time after which the best proved interval is returned, with ``converged=False``.
+        Time after which the best proved interval is returned, with ``converged=False``: kept to 10 % and a
+        second at any size, but for the first call of a method, which may compile or load code.
     progress : bool
-        Show progress on standard error: "sparse" shows the interval closing, "dense" a sign
-        of life.
+        Show progress on standard error: "sparse" shows its interval, "dense" the time.
     nan_policy : {"raise", "omit", "propagate"}
         Rows with missing values: an error, left out and counted in ``info["omitted"]``, or a
         distance of NaN.
     mass : {"normalize", "strict"}
         "strict": different totals of a and b are an error.
     on_fail : {"warn", "raise"}
-        What to do when the goal is not reached: return the interval with a
-        ConvergenceWarning, or raise a ConvergenceError that carries it.
+        Action if the goal is not reached: return the interval with a ConvergenceWarning, or raise a
+        ConvergenceError that contains it.
     **options
-        Options of the method, such as ``max_bytes`` of "sparse" or ``eps`` of "sinkhorn".
+        Options of the method, which are the fields of its class: ``eps`` of "sinkhorn", for example.
+        "auto" only takes ``max_bytes``, which applies to the method that it chooses.
 
     Returns
     -------
     Result
-        ``value`` in [``lower``, ``upper``]: proved bounds of W1 between the given samples.
+        ``value`` in [``lower``, ``upper``]: proved bounds of W1 between the given samples, in ``unit``
+        if that is known.
+
+        Torch tensors get a value that carries its derivatives with respect to x, y, a and b (envelope
+        theorem). At a kink the gradient is one element of the generalised gradient, determined by the plan
+        and potentials of the result; a matched pair that coincides adds 0. Second derivatives are computed
+        for exact methods and refused for others, and refused between points and weights if several
+        potentials are optimal, as for equal masses. See :doc:`/theory`.
 
     Raises
     ------
@@ -100,6 +128,14 @@ def w1(
         If the method would need more than half of the free memory.
     ConvergenceError
         With ``on_fail="raise"``, if the goal was not reached.
+
+    Warns
+    -----
+    PrecisionWarning
+        If integers beyond 2**53, or times, had to be rounded. Those that a metric allows to be shifted
+        are shifted in integers first, so identifiers and nanoseconds near each other are exact.
+    MetricWarning
+        If table columns called latitude and longitude are taken for coordinates in a plane.
 
     Notes
     -----
@@ -122,13 +158,15 @@ def w1(
     5.0
     >>> square, moved = [[0, 0], [0, 1]], [[1, 0], [1, 1]]
     >>> print(otdist.w1(square, moved))
-    W1 = 1  [1, 1]  dense, n=2/2, d=2, euclidean
+    W1 = 1 (exact)  dense, n=2/2, d=2, euclidean
     """
-    question = {"metric": metric, "p": 1.0, "nan_policy": nan_policy, "mass": mass}
-    stop = {"tol": tol, "max_seconds": max_seconds, "progress": progress}
-    return _distance((x, y, a, b), question, stop, method, on_fail, options)
+    options_of_problem = {"metric": metric, "p": 1.0, "nan_policy": nan_policy, "mass": mass}
+    stopping = {"tol": tol, "max_seconds": max_seconds, "progress": progress}
+    return _solve_and_differentiate((x, y, a, b), options_of_problem, stopping, method, on_fail, options)
 
 
+@guard_tensors
+@isolate_errstate
 def wasserstein(
     x: ArrayLike,
     y: ArrayLike,
@@ -136,7 +174,7 @@ def wasserstein(
     b: ArrayLike | None = None,
     *,
     p: float = 2,
-    metric: Ground = "euclidean",
+    metric: GroundMetric = "euclidean",
     method: str | Solver = "auto",
     tol: float = 0.0,
     max_seconds: float | None = None,
@@ -155,15 +193,19 @@ def wasserstein(
     x, y, a, b
         As in :func:`w1`.
     p : float
-        At least 1.
+        At least 1. ``math.inf``: the bottleneck distance, the smallest possible longest step of a plan.
     metric, method, tol, max_seconds, progress, nan_policy, mass, on_fail, **options
-        As in :func:`w1`.
+        As in :func:`w1`. For p = infinity the methods are "auto", "line" and "dense", and weights
+        must be uniform or whole numbers.
 
     Returns
     -------
     Result
         ``value`` in [``lower``, ``upper``]. ``plan`` is optimal for the cost d^p, and
-        ``potentials`` are in units of that cost.
+        ``potentials`` are in units of that cost (None for p = infinity, which has none). Derivatives as
+        in :func:`w1`; if the distance is 0 and p > 1 they are 0, and second ones are refused where
+        ``metric**p`` has none, as for 1 < p < 2 if matched points coincide. For p = infinity they are the
+        gradient of the longest step, the first of equal ones, and 0 in the weights.
 
     Raises
     ------
@@ -177,14 +219,45 @@ def wasserstein(
     Examples
     --------
     >>> import otdist
-    >>> otdist.wasserstein([0.0, 1.0], [0.0, 3.0], p=2).value ** 2  # half of the mass moves by 2
-    2.0000000000000004
+    >>> round(otdist.wasserstein([0.0, 1.0], [0.0, 3.0], p=2).value ** 2, 12)  # half of the mass moves by 2
+    2.0
     """
-    question = {"metric": metric, "p": p, "nan_policy": nan_policy, "mass": mass}
-    stop = {"tol": tol, "max_seconds": max_seconds, "progress": progress}
-    return _distance((x, y, a, b), question, stop, method, on_fail, options)
+    options_of_problem = {"metric": metric, "p": p, "nan_policy": nan_policy, "mass": mass}
+    stopping = {"tol": tol, "max_seconds": max_seconds, "progress": progress}
+    if is_infinite_order(p):
+        return _bottleneck((x, y, a, b), options_of_problem | {"p": 1.0}, stopping, method, on_fail, options)
+    return _solve_and_differentiate((x, y, a, b), options_of_problem, stopping, method, on_fail, options)
 
 
+def _bottleneck(
+    inputs: tuple[Any, Any, Any, Any],
+    options_of_problem: dict[str, Any],
+    stopping: dict[str, Any],
+    method: str | Solver,
+    on_fail: OnFail,
+    options: dict[str, Any],
+) -> Result:
+    """Solve W_infinity: distances are compared, so the problem has p = 1, and another solver."""
+    from otdist.solvers.bottleneck import Bottleneck
+
+    check_on_fail(on_fail)
+    if isinstance(method, str):
+        if method not in ("auto", "line", "dense"):
+            raise InputError(
+                "method",
+                f"must be 'auto', 'line' or 'dense' for p = infinity, got {method!r}",
+                "use method='auto', or a large finite p",
+            )
+        check_names(options, option_names(Bottleneck), "p = infinity")
+        method, options = Bottleneck(**options), {}
+    x, y, a, b = inputs
+    problem = Problem.of(x, y, a, b, **options_of_problem, **stopping)
+    result = solve(problem, method, on_fail, **options)
+    return with_longest_step_gradient(result, problem, *inputs)
+
+
+@guard_tensors
+@isolate_errstate
 def emd(
     cost: ArrayLike,
     a: ArrayLike | None = None,
@@ -204,9 +277,12 @@ def emd(
     Parameters
     ----------
     cost : array_like, shape (n, m)
-        Cost of moving one unit from row to column: finite and non-negative, any unit.
+        Cost of moving one unit from row to column: finite and non-negative, any unit; durations
+        become seconds.
     a, b : array_like, shape (n,) and (m,), optional
-        Weights, each side divided by its sum. None: all equal.
+        Weights, each side divided by its sum. None: all equal. Weights with pandas labels are
+        matched with the labels of the rows, or columns, of a pandas ``cost``; other labels are an
+        error.
     method, max_seconds, progress, mass, on_fail, **options
         As in :func:`w1`.
 
@@ -214,7 +290,8 @@ def emd(
     -------
     Result
         ``value`` is <P, C> at mass 1, in the unit of ``cost``, within [``lower``, ``upper``]. If
-        ``cost`` is a tensor, so is the value, and its gradient with respect to it is the plan.
+        ``cost`` is a tensor, so is the value, and its gradient with respect to it is the plan. Second
+        derivatives as in :func:`w1`.
 
     Raises
     ------
@@ -237,45 +314,73 @@ def emd(
     >>> otdist.emd([[0.0, 2.0], [2.0, 1.0]], [0.5, 0.5], [0.25, 0.75]).value
     1.0
     """
-    matrix = read(cost, "cost").values
+    cost, unit = without_unit(cost, "cost"), unit_name(cost)
+    table = read_costs(cost, "cost")
+    matrix, unit = table.values, unit if table.clock is None else SECONDS
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise InputError(
             "cost", f"has shape {matrix.shape}", "give a matrix (n, m) with at least one row and column"
         )
     _require_costs(matrix)
-    x, y, ground = precomputed(matrix)
-    question = {"metric": ground, "p": 1.0, "mass": mass, "rooted": False}
-    stop = {"max_seconds": max_seconds, "progress": progress}
-    result = with_cost_gradient(_distance((x, y, a, b), question, stop, method, on_fail, options), cost)
+    x, y, ground = precomputed_metric(matrix)
+    a = _align_weights(a, "a", table.labels[0], "the rows of cost")
+    b = _align_weights(b, "b", table.labels[1], "the columns of cost")
+    options_of_problem: dict[str, Any] = {"metric": ground, "p": 1.0, "mass": mass, "rooted": False}
+    stopping: dict[str, Any] = {"max_seconds": max_seconds, "progress": progress}
+    check_on_fail(on_fail)
+    problem = Problem.of(x, y, a, b, **options_of_problem, **stopping)
+    result = with_cost_gradient(solve(problem, method, on_fail, **options), problem, cost, a, b)
     if a is not None or b is not None:
-        # Rows without mass are looked up in the matrix, which is the caller's and may change.
+        # Rows without mass need the matrix, which belongs to the caller and may change.
         _ = result.potentials
-    return result
+    return change(result, unit=unit) if unit else result
 
 
-def _distance(
-    given: tuple[Any, Any, Any, Any],
-    question: dict[str, Any],
-    stop: dict[str, Any],
+def _align_weights(weights: Any, name: str, labels: Any, owner: str) -> Any:
+    """Bring labelled weights into the order of labelled rows; others are returned unchanged."""
+    if labels is None or axis_labels(weights)[0] is None or unit_name(weights):
+        return weights
+    return read_weights(weights, name, len(labels), labels, owner)
+
+
+def _solve_and_differentiate(
+    inputs: tuple[Any, Any, Any, Any],
+    options_of_problem: dict[str, Any],
+    stopping: dict[str, Any],
     method: str | Solver,
     on_fail: OnFail,
     options: dict[str, Any],
 ) -> Result:
-    require_on_fail(on_fail)
-    x, y, a, b = given
-    problem = Problem.of(x, y, a, b, **question, **stop)
-    return with_gradient(solve(problem, method, on_fail, **options), problem, *given)
+    check_on_fail(on_fail)
+    x, y, a, b = inputs
+    problem = Problem.of(x, y, a, b, **options_of_problem, **stopping)
+    return with_gradient(solve(problem, method, on_fail, **options), problem, *inputs)
 
 
 def solve(
     problem: Problem, method: str | Solver = "auto", on_fail: OnFail = "warn", **options: Any
 ) -> Result:
-    """Answer a question that is already checked."""
+    """Solve a checked problem, and warn or raise if the goal is not reached."""
     solver = choose(method, problem, options)
-    return told(_known(problem) if problem.verdict is not None else solver(problem), on_fail)
+    if problem.fixed_value is not None:
+        return warn_or_raise(_fixed_result(problem), on_fail)
+    try:
+        result: Any = solver(problem)
+    except TypeError as error:
+        if not call_error(error):
+            raise
+        raise InputError(
+            "method", f"must be a solver, got {shown(method)} ({error})", "use method='auto'"
+        ) from error
+    if not isinstance(result, Result):
+        name = type(result).__name__
+        raise InputError(
+            "method", f"must return a Result, got {name}", "return otdist.solvers.answer.make_result"
+        )
+    return warn_or_raise(result, on_fail)
 
 
-def told(result: Result, on_fail: OnFail) -> Result:
+def warn_or_raise(result: Result, on_fail: OnFail) -> Result:
     """Warn or raise if a result did not reach its goal."""
     if not result.converged:
         if on_fail == "raise":
@@ -284,20 +389,14 @@ def told(result: Result, on_fail: OnFail) -> Result:
     return result
 
 
-def require_on_fail(on_fail: str) -> None:
-    """Raise InputError unless it is known what to do about an unfinished result."""
-    if on_fail not in ("warn", "raise"):
-        raise InputError("on_fail", f"{on_fail!r} is unknown", "use 'warn' or 'raise'")
-
-
-def _known(problem: Problem) -> Result:
-    verdict = float(problem.verdict if problem.verdict is not None else math.nan)
+def _fixed_result(problem: Problem) -> Result:
+    value = float(problem.fixed_value if problem.fixed_value is not None else math.nan)
     message = (
         "A value is missing, and nan_policy='propagate' asks for NaN."
-        if math.isnan(verdict)
+        if math.isnan(value)
         else "Mass must travel to infinity."
     )
-    return Result(verdict, verdict, verdict, "none", message=message, **describe(problem))
+    return Result(value, value, value, "none", message=message, **describe(problem))
 
 
 def _require_costs(matrix: Array) -> None:
@@ -320,14 +419,14 @@ def _require_costs(matrix: Array) -> None:
     )
 
 
-def precomputed(matrix: Array) -> tuple[Array, Array, Metric]:
-    """Points that stand for rows and columns of a matrix, and the metric that looks up their cost."""
+def precomputed_metric(matrix: Array) -> tuple[Array, Array, Metric]:
+    """Make points that represent rows and columns of a matrix, and the metric that looks up their costs."""
     # ~j keeps the two sides apart.
     x, y = np.arange(float(matrix.shape[0])), -1.0 - np.arange(float(matrix.shape[1]))
-    return x, y, Metric("precomputed", partial(_looked_up, matrix))
+    return x, y, Metric("precomputed", partial(_look_up_costs, matrix))
 
 
-def _looked_up(matrix: Array, x: Array, y: Array) -> Array:
+def _look_up_costs(matrix: Array, x: Array, y: Array) -> Array:
     rows, cols = x[:, 0].astype(np.intp), ~y[:, 0].astype(np.intp)
     if (len(rows), len(cols)) == matrix.shape:
         return np.ascontiguousarray(matrix)

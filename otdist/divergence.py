@@ -1,7 +1,7 @@
-"""Sinkhorn divergences: entropic transport without its bias, and with what is proved of it.
+"""Sinkhorn divergences: debiased entropic transport, with proved intervals.
 
-Not W1 and no bound of it: smooth in points and weights, 0 between equal samples, and the larger ``eps``,
-the closer to an energy distance.
+A divergence is neither W1 nor a bound of it: it is smooth in points and weights, 0 between equal samples, and
+approaches an energy distance as ``eps`` grows.
 """
 
 from __future__ import annotations
@@ -12,18 +12,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from otdist.batch import ResultBatch, each, is_batch
+from otdist.batch import ResultBatch, is_batch, solve_each
 from otdist.clouds import NanPolicy
-from otdist.distance import Ground, OnFail, require_on_fail, told
+from otdist.distance import GroundMetric, OnFail, warn_or_raise
 from otdist.errors import InputError
+from otdist.errstate import isolate_errstate
+from otdist.gradient import guard_tensors
+from otdist.inputs.arguments import check_flag, check_integer, check_number, check_on_fail, check_order
 from otdist.problem import MassRule, Problem
 from otdist.result import Result
-from otdist.weights import read_weights
 
 Array = NDArray[np.float64]
-Given = tuple[Any, Any, Any, Any]
+Inputs = tuple[Any, Any, Any, Any]
 
 
+@guard_tensors
+@isolate_errstate
 def sinkhorn_divergence(
     x: ArrayLike,
     y: ArrayLike,
@@ -31,7 +35,7 @@ def sinkhorn_divergence(
     b: ArrayLike | None = None,
     *,
     p: float = 1,
-    metric: Ground = "euclidean",
+    metric: GroundMetric = "euclidean",
     eps: float = 0.05,
     eps_abs: float | None = None,
     reach: float | None = None,
@@ -52,7 +56,7 @@ def sinkhorn_divergence(
     Parameters
     ----------
     x : array_like, shape (n, d), (n,) or (B, n, d)
-        Points of the first sample, one a row. A third axis in front, of an array
+        Points of the first sample, one a row, as in :func:`w1`. A third axis in front, of an array
         or tensor, numbers problems.
     y : array_like, shape (m, d), (m,) or (B, m, d)
         Points of the second sample. Where only one of them has a third axis, the other serves all.
@@ -65,22 +69,21 @@ def sinkhorn_divergence(
         As in :func:`w1`.
     eps : float
         Regularisation, relative to the mean cost between the two samples, so that the answer follows a
-        change of units. All three terms have the same.
+        change of units. It is the same for all three terms.
     eps_abs : float, optional
-        Regularisation in units of the cost, instead of ``eps``: for answers that are compared with
-        each other, and for losses.
+        Regularisation in units of the cost, instead of ``eps``: for comparing answers, and for losses.
     reach : float, optional
-        Unbalanced: marginals may be missed, at ``reach**p`` times their Kullback-Leibler divergence from
+        Unbalanced: the marginals have a penalty of ``reach**p`` times their Kullback-Leibler divergence from
         the weights, which are then not normalised. In units of the metric: mass hardly travels farther.
-        None: all mass is moved.
+        None: all mass is transported.
     debias : bool
         False: the first term alone, named "OT_eps".
     max_residual : float
-        What the marginals of each term may be off, in all, for a mass of 1.
+        Largest L1 error of the marginals of each term, for a mass of 1.
     max_iter : int
-        Updates of each term.
+        Maximal number of updates of each term.
     max_seconds : float, optional
-        Time after which the iterations stop.
+        Time after which the best proved interval is returned, as in :func:`w1`.
     nan_policy, on_fail
         As in :func:`w1`.
     mass : {"normalize", "strict"}
@@ -91,13 +94,14 @@ def sinkhorn_divergence(
     Result or ResultBatch
         ``value`` in [``lower``, ``upper``]: proved bounds of the divergence of the given samples at
         ``info["eps_abs"]``, in units of the cost. Where all terms are finished it is non-negative up to
-        ``upper - lower`` for Euclidean metrics; unfinished ones may leave it negative, which is shown and
-        never clamped. ``info`` holds the ``residual`` and each of the ``terms`` as (value, lower, upper).
-        ``potentials`` are those of the first term minus those of the others: how the divergence
-        changes with the weights. There is no plan.
+        ``upper - lower`` for Euclidean metrics; unfinished ones may make it negative, which is not
+        clamped. ``info`` holds the ``residual`` and each of the ``terms`` as (value, lower, upper).
+        ``potentials`` are the potentials of the first term minus those of the others: the gradient of the
+        divergence in the weights. There is no plan.
 
         Torch tensors get a value with gradient with respect to x, y, a and b (envelope theorem; ``eps_abs``
-        is held fixed; 0 from points that coincide). A batch gets a :class:`ResultBatch`, a sequence of
+        is held fixed; 0 from points that coincide). Second derivatives are refused; for ``|x - y|**p``
+        :func:`otdist.learn.divergence` has them. A batch gets a :class:`ResultBatch`, a sequence of
         Results whose ``value`` is an array or tensor (B,).
 
     Raises
@@ -112,13 +116,15 @@ def sinkhorn_divergence(
     Warns
     -----
     ConvergenceWarning
-        If it did: the interval is proved all the same.
+        If it did, or if float64 cannot tell the residual from its rounding: the interval is proved all the
+        same.
 
     Notes
     -----
     Cost: O((n + m)^2 d) an iteration in memory of O((n + m) d) for "euclidean" with p = 1 and 2, and
     "sqeuclidean", "cityblock", "chebyshev" with p = 1; for others 8 bytes a pair, in three
-    matrices. Iterations grow about like 1 / eps. Float32 sums find the potentials; values, intervals
+    matrices. Iterations grow about like 1 / eps; where they stall, Newton steps by conjugate gradients take
+    over, each of which counts as an iteration. Float32 sums find the potentials; values, intervals
     and gradients are from float64 sums. The problems of a batch are solved one after the other.
 
     Source: Genevay, Peyre, Cuturi (2018); Feydy, Sejourne, Vialard, Amari, Trouve, Peyre (2019), equation 3;
@@ -134,32 +140,44 @@ def sinkhorn_divergence(
     >>> round(r.value, 3), r.converged, otdist.sinkhorn_divergence(x, x).value
     (0.763, True, 0.0)
     """
-    choice = {"p": p, "metric": metric, "nan_policy": nan_policy, "mass": mass, "max_seconds": max_seconds}
-    require_positive(eps=eps, max_residual=max_residual, max_iter=max_iter)
-    require_positive(**{k: v for k, v in (("eps_abs", eps_abs), ("reach", reach)) if v is not None})
-    require_on_fail(on_fail)
-    from otdist.solvers.divergence import Divergence  # numba is loaded when it is needed
+    choice: dict[str, Any] = {
+        "p": p,
+        "metric": metric,
+        "nan_policy": nan_policy,
+        "mass": mass,
+        "max_seconds": max_seconds,
+    }
+    choice |= {"rooted": False}  # the answer is a cost
+    eps, max_residual = check_number(eps, "eps", above=0), check_number(max_residual, "max_residual", above=0)
+    max_iter, debias = check_integer(max_iter, "max_iter"), check_flag(debias, "debias")
+    eps_abs = None if eps_abs is None else check_number(eps_abs, "eps_abs", above=0)
+    reach = None if reach is None else check_number(reach, "reach", above=0)
+    check_on_fail(on_fail)
+    from otdist.solvers.divergence import DivergenceSolver  # numba is loaded when it is needed
 
-    solve = Divergence(eps, eps_abs, reach, debias, max_residual, max_iter)
+    if reach is not None:
+        check_order(p)
+        power_of_reach(reach, p)
+    solve = DivergenceSolver(eps, eps_abs, reach, debias, max_residual, max_iter)
 
-    def one(*given: Any) -> Result:
-        problem = finite_problem(given, **choice)
-        return told(solve(problem, _masses(problem, given, reach), given), on_fail)
+    def solve_one(*inputs: Any) -> Result:
+        problem = make_finite_problem(inputs, **choice)
+        return warn_or_raise(solve(problem, _masses(problem, reach), inputs), on_fail)
 
-    return each(one, (x, y, a, b)) if is_batch(x, y) else one(x, y, a, b)
+    return solve_each(solve_one, (x, y, a, b)) if is_batch(x, y) else solve_one(x, y, a, b)
 
 
-def _masses(problem: Problem, given: Given, reach: float | None) -> tuple[Array, Array]:
+def _masses(problem: Problem, reach: float | None) -> tuple[Array, Array]:
     if reach is None:
         return problem.a / problem.mass, problem.b / problem.mass
-    return own_masses(problem, given)
+    return caller_masses(problem)
 
 
-def own_masses(problem: Problem, given: Given) -> tuple[Array, Array]:
-    """Weights of the rows of a problem as the caller gave them; without weights 1 in all."""
+def caller_masses(problem: Problem) -> tuple[Array, Array]:
+    """Return the caller's weights of a problem's rows, not normalised; without weights the total is 1."""
     found = []
     for side, (name, rows) in enumerate((("a", problem.rows), ("b", problem.cols))):
-        w = read_weights(given[2 + side], name, problem.shape[side])
+        w = problem.weights[side]
         points = (problem.x, problem.y)[side]
         if w is None:
             w = np.full(len(points), 1.0 / len(points))
@@ -168,18 +186,20 @@ def own_masses(problem: Problem, given: Given) -> tuple[Array, Array]:
         with np.errstate(over="ignore"):
             if not math.isfinite(w.sum()):
                 raise InputError(
-                    name, "sums to more than the largest float64", "divide a and b by one and the same number"
+                    name, "sums to more than the largest float64", "divide a and b by the same number"
                 )
         found.append(w)
     return found[0], found[1]
 
 
-def finite_problem(given: Given, **question: Any) -> Problem:
-    """Check what the caller gave, of which no point may be infinite."""
-    problem = Problem.of(*given, **question)
-    if problem.verdict is None:
-        return problem.tamed()
-    if math.isinf(problem.verdict):
+def make_finite_problem(inputs: Inputs, **question: Any) -> Problem:
+    """Make a problem whose points must be finite; raises InputError."""
+    problem = Problem.of(*inputs, **question)
+    if problem.fixed_value is None:
+        problem = problem.rescale()
+        _require_costs_in_range(problem)
+        return problem
+    if math.isinf(problem.fixed_value):
         for points, rows, name in ((problem.x, problem.rows, "x"), (problem.y, problem.cols, "y")):
             if np.isinf(points).any():
                 row = int(np.argmax(np.isinf(points).any(axis=1)))
@@ -188,9 +208,26 @@ def finite_problem(given: Given, **question: Any) -> Problem:
     return problem
 
 
-def require_positive(**options: Any) -> None:
-    """Raise InputError unless all options are positive, finite numbers."""
-    for name, value in options.items():
-        number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-        if not (number and 0 < value < math.inf):
-            raise InputError(name, f"{value!r} is not a positive number", "give a positive number")
+def _require_costs_in_range(problem: Problem) -> None:
+    """Raise InputError if costs over- or underflow in the caller's units, as the answer is a cost."""
+    power = problem.exponent * problem.degree * problem.p
+    if -1060 < power < 1024:
+        return
+    kind = "overflow" if power > 0 else "vanish"
+    raise InputError(
+        "x",
+        f"and y have costs metric**p of about 2**{power:.0f}, which {kind} in float64",
+        "scale the points, or compare otdist.wasserstein, which takes the root",
+    )
+
+
+def power_of_reach(reach: float, p: float) -> float:
+    """Compute ``reach**p``; raises InputError if it over- or underflows."""
+    try:
+        price = float(float(reach) ** p)
+    except OverflowError:
+        price = math.inf
+    if not 0 < price < math.inf:
+        problem = f"{reach:g} to the power {p:g} {'overflows' if price else 'vanishes'} in float64"
+        raise InputError("reach", problem, "scale points and reach by the same factor, or use a smaller p")
+    return price

@@ -1,193 +1,312 @@
-"""Gradients for torch: the value as a tensor that knows how it changes with the input.
+"""Gradients for torch: the value as a tensor with derivatives in the input.
 
-By the envelope theorem the optimal plan and potentials may be held fixed: the derivative with
-respect to the points is that of ``sum_ij P_ij cost(x_i, y_j)``, and with respect to the weights
-it is the potentials. Where points coincide the cost has a kink, and the gradient is 0.
+By the envelope theorem the optimal plan and potentials may be held fixed: the gradient in the points is the
+gradient of ``sum_ij P_ij cost(x_i, y_j)``, and the gradient in the weights is given by the potentials. Where
+points coincide and the cost has a kink, the gradient is 0.
+
+Second derivatives are computed from the same formula where they exist, and refused otherwise.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
+import sys
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from otdist.arrays import is_torch
 from otdist.errors import InputError
+from otdist.number import change
 from otdist.problem import Problem
 from otdist.result import Result
 
+if TYPE_CHECKING:
+    from otdist.autograd import Derivatives, Formula
+
 R = TypeVar("R", bound=Result)
+P = ParamSpec("P")
+T = TypeVar("T")
+Inputs = tuple[Any, Any, Any, Any]
+Sides = Callable[[], tuple[Any, Any]]
+
+# Reasons why mixed second derivatives in weights and points or costs are refused.
+SEVERAL_OPTIMA = (
+    "has no second derivatives between weights and points or costs where several optima exist",
+    "detach the weights, or the points or costs",
+)
+MASS_MAY_STAY = (
+    "second derivatives between points and weights are not computed where mass may stay behind",
+    "detach the points or the weights",
+)
+
+
+def guard_tensors(function: Callable[P, T]) -> Callable[P, T]:
+    """Run a public function outside of ``torch.compile``, and refuse tensors without numbers.
+
+    ``torch.compile`` breaks its graph here. Under ``torch.func`` or ``torch.vmap`` there are no numbers to
+    solve with, and a tangent of forward-mode differentiation would be lost: both raise InputError.
+    """
+    names = list(inspect.signature(function).parameters)
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        torch = sys.modules.get("torch")
+        compiler = getattr(torch, "compiler", None)
+        if compiler is not None and compiler.is_compiling():
+            return compiler.disable(function)(*args, **kwargs)  # type: ignore[no-any-return]
+        for name, value in [*zip(names, args, strict=False), *kwargs.items()]:
+            if is_torch(value):
+                require_numbers(value, name)
+        return function(*args, **kwargs)
+
+    return run
+
+
+def require_numbers(tensor: Any, name: str) -> None:
+    """Raise InputError for a tensor whose numbers, or whose tangent, cannot be used."""
+    import torch
+
+    wrapped = getattr(torch._C._functorch, "is_functorch_wrapped_tensor", None)
+    remedy = "use torch.autograd.grad or value.backward(), and a loop or a batch instead of vmap"
+    if wrapped is not None and wrapped(tensor):
+        raise InputError(name, "must hold numbers, got a tensor inside torch.func or torch.vmap", remedy)
+    if torch.autograd.forward_ad.unpack_dual(tensor).tangent is not None:
+        raise InputError(name, "carries a tangent of forward-mode differentiation", remedy)
 
 
 def with_gradient(result: Result, problem: Problem, x: Any, y: Any, a: Any, b: Any) -> Result:
-    """Replace the value by a 0-d tensor if torch tensors went in.
+    """Replace the value by a 0-d tensor if torch tensors were passed.
 
-    It is float64, as the proof is, whatever the dtype of the points; gradients have theirs.
+    It is float64, as the interval, for points of any dtype; gradients have the dtype of the points.
     """
-    tensors = [t for t in (x, y, a, b) if is_torch(t)]
-    if not tensors:
-        return result
-    import torch
 
-    value = torch.tensor(float(result.value), dtype=torch.float64)
-    if any(t.requires_grad for t in tensors) and math.isfinite(result.value):
-        problem = problem.tamed()
-        change = _of_points(result, problem, x, y) + _of_weights(result, problem, a, b)
-        value = value + _slope(result, problem) * (change - change.detach())
-    return replace(result, value=on_device(value, tensors[0].device))
+    def derivatives() -> Derivatives:
+        from otdist.transport import costs_of_points
+
+        _require_gradient(result, problem, (x, y, a, b))
+        tame, value = problem.rescale(), float(result.value)
+        costs = functools.partial(costs_of_points, tame, value, _is_optimal(result, tame))
+        return _of_plan(result, tame, lambda: result.potentials, costs, SEVERAL_OPTIMA)
+
+    return _with_value(result, (x, y, a, b), derivatives)
 
 
-def with_slopes(
+def with_transport_gradient(result: R, problem: Problem, inputs: Inputs, weight_gradients: Sides) -> R:
+    """Attach gradients as :func:`with_gradient`, for a cost whose weights are not normalised.
+
+    ``weight_gradients`` returns its gradients in the weights, for all rows and in the units of the caller.
+    """
+
+    def derivatives() -> Derivatives:
+        from otdist.transport import costs_of_points
+
+        _require_gradient(result, problem, inputs)
+        costs = functools.partial(costs_of_points, problem, float(result.value), False)
+        return _of_plan(result, problem, weight_gradients, costs, MASS_MAY_STAY, balanced=False)
+
+    return _with_value(result, inputs, derivatives)
+
+
+def with_cost_gradient(result: Result, problem: Problem, cost: Any, a: Any, b: Any) -> Result:
+    """Attach gradients as :func:`with_gradient`, for a cost matrix: its gradient is the plan."""
+
+    def derivatives() -> Derivatives:
+        from otdist.transport import costs_of_matrix
+
+        _require_gradient(result, problem, (cost, None, a, b))
+        return _of_plan(result, problem, lambda: result.potentials, costs_of_matrix, SEVERAL_OPTIMA)
+
+    return _with_value(result, (cost, a, b), derivatives)
+
+
+def with_longest_step_gradient(result: Result, problem: Problem, x: Any, y: Any, a: Any, b: Any) -> Result:
+    """Attach gradients as :func:`with_gradient`, for p = infinity: the gradient of the plan's longest step.
+
+    Of several longest steps the first is used, a subgradient; in the weights the distance is piecewise
+    constant, and the gradient 0.
+    """
+
+    def derivatives() -> Derivatives:
+        from otdist.autograd import Derivatives
+        from otdist.transport import longest_step
+
+        _require_gradient(result, problem, (x, y, None, None))
+        formula = functools.partial(longest_step, problem.rescale(), float(result.value), lambda: result.plan)
+        return Derivatives(formula, formula)
+
+    return _with_value(result, (x, y, a, b), derivatives)
+
+
+def with_array_gradients(
     result: R,
     problem: Problem,
-    given: tuple[Any, Any, Any, Any],
-    of_points: Callable[[], tuple[Any, Any]],
-    of_weights: Callable[[], tuple[Any, Any]],
+    inputs: Inputs,
+    point_gradients: Sides,
+    weight_gradients: Sides,
     *,
     normalised: bool = True,
+    formula: Formula | None = None,
+    refusal: tuple[str, str] | None = None,
 ) -> R:
-    """As :func:`with_gradient`, for gradients that a method knows as arrays.
+    """Attach gradients as :func:`with_gradient`, for a method that computes them as arrays.
 
-    ``of_points`` makes them for the rows of ``problem.x`` and ``problem.y``, ``of_weights`` for all
-    rows of the caller, both on the problem's scale; they are made when a tensor asks for them.
-    ``normalised``: whether weights count as shares of their sum, or as they are.
+    ``point_gradients`` returns them for the rows of ``problem.x`` and ``problem.y``, ``weight_gradients`` for
+    all rows of the caller, both on the problem's scale; they are called if a tensor requires a gradient.
+    ``normalised``: whether weights are divided by their sum. ``formula``: the value as a function of
+    (x, y, a, b) with all derivatives; without it second ones are refused, with ``refusal`` (problem and
+    remedy).
     """
-    tensors = [t for t in given if is_torch(t)]
+
+    def derivatives() -> Derivatives:
+        from otdist.autograd import Derivatives, Reason
+
+        _require_pairs(problem, inputs)
+        first_order = functools.partial(_linear, problem, point_gradients, weight_gradients, normalised)
+        reason = Reason(*(refusal or ("has no second derivatives", "call without create_graph=True")))
+        return Derivatives(first_order, formula, reason)
+
+    return _with_value(result, inputs, derivatives)
+
+
+def _with_value(result: R, inputs: tuple[Any, ...], derivatives: Callable[[], Derivatives]) -> R:
+    tensors = [t for t in inputs if is_torch(t)]
     if not tensors:
         return result
     import torch
 
-    value = torch.tensor(float(result.value), dtype=torch.float64)
-    wanted = [is_torch(t) and t.requires_grad for t in given]
-    if any(wanted) and math.isfinite(result.value):
-        change = torch.zeros((), dtype=torch.float64)
-        slopes = of_points() if any(wanted[:2]) else (None, None)
-        for side, rows in enumerate((problem.rows, problem.cols)):
-            if wanted[side]:
-                points = _column(on_cpu(given[side]))
-                points = points if rows is None else points[torch.as_tensor(rows)]
-                change = change + (_scaled(problem, points) * torch.as_tensor(slopes[side])).sum()
-        slopes = of_weights() if any(wanted[2:]) else (None, None)
-        for side in range(2):
-            if wanted[2 + side]:
-                shares = _shares(problem, given[2 + side], side, normalised)
-                change = change + (shares * torch.as_tensor(slopes[side])).sum()
-        half = problem.exponent // 2  # in two steps: 2**exponent itself may overflow
-        value = value + (change - change.detach()) * 2.0**half * 2.0 ** (problem.exponent - half)
-    return replace(result, value=on_device(value, tensors[0].device))
+    from otdist.autograd import Value
 
-
-def with_plan_and_prices(
-    result: R, problem: Problem, given: tuple[Any, Any, Any, Any], prices: Callable[[], tuple[Any, Any]]
-) -> R:
-    """As :func:`with_gradient`, for a cost whose weights count as they are, not as shares.
-
-    ``prices`` makes its derivatives in the weights, for all rows of the caller and in his units.
-    """
-    tensors = [t for t in given if is_torch(t)]
-    if not tensors:
-        return result
-    import torch
-
-    value = torch.tensor(float(result.value), dtype=torch.float64)
-    wanted = [is_torch(t) and t.requires_grad for t in given]
-    if any(wanted) and math.isfinite(result.value):
-        change = _of_points(result, problem, given[0], given[1]) * float(problem.cost_units(1.0))
-        slopes = prices() if any(wanted[2:]) else ()
-        for side, slope in enumerate(slopes):
-            if wanted[2 + side]:
-                shares = _shares(problem, given[2 + side], side, normalised=False)
-                change = change + (shares * torch.as_tensor(np.nan_to_num(slope))).sum()
-        value = value + (change - change.detach())
-    return replace(result, value=on_device(value, tensors[0].device))
-
-
-def with_cost_gradient(result: Result, cost: Any) -> Result:
-    """Add the gradient with respect to a cost matrix, which is the plan."""
-    if not is_torch(cost):
-        return result
-    import torch
-
-    value = result.value if is_torch(result.value) else torch.tensor(float(result.value), dtype=torch.float64)
-    if cost.requires_grad and result.plan is not None:
-        rows, cols = (torch.as_tensor(index) for index in result.plan.coords)
-        spent = (on_cpu(cost)[rows, cols] * torch.as_tensor(result.plan.data)).sum()
-        value = value + (spent - spent.detach()).to(value.device)
-    return replace(result, value=on_device(value, cost.device))
+    number = float(result.value)
+    value = torch.tensor(number, dtype=torch.float64)
+    needs_gradient = [is_torch(t) and t.requires_grad for t in inputs]
+    if any(needs_gradient) and torch.is_grad_enabled() and math.isfinite(number):
+        data = [on_cpu(t) if needed else None for t, needed in zip(inputs, needs_gradient, strict=True)]
+        value = Value.apply(number, derivatives(), *data)
+    return change(result, value=on_device(value, tensors[0].device))
 
 
 def on_device(value: Any, device: Any) -> Any:
-    """Move an answer to the device of the points; Apple's has no float64."""
+    """Move an answer to the device of the points, in float32 on "mps", which has no float64."""
     return value.float().to(device) if device.type == "mps" else value.to(device)
 
 
 def on_cpu(tensor: Any) -> Any:
-    """Copy in float64 that keeps the gradient: the arithmetic is the CPU's."""
-    return tensor.cpu().double()
-
-
-def _slope(result: Result, problem: Problem) -> float:
-    """Derivative of the answer in the cost on the problem's scale; 0 at a distance of 0."""
-    if not problem.rooted or problem.p == 1:
-        return float(problem.cost_units(1.0))
-    unit = float(np.ldexp(1.0, problem.exponent * problem.degree))
-    scaled = float(result.value) / unit
-    return 0.0 if scaled == 0 else unit * scaled ** (1 - problem.p) / problem.p
-
-
-def _of_points(result: Result, problem: Problem, x: Any, y: Any) -> Any:
-    """``<P, cost(x, y)>`` over the cells of the plan, as a function of the points."""
+    """Copy a tensor to the CPU in float64, with its gradient."""
     import torch
 
-    if not any(is_torch(t) and t.requires_grad for t in (x, y)):
-        return torch.zeros((), dtype=torch.float64)
-    pairs = problem.metric.pairs
-    if pairs is None or result.plan is None:
+    # Entries that a sparse tensor does not store have derivatives as well.
+    dense = tensor if tensor.layout == torch.strided else tensor.to_dense(masked_grad=False)
+    return dense.cpu().double()
+
+
+def _of_plan(
+    result: Result,
+    problem: Problem,
+    potentials: Callable[[], Any],
+    costs: Callable[..., Any],
+    mixed: tuple[str, str],
+    *,
+    balanced: bool = True,
+) -> Derivatives:
+    """Make the derivatives of a cost from its plan and potentials."""
+    from otdist.autograd import Derivatives, Reason
+    from otdist.transport import Transport
+
+    value = float(result.value)
+    formula = Transport(problem, value, lambda: result.plan, potentials, costs, Reason(*mixed), balanced)
+    if _is_optimal(result, problem):
+        return Derivatives(formula, formula)
+    why = f"second derivatives need an optimal plan, and {result.method!r} proves a gap of {result.gap:.1e}"
+    return Derivatives(formula, None, Reason(why, "use method='auto' with tol=0, or differentiate once"))
+
+
+def _is_optimal(result: Result, problem: Problem) -> bool:
+    """Whether the plan is an optimal vertex of the linear programme."""
+    from otdist.solvers.answer import EXACT_GAP
+
+    if result.method in ("line", "circle") or result.gap <= EXACT_GAP:
+        return True
+    return result.converged and problem.tol <= EXACT_GAP and result.method in ("dense", "sparse")
+
+
+def _require_gradient(result: Result, problem: Problem, inputs: Inputs) -> None:
+    """Raise InputError if a tensor requires a gradient that does not exist."""
+    needs_gradient = [is_torch(t) and t.requires_grad for t in inputs]
+    _require_pairs(problem, inputs)
+    if any(needs_gradient[:2]) and result._make_plan is None:
+        raise InputError(
+            "method",
+            f"{result.method!r} has no plan, so no gradient for points",
+            "use method='auto', or detach the points (x.detach())",
+        )
+    if any(needs_gradient[2:]) and result._make_potentials is None:
+        raise InputError(
+            "ab"[not needs_gradient[2]],
+            f"method {result.method!r} has no potentials, so no gradient for weights",
+            "use method='dense', or detach the weights",
+        )
+
+
+def _require_pairs(problem: Problem, inputs: Inputs) -> None:
+    """Raise InputError if points require the gradient of a metric without one."""
+    needs_gradient = any(is_torch(t) and t.requires_grad for t in inputs[:2])
+    if needs_gradient and problem.metric.pairs is None and problem.metric.name != "precomputed":
         raise InputError(
             "metric",
             f"{problem.metric.name!r} has no gradient",
             "use a named metric, or detach the points (x.detach())",
         )
-    xs, ys = _column(on_cpu(torch.as_tensor(x))), _column(on_cpu(torch.as_tensor(y)))
-    rows, cols = (torch.as_tensor(index) for index in result.plan.coords)
-    left, right = _scaled(problem, xs[rows]), _scaled(problem, ys[cols])
-    apart = pairs(torch, left.detach(), right.detach()) > 0
-    mass = torch.as_tensor(result.plan.data)[apart]
-    return (mass * pairs(torch, left[apart], right[apart]) ** problem.p).sum()
 
 
-def _of_weights(result: Result, problem: Problem, a: Any, b: Any) -> Any:
-    """``a.f + b.g`` with normalised weights, as a function of the weights."""
+def _linear(
+    problem: Problem,
+    point_gradients: Sides,
+    weight_gradients: Sides,
+    normalised: bool,
+    x: Any,
+    y: Any,
+    a: Any,
+    b: Any,
+) -> Any:
+    """Compute the sum of points and weights times their gradients, as a function of these."""
     import torch
 
-    total = torch.zeros((), dtype=torch.float64)
-    for weight, side in ((a, 0), (b, 1)):
-        if not (is_torch(weight) and weight.requires_grad):
-            continue
-        if result.potentials is None:
-            raise InputError(
-                "ab"[side],
-                f"method {result.method!r} has no potentials, so no gradient for weights",
-                "use method='dense', or detach the weights",
-            )
-        potential = np.nan_to_num(result.potentials[side]) / float(problem.cost_units(1.0))
-        total = total + (_shares(problem, weight, side) * torch.as_tensor(potential)).sum()
-    return total
+    change = torch.zeros((), dtype=torch.float64)
+    if x is not None or y is not None:
+        for gradient, points, rows in zip(
+            point_gradients(), (x, y), (problem.rows, problem.cols), strict=True
+        ):
+            if points is not None:
+                points = column(points)
+                points = points if rows is None else points[torch.as_tensor(rows)]
+                change = change + (to_problem_scale(problem, points) * torch.as_tensor(gradient)).sum()
+    if a is not None or b is not None:
+        for side, (gradient, weights) in enumerate(zip(weight_gradients(), (a, b), strict=True)):
+            if weights is not None:
+                mass = shares(problem, weights, side, normalised)
+                change = change + (mass * torch.as_tensor(gradient)).sum()
+    half = problem.exponent // 2  # in two steps: 2**exponent itself may overflow
+    return change * 2.0**half * 2.0 ** (problem.exponent - half)
 
 
-def _shares(problem: Problem, weight: Any, side: int, normalised: bool = True) -> Any:
-    """Weights divided by their sum; rows that were left out as missing have none, whatever was given."""
+def shares(problem: Problem, weights: Any, side: int, normalised: bool = True) -> Any:
+    """Divide weights by their sum; rows that were left out as missing get weight 0."""
     import torch
 
-    w = on_cpu(weight.ravel()) * torch.as_tensor(np.isfinite(problem.given[side]).all(axis=1))
-    return w / w.sum() if normalised else w
+    w = weights.ravel()
+    w = w * torch.as_tensor(np.isfinite(problem.caller_points[side]).all(axis=1))
+    if not normalised:
+        return w
+    w = w / w.detach().max()  # a sum of weights near 1e308 must not overflow
+    return w / w.sum()
 
 
-def _scaled(problem: Problem, points: Any) -> Any:
-    """Points on the problem's scale, where no square over- or underflows."""
+def to_problem_scale(problem: Problem, points: Any) -> Any:
+    """Transform points to the problem's scale, where no square over- or underflows."""
     import torch
 
     if problem.centre is not None:
@@ -196,5 +315,6 @@ def _scaled(problem: Problem, points: Any) -> Any:
     return points * 2.0**half * 2.0 ** (-problem.exponent - half)
 
 
-def _column(points: Any) -> Any:
+def column(points: Any) -> Any:
+    """Reshape points on the line to a column."""
     return points[:, None] if points.ndim == 1 else points

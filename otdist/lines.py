@@ -1,7 +1,8 @@
-"""Many distances on the line in one call."""
+"""Wasserstein distances on the line, for many pairs of samples in one call."""
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any
 
@@ -9,17 +10,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from otdist.arrays import caller_level, is_torch, read
+from otdist.batches import along_axis, read_batches, sample_labels
 from otdist.bounds import staircase
 from otdist.clouds import NanPolicy
-from otdist.errors import InputError, PrecisionWarning
-from otdist.gradient import on_cpu, on_device
-from otdist.problem import BEYOND, check_order, check_policy, far_exponent
-from otdist.solvers.line import line_cost, sorted_order
-from otdist.weights import masses
+from otdist.errors import InputError, Option, PrecisionWarning, Remedy
+from otdist.errstate import isolate_errstate
+from otdist.gradient import guard_tensors, on_cpu, on_device
+from otdist.inputs.arguments import check_axis, check_order, check_policy
+from otdist.inputs.labels import label_order
+from otdist.metrics.smooth import absolute_power
+from otdist.problem import DISTANCE_OVERFLOW, far_exponent
+from otdist.solvers.line import levels_are_harmless, line_cost, sorted_order, weighted_line_cost
+from otdist.weights import make_masses, plain_weights
 
 Array = NDArray[np.float64]
 
 
+@guard_tensors
+@isolate_errstate
 def wasserstein_1d(
     x: ArrayLike,
     y: ArrayLike,
@@ -39,7 +47,8 @@ def wasserstein_1d(
     x : array_like, shape (..., n)
         Samples along ``axis``; the other axes number the pairs.
     y : array_like, shape (..., m)
-        Samples to compare with; the other axes broadcast against those of ``x``.
+        Samples to compare with; the other axes broadcast against those of ``x``. Pairs of two
+        pandas tables are matched by label.
     a, b : array_like, shape (..., n) and (..., m), optional
         Non-negative weights, broadcast like ``x`` and ``y``, each sample divided by its sum.
         None: all equal.
@@ -53,8 +62,9 @@ def wasserstein_1d(
     Returns
     -------
     float, ndarray or tensor, shape (...)
-        Distances in the units of x, exact up to rounding. A tensor with gradient with respect
-        to the points if torch tensors went in.
+        Distances in the units of x, for times in seconds, exact up to rounding. A tensor with first and
+        second derivatives with respect to the points if torch tensors went in. Matched points that
+        coincide add 0 to the gradient, and second derivatives are refused there for 1 < p < 2.
 
     Raises
     ------
@@ -63,7 +73,8 @@ def wasserstein_1d(
 
     Notes
     -----
-    Cost: O((n + m) log(n + m)) time for each pair; memory for all pairs at once. Source:
+    Cost: O((n + m) log(n + m)) time for each pair; memory for all pairs at once. Cumulated weights are
+    compared in twice the precision, unless p = 1 and their rounding is below 1e-8 of the distance. Source:
     Santambrogio (2015), *Optimal Transport for Applied Mathematicians*, proposition 2.17.
 
     Examples
@@ -72,48 +83,56 @@ def wasserstein_1d(
     >>> otdist.wasserstein_1d([[0.0, 1.0], [0.0, 9.0]], [5.0, 6.0])
     array([5., 4.])
     """
-    check_order(p)
+    p, axis = check_order(p), check_axis(axis)
     check_policy(nan_policy)
-    xs, ys = _samples(x, "x", axis), _samples(y, "y", axis)
+    _refuse_gradient(a, "a")
+    _refuse_gradient(b, "b")
+    pair = read_batches(x, y, axis)
+    xs, ys = pair.x, pair.y
     batch = _batch(xs, ys)
-    _no_gradient(a, "a")
-    _no_gradient(b, "b")
-    wx, wy = _weights(a, "a", xs, axis), _weights(b, "b", ys, axis)
-    gone: Any = False
+    a, b = plain_weights(a, b)
+    wx, wy = _weights(a, "a", xs, axis, pair.labels[0]), _weights(b, "b", ys, axis, pair.labels[1])
+    absent: Any = False
     far = 0
     with np.errstate(over="ignore", invalid="ignore"):
-        samples, law, (cost, exponent) = _solved(xs, ys, wx, wy, batch, p)
+        samples, masses_of_batch, (cost, exponent) = _solve_batch(xs, ys, wx, wy, batch, p)
     if not np.isfinite(cost).all():
-        # Only now is a look at the values worth its passes over memory: one is missing,
-        # infinite, or too large for differences.
-        xs, wx, gone_x = _complete(xs, wx, "x", nan_policy)
-        ys, wy, gone_y = _complete(ys, wy, "y", nan_policy)
-        gone = gone_x | gone_y
+        # The values are checked only now, as passes over memory take time: one is missing, infinite, or too
+        # large for differences.
+        xs, wx, gone_x = _fill_missing(xs, wx, "x", nan_policy)
+        ys, wy, gone_y = _fill_missing(ys, wy, "y", nan_policy)
+        absent = gone_x | gone_y
         far = far_exponent(np.minimum(xs.min(), ys.min()), np.maximum(xs.max(), ys.max()))
-        samples, law, (cost, exponent) = _solved(np.ldexp(xs, -far), np.ldexp(ys, -far), wx, wy, batch, p)
+        samples, masses_of_batch, (cost, exponent) = _solve_batch(
+            np.ldexp(xs, -far), np.ldexp(ys, -far), wx, wy, batch, p
+        )
     distance = cost if p == 1 else cost ** (1.0 / p)
-    distance = np.where(gone, np.nan, _unscaled(distance, exponent + far))
+    distance = pair.measure.scaled(np.where(absent, np.nan, _unscale(distance, exponent + far)), 1)
     if is_torch(x) or is_torch(y):
-        return _tensor(distance, (x, y), samples, law, p, axis)
+        return _tensor(distance, (x, y), samples, masses_of_batch, p, axis, far)
     return float(distance) if distance.ndim == 0 else distance
 
 
-def _unscaled(distance: Array, exponent: Any) -> Array:
+def _unscale(distance: Array, exponent: Any) -> Array:
     with np.errstate(over="ignore"):
         answer = np.asarray(np.ldexp(distance, exponent))
     if np.isinf(answer).any():
-        warnings.warn(BEYOND, PrecisionWarning, stacklevel=caller_level())
+        warnings.warn(DISTANCE_OVERFLOW, PrecisionWarning, stacklevel=caller_level())
     return answer
 
 
-def _solved(
+def _solve_batch(
     xs: Array, ys: Array, a: Array | None, b: Array | None, batch: tuple[int, ...], p: float
 ) -> tuple[tuple[Array, Array], tuple[Array, Array, float], tuple[Array, Any]]:
-    """Samples and masses brought to the shape of the batch, and their costs at mass 1."""
+    """Broadcast samples and masses to the shape of the batch, and compute their costs at mass 1."""
     xs, ys = np.broadcast_to(xs, (*batch, xs.shape[-1])), np.broadcast_to(ys, (*batch, ys.shape[-1]))
     left, right, total = _masses(a, b, xs, ys)
-    cost, exponent = line_cost(xs, ys, left, right, p)
-    return (xs, ys), (left, right, total), (cost / total, exponent)
+    if (a is None and b is None) or (p == 1 and xs.ndim == 1):
+        cost, exponent = line_cost(xs, ys, left, right, p)
+        if (a is None and b is None) or levels_are_harmless(xs, ys, float(cost)):
+            return (xs, ys), (left, right, total), (cost / total, exponent)
+    a, b = (np.broadcast_to(1.0 if w is None else w, z.shape) for w, z in ((a, xs), (b, ys)))
+    return (xs, ys), (left, right, total), weighted_line_cost(xs, ys, a, b, p)
 
 
 def _batch(xs: Array, ys: Array) -> tuple[int, ...]:
@@ -127,19 +146,14 @@ def _batch(xs: Array, ys: Array) -> tuple[int, ...]:
         ) from None
 
 
-def _samples(values: Any, name: str, axis: int) -> Array:
-    array = read(values, name).values
-    if array.ndim == 0 or not -array.ndim <= axis < array.ndim:
-        raise InputError(name, f"has shape {array.shape}, no axis {axis}", "give samples along an axis")
-    if array.size == 0:
-        raise InputError(name, f"is empty (shape {array.shape})", "give at least one value")
-    return np.ascontiguousarray(np.moveaxis(array, axis, -1))
-
-
-def _weights(values: Any, name: str, samples: Array, axis: int) -> Array | None:
+def _weights(values: Any, name: str, samples: Array, axis: int, labels: Any) -> Array | None:
     if values is None:
         return None
-    w = _samples(values, name, axis if np.ndim(values) > 1 else -1)
+    table = read(values, name)
+    along = axis if table.values.ndim > 1 else -1
+    w = along_axis(table, table.values, name, along)
+    order = label_order(sample_labels(table, along), labels, name, {"a": "x", "b": "y"}[name])
+    w = w if order is None else w[..., order]
     try:
         if w.shape[-1] != samples.shape[-1]:
             raise ValueError
@@ -152,28 +166,28 @@ def _weights(values: Any, name: str, samples: Array, axis: int) -> Array | None:
     if bad.any():
         where = tuple(int(k) for k in np.argwhere(bad)[0])
         raise InputError(name, f"weight {where} is {w[where]}", "weights must be finite and non-negative")
-    _some_mass(w, name)
+    _require_mass(w, name)
     return w
 
 
-def _no_gradient(weights: Any, name: str) -> None:
-    if is_torch(weights) and weights.requires_grad:
+def _refuse_gradient(weights: Any, name: str) -> None:
+    if is_torch(weights) and weights.requires_grad and sys.modules["torch"].is_grad_enabled():
         raise InputError(
-            name, "requires a gradient, which a batch has not", "call otdist.w1 pair by pair, or detach it"
+            name, "must not require a gradient in a batch", "call otdist.w1 pair by pair, or detach it"
         )
 
 
-def _some_mass(w: Array, name: str) -> None:
+def _require_mass(w: Array, name: str) -> None:
     empty = ~w.any(axis=-1)
     if empty.any():
         where = tuple(int(k) for k in np.argwhere(empty)[0])
         raise InputError(name, f"sample {where} has no mass", "give at least one value a positive weight")
 
 
-def _complete(
+def _fill_missing(
     samples: Array, weights: Array | None, name: str, nan_policy: NanPolicy
 ) -> tuple[Array, Array | None, NDArray[np.bool_]]:
-    """Give missing values the weight 0 and some place; say which samples become NaN."""
+    """Give missing values the weight 0 and the position 0; returns which samples become NaN."""
     if weights is not None:
         samples = np.where(weights > 0, samples, 0.0)  # a value without mass may be anything
     if np.isinf(samples).any():
@@ -188,19 +202,21 @@ def _complete(
     if nan_policy == "raise":
         where = tuple(int(k) for k in np.argwhere(missing)[0])
         raise InputError(
-            name, f"{missing.sum()} values are missing (NaN), the first at {where}", "use nan_policy='omit'"
+            name,
+            f"{missing.sum()} values are missing (NaN), the first at {where}",
+            Remedy("use {}", Option("nan_policy", "'omit'", "omit")),
         )
     places = np.where(missing, 0.0, samples)
     if nan_policy == "propagate":
         return places, weights, np.asarray(missing.any(axis=-1))
     weights = np.where(missing, 0.0, 1.0 if weights is None else weights)
-    _some_mass(weights, name)
+    _require_mass(weights, name)
     return places, weights, none
 
 
 def _masses(a: Array | None, b: Array | None, x: Array, y: Array) -> tuple[Array, Array, float]:
     if a is None and b is None:
-        left, right, total = masses(None, None, x.shape[-1], y.shape[-1])[:3]
+        left, right, total = make_masses(None, None, x.shape[-1], y.shape[-1])[:3]
     else:
         left, right, total = _shares(a, x.shape[-1]), _shares(b, y.shape[-1]), 1.0
     return np.broadcast_to(left, x.shape), np.broadcast_to(right, y.shape), total
@@ -215,29 +231,44 @@ def _shares(w: Array | None, n: int) -> Array:
 
 def _tensor(
     distance: Array,
-    given: tuple[Any, Any],
+    inputs: tuple[Any, Any],
     samples: tuple[Array, Array],
-    law: tuple[Array, Array, float],
+    masses_of_batch: tuple[Array, Array, float],
     p: float,
     axis: int,
+    far: int,
 ) -> Any:
-    """Distances as a tensor, with the gradient along the optimal matching."""
+    """Convert distances to a tensor, with the gradient along the optimal coupling."""
     import torch
 
-    device = next(t for t in given if is_torch(t)).device
+    device = next(t for t in inputs if is_torch(t)).device
     value = torch.as_tensor(distance, dtype=torch.float64)
-    if not any(is_torch(t) and t.requires_grad for t in given):
+    needs_gradient = any(is_torch(t) and t.requires_grad for t in inputs)
+    if not needs_gradient or not torch.is_grad_enabled():
         return on_device(value, device)
-    (xs, ys), (a, b, total) = samples, law
+    (xs, ys), (a, b, total) = samples, masses_of_batch
     order_x, order_y = sorted_order(xs, a), sorted_order(ys, b)
     i, j, mass = staircase(np.take_along_axis(a, order_x, -1), np.take_along_axis(b, order_y, -1))
     cells = np.take_along_axis(order_x, i, -1), np.take_along_axis(order_y, j, -1)
-    moved = [on_cpu(torch.as_tensor(t)).movedim(axis, -1) for t in given]
-    ends = [
-        t.expand(*distance.shape, t.shape[-1]).gather(-1, torch.as_tensor(c))
-        for t, c in zip(moved, cells, strict=True)
-    ]
-    # abs has gradient 0 at 0 in torch, which is the choice at coincident points.
-    cost = (torch.as_tensor(mass / total) * (ends[0] - ends[1]).abs() ** p).sum(-1)
-    slope = torch.where(value > 0, value ** (1 - p) / p, torch.zeros_like(value))
-    return on_device(value + slope * (cost - cost.detach()), device)
+    ends = []
+    for t, points, index in zip(inputs, samples, cells, strict=True):
+        if is_torch(t) and t.requires_grad:
+            points_of_tensor = on_cpu(t).movedim(axis, -1) * 2.0**-far
+            points_of_tensor = torch.where(
+                torch.isfinite(points_of_tensor), points_of_tensor, 0.0
+            )  # missing values have no mass
+            end = points_of_tensor.expand(*distance.shape, points_of_tensor.shape[-1]).gather(
+                -1, torch.from_numpy(index)
+            )
+        else:  # the points that were read, not the caller's container, which may have any type
+            end = torch.from_numpy(np.take_along_axis(points, index, -1))
+        ends.append(end)
+    # Gaps relative to the distance, so that no power of one over- or underflows.
+    apart = value > 0
+    unit = torch.where(apart, value * 2.0**-far, 1.0)
+    shares = torch.from_numpy(mass / total)
+    gaps = torch.where(shares > 0, (ends[0] - ends[1]) / unit[..., None], 1.0)
+    cost = (shares * absolute_power(torch, gaps, p, f"a distance with p={p:g}")).sum(-1)
+    # Relative to the distance the cost is 1; a distance of 0 is a kink.
+    value = value * (1 + torch.where(apart, cost - cost.detach(), 0.0)) ** (1.0 / p)
+    return on_device(value, device)

@@ -1,69 +1,93 @@
-"""The question, checked once: two weighted clouds and a ground cost."""
+"""Transport problem, checked once: two weighted samples and a ground cost."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from otdist.arrays import caller_level, read
-from otdist.clouds import NanPolicy, as_points, not_finite, present, two_clouds
+from otdist.arrays import caller_level, read_table
+from otdist.clouds import NanPolicy, as_points, drop_absent_rows, read_clouds, value_at_infinity
 from otdist.errors import InputError, PrecisionWarning
+from otdist.inputs.arguments import (
+    check_flag,
+    check_mass,
+    check_order,
+    check_policy,
+    check_seconds,
+    check_tol,
+)
+from otdist.inputs.measure import Measure
 from otdist.metrics import Metric
-from otdist.metrics.names import resolve
+from otdist.metrics.base import row_blocks
+from otdist.metrics.names import is_gower, resolve
+from otdist.metrics.places import check_column_names
 from otdist.metrics.tables import gower
-from otdist.weights import masses, read_weights, require_same_total
+from otdist.weights import make_masses, plain_weights, read_weights, require_same_total
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 MassRule = Literal["normalize", "strict"]
 
-FAR = 2.0**890
-BEYOND = "a distance exceeds the largest float64"
-ORDINARY = 64  # data up to 2**64 are left at their scale: nothing over- or underflows there
+MAX_SPREAD = 2.0**890
+MAX_SAFE_EXPONENT = 900  # costs and their sums within 2**-900 to 2**900 are finite and lose no digits
+COST_CAP = 2.0**1000  # larger costs are cut off; sums of such costs are still finite
+MIN_UNIT_EXPONENT = -1000  # for smaller exponents, 2**-exponent overflows
+DISTANCE_OVERFLOW = "a distance exceeds the largest float64"
+SMALLEST_SUBNORMAL = 2.0**-1074  # smallest positive float64
+MAX_DISTANCE = 2.0**1023  # of points that cannot be scaled
+MAX_UNSCALED_EXPONENT = 64  # data up to 2**64 are not scaled: nothing over- or underflows
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Two weighted clouds, ready for arithmetic; made by :meth:`Problem.of`.
+    """Two weighted samples on a safe scale; made by :meth:`Problem.of`.
 
     Attributes
     ----------
     x, y : ndarray, shape (n, d) and (m, d)
         Points with positive mass, shifted by ``centre`` and scaled by ``2**-exponent``: both
-        exact in float64, so a solver proves something about the caller's own numbers.
+        exact in float64, so that a solver's bounds hold for the caller's own numbers.
     a, b : ndarray, shape (n,) and (m,)
         Masses, both with total ``mass``.
     whole : bool
-        Whether all masses are whole numbers, so that their sums are exact.
+        Whether all masses are integers, so that their sums are exact.
     metric : Metric
         Ground metric.
     p : float
         The cost is ``metric**p``.
     rooted : bool
         Whether the answer is a distance (the cost to the power 1/p) or the cost itself.
+    unit : int
+        Exponent of the unit of distances: ``metric`` divides distances, not points, by ``2**unit``.
+    capped : bool
+        Whether costs above ``COST_CAP`` are cut off, which does not change an optimum without such costs.
     rows, cols : ndarray or None
-        The caller's indices of ``x`` and ``y``; None when no row was left out.
+        The caller's indices of ``x`` and ``y``; None if no row was left out.
     shape : (int, int)
-        How many rows the caller gave.
+        Numbers of the caller's rows.
     omitted : (int, int)
-        Rows left out because they were missing.
+        Numbers of rows left out because of missing values.
     mass_error : float
         Bound of the mass that rounding of the weights has moved between the sides.
-    blurred : bool
+    points_rounded : bool
         Whether scaling has rounded points (to multiples of 2**-1074 on the new scale): only for
-        data from 1e-300 to 1e300 at once.
-    given : (ndarray, ndarray)
-        The caller's points, left-out rows included.
-    verdict : float or None
-        The answer when it needs no solver: NaN (nan_policy="propagate") or infinity.
+        data with both 1e-300 and 1e300.
+    caller_points : (ndarray, ndarray)
+        The caller's points, including left-out rows, in the units of ``measure``.
+    weights : (ndarray or None, ndarray or None)
+        The caller's weights in the order of his points, including left-out rows.
+    measure : Measure
+        Unit of the points, and the origin that was subtracted before they were rounded to float64.
+    fixed_value : float or None
+        Answer that needs no solver: NaN (nan_policy="propagate") or infinity.
     tol, max_seconds, progress
-        When to stop, and whether to show how far it is.
+        Stopping options, and whether progress is shown.
     """
 
     x: Array
@@ -76,15 +100,19 @@ class Problem:
     p: float = 1.0
     rooted: bool = True
     exponent: int = 0
+    unit: int = 0
+    capped: bool = False
     centre: Array | None = None
     rows: Index | None = None
     cols: Index | None = None
     shape: tuple[int, int] = (0, 0)
     omitted: tuple[int, int] = (0, 0)
-    verdict: float | None = None
+    fixed_value: float | None = None
     mass_error: float = 0.0
-    blurred: bool = False
-    given: tuple[Array, Array] = (np.empty((0, 0)), np.empty((0, 0)))
+    points_rounded: bool = False
+    caller_points: tuple[Array, Array] = (np.empty((0, 0)), np.empty((0, 0)))
+    weights: tuple[Array | None, Array | None] = (None, None)
+    measure: Measure = field(default_factory=Measure)
     tol: float = 0.0
     max_seconds: float | None = None
     progress: bool = False
@@ -101,66 +129,108 @@ class Problem:
         p: float = 1.0,
         nan_policy: NanPolicy = "raise",
         mass: MassRule = "normalize",
-        **stop: Any,
+        **stopping: Any,
     ) -> Problem:
-        """Check what the caller gave and bring it to one form; raises InputError.
+        """Check the caller's arguments and bring them to one form; raises InputError.
 
-        Options that are not listed (``rooted``, ``tol``, ...) become fields as they are.
+        Options that are not listed (``rooted``, ``tol``, ...) become fields.
         """
-        _check_options(p, nan_policy, mass, stop)
-        given = two_clouds(x, y, a, b)
-        n, m = len(given[0]), len(given[1])
-        a, b = read_weights(a, "a", n), read_weights(b, "b", m)
+        p, stopping = check_order(p), _check_stopping(stopping)
+        check_policy(nan_policy)
+        check_mass(mass)
+        ground = None if is_gower(metric) else resolve(metric)
+        clouds = read_clouds(x, y, a, b, **_allowed_shifts(ground))
+        if ground is not None:
+            check_column_names(ground, clouds.columns)
+        caller_points = clouds.x, clouds.y
+        n, m = len(clouds.x), len(clouds.y)
+        a, b = plain_weights(a, b)
+        a = read_weights(a, "a", n, clouds.labels[0], "x")
+        b = read_weights(b, "b", m, clouds.labels[1], "y")
+        weights = a, b
         if mass == "strict":
             require_same_total(a, b)
-        points_x, a, rows, gone_x = present(given[0], a, "x", nan_policy)
-        points_y, b, cols, gone_y = present(given[1], b, "y", nan_policy)
-        where: dict[str, Any] = {"rows": rows, "cols": cols, "shape": (n, m), "given": given}
-        where["omitted"] = (gone_x, gone_y)
-        sides = masses(a, b, len(points_x), len(points_y))
+        points_x, a, rows, gone_x = drop_absent_rows(caller_points[0], a, "x", nan_policy)
+        points_y, b, cols, gone_y = drop_absent_rows(caller_points[1], b, "y", nan_policy)
+        where: dict[str, Any] = {"rows": rows, "cols": cols, "shape": (n, m), "caller_points": caller_points}
+        where |= {"omitted": (gone_x, gone_y), "weights": weights, "measure": clouds.measure}
+        sides = make_masses(a, b, len(points_x), len(points_y))
         left, right, total = sides[:3]
         low, high = _range(points_x, points_y)
-        verdict = None
+        fixed_value = None
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
-            verdict = not_finite((points_x, left / total, rows), (points_y, right / total, cols), metric)
-        ground = gower(points_x, points_y) if metric == "gower" else resolve(metric)
-        if verdict is None and ground.check is not None:
+            fixed_value = value_at_infinity(
+                (points_x, left / total, rows), (points_y, right / total, cols), ground
+            )
+        ground = gower(points_x, points_y) if ground is None else ground
+        if fixed_value is None and ground.check is not None:
             ground.check(points_x, "x", rows)
             ground.check(points_y, "y", cols)
-        if verdict is None and ground.canonical is not None:
+        if fixed_value is None and ground.canonical is not None:
             points_x, points_y = ground.canonical(points_x), ground.canonical(points_y)
-        where["verdict"] = verdict
+        where["fixed_value"] = fixed_value
         where["mass_error"] = sides.error
-        problem = cls(points_x, points_y, left, right, total, sides.whole, ground, p, **where, **stop)
-        keep = verdict is not None or ground.degree is None
-        return problem if keep else problem._normalised(low, high)
+        problem = cls(points_x, points_y, left, right, total, sides.whole, ground, p, **where, **stopping)
+        if fixed_value is not None:
+            return problem
+        if ground.degree is None:
+            _require_finite(ground, points_x, points_y)
+            return problem
+        return problem._center_and_scale(low, high)
 
-    def _normalised(self, low: Array, high: Array) -> Problem:
-        """Shift both clouds together, without any rounding."""
-        # Sterbenz: x - c is exact for c/2 <= x <= 2c. A column whose offset is smaller than that
-        # has a spread as large as its offset, and needs no shift.
+    def _center_and_scale(self, low: Array, high: Array) -> Problem:
+        """Shift both samples together, without rounding, and scale them."""
+        # Sterbenz: x - c is exact for c/2 <= x <= 2c. A column with a smaller offset has a spread as large
+        # as its offset, and needs no shift.
         offset = np.where((low > 0) & (high / 2 <= low), low, 0.0)
         offset = np.where((high < 0) & (low / 2 >= high), high, offset)
         centred = self
         if offset.any():
             centred = replace(self, x=self.x - offset, y=self.y - offset, centre=offset)
-        return centred.rescaled(far_exponent(low, high))
+        return centred.scale_by(far_exponent(low, high))
 
-    def tamed(self) -> Problem:
-        """Scale all points so that their costs neither over- nor underflow."""
+    def rescale(self) -> Problem:
+        """Scale all points, or all distances, so that costs neither over- nor underflow."""
+        if self.metric.degree is None:
+            return self.fit_distance_unit(self.x, self.y)
         size = max(float(np.abs(self.x).max()), float(np.abs(self.y).max()))
-        return self.rescaled(scale_exponent(size, self.p))
+        return self.scale_by(scale_exponent(size, self.p))
 
-    def rescaled(self, exponent: int) -> Problem:
-        """Scale the points by ``2**-exponent``, for costs that would over- or underflow."""
-        if exponent < 0:  # what lies far from the rest must not overflow
+    def scale_by(self, exponent: int) -> Problem:
+        """Scale the points by ``2**-exponent``."""
+        if exponent < 0:  # outliers must not overflow
             size = max(float(np.abs(self.x).max()), float(np.abs(self.y).max()))
             exponent = min(max(exponent, math.frexp(size)[1] - 1000), 0)
         if exponent == 0 or self.metric.degree is None:
             return self
         x, y = np.ldexp(self.x, -exponent), np.ldexp(self.y, -exponent)
-        lost = any((np.ldexp(new, exponent) != old).any() for new, old in ((x, self.x), (y, self.y)))
-        return replace(self, x=x, y=y, exponent=self.exponent + exponent, blurred=self.blurred or lost)
+        rounded = any((np.ldexp(new, exponent) != old).any() for new, old in ((x, self.x), (y, self.y)))
+        return replace(
+            self, x=x, y=y, exponent=self.exponent + exponent, points_rounded=self.points_rounded or rounded
+        )
+
+    def scale_distances(self, exponent: int) -> Problem:
+        """Divide distances by ``2**exponent``, without scaling the points."""
+        exponent = max(exponent, MIN_UNIT_EXPONENT)
+        return replace(self, metric=self.metric.divided(exponent), unit=self.unit + exponent)
+
+    def fit_distance_unit(self, x: Array, y: Array) -> Problem:
+        """Divide distances by a power of two if costs between x and y would over- or underflow."""
+        if self.p == 1 or (self.p <= 2 and self.metric.degree is not None):
+            return self
+        size = self._largest_distance(x, y)
+        if self.p * (abs(math.frexp(size)[1]) + 4) < MAX_SAFE_EXPONENT:
+            return self
+        if self.metric.extent is None:
+            size = max(float(self.metric.matrix(x[rows], y).max()) for rows in row_blocks(len(x), len(y)))
+        return self.scale_distances(scale_exponent(size, self.p))
+
+    def _largest_distance(self, x: Array, y: Array) -> float:
+        """Upper bound of all distances; if none is known, the largest from one point of each side."""
+        if self.metric.extent is not None:
+            return self.metric.extent(x, y)
+        ends = self.metric.matrix(x[:1], y), self.metric.matrix(x, y[:1])
+        return max(float(distances.max()) for distances in ends)
 
     @property
     def d(self) -> int:
@@ -169,85 +239,185 @@ class Problem:
 
     @property
     def degree(self) -> int:
-        """How the metric grows with the scale of the points; 0 where they are left as they are."""
+        """Exponent by which the metric grows with the scale of the points; 0 if points are not scaled."""
         return self.metric.degree or 0
 
-    def place(self, z: ArrayLike) -> Array:
-        """Bring the caller's points into the units of ``x`` and ``y``."""
-        points = as_points(read(z, "z"), "z")
+    def transform(self, z: ArrayLike) -> Array:
+        """Transform the caller's points to the units of ``x`` and ``y``."""
+        table = read_table(self.measure.plain(z, "z"), "z")
+        points = as_points(table, "z")
         if points.shape[1] != self.d:
-            raise InputError("z", f"has {points.shape[1]} columns, x has {self.d}", "give the same columns")
+            raise InputError("z", f"has {points.shape[1]} columns, x has {self.d}", "pass the same columns")
         if not np.isfinite(points).all():
             row = int(np.argmax(~np.isfinite(points).all(axis=1)))
             raise InputError("z", f"row {row} is not finite", "drop it")
-        return self.moved(points)
+        if self.metric.check is not None:
+            self.metric.check(points, "z", None)
+        return self.shift_and_scale(self.measure.counted(table, points, "z"))
 
-    def moved(self, points: Array) -> Array:
-        """Shift and scale points as ``x`` and ``y`` were."""
+    def shift_and_scale(self, points: Array) -> Array:
+        """Shift and scale points in the same way as ``x`` and ``y``."""
         if self.metric.degree is None:
             return points
         shifted = points if self.centre is None else points - self.centre
         return shifted if self.exponent == 0 else np.asarray(np.ldexp(shifted, -self.exponent))
 
     def costs(self, x: Array, y: Array) -> Array:
-        """Cost matrix between points on the problem's scale: ``metric**p``."""
-        matrix = self.metric.matrix(x, y)
-        if self.p == 2:
-            return np.multiply(matrix, matrix, out=matrix)
-        return matrix if self.p == 1 else np.power(matrix, self.p, out=matrix)
+        """Compute the cost matrix between points on the problem's scale: ``metric**p``."""
+        return self.costs_of_distances(self.metric.matrix(x, y))
 
-    def cost_units(self, cost: Any) -> Any:
-        """Bring costs from the problem's scale to the caller's units."""
-        return self._unscaled(cost, self.exponent * self.degree * self.p)
+    def costs_of_distances(self, distances: Array) -> Array:
+        """Convert distances to costs ``distances**p``, in place."""
+        if self.capped:
+            np.minimum(distances, COST_CAP ** (1 / self.p), out=distances)
+        if self.p == 1:
+            return distances
+        with np.errstate(under="ignore", over="ignore"):
+            if self.p == 2:
+                return np.multiply(distances, distances, out=distances)
+            return np.asarray(np.power(distances, self.p, out=distances))
 
-    def answer(self, cost: float, exponent: int = 0) -> float:
-        """Turn a cost into the caller's answer; ``exponent``: what its points were divided by."""
-        exponent += self.exponent
+    def to_caller_costs(self, cost: Any) -> Any:
+        """Convert costs from the problem's scale to the caller's units."""
+        power = self.degree * self.p
+        return self._unscale(cost, (self.exponent * self.degree + self.unit) * self.p, power)
+
+    def from_caller_costs(self, cost: Array) -> Array:
+        """Convert costs from the caller's units to the problem's scale."""
+        power = self.degree * self.p
+        shift = int((self.exponent * self.degree + self.unit) * self.p)
+        return np.asarray(np.ldexp(cost, -shift) / self.measure.scaled(1.0, power))
+
+    def cost_unit(self, exponent: int) -> float:
+        """Return the unit, in the caller's units, of the problem's costs divided by ``2**exponent``.
+
+        Raises InputError if it is beyond float64, since the answer, which is a cost, may be as well.
+        """
+        shift = (self.exponent * self.degree + self.unit) * self.p + exponent
+        if not -1070 <= shift <= 1023:
+            raise InputError(
+                "x",
+                f"and y: distances to the power {self.p:g} are near 2**{shift:.0f}, beyond float64",
+                "use another unit of length",
+            )
+        return float(self.measure.scaled(2.0**shift, self.degree * self.p))
+
+    def to_distance(self, cost: float, exponent: int = 0) -> float:
+        """Convert a cost to the caller's answer, a distance if the problem is rooted.
+
+        ``exponent``: the points, or distances if points are not scaled, were divided by ``2**exponent``.
+        """
+        shift = self._shift(exponent)
         if not self.rooted or self.p == 1:
-            return float(self._unscaled(cost, exponent * self.degree * self.p))
-        return float(self._unscaled(cost ** (1.0 / self.p), exponent * self.degree))
+            return float(self._unscale(cost, shift * self.p, self.degree * self.p))
+        return float(self._unscale(root(cost, self.p), shift, self.degree))
 
-    def sharp(self, upper: float) -> float:
-        """Widen an upper bound by what the points were moved when they were rounded."""
-        if not self.blurred:
+    def to_distance_interval(self, low: float, high: float, exponent: int = 0) -> tuple[float, float]:
+        """Convert bounds of a cost to bounds of the caller's answer, rounded outwards."""
+        lower, upper = self.to_distance(low, exponent), self.to_distance(high, exponent)
+        if self.rooted and self.p != 1:
+            error = max(root_rounding(bound, self.p) for bound in (low, high))
+        elif self._shift(exponent) * self.p % 1 != 0:
+            error = 4 * 2.0**-53
+        else:
+            error = 0.0  # a power of two: exact
+        # A positive bound that underflows is not 0.
+        lower, upper = lower * (1 - error), max(upper * (1 + error), SMALLEST_SUBNORMAL if high > 0 else 0.0)
+        return lower, upper
+
+    def _shift(self, exponent: int) -> int:
+        """Exponent of the power of two by which distances are smaller than the caller's."""
+        return (self.exponent + exponent) * (self.metric.degree or 1) + self.unit
+
+    def widen_upper(self, upper: float) -> float:
+        """Widen an upper bound by the rounding of the points."""
+        if not self.points_rounded:
             return upper
         power = self.degree * (1 if self.rooted else self.p)
         return float((upper ** (1 / power) + math.ldexp(self.d, self.exponent - 1074)) ** power)
 
-    def _unscaled(self, value: Any, shift: float) -> Any:
+    def widen(self, lower: float, upper: float) -> tuple[float, float]:
+        """Widen bounds of the answer by the errors of distances.
+
+        Errors of distances of at most e change the cost of every plan, to the power 1/p, by at most e
+        (Minkowski's inequality).
+        """
+        if self.metric.error is None or not math.isfinite(upper):
+            return lower, upper
+        power = 1.0 if self.rooted else self.p
+        error = math.ldexp(self.metric.error(self.x, self.y), self.unit)
+        low, high = lower ** (1 / power) - error, upper ** (1 / power) + error
+        if power == 1:
+            return max(low, 0.0) * (1 - 2.0**-50), high * (1 + 2.0**-50)
+        return max(low * (1 - 2.0**-50), 0.0) ** power * (1 - power * 2.0**-50), high**power * (
+            1 + power * 2.0**-50
+        )
+
+    def _unscale(self, value: Any, shift: float, power: float) -> Any:
         if shift == 0:
-            return value
+            return self.measure.scaled(value, power)
         whole = math.floor(shift)
         with np.errstate(over="ignore", under="ignore"):
             out = np.ldexp(value * 2.0 ** (shift - whole), whole)
         if np.isinf(out).any() and np.isfinite(value).all():
-            warnings.warn(BEYOND, PrecisionWarning, stacklevel=caller_level())
-        return out
+            warnings.warn(DISTANCE_OVERFLOW, PrecisionWarning, stacklevel=caller_level())
+        return self.measure.scaled(out, power)
 
 
-def check_order(p: float) -> None:
-    """Raise InputError unless p is an order that W_p is defined for."""
-    if isinstance(p, bool) or not isinstance(p, int | float | np.number) or not (1 <= p < math.inf):
-        raise InputError("p", f"{p!r} is not a finite number of at least 1", "use p=1 or p=2")
+def _check_stopping(stopping: dict[str, Any]) -> dict[str, Any]:
+    checked = dict(stopping)
+    checked["tol"] = check_tol(stopping.get("tol", 0.0))
+    checked["max_seconds"] = check_seconds(stopping.get("max_seconds"))
+    checked["progress"] = check_flag(stopping.get("progress", False), "progress")
+    return checked
 
 
-def check_policy(nan_policy: str) -> None:
-    """Raise InputError unless the policy is known."""
-    if nan_policy not in ("raise", "omit", "propagate"):
-        raise InputError("nan_policy", f"{nan_policy!r} is unknown", "use 'raise', 'omit' or 'propagate'")
+def root(cost: float, p: float) -> float:
+    """Compute ``cost ** (1 / p)``; for integer p a cost ``2**p`` times as large gives exactly the double."""
+    if not _is_reducible(p) or not 0 < cost < math.inf:
+        return float(cost ** (1.0 / p))
+    fraction, exponent = math.frexp(cost)
+    whole, rest = divmod(exponent, int(p))
+    reduced = math.ldexp(fraction, rest)
+    return math.ldexp(math.sqrt(reduced) if p == 2 else reduced ** (1.0 / p), whole)
 
 
-def _check_options(p: float, nan_policy: str, mass: str, stop: dict[str, Any]) -> None:
-    check_order(p)
-    check_policy(nan_policy)
-    if mass not in ("normalize", "strict"):
-        raise InputError("mass", f"{mass!r} is unknown", "use 'normalize' or 'strict'")
-    tol, seconds = stop.get("tol", 0.0), stop.get("max_seconds")
-    if not 0 <= tol < math.inf:
-        raise InputError("tol", f"{tol} is not a non-negative number", "give the relative gap to stop at")
-    if seconds is not None and not (isinstance(seconds, int | float | np.number) and seconds > 0):
+def _is_reducible(p: float) -> bool:
+    """Whether powers of ``2**p`` are divided out of a cost before its root."""
+    return p == int(p) and p <= 512
+
+
+def root_rounding(cost: float, p: float) -> float:
+    """Bound of the relative error of :func:`root`.
+
+    The power rounds, and so does its exponent ``1 / p``, with a factor of ``ln(cost) / p``.
+    """
+    if _is_reducible(p):
+        return 5 * 2.0**-53
+    return (4 + abs(math.log(cost)) / p) * 2.0**-53 if 0 < cost < math.inf else 0.0
+
+
+def is_infinite_order(p: Any) -> bool:
+    """Whether p is infinite, for the bottleneck distance."""
+    return isinstance(p, float | np.floating) and p == math.inf
+
+
+def _allowed_shifts(ground: Metric | None) -> dict[str, Any]:
+    """Return the exact changes that a metric allows before points are rounded to float64; None: gower."""
+    if ground is None:
+        return {"shift": True, "ticks": False}
+    ticks = ground.degree is not None
+    shift = ticks or ground.shift_invariant
+    return {"shift": shift, "ticks": ticks, "points_unit": ground.points_unit}
+
+
+def _require_finite(metric: Metric, x: Array, y: Array) -> None:
+    """Raise InputError if distances between points that are not scaled exceed float64."""
+    if metric.extent is not None and not metric.extent(x, y) < MAX_DISTANCE:
         raise InputError(
-            "max_seconds", f"{seconds!r} is not a positive number", "give a time in seconds, or None"
+            "metric",
+            f"{metric.name}: distances between these points exceed {MAX_DISTANCE:.3g}",
+            "use larger scales, or a larger unit of the points",
         )
 
 
@@ -256,12 +426,12 @@ def _range(x: Array, y: Array) -> tuple[Array, Array]:
 
 
 def far_exponent(low: Array, high: Array) -> int:
-    """Power of two to divide by so that differences, and sums of them, do not overflow."""
+    """Exponent of the power of two to divide by so that differences and their sums do not overflow."""
     with np.errstate(over="ignore"):
-        return 128 if float(np.max(high - low)) > FAR else 0
+        return 128 if float(np.max(high - low)) > MAX_SPREAD else 0
 
 
 def scale_exponent(size: float, power: float = 1.0) -> int:
-    """Power of two that brings data of this size to 1; 0 where their own scale is harmless."""
+    """Exponent of the power of two that scales data of this size to 1; 0 if their scale is safe."""
     exponent = math.frexp(size)[1]
-    return 0 if abs(exponent) * power < ORDINARY else exponent
+    return 0 if abs(exponent) * power < MAX_UNSCALED_EXPONENT else exponent

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from otdist.errors import ConvergenceError, InputError
+from otdist.errstate import isolate_errstate
+from otdist.number import Number, can_pickle, constant
+from otdist.pages.words import outward, visible
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_array
@@ -19,9 +21,11 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class Result:
+class Result(Number):
     """A distance, the interval that proves it, and how it was found.
+
+    A Result is a float and can be used as one: formatted, rounded, compared, sorted, averaged, put into
+    arrays and tables. See the notes.
 
     Attributes
     ----------
@@ -45,24 +49,83 @@ class Result:
         Sizes of the two samples and their dimension (0 for a precomputed cost).
     info : dict
         Figures of the solver, such as iterations or omitted rows.
+    unit : str
+        Unit of the value: that of the points where they came with one, "s" for times. "" where
+        the caller named none.
+
+    Notes
+    -----
+    Two results are equal if their values are, and so are a result and a number; the hash is that of the
+    value, and a distance of 0 is False. Arithmetic gives plain floats, without an interval, or a tensor where
+    the value is one: it keeps its graph, in functions of torch as well.
+
+    Results can be copied and pickled. ``copy.copy`` shares the tensor of the value; ``copy.deepcopy`` and
+    pickle take it without its graph. Plan and potentials that were not made yet are made afterwards when they
+    are asked for, or before where what makes them cannot be pickled, such as a metric that is a lambda.
+
+    Examples
+    --------
+    >>> import otdist
+    >>> near, far = otdist.w1([0.0, 1.0], [1.0, 2.0]), otdist.w1([0.0, 1.0], [3.0, 4.0])
+    >>> f"{near:.3f}", near < far, max(near, far) - near
+    ('1.000', True, 2.0)
     """
 
-    value: Any
     lower: float
     upper: float
     method: str
-    converged: bool = True
-    message: str = ""
-    name: str = "W1"
-    metric: str = "euclidean"
-    n: int = 0
-    m: int = 0
-    d: int = 0
-    info: dict[str, Any] = field(default_factory=dict)
+    converged: bool
+    message: str
+    name: str
+    metric: str
+    n: int
+    m: int
+    d: int
+    info: dict[str, Any]
+    unit: str
     # Plan and potentials are made when first asked for: on the line they cost more than the value.
-    _make_plan: Callable[[], coo_array] | None = field(default=None, repr=False)
-    _make_potentials: Callable[[], tuple[Array, Array]] | None = field(default=None, repr=False)
-    _extend: Callable[[Array, ArrayLike], Array] | None = field(default=None, repr=False)
+    _make_plan: Callable[[], coo_array] | None
+    _make_potentials: Callable[[], tuple[Array, Array]] | None
+    _extend: Callable[[Array, ArrayLike], Array] | None
+
+    def __init__(
+        self,
+        value: Any,
+        lower: float,
+        upper: float,
+        method: str,
+        converged: bool = True,
+        message: str = "",
+        name: str = "W1",
+        metric: str = "euclidean",
+        n: int = 0,
+        m: int = 0,
+        d: int = 0,
+        info: dict[str, Any] | None = None,
+        unit: str = "",
+        *,
+        _make_plan: Callable[[], coo_array] | None = None,
+        _make_potentials: Callable[[], tuple[Array, Array]] | None = None,
+        _extend: Callable[[Array, ArrayLike], Array] | None = None,
+    ) -> None:
+        super().__init__(
+            value=value,
+            lower=lower,
+            upper=upper,
+            method=method,
+            converged=converged,
+            message=message,
+            name=name,
+            metric=metric,
+            n=n,
+            m=m,
+            d=d,
+            info={} if info is None else info,
+            unit=unit,
+            _make_plan=_make_plan,
+            _make_potentials=_make_potentials,
+            _extend=_extend,
+        )
 
     @property
     def gap(self) -> float:
@@ -74,15 +137,18 @@ class Result:
         return (self.upper - self.lower) / self.upper if math.isfinite(self.upper) else math.inf
 
     @cached_property
+    @isolate_errstate
     def plan(self) -> coo_array | None:
         """Optimal plan as a sparse (n, m) array with marginals a and b, or None."""
         return None if self._make_plan is None else self._make_plan()
 
     @cached_property
+    @isolate_errstate
     def potentials(self) -> tuple[Array, Array] | None:
         """Dual potentials (f, g) with ``f[i] + g[j] <= cost[i, j]``, or None."""
         return None if self._make_potentials is None else self._make_potentials()
 
+    @isolate_errstate
     def critic(self, z: ArrayLike) -> Array:
         """Evaluate the Kantorovich potential at any points.
 
@@ -134,24 +200,57 @@ class Result:
             "m": self.m,
             "d": self.d,
             "info": dict(self.info),
+            "unit": self.unit,
         }
 
-    def __float__(self) -> float:
-        value = self.value
-        return float(value.detach() if hasattr(value, "detach") else value)
+    def __getstate__(self) -> dict[str, Any]:
+        """State for pickle, with plan and potentials made where their makers cannot be pickled."""
+        state = super().__getstate__()
+        for name in ("plan", "potentials"):
+            make = state[f"_make_{name}"]
+            if make is not None and not can_pickle(make):
+                state[name] = getattr(self, name)
+                state[f"_make_{name}"] = partial(constant, state[name])
+        if state["_extend"] is not None and not can_pickle(state["_extend"]):
+            state["_extend"] = _extend_lost
+        return state
+
+    @property
+    def _is_exact(self) -> bool:
+        """Whether the solver reached its goal and both bounds have the same six significant digits."""
+        return self.converged and f"{self.lower:.6g}" == f"{self.upper:.6g}" != "nan"
 
     def __str__(self) -> str:
         state = "" if self.converged else "  NOT CONVERGED"
-        return (
-            f"{self.name} = {float(self):.6g}  [{self.lower:.6g}, {self.upper:.6g}]{state}  "
-            f"{self.method}, n={self.n}/{self.m}, d={self.d}, {self.metric}"
-        )
+        return visible(f"{self.name} = {self._figure()}{self._proof()}{state}  {self._source()}")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self}>"
 
     def _repr_html_(self) -> str:
-        return f"<code>{self}</code>"
+        from otdist.pages.notebook import line
+
+        main = f"{self.name} = {self._figure()}{'' if self.converged else '  NOT CONVERGED'}"
+        return line(main, self._proof().strip(" ()"), self._source(), "" if self.converged else self.message)
+
+    def _figure(self) -> str:
+        """Value with its unit."""
+        return f"{float(self):.6g}{f' {self.unit}' if self.unit else ''}"
+
+    def _proof(self) -> str:
+        """Description of the proved interval of the value."""
+        if self._is_exact:
+            return " (exact)"
+        if math.isnan(self.lower) or math.isnan(self.upper):
+            return ""
+        ends = outward(self.lower, self.upper, 6)
+        return f"  proved interval [{ends[0]:.6g}, {ends[1]:.6g}]"
+
+    def _source(self) -> str:
+        """Method, sizes and metric."""
+        return f"{self.method}, n={self.n}/{self.m}, d={self.d}, {self.metric}"
 
 
-@dataclass(frozen=True, eq=False)
 class SlicedResult(Result):
     """A Result from projections, with the directions and the distance along each.
 
@@ -164,19 +263,39 @@ class SlicedResult(Result):
         between the points themselves.
     """
 
-    directions: Array = field(default_factory=lambda: np.empty((0, 0)), repr=False)
-    distances: Array = field(default_factory=lambda: np.empty(0), repr=False)
+    directions: Array
+    distances: Array
+
+    def __init__(
+        self, *fields: Any, directions: Array | None = None, distances: Array | None = None, **named: Any
+    ) -> None:
+        super().__init__(*fields, **named)
+        directions = np.empty((0, 0)) if directions is None else directions
+        distances = np.empty(0) if distances is None else distances
+        self.__dict__.update(directions=directions, distances=distances)
 
     @property
     def direction(self) -> Array:
         """Unit vector (d,) along which the samples are farthest apart, of those in ``directions``."""
         return np.asarray(self.directions[int(np.argmax(self.distances))])
 
-    def __str__(self) -> str:
+    def _proof(self) -> str:
+        """What is proved; a mean over directions that were drawn has a standard error besides."""
         error = self.info.get("stderr")
-        noise = "" if error is None else f", standard error {error:.2g}"
+        proof = super()._proof()
+        return proof if error is None else f" (standard error {error:.2g}){proof.replace(' (exact)', '')}"
+
+    def _source(self) -> str:
         count = len(self.directions)
-        return f"{super().__str__()}, {count} direction{'s' if count > 1 else ''}{noise}"
+        return f"{super()._source()}, {count} direction{'' if count == 1 else 's'}"
+
+
+def _extend_lost(g: Array, z: ArrayLike) -> Array:
+    raise InputError(
+        "critic",
+        "was lost when the result was pickled: its metric cannot be pickled",
+        "evaluate it in the process that made it, or define the metric at the top level of a module",
+    )
 
 
 def plain(value: Any) -> Any:

@@ -1,34 +1,43 @@
-"""Sliced distances: lower bounds of W_p from projections on lines."""
+"""Sliced Wasserstein distances: lower bounds of W_p from projections on lines."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from otdist.arrays import caller_level, is_torch, read
-from otdist.bounds import UNIT
+from otdist.bounds import UNIT_ROUNDOFF
 from otdist.budget import require_memory
 from otdist.clouds import NanPolicy
 from otdist.errors import ConvergenceWarning, InputError
-from otdist.gradient import with_slopes
+from otdist.errstate import isolate_errstate
+from otdist.gradient import guard_tensors, with_array_gradients
+from otdist.inputs.arguments import Rng, check_integer, check_order, check_rng
 from otdist.problem import MassRule, Problem
 from otdist.result import SlicedResult
-from otdist.solvers.climb import TRIED, climb, starting_directions
 from otdist.solvers.line import Line
-from otdist.solvers.projected import projected, sliced_result, unknown
-from otdist.solvers.sliced import coupled_along, distances_along, normalised, power_mean
-from otdist.solvers.slopes import slopes_along
-from otdist.stats.null import Rng, generator, require_count
+from otdist.solvers.sliced import coupling_cost_along, distances_along, normalize, power_mean
+from otdist.solvers.sliced_gradients import gradients_along, power_mean_formula
+from otdist.solvers.sliced_results import missing_value_result, project_problem, sliced_result
+from otdist.solvers.sphere_ascent import RANDOM_PER_START, ascend, starting_directions
 
 Array = NDArray[np.float64]
-Given = tuple[Any, Any, Any, Any]
+Inputs = tuple[Any, Any, Any, Any]
+
+DIRECTION_MOVES = (
+    "second derivatives of max_sliced_w1 are not computed: its direction moves with the points",
+    "use sliced_w1(..., directions=r.direction[None]), which holds it fixed",
+)
 
 
+@guard_tensors
+@isolate_errstate
 def sliced_w1(
     x: ArrayLike,
     y: ArrayLike,
@@ -47,13 +56,14 @@ def sliced_w1(
     .. math:: SW_p(x, y) = \Bigl( \frac1K \sum_{k=1}^K W_p(\langle\theta_k, x\rangle,
               \langle\theta_k, y\rangle)^p \Bigr)^{1/p} \le W_p(x, y)
 
-    It is not W1 and no approximation of it: a shift v gives :math:`|v|` in W1, and about
+    It is neither W1 nor an approximation of it: a shift v gives :math:`|v|` in W1, and about
     :math:`0.8\,|v| / \sqrt d` here.
 
     Parameters
     ----------
     x : array_like, shape (n, d) or (n,)
-        Points of the first sample, one a row. The unit is yours; the answer has the same.
+        Points of the first sample, one a row, as in :func:`w1`. The unit is yours; the answer has the
+        same.
     y : array_like, shape (m, d) or (m,)
         Points of the second sample.
     a, b : array_like, shape (n,) and (m,), optional
@@ -81,13 +91,15 @@ def sliced_w1(
         rounding. ``lower`` is at most W_p between the given samples, proved, and so is
         ``info["at_least"]``, the largest of the ``distances`` rounded down.
 
-        The directions are a random sample, too: ``info["stderr"]`` is the standard error of ``value``
-        as an estimate of the mean over the whole sphere; None where you gave the directions or there
-        is one only. ``info["shrinkage"]`` is what projecting makes of a shift, the number c in
+        The directions are a random sample as well: ``info["stderr"]`` is the standard error of ``value``
+        as an estimate of the mean over the whole sphere; None if the directions are given or there is
+        only one. ``info["shrinkage"]`` is the factor by which projecting reduces a shift, the number c in
         :math:`SW_p \le c\,W_p` for the whole sphere: ``value / c`` estimates a lower bound of W_p,
         and does not prove it.
 
-        Torch tensors get a value with gradient with respect to x, y, a and b, for these directions.
+        Torch tensors get a value with first and second derivatives with respect to x, y, a and b, for
+        these directions. Matched projections that coincide add 0 to the gradient, and second
+        derivatives are then refused for 1 < p < 2.
 
     Raises
     ------
@@ -111,30 +123,41 @@ def sliced_w1(
     >>> round(r.value, 2), round(r.info["stderr"], 2), r.lower <= otdist.w1(x, y).upper
     (0.54, 0.01, True)
     """
-    require_count(n_projections, "n_projections")
-    problem = _checked((x, y, a, b), p, nan_policy, mass)
-    thetas = _drawn(n_projections, rng, problem.d) if directions is None else _given(directions, problem.d)
+    p, n_projections = check_order(p), check_integer(n_projections, "n_projections")
+    check_rng(rng)
+    problem = _check_inputs((x, y, a, b), p, nan_policy, mass)
+    thetas = (
+        _draw_directions(n_projections, rng, problem.d)
+        if directions is None
+        else _read_directions(directions, problem.d)
+    )
     label: dict[str, Any] = {"name": f"SW{p:g}", "method": "sliced"}
-    if problem.verdict is not None:
-        return unknown(problem, (x, y, a, b), **label)
+    if problem.fixed_value is not None:
+        return missing_value_result(problem, (x, y, a, b), **label)
     _require_room(problem, len(thetas))
     values, lowers, uppers = distances_along(problem, thetas)
     value, lower, upper = (power_mean(end, p) for end in (values, lowers, uppers))
-    lower, upper = lower * (1 - (p + 8) * UNIT), upper * (1 + (p + 8) * UNIT)  # roundings of the mean
-    unit = replace(problem, p=1.0)  # what is scaled back is a distance
+    lower, upper = (
+        lower * (1 - (p + 8) * UNIT_ROUNDOFF),
+        upper * (1 + (p + 8) * UNIT_ROUNDOFF),
+    )  # roundings of the mean
+    unit = replace(problem, p=1.0)  # a distance is scaled back
     info = {
         "n_projections": len(thetas),
         "stderr": None,
-        "at_least": unit.answer(float(lowers.max())),
+        "at_least": unit.to_distance(float(lowers.max())),
         "shrinkage": _shrinkage(problem.d, p),
     }
     if directions is None and (len(thetas) > 1 or problem.d == 1):
-        info["stderr"] = unit.answer(_standard_error(values, value, p))
-    slopes = slopes_along(problem, thetas, values, value)
+        info["stderr"] = unit.to_distance(_standard_error(values, value, p))
+    gradients = gradients_along(problem, thetas, values, value)
     result = sliced_result(problem, (value, lower, upper), (thetas, values), info=info, **label)
-    return with_slopes(result, problem, (x, y, a, b), *slopes)
+    formula = partial(power_mean_formula, problem, thetas, value)
+    return with_array_gradients(result, problem, (x, y, a, b), *gradients, formula=formula)
 
 
+@guard_tensors
+@isolate_errstate
 def max_sliced_w1(
     x: ArrayLike,
     y: ArrayLike,
@@ -148,7 +171,7 @@ def max_sliced_w1(
     nan_policy: NanPolicy = "raise",
     mass: MassRule = "normalize",
 ) -> SlicedResult:
-    r"""Max-sliced Wasserstein distance: a lower bound of W1, along the direction that shows most.
+    r"""Max-sliced Wasserstein distance: a lower bound of W1, along the direction with the largest distance.
 
     .. math:: \max_{|\theta| = 1} W_p(\langle\theta, x\rangle, \langle\theta, y\rangle) \le W_p(x, y)
 
@@ -157,12 +180,12 @@ def max_sliced_w1(
     x, y, a, b, p
         As in :func:`sliced_w1`.
     n_starts : int
-        Directions to climb from: the difference of the means, main axes of the covariances, and
+        Number of initial directions: the difference of the means, main axes of the covariances, and
         the best of 16 times as many random directions.
     rng : int or Generator, optional
-        Seed of the random ones.
+        Seed of the random directions.
     max_iter : int
-        Rounds of the ascent, all starts in each.
+        Maximal number of rounds of the ascent, with all starts in each.
     nan_policy, mass
         As in :func:`sliced_w1`.
 
@@ -170,16 +193,17 @@ def max_sliced_w1(
     -------
     SlicedResult
         ``value`` is W_p between the projections on ``direction``, which points from y to x in the
-        mean. Proved for the given samples: ``lower`` <= maximum <= W_p <= ``upper``. The last
-        is what it costs to couple the points in the order of their projections (``plan``), and mostly
-        far away: that a maximum is global is not proved. ``potentials`` and ``critic`` are those
-        of the projections, which are feasible for the points.
+        mean. Proved for the given samples: ``lower`` <= maximum <= W_p <= ``upper``. The upper bound
+        is the cost of coupling the points in the order of their projections (``plan``), and mostly far
+        away: it is not proved that a maximum is global. ``potentials`` and ``critic`` belong to the
+        projections, and are feasible for the points.
 
-        ``converged``: the ascent that reached highest ended at a local maximum, where no step gains
-        a share of 1e-9. ``directions`` and ``distances`` hold all of them, best first.
+        ``converged``: the best ascent ended at a local maximum, where no step gains a share of 1e-9.
+        ``directions`` and ``distances`` hold the ends of all ascents, best first.
 
         Torch tensors get a value with gradient with respect to x, y, a and b, with the direction
-        held fixed (envelope theorem); at a kink it is that of one side.
+        held fixed (envelope theorem); at a kink it is a one-sided gradient. Second derivatives, for which
+        the direction would move, are refused.
 
     Raises
     ------
@@ -207,46 +231,50 @@ def max_sliced_w1(
     >>> round(r.value, 6), np.abs(r.direction).argmax()
     (3.0, np.int64(2))
     """
-    require_count(n_starts, "n_starts")
-    require_count(max_iter, "max_iter")
-    problem = _checked((x, y, a, b), p, nan_policy, mass)
-    random = generator(rng)
+    p, n_starts, max_iter = (
+        check_order(p),
+        check_integer(n_starts, "n_starts"),
+        check_integer(max_iter, "max_iter"),
+    )
+    random = check_rng(rng)
+    problem = _check_inputs((x, y, a, b), p, nan_policy, mass)
     label: dict[str, Any] = {"name": f"max-SW{p:g}", "method": "max-sliced"}
-    if problem.verdict is not None:
-        return unknown(problem, (x, y, a, b), **label)
-    _require_room(problem, TRIED * n_starts)
-    thetas, settled, rounds = np.ones((1, 1)), np.ones(1, dtype=bool), 0
+    if problem.fixed_value is not None:
+        return missing_value_result(problem, (x, y, a, b), **label)
+    _require_room(problem, RANDOM_PER_START * n_starts)
+    thetas, converged, rounds = np.ones((1, 1)), np.ones(1, dtype=bool), 0
     if problem.d > 1:
-        thetas, settled, rounds = climb(problem, starting_directions(problem, n_starts, random), max_iter)
-    thetas = _towards_x(problem, thetas)
+        thetas, converged, rounds = ascend(problem, starting_directions(problem, n_starts, random), max_iter)
+    thetas = _orient_towards_x(problem, thetas)
     bounds = distances_along(problem, thetas)
     order = np.argsort(-bounds[1], kind="stable")
-    thetas, settled = thetas[order], settled[order]
+    thetas, converged = thetas[order], converged[order]
     values, lowers, uppers = (end[order] for end in bounds)
     value, upper = float(values[0]), float(uppers[0])
     if problem.d > 1 and upper > 0:
-        upper = max(upper, coupled_along(problem, thetas[0]))
-    message = "" if settled[0] else f"The distance still rose after max_iter={max_iter} rounds: allow more."
+        upper = max(upper, coupling_cost_along(problem, thetas[0]))
+    message = "" if converged[0] else f"The distance still rose after max_iter={max_iter} rounds: allow more."
     result = sliced_result(
         problem,
         (value, float(lowers[0]), upper),
         (thetas, values),
-        seen=Line()(projected(problem, thetas[0])),
-        converged=bool(settled[0]),
+        best_result=Line()(project_problem(problem, thetas[0])),
+        converged=bool(converged[0]),
         message=message,
         info={"n_starts": len(thetas), "rounds": rounds},
         **label,
     )
     if not result.converged:
         warnings.warn(f"{message} Proved: {result}", ConvergenceWarning, stacklevel=caller_level())
-    return with_slopes(result, problem, (x, y, a, b), *slopes_along(problem, thetas[:1], values[:1], value))
+    gradients = gradients_along(problem, thetas[:1], values[:1], value)
+    return with_array_gradients(result, problem, (x, y, a, b), *gradients, refusal=DIRECTION_MOVES)
 
 
-def _checked(given: Given, p: float, nan_policy: NanPolicy, mass: MassRule) -> Problem:
-    problem = Problem.of(*given, p=p, nan_policy=nan_policy, mass=mass)
-    if problem.verdict is None:
-        return problem.tamed()
-    if math.isinf(problem.verdict):
+def _check_inputs(inputs: Inputs, p: float, nan_policy: NanPolicy, mass: MassRule) -> Problem:
+    problem = Problem.of(*inputs, p=p, nan_policy=nan_policy, mass=mass)
+    if problem.fixed_value is None:
+        return problem.rescale()
+    if math.isinf(problem.fixed_value):
         for points, rows, name in ((problem.x, problem.rows, "x"), (problem.y, problem.cols, "y")):
             if np.isinf(points).any():
                 row = int(np.argmax(np.isinf(points).any(axis=1)))
@@ -257,17 +285,15 @@ def _checked(given: Given, p: float, nan_policy: NanPolicy, mass: MassRule) -> P
     return problem
 
 
-def _drawn(count: int, rng: Rng, d: int) -> Array:
+def _draw_directions(count: int, rng: Rng, d: int) -> Array:
     require_memory(24 * count * d, f"{count} directions in d={d}", "lower n_projections")
-    drawn = generator(rng)
-    return np.ones((1, 1)) if d == 1 else normalised(drawn.normal(size=(count, d)))
+    generator = check_rng(rng)
+    return np.ones((1, 1)) if d == 1 else normalize(generator.normal(size=(count, d)))
 
 
-def _given(directions: Any, d: int) -> Array:
+def _read_directions(directions: Any, d: int) -> Array:
     if is_torch(directions) and directions.requires_grad:
-        raise InputError(
-            "directions", "require a gradient, which is not computed", "pass directions.detach()"
-        )
+        raise InputError("directions", "must not require a gradient", "pass directions.detach()")
     vectors = read(directions, "directions").values
     if vectors.ndim != 2 or vectors.shape[1] != d or len(vectors) == 0:
         raise InputError(
@@ -283,7 +309,7 @@ def _given(directions: Any, d: int) -> Array:
             f"row {row} is {'zero' if np.isfinite(vectors[row]).all() else 'not finite'}",
             "give finite vectors of any length but 0",
         )
-    return normalised(vectors)
+    return normalize(vectors)
 
 
 def _require_room(problem: Problem, count: int) -> None:
@@ -295,14 +321,14 @@ def _require_room(problem: Problem, count: int) -> None:
     )
 
 
-def _towards_x(problem: Problem, thetas: Array) -> Array:
-    """Turn directions so that x lies ahead of y in the mean: both senses give one distance."""
-    apart = (problem.a @ problem.x - problem.b @ problem.y) / problem.mass
-    return np.where((thetas @ apart < 0)[:, None], -thetas, thetas)
+def _orient_towards_x(problem: Problem, thetas: Array) -> Array:
+    """Orient directions from y to x in the mean; both orientations give the same distance."""
+    difference = (problem.a @ problem.x - problem.b @ problem.y) / problem.mass
+    return np.where((thetas @ difference < 0)[:, None], -thetas, thetas)
 
 
 def _shrinkage(d: int, p: float) -> float:
-    """``(mean of |theta_1|**p over the sphere)**(1/p)``."""
+    """Compute ``(mean of |theta_1|**p over the sphere)**(1/p)``."""
     logarithm = math.lgamma(d / 2) + math.lgamma((p + 1) / 2) - math.lgamma(0.5) - math.lgamma((d + p) / 2)
     return math.exp(logarithm / p)
 

@@ -1,7 +1,7 @@
-"""Transport between samples of unequal mass: weights count as they are.
+"""Transport between samples of unequal mass: weights are not normalised.
 
-What the other side lacks is left behind or created, at a stated price (:func:`unbalanced_w1`), or a given
-mass travels and the rest stays where it is (:func:`partial_w1`).
+Surplus mass is left behind and missing mass created, at a price (:func:`unbalanced_w1`), or a given mass is
+transported and the rest stays (:func:`partial_w1`).
 """
 
 from __future__ import annotations
@@ -13,20 +13,25 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from otdist.batch import ResultBatch, each, is_batch
+from otdist.batch import ResultBatch, is_batch, solve_each
 from otdist.clouds import NanPolicy
-from otdist.distance import Ground, OnFail, require_on_fail, told
-from otdist.divergence import finite_problem, own_masses, require_positive
+from otdist.distance import GroundMetric, OnFail, warn_or_raise
+from otdist.divergence import caller_masses, make_finite_problem, power_of_reach
 from otdist.errors import InputError
+from otdist.errstate import isolate_errstate
+from otdist.gradient import guard_tensors
+from otdist.inputs.arguments import check_choice, check_integer, check_number, check_on_fail, check_order
 from otdist.result import Result
-from otdist.solvers.unequal import at_price, partially, softly, unknown
+from otdist.solvers.unbalanced_results import missing_value_result, solve_kl, solve_partial, solve_tv
 
 Array = NDArray[np.float64]
 Penalty = Literal["tv", "kl"]
 
-GAP = 1e-2  # relative gap that is good enough for the penalty "kl" where none is asked for
+DEFAULT_GAP = 1e-2  # relative gap for the penalty "kl" with tol=None
 
 
+@guard_tensors
+@isolate_errstate
 def unbalanced_w1(
     x: ArrayLike,
     y: ArrayLike,
@@ -36,7 +41,7 @@ def unbalanced_w1(
     reach: float,
     penalty: Penalty = "tv",
     p: float = 1,
-    metric: Ground = "euclidean",
+    metric: GroundMetric = "euclidean",
     tol: float | None = None,
     max_iter: int = 2000,
     max_seconds: float | None = None,
@@ -55,12 +60,12 @@ def unbalanced_w1(
     Parameters
     ----------
     x : array_like, shape (n, d), (n,) or (B, n, d)
-        Points of the first sample, one a row. A third axis in front, of an array
+        Points of the first sample, one a row, as in :func:`w1`. A third axis in front, of an array
         or tensor, numbers problems.
     y : array_like, shape (m, d), (m,) or (B, m, d)
         Points of the second sample.
     a, b : array_like, shape (n,) and (m,), or (B, n) and (B, m), optional
-        Masses: non-negative, not normalised. None: equal, and 1 in all.
+        Masses: non-negative, not normalised. None: equal, with a total of 1.
     reach : float
         Price of mass, in units of the metric: positive. Under "tv" one unit of mass that is left behind, or
         created, costs ``reach**p``. So no mass travels where ``d**p > 2 reach**p``, and with p = 1 no farther
@@ -75,9 +80,9 @@ def unbalanced_w1(
     metric : str, Metric or callable
         As in :func:`w1`.
     tol : float, optional
-        Relative gap that is good enough. None: exact for "tv", and 0.01 for "kl".
+        Relative gap that is good enough. None: exact for "tv" (proved to 1e-9), and 0.01 for "kl".
     max_iter : int
-        Updates for "kl".
+        Maximal number of updates for "kl".
     max_seconds : float, optional
         Time after which the best proved interval is returned, with ``converged=False``.
     progress, nan_policy, on_fail
@@ -87,12 +92,13 @@ def unbalanced_w1(
     -------
     Result or ResultBatch
         ``value`` in [``lower``, ``upper``]: proved bounds of the minimum above, without regularisation.
-        ``plan`` is the mass that travels, (n, m): its marginals are what of a and b is matched.
+        ``plan`` is the transported mass, (n, m): its marginals are the matched parts of a and b.
         ``potentials`` (f, g) have ``f_i + g_j <= C_ij`` and prove ``lower``; under "tv" both are at most
-        ``reach**p``. ``info`` holds ``moved``, the mass that travels. ``critic`` for "tv" with p = 1.
+        ``reach**p``. ``info`` holds ``moved``, the transported mass. ``critic`` for "tv" with p = 1.
 
         Torch tensors get a value with gradient with respect to x, y, a and b, from plan and potentials; under
-        "kl" these are near the optimum as ``gap`` says. A batch gets a :class:`ResultBatch`.
+        "kl" these are near the optimum as ``gap`` says. Second derivatives are computed for "tv", in points
+        and in weights, and refused between them and for "kl". A batch gets a :class:`ResultBatch`.
 
     Raises
     ------
@@ -103,12 +109,19 @@ def unbalanced_w1(
     ConvergenceError
         With ``on_fail="raise"``, if the goal was not reached.
 
+    Warns
+    -----
+    ConvergenceWarning
+        If it was not: a gap above ``tol`` is never ``converged``, whether time or float64 ended it.
+
     Notes
     -----
     "tv": a linear programme on the cost matrix with one point more on each side, where mass is left or
     created; time and memory as for :func:`emd`. "kl": streamed, O(n m d) an update and O((n + m) d)
     memory for the same metrics as in :func:`sinkhorn_divergence`, for others 8 n m bytes more; entropic
-    plans whose regularisation falls until the gap is ``tol``, which may be as small as about 1e-3.
+    plans whose regularisation falls until the gap is ``tol``. Where float32 sums end that before, or the
+    reach is far beyond all points, up to 4 million pairs are solved exactly between given marginals, at
+    the cost of :func:`emd`.
 
     Source: Piccoli, Rossi (2014) and Lellmann, Lorenz, Schoenlieb, Valkonen (2014) for "tv"; Liero,
     Mielke, Savare (2018) for "kl", Chizat, Peyre, Schmitzer, Vialard (2018) for its updates. Differs in
@@ -122,27 +135,30 @@ def unbalanced_w1(
     >>> r.value, r.info["moved"]
     (1.5, 1.0)
     """
-    require_positive(reach=reach, max_iter=max_iter)
-    require_on_fail(on_fail)
-    if penalty not in ("tv", "kl"):
-        raise InputError("penalty", f"{penalty!r} is unknown", "use 'tv' or 'kl'")
-    goal = (GAP if penalty == "kl" else 0.0) if tol is None else tol
+    reach, max_iter = check_number(reach, "reach", above=0), check_integer(max_iter, "max_iter")
+    p = check_order(p)
+    check_choice(penalty, "penalty", ("tv", "kl"))
+    check_on_fail(on_fail)
+    power_of_reach(reach, p)
+    goal = (DEFAULT_GAP if penalty == "kl" else 0.0) if tol is None else tol
     choice: dict[str, Any] = {"p": p, "metric": metric, "nan_policy": nan_policy}
     choice |= {"tol": goal, "max_seconds": max_seconds, "progress": progress}
 
-    def one(*given: Any) -> Result:
-        problem = replace(finite_problem(given, **choice), rooted=False)
+    def solve_one(*inputs: Any) -> Result:
+        problem = replace(make_finite_problem(inputs, **choice), rooted=False)
         label = {"name": f"UW{p:g}", "info": {"penalty": penalty, "reach": reach}}
-        if problem.verdict is not None:
-            return unknown(problem, given, **label)
-        masses = own_masses(problem, given)
+        if problem.fixed_value is not None:
+            return missing_value_result(problem, inputs, **label)
+        masses = caller_masses(problem)
         if penalty == "kl":
-            return told(softly(problem, masses, given, reach, max_iter, label), on_fail)
-        return told(at_price(problem, masses, given, reach, label), on_fail)
+            return warn_or_raise(solve_kl(problem, masses, inputs, reach, max_iter, label), on_fail)
+        return warn_or_raise(solve_tv(problem, masses, inputs, reach, label), on_fail)
 
-    return each(one, (x, y, a, b)) if is_batch(x, y) else one(x, y, a, b)
+    return solve_each(solve_one, (x, y, a, b)) if is_batch(x, y) else solve_one(x, y, a, b)
 
 
+@guard_tensors
+@isolate_errstate
 def partial_w1(
     x: ArrayLike,
     y: ArrayLike,
@@ -151,14 +167,14 @@ def partial_w1(
     *,
     moved: float | None = None,
     p: float = 1,
-    metric: Ground = "euclidean",
+    metric: GroundMetric = "euclidean",
     tol: float = 0.0,
     max_seconds: float | None = None,
     progress: bool = False,
     nan_policy: NanPolicy = "raise",
     on_fail: OnFail = "warn",
 ) -> Result | ResultBatch:
-    r"""Partial transport: the least cost at which a given mass travels, with a proved interval.
+    r"""Partial transport: the least cost of transporting a given mass, with a proved interval.
 
     .. math:: \min_{P \ge 0} \langle P, C \rangle \quad\text{with}\quad P 1 \le a,\; P^\top 1 \le b,\;
               \textstyle\sum_{ij} P_{ij} = \text{moved}, \qquad C_{ij} = d(x_i, y_j)^p
@@ -166,9 +182,9 @@ def partial_w1(
     Parameters
     ----------
     x, y, a, b
-        As in :func:`unbalanced_w1`: masses are not normalised; without them each side has 1 in all.
+        As in :func:`unbalanced_w1`: masses are not normalised; by default each side has a total of 1.
     moved : float, optional
-        Mass that travels: positive, at most the smaller of both totals. None: the smaller of both totals,
+        Transported mass: positive, at most the smaller of both totals. None: the smaller of both totals,
         so that the lighter sample is matched to the best part of the heavier one.
     p, metric, tol, max_seconds, progress, nan_policy, on_fail
         As in :func:`unbalanced_w1`.
@@ -177,13 +193,13 @@ def partial_w1(
     -------
     Result or ResultBatch
         ``value`` in [``lower``, ``upper``]: proved bounds of the cost of this mass, in units of ``metric**p``
-        times mass; what stays costs nothing. It is 0 where the samples overlap enough, so it is not
-        a distance. Divided by ``moved`` it is the mean cost of what travels. ``plan`` has the mass
-        ``moved``; ``info["reach"]`` is the reach at which :func:`unbalanced_w1` with "tv" moves as much.
-        ``potentials`` are those of that problem.
+        times mass; untransported mass costs nothing. It is 0 if the samples overlap enough, so it is not
+        a distance. Divided by ``moved`` it is the mean cost of the transported mass. ``plan`` has the mass
+        ``moved``; ``info["reach"]`` is the reach at which :func:`unbalanced_w1` with "tv" transports as much.
+        ``potentials`` are the potentials of that problem.
 
         Torch tensors get a value with gradient with respect to x, y, a and b, with ``moved`` held
-        fixed. A batch gets a :class:`ResultBatch`.
+        fixed; second derivatives as for "tv". A batch gets a :class:`ResultBatch`.
 
     Raises
     ------
@@ -193,8 +209,8 @@ def partial_w1(
     Notes
     -----
     Cost as for :func:`emd`: a linear programme with one point more on each side. Source: Caffarelli,
-    McCann (2010); Figalli (2010); the points by Chapel, Alaya, Gasso (2020). Differs in that the corner
-    between them may cost anything: to move more mass is never cheaper, so the optimum is the same.
+    McCann (2010); Figalli (2010); the additional points by Chapel, Alaya, Gasso (2020). Differs in that the
+    cost between these is arbitrary: transporting more mass is never cheaper, so the optimum is the same.
 
     Examples
     --------
@@ -204,27 +220,30 @@ def partial_w1(
     >>> otdist.partial_w1([0.0, 1.0, 50.0], [0.5, 1.5], [1, 1, 1], [1, 1], moved=1).value
     0.5
     """
-    require_on_fail(on_fail)
-    if moved is not None:
-        require_positive(moved=moved)
+    check_on_fail(on_fail)
+    p = check_order(p)
+    moved = None if moved is None else check_number(moved, "moved", above=0)
     choice: dict[str, Any] = {"p": p, "metric": metric, "nan_policy": nan_policy}
     choice |= {"tol": tol, "max_seconds": max_seconds, "progress": progress}
 
-    def one(*given: Any) -> Result:
-        problem = replace(finite_problem(given, **choice), rooted=False)
+    def solve_one(*inputs: Any) -> Result:
+        problem = replace(make_finite_problem(inputs, **choice), rooted=False)
         label = {"name": f"PW{p:g}", "info": {}}
-        if problem.verdict is not None:
-            return unknown(problem, given, **label)
-        masses = own_masses(problem, given)
-        return told(partially(problem, masses, given, _movable(masses, moved), label), on_fail)
+        if problem.fixed_value is not None:
+            return missing_value_result(problem, inputs, **label)
+        masses = caller_masses(problem)
+        return warn_or_raise(solve_partial(problem, masses, inputs, _movable(masses, moved), label), on_fail)
 
-    return each(one, (x, y, a, b)) if is_batch(x, y) else one(x, y, a, b)
+    return solve_each(solve_one, (x, y, a, b)) if is_batch(x, y) else solve_one(x, y, a, b)
 
 
-def _movable(masses: tuple[Array, Array], moved: float | None) -> float:
+def _movable(masses: tuple[Array, Array], moved: float | None) -> float | None:
+    """Check the mass to transport; None: all mass of the lighter side."""
     most = min(math.fsum(masses[0]), math.fsum(masses[1]))
     if moved is None:
-        return most
+        return None
     if moved > most * (1 + 1e-12):
-        raise InputError("moved", f"{moved:g} is more than the mass of one side ({most:g})", "lower it")
-    return min(float(moved), most)
+        raise InputError(
+            "moved", f"must be at most the mass of both sides, {most:g}, got {moved:g}", "lower it"
+        )
+    return float(moved) if moved < most else None

@@ -181,7 +181,8 @@ def at(d: int, *values: float) -> np.ndarray:
 def snapshot(value: Any) -> str:
     """Everything that could be modified, as text."""
     on_meta = str(getattr(value, "device", "")) == "meta"  # which holds no numbers
-    return repr(value.tolist()) if hasattr(value, "tolist") and not on_meta else repr(value)
+    plain = hasattr(value, "tolist") and not on_meta and not hasattr(value, "unit")  # astropy makes no lists
+    return repr(value.tolist()) if plain else repr(value)
 
 
 def refused(

@@ -1,9 +1,7 @@
-"""What tests/test_critic_processes.py starts by torchrun: every process writes what it found."""
+"""What tests/test_critic_processes.py starts on several processes: each writes what it found."""
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +11,7 @@ import torch
 import torch.distributed as dist
 
 from otdist.learn import Critic
-from otdist.learn.critics import race
+from otdist.learn.critics import selection
 
 # An odd batch: two processes have shares of different sizes.
 CASES = {
@@ -99,12 +97,7 @@ def main(folder):
     found["same seed"] = refused(Critic(steps=4).fit, *streams(0)[:2])
 
     # The clock of the second process runs five times as fast, and must not count.
-    race.time = SimpleNamespace(monotonic=lambda: time.monotonic() * (1 + 4 * rank))
+    selection.time = SimpleNamespace(monotonic=lambda: time.monotonic() * (1 + 4 * rank))
     found["seconds"] = record(Critic(family="pieces", anchors=8, max_seconds=SECONDS).fit(x, y))
     torch.save(found, Path(folder) / f"{rank}.pt")
     dist.destroy_process_group()
-
-
-if __name__ == "__main__":
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    main(sys.argv[1])

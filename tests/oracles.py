@@ -59,14 +59,14 @@ def highs_on(rows, cols, cost, a, b):
     return answer.fun * scale
 
 
-def entropic(cost, a, b, eps, rho=None):
+def entropic(cost, a, b, eps, rho=None, rounds=20_000):
     """Optimum and potentials of entropic transport, by plain updates in float64 until nothing changes.
 
     ``rho``: marginals may be missed, at ``rho KL`` each; None: they are met.
     """
     rate = 1.0 if rho is None else rho / (rho + eps)
     f, g = np.zeros(len(a)), np.zeros(len(b))
-    for _ in range(20_000):
+    for _ in range(rounds):
         old = g
         if rho is not None:  # else the two sides take very long to agree on the mass
             s = rho / 2 * (logsumexp(-f / rho, b=a) - logsumexp(-g / rho, b=b))

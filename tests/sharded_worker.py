@@ -1,9 +1,7 @@
-"""What tests/test_learn_sharded.py starts by torchrun: every process writes what it found."""
+"""What tests/test_learn_sharded.py starts on several processes: each writes what it found."""
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 
 import torch
@@ -50,8 +48,3 @@ def main(folder):
         found["error"] = str(error)
     torch.save(found, Path(folder) / f"{size}-{rank}.pt")
     dist.destroy_process_group()
-
-
-if __name__ == "__main__":
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    main(sys.argv[1])

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 # Coordinates on a coarse grid make ties and coincident points common.
 coarse = st.integers(-4, 4).map(float)
 fine = st.floats(-100, 100, allow_subnormal=False).map(lambda v: round(v, 6))
+
+
+def examples(count):
+    """Settings with ``count`` examples where an ordinary test has 60, and in proportion otherwise."""
+    ordinary = settings.get_profile("fresh").max_examples
+    return settings(max_examples=max(1, count * settings.default.max_examples // ordinary))
 
 
 @st.composite

@@ -168,6 +168,7 @@ class TestSampling:
                 one, other = (feature(z.astype(float)) for z in (single, double))
                 assert stats.ks_2samp(one, other).pvalue > 1e-4
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("d", "n"), [(2, 4), (16, 256), (128, 16)])
     def test_many_float32_samples_of_funnels_are_finite_and_inside(self, d, n):
         pair = problems.w1bench(d, n)
@@ -356,6 +357,7 @@ class TestLines:
 
 
 class TestEstimators:
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["line", "line-crossing", "w1bench-2-256", "min-max-2", "ridge-laws"])
     def test_w1_of_samples_lies_between_the_dual_and_the_triangle_inequality(self, name):
         pair = PAIRS[name]()
@@ -440,6 +442,7 @@ class TestRefusals:
         refused(problems.laws_1d, "mu, nu", stats.cauchy(), good)
         refused(problems.laws_1d, "nu", good, stats.norm(0, 1))
 
+    @pytest.mark.slow
     def test_laws_that_cross_too_finely(self):
         refused(problems.ridge, "mu, nu", [1.0], teeth=20_000)
 
@@ -500,6 +503,7 @@ class TestHouse:
         pair = problems.funnels(2, 3, rng=0)
         assert repr(pair) == "Pair(funnels, n=3, d=2)" and "_known" not in vars(pair)
 
+    @pytest.mark.slow
     def test_otdist_does_not_load_the_problems_and_they_do_not_load_torch(self):
         code = (
             "import sys, otdist; assert 'otdist.bench' not in sys.modules;"

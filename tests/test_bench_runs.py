@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -43,6 +44,7 @@ def planted(tmp_path, monkeypatch):
         monkeypatch.setitem(METHODS, f"planted {name}", (str(path.with_suffix("")), "numpy"))
 
 
+@pytest.mark.slow
 def test_every_failure_is_a_row(planted):
     methods = [f"planted {name}" for name in ("slow", "greedy", "loud", "liar", "nan")]
     runs = bench.run("moved grid n=100 d=2", methods, budget=2, memory=2e9)
@@ -59,6 +61,7 @@ def test_every_failure_is_a_row(planted):
         assert told in str(runs)
 
 
+@pytest.mark.alone
 def test_a_method_that_does_not_even_start_is_told_from_a_slow_one(tmp_path, monkeypatch):
     path = tmp_path / "heavy.py"
     path.write_text("import time\ntime.sleep(60)\n")
@@ -79,6 +82,7 @@ def test_an_environment_of_its_own_is_asked(monkeypatch):
     assert python_of("pyemd") == "/somewhere/python"
 
 
+@pytest.mark.slow  # a process for each method
 def test_rows_are_kept_and_not_measured_again(tmp_path, monkeypatch):
     path = tmp_path / "rows.json"
     methods = ["otdist", "scipy assignment"]
@@ -92,6 +96,7 @@ def test_rows_are_kept_and_not_measured_again(tmp_path, monkeypatch):
     assert again.rows == both.rows == bench.Runs.load(path).rows
 
 
+@pytest.mark.slow  # a process for each method
 def test_samples_of_the_caller_get_intervals_and_memory():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(90, 3)), rng.normal(size=(70, 3)) + 1
@@ -308,7 +313,35 @@ class TestPage:
         one = bench.Runs([made(method="otdist", lower=1.0, upper=1.0), made(method="slow", seconds=2.0)])
         page = one.report(tmp_path / "one.html").read_text()
         assert "dashed: " not in page and 'class="curve front' not in page
-        assert 'class="reason"' not in page  # nothing failed
+        assert 'class="reason">' not in page  # nothing failed
+
+    def test_another_quantity_is_named_and_has_no_error(self, tmp_path):
+        rows = [
+            made(method="otdist", seconds=3.0, lower=1.0, upper=1.0),
+            made(method="otdist sliced n_projections=20", seconds=0.1, value=0.42, lower=0.4),
+        ]
+        runs = bench.Runs(rows)
+        assert [row["method"] for row in runs.front("q")] == ["otdist"]
+        text = runs.report(tmp_path / "bench.html").read_text()
+        assert "sliced W1: 42% of W1" in text and "58%" not in text and 'class="mark ref hollow"' in text
+        line = bench.Runs([row | {"d": 1} for row in rows])  # on the line it is W1, and this one is wrong
+        assert "58%" in line.report(tmp_path / "line.html").read_text()
+
+    def test_each_point_has_a_label_that_is_read_without_a_pointer(self, tmp_path):
+        names = [f"method {k}" for k in range(12)]
+        runs = bench.Runs([made(method=m, seconds=1 + k / 50, value=1.5) for k, m in enumerate(names)])
+        text = runs.report(tmp_path / "bench.html").read_text()
+        drawing = re.search(r"<svg.*?</svg>", text, re.S)[0]
+        told = set(re.findall(r"<text[^>]*>([^<]*)</text>", drawing))
+        for number, name in enumerate(names, 1):
+            assert told & {name, str(number)}, name
+            assert f'<span class="number">{number}</span>' in text
+
+    def test_the_title_says_what_is_asked(self, tmp_path):
+        text = self.runs().report(tmp_path / "one.html").read_text()
+        assert "<title>Which method for q? · otdist</title>" in text
+        two = bench.Runs([made("q"), made("r")]).report(tmp_path / "two.html").read_text()
+        assert "<h1>Which method? 1 method on 2 problems</h1>" in two and 'href="#q2"' in two
 
     def test_a_folder_that_is_not_there_is_named(self, tmp_path):
         with pytest.raises(InputError, match="path"):

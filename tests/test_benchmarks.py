@@ -31,6 +31,7 @@ def results(name):
 
 
 class TestSmoke:
+    @pytest.mark.slow
     @pytest.mark.parametrize("task", ["ring", "grid", "swiss roll", "digits"])
     @pytest.mark.parametrize("method", ["real", "otdist"])
     def test_modes(self, script, task, method):
@@ -53,6 +54,7 @@ class TestSmoke:
         assert (told["modes"], told["quality"]) == (3, pytest.approx(0.9))
         assert told["reverse_kl"] > 1.5
 
+    @pytest.mark.slow
     def test_alarms(self, script):
         alarms, faults = script("wgan_alarms"), script("wgan_faults")
         assert len(faults.EXPECTED) >= 12
@@ -62,12 +64,14 @@ class TestSmoke:
         healthy = faults.trained("", "moons", 0, steps=3)
         assert not healthy.alarms
 
+    @pytest.mark.slow
     def test_bracket(self, script, monkeypatch):
         bracket = script("wgan_bracket")
         monkeypatch.setitem(bracket.CHECKS, 64, 20)
         row = bracket.measured(bracket.laws()[1], 64)
         assert row["holds"] >= 0.8 and row["lower"] <= 1 <= row["upper"]
 
+    @pytest.mark.slow
     def test_stop(self, script, monkeypatch):
         stop = script("wgan_stop")
         for name, value in {"STEPS": 12, "EVERY": 4, "LOOKS": 4, "PAIRS": 2, "N": 50}.items():
@@ -75,6 +79,7 @@ class TestSmoke:
         row = stop.measured({"data": "ring", "seed": 0, "critic": 1})
         assert len(row["curve"]) == 3 and row["best"] <= row["last"] and row["steps"] <= 12
 
+    @pytest.mark.slow
     def test_agreement(self, script, monkeypatch):
         agreement = script("wgan_agreement")
         for name, value in {"STEPS": 8, "CHECKS": 4, "POINTS": 50, "MORE": 2}.items():
@@ -84,6 +89,7 @@ class TestSmoke:
         assert all(lower <= upper for lower, upper in zip(told["lower"], told["averaged"], strict=True))
         assert set(agreement.agreement(told)) == {*agreement.GAPS, "lower"}
 
+    @pytest.mark.slow
     def test_cost(self, script, monkeypatch):
         cost = script("wgan_cost")
         monkeypatch.setattr(cost, "STEPS", 10)

@@ -30,6 +30,7 @@ def here(tmp_path, monkeypatch, rng):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_files_are_measured_shown_and_written(here, capsys):
     methods = ["--methods", "otdist", "otdist sliced"]
     status, out, _ = told(capsys, "a.npy", "b.npy", *methods, "--out", "rows.json")
@@ -43,6 +44,7 @@ def test_files_are_measured_shown_and_written(here, capsys):
     assert "otdist sliced" in (here / "bench.html").read_text()
 
 
+@pytest.mark.slow
 def test_json_is_all_that_is_on_standard_output(here, capsys):
     status, out, err = told(capsys, "a.npy", "b.npy", "--methods", "otdist", "--json", "--html", "page.html")
     assert status == 0

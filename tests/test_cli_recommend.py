@@ -49,13 +49,13 @@ def test_json_holds_the_others_too(capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["0", "2"], "N: 0 is no whole number above 0"),
-        (["10", "0"], "D: 0 is no whole number above 0"),
+        (["0", "2"], "N: must be an integer >= 1, got 0"),
+        (["10", "0"], "D: must be an integer >= 1, got 0"),
         (["1.5", "2"], "1.5"),
         (["10"], "D"),
-        (["10", "2", "--tol", "2"], "--tol: 2.0 is no relative gap"),
+        (["10", "2", "--tol", "2"], "--tol: must be below 1, got 2"),
         (["10", "2", "--metric", "foo"], "--metric: 'foo'"),
-        (["10", "2", "--calls", "0"], "--calls: 0 is no whole number"),
+        (["10", "2", "--calls", "0"], "--calls: must be an integer >= 1, got 0"),
         (["10", "2", "--device", "tpu"], "tpu"),
         (["100000", "2", "--max-bytes", "1000"], "raise --max-bytes"),
     ],

@@ -14,9 +14,11 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings
+import scipy
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from strategies import examples
 
 from otdist import closed
 from otdist.closed.readlaws import read_law
@@ -25,7 +27,6 @@ from otdist.errors import ConvergenceWarning, InputError
 from otdist.result import Result
 
 pytestmark = pytest.mark.filterwarnings("error")
-some = settings(derandomize=True, max_examples=50, deadline=None)
 place = st.floats(-100, 100)
 size = st.floats(0.01, 100)
 orders = st.floats(1, 6)
@@ -173,8 +174,10 @@ def test_power_tail_bounds_the_tail(name: str, shapes: tuple[float, ...], top: b
 def test_tail_cells_reach_masses_of_1e_299() -> None:
     assert read_law(stats.norm(), "mu").floor(True) == 2.0**-992
     # scipy's t(5).ppf(2**-992) is +inf and t(1.5).ppf(2**-992) is off by forty orders: both must be left out.
-    assert 0 < read_law(stats.t(5), "mu").floor(False) < 1e-250
-    assert 1e-299 < read_law(stats.t(1.5), "mu").floor(False) < 1e-200
+    # Before scipy 1.17 the quantiles of both are right only as far as 1e-150.
+    recent = tuple(map(int, scipy.__version__.split(".")[:2])) >= (1, 17)
+    assert 0 < read_law(stats.t(5), "mu").floor(False) < (1e-250 if recent else 1e-150)
+    assert 1e-299 < read_law(stats.t(1.5), "mu").floor(False) < (1e-200 if recent else 1e-149)
 
 
 # --- other oracles --------------------------------------------------------------------------------
@@ -295,7 +298,23 @@ def test_gaussian_against_sixty_digits(seed: int) -> None:
     assert abs(other.value - result.value) <= other.upper - other.lower + result.upper - result.lower
 
 
-@some
+@pytest.mark.parametrize("small", [1e-4, 1e-8, 1e-10, 1e-12, 1e-15])
+@pytest.mark.parametrize("angle", [0.075, 0.4, 1.2])
+@pytest.mark.parametrize("white", [1.0, 0.7, 1.3])
+def test_gaussian_of_white_and_nearly_singular_covariances(small: float, angle: float, white: float) -> None:
+    """The difference is as large as the smallest eigenvalue of the one: the other may be anything."""
+    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    thin = (turn * [1.0, small]) @ turn.T
+    thin = (thin + thin.T) / 2
+    pair = thin, white * np.eye(2)
+    true = gaussian_by_mpmath(*pair)
+    for first, second in (pair, pair[::-1]):
+        result = closed.gaussian([0, 0], first, [0, 0], second)
+        assert result.lower <= true <= result.upper
+        assert result.gap < 1e-6
+
+
+@examples(50)
 @given(st.lists(st.tuples(size, size, place, place), min_size=1, max_size=5))
 def test_gaussian_of_commuting_covariances(rows: list[tuple[float, float, float, float]]) -> None:
     """Diagonal covariances: coordinates decouple."""
@@ -353,7 +372,7 @@ def test_large_orders_and_sizes_do_not_overflow(p: float) -> None:
 # --- axioms and invariances -----------------------------------------------------------------------
 
 
-@some
+@examples(50)
 @given(place, size, place, size, place, size, st.sampled_from([1, 2]))
 def test_normal_is_a_distance(
     m1: float, s1: float, m2: float, s2: float, m3: float, s3: float, p: int
@@ -370,7 +389,7 @@ def test_normal_is_a_distance(
     assert closed.normal(*one, *two).value <= closed.normal(*one, *two, p=2).value * (1 + 1e-14)
 
 
-@some
+@examples(50)
 @given(st.tuples(place, size), st.tuples(place, size), st.tuples(place, size), orders, orders)
 def test_uniform_is_a_distance(
     a: tuple[float, float], b: tuple[float, float], c: tuple[float, float], p: float, q: float
@@ -384,7 +403,7 @@ def test_uniform_is_a_distance(
     assert between(a, b, min(p, q)) <= between(a, b, max(p, q)) * (1 + 1e-13)
 
 
-@some
+@examples(50)
 @given(size, size, size, orders, orders)
 def test_exponential_is_a_distance(a: float, b: float, c: float, p: float, q: float) -> None:
     def between(s: float, t: float, p: float = p) -> float:
@@ -396,7 +415,7 @@ def test_exponential_is_a_distance(a: float, b: float, c: float, p: float, q: fl
     assert between(a, b, min(p, q)) <= between(a, b, max(p, q)) * (1 + 1e-13)
 
 
-@some
+@examples(50)
 @given(st.lists(st.tuples(place, st.floats(0, 1)), min_size=1, max_size=8), place, orders)
 def test_dirac_agrees_with_laws(rows: list[tuple[float, float]], point: float, p: float) -> None:
     x, a = (np.array(column) for column in zip(*rows, strict=True))
@@ -415,7 +434,8 @@ ANY_LAW = st.one_of(
 )
 
 
-@settings(derandomize=True, max_examples=25, deadline=None)
+@pytest.mark.slow
+@examples(25)
 @pytest.mark.filterwarnings("ignore::otdist.errors.ConvergenceWarning")
 @given(ANY_LAW, ANY_LAW, ANY_LAW, st.sampled_from([1.0, 2.0]))
 def test_brackets_obey_the_axioms(a: Any, b: Any, c: Any, p: float) -> None:
@@ -524,6 +544,7 @@ def test_results_are_plain_and_named() -> None:
     assert pickle.loads(pickle.dumps(result)).value == result.value
 
 
+@pytest.mark.slow
 def test_import_leaves_scipy_stats_alone() -> None:
     code = "import sys, otdist.closed; sys.exit('scipy.stats' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -596,7 +617,8 @@ BAD: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] = [
     (closed.laws, (stats.norm(nan, 1), [1]), {}, "mu"),
     (closed.laws, (stats.norm([0, 1], 1), [1]), {}, "mu"),
     (closed.laws, (stats.multivariate_normal([0, 0]), [1]), {}, "mu"),
-    (closed.laws, (stats.Normal(), [1]), {}, "mu"),
+    # Laws of another kind, since scipy 1.15.
+    *([(closed.laws, (stats.Normal(), [1]), {}, "mu")] if hasattr(stats, "Normal") else []),
     (closed.laws, (stats.gaussian_kde([1, 2, 3]), [1]), {}, "mu"),
     (closed.laws, (stats.poisson(-1), [1]), {}, "mu"),
     (closed.laws, (stats.poisson(1e12), [1]), {}, "mu"),

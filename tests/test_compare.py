@@ -12,7 +12,13 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from scipy.stats import false_discovery_control, iqr, median_abs_deviation, wasserstein_distance
+from scipy.stats import (
+    false_discovery_control,
+    iqr,
+    median_abs_deviation,
+    rankdata,
+    wasserstein_distance,
+)
 
 import otdist
 from otdist.errors import InputError
@@ -163,12 +169,18 @@ class TestColumns:
 
     @pytest.mark.parametrize("make", LIBRARIES.values(), ids=LIBRARIES)
     def test_whole_numbers_that_float64_cannot_tell_apart_are_not_passed_over(self, make):
-        big = [2**53, 2**53 + 2, 2**53 + 4]
+        for low in (2**53, 2**63 - 9):
+            big = [low, low + 2, low + 4]
+            report = compare(make({"a": big}), make({"a": [v + 1 for v in big]}))["a"]
+            assert report.w1 == 1 and f"numbers less {low:,}"[:20] in report.note
+
+    def test_numbers_too_far_apart_for_a_shift_are_warned_of(self):
         with pytest.warns(otdist.PrecisionWarning, match=r"2\*\*53"):
-            compare(make({"a": big}), make({"a": [v + 1 for v in big]}))
+            compare({"a": [0, 2**53 + 1]}, {"a": [0, 2**53 + 3]})
 
 
 class TestLibraries:
+    @pytest.mark.slow
     def test_all_give_exactly_the_same_report(self, pair):
         makes = [dict, pd.DataFrame, pl.DataFrame, pa.table]
         answers = {compare(make(pair[0]), make(pair[1]), joint=True).to_json() for make in makes}
@@ -228,8 +240,11 @@ class TestMissingAndDegenerate:
     def test_a_constant_column_that_moves_has_no_scale_and_says_so(self):
         report = compare({"a": [5.0] * 20, "b": range(20)}, {"a": [6.0] * 20, "b": range(20)}, joint=True)
         assert (report["a"].status, report["a"].w1, report["a"].scaled) == ("undefined_scale", 1, math.inf)
-        assert report["a"].pvalue == 1 / 20
-        assert report.joint.columns == ("b",) and "without a (no scale)" in report.joint.note
+        # One of the C(40, 20) relabellings and its mirror image are as far apart: exact, without draws.
+        assert report["a"].pvalue == pytest.approx(2 / math.comb(40, 20), rel=1e-9)
+        assert (report["a"].draws, report["a"].verdict) == (0, "moved")
+        assert report.joint.columns == ("b",) and report.joint.note == "rows without a (no scale)"
+        assert report["a"].note == "reference is constant: no scale"
         assert one([5.0] * 20, [6.0] * 20, scale="none").scaled == 1
 
     def test_a_column_is_called_constant_only_if_it_is(self):
@@ -265,15 +280,23 @@ class TestChance:
         assert [(c.w1, c.scaled, c.pvalue, c.qvalue) for c in report.columns] == [(0, 0, 1, 1)] * 4
         assert (float(report.joint.result), report.joint.marginal, report.joint.pvalue) == (0, 0, 1)
 
-    def test_q_values_are_those_of_scipy_over_the_columns_that_were_tested(self, rng):
+    @pytest.mark.parametrize("joint", [False, True])
+    def test_q_values_are_those_of_scipy_over_all_tests(self, rng, joint):
         before = {f"c{k}": rng.normal(size=40) for k in range(6)}
         after = {f"c{k}": rng.normal(0.15 * k, 1, 40) for k in range(6)}
-        before["gone"], after["gone"] = np.full(40, np.nan), np.zeros(40)
-        report = compare(before, after, n_resamples=199)
-        p = [column.pvalue for column in report.columns[:6]]
-        assert len(set(p)) > 3  # else scipy's rule was not put to use
-        assert [column.qvalue for column in report.columns[:6]] == list(false_discovery_control(p))
-        assert math.isnan(report["gone"].qvalue)
+        before["empty"], after["empty"] = np.full(40, np.nan), np.zeros(40)
+        before["lost"], after["lost"] = rng.normal(size=40), rng.normal(size=30)
+        after["lost"] = np.append(after["lost"], [np.nan] * 10)
+        report = compare(before, after, n_resamples=199, joint=joint)
+        figures = [(c.pvalue, c.qvalue) for c in report.columns if c.name != "empty"]
+        figures += [(c.missing_pvalue, c.missing_qvalue) for c in report.columns[6:]]
+        figures += [(of.pvalue, of.qvalue) for of in (report.joint, report.dependence) if of is not None]
+        p, q = zip(*figures, strict=True)
+        assert report.tests == len(p) == 9 + 2 * joint
+        assert len(set(p)) > 5  # else scipy's rule was not put to use
+        assert list(q) == list(false_discovery_control(p))
+        assert math.isnan(report["empty"].qvalue) and report["empty"].verdict == "not measured"
+        assert all(math.isnan(report[f"c{k}"].missing_qvalue) for k in range(6))
 
     def test_a_shift_stands_out_from_the_floor_and_its_absence_does_not(self, rng):
         before = {"a": rng.normal(size=400), "b": rng.choice(list("xyz"), 400)}
@@ -304,15 +327,19 @@ class TestChance:
 
     def test_the_same_seed_gives_the_same_report_and_another_seed_another(self, pair):
         reports = [
-            compare(*pair, rng=rng, joint=True).to_json() for rng in (3, 3, np.random.default_rng(3), 4)
+            compare(*pair, rng=rng, joint=True).to_dict() for rng in (3, 3, np.random.default_rng(3), 4)
         ]
+        assert [report.pop("seed") for report in reports] == [3, 3, None, 4]
         assert reports[0] == reports[1] == reports[2] != reports[3]
 
-    def test_figures_of_a_column_do_not_depend_on_the_columns_after_it(self, pair):
-        whole, part = compare(*pair), compare(*pair, columns=["length", "mass"])
-        assert [(c.w1, c.floor, c.pvalue) for c in whole.columns[:2]] == [
-            (c.w1, c.floor, c.pvalue) for c in part.columns
-        ]
+    @pytest.mark.parametrize("columns", [["length", "mass"], ["mass", "length"], ["city", "member"]])
+    def test_figures_of_a_column_do_not_depend_on_the_columns_beside_it(self, pair, columns):
+        # So many relabellings that none of the columns needs more of them.
+        whole, part = (compare(*pair, columns=names, n_resamples=399) for names in (None, columns))
+        assert max(column.draws for column in whole.columns) == 399
+        for column in part.columns:
+            alone, beside = column.to_dict(), whole[column.name].to_dict()
+            assert {**alone, "qvalue": 0} == {**beside, "qvalue": 0}  # q alone counts the tests
 
 
 class TestJoint:
@@ -344,11 +371,21 @@ class TestJoint:
 
     def test_it_sees_a_change_in_how_columns_go_together(self, rng):
         x = rng.normal(size=60)
-        report = compare({"a": x, "b": x}, {"a": x, "b": -x}, joint=True, columns=["a", "b"], n_resamples=39)
+        report = compare({"a": x, "b": x}, {"a": x, "b": -x}, joint=True, n_resamples=39)
         # b is symmetric up to noise, so its own distance is small; together they are far apart.
         assert float(report.joint.result) > 2 * report.joint.marginal
-        assert report.joint.pvalue == 1 / 40 and float(report.joint.result) > report.joint.floor
+        assert float(report.joint.result) > report.joint.floor
+        # Four tests, of which two can be small: 2 * 4 / (2 * 0.05) relabellings, none as far apart.
+        assert (report.joint.draws, report.joint.pvalue) == (80, 1 / 81)
+        assert report.joint.verdict == "moved" and report.moved == ()
+        pair = report.dependence
+        assert (pair.columns, pair.verdict, pair.draws, pair.pvalue) == (("a", "b"), "moved", 80, 1 / 81)
+        a, b = rankdata(np.append(x, x)), rankdata(np.append(x, -x))
+        before, after = (np.corrcoef(a[side], b[side])[0, 1] for side in (slice(60), slice(60, None)))
+        assert (pair.before, pair.after) == pytest.approx((before, after), rel=1e-9)
+        assert pair.before > 0.99 and pair.after < -0.99
 
+    @pytest.mark.slow
     def test_its_floor_is_what_independent_samples_show_at_the_sizes_of_the_test(self):
         rng = np.random.default_rng(8)
         draws = [wasserstein_distance(rng.normal(size=50), rng.normal(size=40)) for _ in range(300)]
@@ -356,14 +393,26 @@ class TestJoint:
         floors = [compare(x, y, joint=True, test_rows=50, rng=rng).joint.floor for x, y in sample]
         assert np.mean(floors) == pytest.approx(np.quantile(draws, 0.95), rel=0.12)
 
-    def test_rows_with_a_missing_value_are_left_out_and_counted(self, rng):
+    def test_missing_values_count_as_a_value_of_their_own(self, rng):
         x, y = rng.normal(size=(12, 2)), rng.normal(size=(10, 2))
         gappy = np.vstack([x, [[np.nan, 1.0], [2.0, np.nan]]])
         report = compare(gappy, y, joint=True, scale="none")
-        assert float(report.joint.result) == pytest.approx(
-            float(otdist.w1(x, y, metric="cityblock")) / 2, rel=1e-9
-        )
-        assert report.joint.n_reference == 12 and "2 and 0 rows with missing" in report.joint.note
+        # A column with gaps is two: its values, gaps at the median of the reference, and whether it is one.
+        gap = np.isnan(gappy)
+        filled = np.where(gap, np.nanmedian(gappy, axis=0), gappy)
+        coded = np.hstack([filled, gap]), np.hstack([y, np.zeros_like(y)])
+        expected = float(otdist.w1(*coded, metric="cityblock")) / 4
+        assert float(report.joint.result) == pytest.approx(expected, rel=1e-9)
+        assert (report.joint.n_reference, report.joint.n_current) == (14, 10)  # no row is left out
+        assert report.joint.note == "missing values count as values of their own (x0, x1)"
+
+    def test_a_missing_label_is_a_label(self, rng):
+        x, y = ({"a": rng.normal(size=n), "b": rng.choice(list("uvw"), n)} for n in (20, 15))
+        named = [{**side, "b": np.where(side["b"] == "w", "missing", side["b"])} for side in (x, y)]
+        gappy = [{**side, "b": [None if v == "w" else v for v in side["b"]]} for side in (x, y)]
+        joints = [compare(*tables, joint=True).joint for tables in (named, gappy)]
+        assert float(joints[0].result) == pytest.approx(float(joints[1].result), rel=1e-12)
+        assert joints[0].marginal == pytest.approx(joints[1].marginal, rel=1e-12)
 
     def test_rows_and_resamples_that_were_sampled_are_reported(self, rng):
         x, y = rng.normal(size=(90, 2)), rng.normal(size=(70, 2))
@@ -371,13 +420,15 @@ class TestJoint:
         part = compare(x, y, joint=True, max_rows=50, test_rows=20).joint
         assert (whole.note, whole.n_reference, whole.n_current, whole.n_test) == ("", 90, 70, 70)
         assert (part.n_reference, part.n_current, part.n_test) == (50, 50, 20)
-        assert "random 50 x 50" in part.note and "random 20 x 20" in part.note
+        assert part.note == "W1 of 50 of 90 and 50 of 70 rows, at random; test on 20 and 20 of them"
 
     def test_there_is_none_where_it_is_not_asked_for_or_not_possible(self):
         assert compare([1.0, 2.0], [1.0, 3.0]).joint is None
         assert compare({"a": [1.0, 1.0]}, {"a": [2.0, 2.0]}, joint=True).joint is None
+        # No row is complete, and all count.
         halves = {"a": [1.0, 2.0, None, None], "b": [None, None, 1.0, 2.0]}
-        assert compare(halves, halves, joint=True).joint is None
+        joint = compare(halves, halves, joint=True).joint
+        assert (float(joint.result), joint.n_reference, joint.n_current) == (0, 4, 4)
 
 
 class TestTables:
@@ -389,43 +440,71 @@ class TestTables:
     def test_columns_are_matched_by_name_and_the_others_named(self, pair):
         after = {name: pair[1][name] for name in ("city", "length", "mass")} | {"extra": pair[1]["mass"]}
         report = compare(pair[0], after)
-        assert [column.name for column in report.columns] == ["length", "mass", "city"]
-        notes = "\n".join(report.notes)
-        assert "only in reference: member" in notes and "only in current: extra" in notes
-        assert "another order" in notes
+        assert [column.name for column in report.columns] == ["length", "mass", "city", "member", "extra"]
+        assert [(report[name].verdict, report[name].note) for name in ("member", "extra")] == [
+            ("gone", "not in the current table"),
+            ("new", "not in the reference"),
+        ]
+        assert report["member"].moved and report["extra"].moved
+        assert all(math.isnan(report[name].w1) for name in ("member", "extra"))
+        assert report.notes == ("columns of current stand in another order; matched by name",)
         assert report["length"].w1 == compare(*pair)["length"].w1
 
     def test_a_column_that_cannot_be_read_does_not_stand_in_the_way_of_others(self):
         frame = pl.DataFrame({"a": [1, 2], "nested": [[1], [2]]})
-        assert compare(frame, frame).notes == ("left out: nested (type List(Int64))",)
-        with pytest.raises(InputError, match=r"'nested' has type .*leave it out"):
-            compare(frame, frame, columns=["a", "nested"])
+        for columns in (None, ["a", "nested"]):
+            report = compare(frame, frame, columns=columns)
+            nested = report["nested"]
+            assert (nested.verdict, nested.status, nested.moved) == ("unreadable", "unreadable", True)
+            assert nested.note == "reference has type List(Int64) and current has type List(Int64)"
+            assert report["a"].w1 == 0 and report.tests == 1
+            assert "1 column is not readable: nested." in " ".join(str(report).split())
         assert compare(frame, frame, columns=["a"])["a"].w1 == 0
 
+    def test_a_column_that_one_side_alone_cannot_read_says_which(self):
+        nested, plain = pl.DataFrame({"a": [1, 2], "b": [[1], [2]]}), {"a": [1, 2], "b": [1, 2]}
+        for tables, side in (((nested, plain), "reference"), ((plain, nested), "current")):
+            report = compare(*tables)["b"]
+            assert (report.verdict, report.note) == ("unreadable", f"{side} has type List(Int64)")
+
     @pytest.mark.parametrize(
-        ("before", "after"),
+        ("before", "after", "kinds"),
         [
-            (["x", "y"], [1.0, 2.0]),
-            ([1.0, 2.0], [True, "y"]),
-            (np.array(DAYS, "M8[s]"), [1.0] * 5),
-            (np.array(DAYS, "M8[s]"), list("abcde")),
-            (np.array([1, 2], "m8[D]"), [1.0, 2.0]),
-            (np.array([1, 2], "m8[D]"), np.array(DAYS[:2], "M8[s]")),
+            (["x", "y"], [1.0, 2.0], ("categorical", "numeric")),
+            ([1.0, 2.0], [True, "y"], ("numeric", "categorical")),
+            (np.array(DAYS, "M8[s]"), [1.0] * 5, ("datetime without a time zone", "numeric")),
+            (np.array(DAYS, "M8[s]"), list("abcde"), ("datetime without a time zone", "categorical")),
+            (np.array([1, 2], "m8[D]"), [1.0, 2.0], ("numeric (days)", "numeric")),
+            (
+                np.array([1, 2], "m8[D]"),
+                np.array(DAYS[:2], "M8[s]"),
+                ("numeric (days)", "datetime without a time zone"),
+            ),
         ],
     )
-    def test_two_kinds_are_an_error_that_names_the_column(self, before, after):
-        for x, y in ((before, after), (after, before)):
-            with pytest.raises(InputError, match=r"^current\['a'\]: is "):
-                one(x, y)
+    def test_two_kinds_are_a_row_that_says_from_what_to_what(self, before, after, kinds):
+        for x, y, (old, new) in ((before, after, kinds), (after, before, kinds[::-1])):
+            report = compare({"a": x, "b": range(len(x))}, {"a": y, "b": range(len(y))}, joint=True)
+            found = report["a"]
+            assert (found.verdict, found.note, found.moved) == ("retyped", f"{old} -> {new}", True)
+            assert (found.n_reference, found.n_current) == (len(x), len(y))
+            assert all(map(math.isnan, (found.w1, found.scaled, found.floor, found.pvalue, found.qvalue)))
+            assert report["b"].w1 == 0 and report.tests == 2 and report.joint.columns == ("b",)
+            assert f"1 column is of another kind: a ({old} -> {new})." in " ".join(str(report).split())
 
     def test_no_shared_column_is_an_error_that_shows_both_sides(self):
         with pytest.raises(InputError, match=r"shares no column .*\['b'\].*\['a'\]"):
             compare({"a": [1, 2]}, {"b": [1, 2]})
 
-    def test_a_column_that_is_not_there_is_an_error_that_lists_those_that_are(self):
-        for side, tables in (("reference", ({"a": [1]}, {"z": [1]})), ("current", ({"z": [1]}, {"a": [1]}))):
-            with pytest.raises(InputError, match=rf"\['z'\] not in {side}; .*\['a'\]"):
-                compare(*tables, columns=["z"])
+    def test_a_column_in_neither_table_is_an_error_that_lists_those_that_are(self):
+        with pytest.raises(InputError, match=r"^columns: \['z'\] in neither table; .*\['a', 'b'\]"):
+            compare({"a": [1]}, {"b": [1]}, columns=["a", "z"])
+
+    def test_a_column_of_one_table_alone_may_be_asked_for(self):
+        for verdict, tables in (("new", ({"a": [1]}, {"z": [1]})), ("gone", ({"z": [1]}, {"a": [1]}))):
+            report = compare(*tables, columns=["z"], joint=True)
+            assert [(column.name, column.verdict) for column in report.columns] == [("z", verdict)]
+            assert report.joint is None and report.tests == 0
 
     def test_no_column_asked_for_is_an_error(self, pair):
         with pytest.raises(InputError, match="columns"):

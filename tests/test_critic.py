@@ -15,8 +15,8 @@ from strategies import shares, tolerance
 
 import otdist
 from otdist.learn import Anchors, Critic
-from otdist.learn.critics.race import Budget, Race
-from otdist.learn.critics.samples import Samples, split
+from otdist.learn.critics.samples import Samples, split_rows
+from otdist.learn.critics.selection import Budget, Selection
 from otdist.learn.critics.training import Training
 from otdist.metrics import Metric
 from otdist.metrics.names import resolve
@@ -93,6 +93,7 @@ class TestBounds:
         assert unit * (a @ fx - b @ fy) <= exact.upper + 4 * slack
         assert unit * (a @ fx - b @ fy) <= r.lower + 4 * slack  # which has the c-transform on x
 
+    @pytest.mark.slow
     def test_swapped_samples_have_a_bound_too(self):
         x, y = clouds(1)
         exact = otdist.w1(x, y)
@@ -106,6 +107,7 @@ class TestBounds:
         r = otdist.w1(x, x[::-1], metric=metric, method="critic", **FEW)
         assert r.lower == r.value == r.upper == 0
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("d", [1, 2])
     def test_nine_tenths_of_the_distance_are_found(self, d):
         x, y = clouds(3, d, 300, 300)
@@ -136,6 +138,7 @@ class TestEstimator:
         unit = critic.fitted.frame.unit
         assert gaps["validation"] == pytest.approx(best * unit, rel=1e-3, abs=1e-4)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("scale", [1e-200, 1e200])
     def test_any_scale(self, scale):
         x, y = clouds(5)
@@ -143,7 +146,14 @@ class TestEstimator:
         assert scaled.gaps["test"] == pytest.approx(plain.gaps["test"] * scale, rel=1e-3)
         np.testing.assert_allclose(scaled(x * scale) / scale, plain(x), rtol=1e-3, atol=1e-3)
 
-    @pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor, lambda z: torch.as_tensor(z).float()])
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            np.asarray,
+            pytest.param(torch.as_tensor, marks=pytest.mark.slow),
+            lambda z: torch.as_tensor(z).float(),
+        ],
+    )
     def test_sources_of_fresh_points(self, kind):
         draws = source([1.5, 0.0], kind=kind), source([0.0, 0.0], kind=kind)
         critic = Critic(steps=60, anchors=16, batch=128).fit(*draws)
@@ -151,6 +161,7 @@ class TestEstimator:
         assert 1.2 < critic.gaps["test"] < 1.6 and critic.confidence.normal < 1.5
         assert critic.converged
 
+    @pytest.mark.slow
     def test_given_weights_have_no_bounds_for_few_points(self):
         x, y = clouds(6)
         critic = Critic(**FEW).fit(x, y, np.arange(1.0, 51))
@@ -160,6 +171,7 @@ class TestEstimator:
         doubled = Critic(**FEW).fit(points, y)
         assert math.isfinite(doubled.confidence.hoeffding)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("metric", ["euclidean", "angular"])
     def test_test_points_do_not_shape_the_critic(self, metric):
         # Only what is computed from the test points may change with them.
@@ -245,6 +257,7 @@ class TestRefused:
         x, y = clouds(12)
         refused(lambda: otdist.wasserstein(x, y, method="critic", **FEW), "metric", says=("p=2",))
 
+    @pytest.mark.slow
     def test_data_that_cannot_be_used(self):
         x, y = clouds(12)
         missing = x.copy()
@@ -278,6 +291,7 @@ class TestRefused:
         wide = source([0, 0])
         refused(Critic(**FEW).fit, "x", lambda size: 1e200 * wide(size), good)
 
+    @pytest.mark.slow
     def test_a_source_that_fails_leaves_the_last_good_state(self):
         critic = Critic(steps=200, anchors=16, batch=64).fit(source([2.0, 0.0], 3 + 150), source([0.0, 0.0]))
         assert not critic.converged and "not finite" in critic.message
@@ -285,6 +299,7 @@ class TestRefused:
         assert 1.6 < critic.gaps["test"] < 2.1 and math.isfinite(critic.confidence.normal)
         assert np.isfinite(critic(np.random.default_rng(0).normal(size=(9, 2)))).all()
 
+    @pytest.mark.slow
     def test_without_torch(self):
         code = """if True:
             import sys
@@ -303,14 +318,15 @@ class TestRefused:
 class TestBudget:
     @pytest.mark.parametrize(("ago", "seconds"), [(0.0, 10.0), (6.0, 4.0), (100.0, 0.3 * 7.5)])
     def test_the_last_run_has_what_starts_and_trials_leave(self, ago, seconds):
-        race = Race(None, 64, torch.Generator(), print, began=time.monotonic() - ago)
-        assert race.rest(Budget(10.0), 0.75).seconds == pytest.approx(seconds, abs=0.1)
+        selection = Selection(None, 64, torch.Generator(), print, start_time=time.monotonic() - ago)
+        assert selection.remaining(Budget(10.0), 0.75).seconds == pytest.approx(seconds, abs=0.1)
 
     def test_steps_are_shared_whatever_the_clock_says(self):
-        race = Race(None, 64, torch.Generator(), print, began=time.monotonic() - 100)
-        assert race.rest(Budget(None, 100), 0.75) == Budget(None, 75)
-        assert race.rest(Budget(10.0, 100), 0.75).steps == 75
+        selection = Selection(None, 64, torch.Generator(), print, start_time=time.monotonic() - 100)
+        assert selection.remaining(Budget(None, 100), 0.75) == Budget(None, 75)
+        assert selection.remaining(Budget(10.0, 100), 0.75).steps == 75
 
+    @pytest.mark.alone
     def test_no_more_starts_are_made_once_half_of_the_time_is_gone(self):
         made = []
 
@@ -320,11 +336,11 @@ class TestBudget:
             return Training("slow", Anchors(torch.zeros(2, 2)), 0.01)
 
         x, y = (np.random.default_rng(seed).normal(size=(200, 2)) for seed in range(2))
-        ones, rows = np.ones(200), split((200, 200), 0)
+        ones, rows = np.ones(200), split_rows((200, 200), 0)
         data = Samples.of((x, y), (ones, ones), rows, lambda z: torch.as_tensor(z).float())
         for seconds, count in ((1.5, 1), (3.0, 2)):
             made.clear()
-            race = Race(data, 64, torch.Generator(), lambda text: None)
-            race.won([[slow] * 4, [slow]], Budget(seconds))
+            selection = Selection(data, 64, torch.Generator(), lambda text: None)
+            selection.select([[slow] * 4, [slow]], Budget(seconds))
             assert len(made) == count  # of five
-            assert time.monotonic() - race.began < 2 * seconds
+            assert time.monotonic() - selection.start_time < 2 * seconds

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-from otdist.learn.critics.confidence import confidence
+from otdist.learn.critics.confidence import confidence_bounds
 
 
 class TestConfidence:
     def test_closed_forms(self):
         rng = np.random.default_rng(0)
         of_x, of_y, level, diameter = rng.normal(1, 2, size=30), rng.exponential(size=50), 0.9, 7.0
-        found = confidence(of_x, of_y, None, None, diameter, level)
+        found = confidence_bounds(of_x, of_y, None, None, diameter, level)
         gap, n, m, alpha = of_x.mean() - of_y.mean(), 30, 50, 0.1
         error = math.sqrt(of_x.var(ddof=1) / n + of_y.var(ddof=1) / m)
         assert found.normal == pytest.approx(gap - ndtri(level) * error, rel=1e-12)
@@ -35,7 +35,7 @@ class TestConfidence:
         for _ in range(2000):
             of_x, of_y = rng.normal(1.0, 2.0, size=150), rng.normal(0.2, 1.0, size=200)
             a = rng.uniform(0.5, 1.5, size=150) if weighted else None
-            hits += confidence(of_x, of_y, a, None, 10.0, 0.95).normal <= 0.8
+            hits += confidence_bounds(of_x, of_y, a, None, 10.0, 0.95).normal <= 0.8
         assert 0.93 < hits / 2000 < 0.97
 
     @pytest.mark.parametrize("power", [-1000, 900])
@@ -43,8 +43,8 @@ class TestConfidence:
         rng = np.random.default_rng(2)
         of_x, of_y = rng.normal(1, 1, size=30), rng.normal(size=30)
         for diameter in (5.0, math.nan):
-            plain = confidence(of_x, of_y, None, None, diameter, 0.95)
+            plain = confidence_bounds(of_x, of_y, None, None, diameter, 0.95)
             given = (np.ldexp(part, power) for part in (of_x, of_y))
-            far = confidence(*given, None, None, math.ldexp(diameter, power), 0.95)
+            far = confidence_bounds(*given, None, None, math.ldexp(diameter, power), 0.95)
             for one, other in zip(plain[1:], far[1:], strict=True):
                 assert math.ldexp(one, power) == pytest.approx(other, rel=1e-9, nan_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import pathlib
 
@@ -44,6 +45,7 @@ class TestFiles:
         assert repr(read.confidence) == repr(critic.confidence)
         assert read.fit(x, y, resume=True).gaps["validation"] >= critic.gaps["validation"] - 1e-5
 
+    @pytest.mark.slow
     def test_a_critic_of_few_directions_is_found_and_read(self, tmp_path, rng):
         # A zigzag along one of eight columns: mass is uneven within teeth of width 2, and even in the other.
         x, y = rng.normal(size=(2, 4000, 8))
@@ -88,21 +90,24 @@ class TestFiles:
         assert Critic.load(tmp_path)(x).tobytes() == critic(x).tobytes()
         refused(Critic.load, "device", tmp_path, device="no such")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("end", ["safetensors", "json"])
     def test_a_failed_save_leaves_the_old_files(self, end, tmp_path, monkeypatch):
         x, y = clouds(11)
         critic = Critic(**FEW).fit(x, y)
         critic.save(tmp_path)
         old = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-        write = pathlib.Path.write_bytes
+        start = pathlib.Path.open
 
-        def full(path, content):
-            if f".{end}" in path.name:
-                write(path, content[:10])
-                raise OSError("disk full")
-            return write(path, content)
+        def full(path, mode="r", **options):
+            file = start(path, mode, **options)
+            if f".{end}" in path.name and "w" in mode:
+                with file:
+                    file.write(b"half")
+                raise OSError(errno.ENOSPC, "disk full")
+            return file
 
-        monkeypatch.setattr(pathlib.Path, "write_bytes", full)
-        with pytest.raises(OSError, match="disk full"):
+        monkeypatch.setattr(pathlib.Path, "open", full)
+        with pytest.raises(otdist.InputError, match="disk full"):
             Critic(rng=5, **FEW).fit(x, y).save(tmp_path)
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == old

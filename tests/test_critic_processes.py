@@ -1,4 +1,4 @@
-"""One critic trained by several processes, started by torchrun, against one process."""
+"""One critic trained by several processes, against one process."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 from critic_worker import CASES, fitted, samples
+from ranks import run_ranks
 from test_learn_sharded import torchrun
 
 import otdist
 from otdist.learn import Critic
-from otdist.learn.critics import fitting
+from otdist.learn.critics import fit as fit_module
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "docs/scripts/critic_processes.py"
@@ -24,10 +25,11 @@ RECORDED = [*CASES, "streams", "resumed", "not finite", "seconds"]
 def found(tmp_path_factory):
     """What two processes found: one dictionary each."""
     folder = tmp_path_factory.mktemp("critics")
-    torchrun(2, ROOT / "tests/critic_worker.py", folder)
+    run_ranks("critic_worker", folder)
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", RECORDED)
 def test_both_processes_end_with_the_same_critic_and_history(found, case):
     one, other = (process[case] for process in found)
@@ -77,8 +79,8 @@ def test_values_of_one_process_that_are_not_finite_stop_all(found):
 @pytest.mark.parametrize(
     ("case", "said"),
     [
-        ("other samples", "x: differs between processes 0 and 1"),
-        ("other options", "steps: differs between processes 0 and 1"),
+        ("other samples", "x: must be the same on all processes"),
+        ("other options", "steps: must be the same on all processes"),
         ("same seed", "seed the source by the process's rank"),
     ],
 )
@@ -88,11 +90,12 @@ def test_all_processes_raise_where_they_do_not_agree(found, case, said):
 
 
 def test_a_batch_smaller_than_the_number_of_processes_is_refused(monkeypatch):
-    monkeypatch.setattr(fitting, "rank_and_world", lambda: (0, 3))
+    monkeypatch.setattr(fit_module, "rank_and_world_size", lambda: (0, 3))
     with pytest.raises(otdist.InputError, match="batch"):
         Critic(batch=2, steps=4).fit(*samples("a")[:2])
 
 
+@pytest.mark.slow
 def test_the_script_of_the_page_runs_by_the_command_of_the_page(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     page = (ROOT / "docs/critic.md").read_text()

@@ -16,16 +16,16 @@ from scipy.special import logsumexp
 import otdist
 from otdist.errors import InputError
 from otdist.learn import Anchors, Folds, Orthogonal, Pieces, Subspace
-from otdist.learn.critics.ascent import Ascent, levelled, tangent
-from otdist.learn.critics.cones import NEAREST, Cones, cones
+from otdist.learn.critics.ascent import Ascent, orthogonalise, project_to_tangent
+from otdist.learn.critics.cones import MIN_SQUARED_DISTANCE, Cones, soft_max_cones
 from otdist.learn.critics.fitted import Fitted, Placement
 from otdist.learn.critics.frame import Frame
 from otdist.learn.critics.landmarks import Landmarks
-from otdist.learn.critics.orthogonal import retracted
-from otdist.learn.critics.samples import Samples, split
-from otdist.learn.critics.subspace import differing
+from otdist.learn.critics.orthogonal import retract_orthogonal
+from otdist.learn.critics.samples import Samples, split_rows
+from otdist.learn.critics.subspace import find_differing_directions
 from otdist.learn.critics.training import Training
-from otdist.learn.critics.waves import Waves, waves
+from otdist.learn.critics.triangle_wave import TriangleWave, triangle_wave
 from otdist.metrics import Metric
 from otdist.metrics.names import resolve
 from otdist.metrics.tables import gower
@@ -100,8 +100,8 @@ def setting(metric_name, rng):
 def trained(kind, way, metric_name, rng, steps):
     """A critic after some steps, ready for the caller's points."""
     x, y, metric, frame = setting(metric_name, rng)
-    at_x, at_y = frame.place(x), frame.place(y)
-    one = Training("test", module_of(kind, metric_name, way, frame.exact(x)), rate=0.05)
+    at_x, at_y = frame.transform(x), frame.transform(y)
+    one = Training("test", module_of(kind, metric_name, way, frame.transform_exact(x)), rate=0.05)
     signs = torch.cat([torch.full((64,), 1 / 64), torch.full((64,), -1 / 64)])
     generator = seeded(1)
     for step in range(steps):
@@ -133,7 +133,8 @@ def climbed(critic, z, w):
     for _ in range(30):
         search.zero_grad()
         f, g = (
-            critic._at((part - torch.as_tensor(critic.frame.centre)) / critic.frame.unit) for part in (z, w)
+            critic._evaluate((part - torch.as_tensor(critic.frame.centre)) / critic.frame.unit)
+            for part in (z, w)
         )
         ratio = (f - g).abs() / torch.linalg.vector_norm(z - w, ord=order, dim=1).clamp_min(1e-3)
         (-ratio.sum()).backward()
@@ -160,7 +161,7 @@ class TestTheConstantHolds:
             ray = rng.normal(size=(K, D))
             assert steepest(critic, metric, tips + 0.1 * ray, tips - 0.2 * ray) <= 1 + 1e-9
             assert steepest(critic, metric, tips, tips + ray) <= 1 + 1e-9
-        if critic.frame.moving:
+        if critic.frame.uses_points:
             slope = critic.gradient(x)
             for step in (1e-3, 1e-6):
                 assert steepest(critic, metric, x, x + step * slope) <= 1 + 1e-9
@@ -187,7 +188,7 @@ class TestTheConstantHolds:
         assert critic.constant == pytest.approx(27, rel=1e-5)
         z = rng.normal(size=(20_000, D))
         assert steepest(critic, metric, z, z + 1e-4 * rng.normal(size=z.shape)) <= 1 + 1e-9
-        raw = module.double()(frame.exact(z)).detach().numpy() * frame.unit
+        raw = module.double()(frame.transform_exact(z)).detach().numpy() * frame.unit
         assert_allclose(critic.values(z), raw / critic.constant, rtol=1e-12, atol=1e-12)
 
     @pytest.mark.parametrize("factor", [1.0, 0.3, 5.0])
@@ -241,7 +242,7 @@ class TestCones:
         parts = [torch.randn(*shape, generator=rng) for shape in ((40, D), (K, D), (K,))]
         upstream = torch.randn(40, generator=rng)
         answers = []
-        for function in (Cones.apply, lambda *given: cones(*given, 2.0)):
+        for function in (Cones.apply, lambda *given: soft_max_cones(*given, 2.0)):
             given = [part.clone().requires_grad_() for part in parts]
             value = function(*given, tau)
             answers.append([value.detach(), *torch.autograd.grad(value @ upstream, given)])
@@ -270,9 +271,9 @@ class TestCones:
         # Not only where the upstream gradient requires one: a gradient penalty begins with ones.
         module = module_of(kind, "euclidean", way, torch.randn(K, D))
         z = torch.randn(4, D, requires_grad=True)
-        with pytest.raises(RuntimeError, match="written out"):
+        with pytest.raises(RuntimeError, match="explicit"):
             torch.autograd.grad(module(z).sum(), z, create_graph=True)
-        with pytest.raises(RuntimeError, match="written out"):
+        with pytest.raises(RuntimeError, match="explicit"):
             torch.autograd.grad(module(z) @ torch.ones(4, requires_grad=True), z, create_graph=True)
 
     def test_a_huge_range_of_scores_stays_finite_and_keeps_its_top(self):
@@ -290,12 +291,12 @@ class TestCones:
         z = torch.zeros(1, D, requires_grad=True)
         value = Cones.apply(z, torch.zeros(1, D), torch.ones(1), 0.1)
         (slope,) = torch.autograd.grad(value.sum(), z)
-        assert value.item() == pytest.approx(1 - math.sqrt(NEAREST), rel=1e-6)
+        assert value.item() == pytest.approx(1 - math.sqrt(MIN_SQUARED_DISTANCE), rel=1e-6)
         assert not slope.any()
 
 
 class TestNetworks:
-    @pytest.mark.parametrize("wave", [waves, Waves.apply])
+    @pytest.mark.parametrize("wave", [triangle_wave, TriangleWave.apply])
     def test_a_wave_falls_through_0_and_turns_after_a_quarter_period(self, wave):
         x = torch.tensor([0.0, 0.5, 1.0, 1.5, 3.0, 4.0, -0.5, -1.0, 41.0], dtype=torch.float64)
         values = wave(x, torch.tensor(4.0))
@@ -304,7 +305,7 @@ class TestNetworks:
     def test_its_written_gradient_is_that_of_autograd(self):
         x = 5 * torch.randn(400, generator=seeded())
         upstream, slopes = torch.randn(400, generator=seeded(1)), []
-        for wave in (waves, Waves.apply):
+        for wave in (triangle_wave, TriangleWave.apply):
             at = x.clone().requires_grad_()
             slopes.append(torch.autograd.grad(wave(at, torch.tensor(1.3)) @ upstream, at)[0])
         torch.testing.assert_close(*slopes)
@@ -318,10 +319,10 @@ class TestNetworks:
         z = points.flatten(0, 1)
         with torch.no_grad():
             for layer in range(3):
-                before = module._turned(z, layer)
+                before = module._linear(z, layer)
                 share = (before > 0).float().mean(0)
                 assert ((share > 0) & (share < 1)).float().mean() > 0.95
-                z = module._folded(before, layer)
+                z = module._activate(before, layer)
 
     @pytest.mark.parametrize("poles", ["max", "min"])
     def test_heads_point_to_the_groups_of_one_sample(self, poles):
@@ -351,13 +352,13 @@ class TestSteps:
     def test_a_turn_is_tangent_and_of_one_size_in_all_planes(self, shape):
         rng = seeded()
         weight = torch.nn.init.orthogonal_(torch.empty(shape), generator=rng)
-        way = tangent(weight, torch.randn(shape, generator=rng))
+        way = project_to_tangent(weight, torch.randn(shape, generator=rng))
         across = weight.T @ way if shape[0] >= shape[1] else way @ weight.T
         torch.testing.assert_close(across, -across.T, atol=1e-5, rtol=0.0)
-        before, after = (torch.linalg.svdvals(part) for part in (way, levelled(way)))
+        before, after = (torch.linalg.svdvals(part) for part in (way, orthogonalise(way)))
         inside = before > 1e-3 * before.max()  # a skew matrix of odd size has a singular value 0
         assert after[inside].min() > 0.5 and after.max() < 1.3
-        assert not levelled(torch.zeros(shape)).any()
+        assert not orthogonalise(torch.zeros(shape)).any()
 
     @pytest.mark.parametrize("shape", [(16, 3), (16, 16), (8, 24)])
     def test_weights_stay_orthogonal(self, shape):
@@ -379,8 +380,8 @@ class TestSteps:
         u, _, v = torch.linalg.svd(torch.randn(16, 6, generator=rng), full_matrices=False)
         # An error e becomes 1.5 e^2 in a round: of 0.02 there remain 6e-7 after two.
         weight = u @ torch.diag(1 + torch.linspace(-0.02, 0.02, 6)) @ v
-        torch.testing.assert_close(retracted(weight), u @ v, atol=2e-6, rtol=0.0)
-        torch.testing.assert_close(retracted(weight.T), (u @ v).T, atol=2e-6, rtol=0.0)
+        torch.testing.assert_close(retract_orthogonal(weight), u @ v, atol=2e-6, rtol=0.0)
+        torch.testing.assert_close(retract_orthogonal(weight.T), (u @ v).T, atol=2e-6, rtol=0.0)
 
     @pytest.mark.parametrize("rate", [1.0, 1e3, 1e8])
     @pytest.mark.parametrize("kind", ["orthogonal", "folds", "pieces", "anchors"])
@@ -469,7 +470,7 @@ class TestSubspace:
         x, y = self.samples(rng=rng)
         x[:, 0] += 0.5
         y[:, 1] *= 1.5
-        basis = differing(x @ turn.T, y @ turn.T, seeded())
+        basis = find_differing_directions(x @ turn.T, y @ turn.T, seeded())
         assert basis.shape == (2, 10)
         torch.testing.assert_close(basis @ basis.T, torch.eye(2).double())
         # Angles between what is found and the two true directions.
@@ -478,13 +479,13 @@ class TestSubspace:
 
     def test_none_is_found_by_chance_nor_where_all_differ(self, rng):
         for seed in range(20):
-            assert differing(*self.samples(n=500, rng=rng), seeded(seed)) is None
+            assert find_differing_directions(*self.samples(n=500, rng=rng), seeded(seed)) is None
         x, y = self.samples(rng=rng)
-        assert differing(x, 2 * y, seeded()) is None
+        assert find_differing_directions(x, 2 * y, seeded()) is None
 
     def test_one_column_has_no_subspace(self, rng):
         x, y = self.samples(d=1, rng=rng)
-        assert differing(x, y + 1, seeded()) is None
+        assert find_differing_directions(x, y + 1, seeded()) is None
 
     def test_the_constant_is_that_of_a_longer_basis(self):
         module = module_of("subspace", "euclidean", "max", torch.randn(K, D, generator=seeded()))
@@ -496,7 +497,7 @@ class TestSubspace:
 class TestSamples:
     def samples(self, n, m, a, b, seed=0):
         x, y = np.arange(n, dtype=float)[:, None], 1000.0 + np.arange(m)[:, None]
-        return Samples.of((x, y), (a, b), split((n, m), seed), lambda z: torch.as_tensor(z).float())
+        return Samples.of((x, y), (a, b), split_rows((n, m), seed), lambda z: torch.as_tensor(z).float())
 
     def test_no_row_is_in_two_parts_and_none_is_lost(self):
         for n, m in [(20, 31), (57, 200)]:
@@ -514,7 +515,7 @@ class TestSamples:
             for points, mass, given in ((part.x, part.a, a), (part.y - 1000, part.b, b)):
                 expected = given[points[:, 0].long().numpy()]
                 assert_allclose(mass, expected / expected.sum(), rtol=1e-12)
-            some = part.some(2)
+            some = part.head(2)
             assert_allclose([some.a.sum(), some.b.sum()], 1, rtol=1e-12)
 
     @pytest.mark.parametrize("even", [True, False])
@@ -538,7 +539,7 @@ class TestSamples:
     @pytest.mark.parametrize(("n", "m", "name"), [(19, 50, "x"), (50, 3, "y")])
     def test_too_few_rows_are_refused(self, n, m, name):
         with pytest.raises(InputError, match="too few") as caught:
-            split((n, m), 0)
+            split_rows((n, m), 0)
         assert caught.value.argument == name
         with pytest.raises(InputError) as caught:
             otdist.w1(np.arange(n), np.arange(m), method="critic", steps=5)

@@ -6,15 +6,14 @@ import math
 import pickle
 import warnings
 
-import geomloss
 import numpy as np
 import ot
 import pytest
 import strategies as s
-import torch
 from cases import refused, samples
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from optional import geomloss, torch
 from oracles import entropic
 from scipy.spatial.distance import cdist
 
@@ -133,8 +132,9 @@ class TestOracles:
 
 
 class TestIntervals:
+    @pytest.mark.slow
     @pytest.mark.filterwarnings("ignore::otdist.ConvergenceWarning")
-    @settings(max_examples=25)
+    @s.examples(10)  # the oracle takes up to 20,000 updates
     @given(s.laws(), st.sampled_from([1, 2]), st.sampled_from([None, 2.0]), st.sampled_from([2, 5, 2000]))
     def test_every_run_holds_the_exact_value_however_early_it_stops(self, law, p, reach, max_iter):
         (x, a), (y, b) = law
@@ -155,6 +155,7 @@ class TestIntervals:
             far = max(cdist(u, v).max() for u, v in ((x, y), (x, x), (y, y)))
             assert r.upper - r.lower <= 3e-4 * (1 + far**p)
 
+    @pytest.mark.slow
     def test_an_unfinished_run_may_be_negative_says_so_and_is_not_clamped(self, rng):
         # Two far groups, of which one is a little heavier: little mass takes long to get there.
         x = rng.normal(size=(120, 2))
@@ -179,8 +180,106 @@ class TestIntervals:
         assert not r.converged and r.lower < r.upper
 
 
+class TestStalls:
+    """Groups of points that balance each other exactly, where plain updates converge like 1 / k."""
+
+    @pytest.mark.slow
+    def test_blocks_of_equal_mass_converge_at_the_defaults(self):
+        r = divergence([0.0, 0, 3], [0.0, 0, 0, 0, 1, 2])
+        assert r.converged and r.info["residual"] <= 1e-5 and r.info["iterations"] < 1000
+        # Any potentials prove a lower bound; plain updates get as far as 3e-5 in a thousand rounds.
+        cost = np.abs(np.subtract.outer([0.0, 0, 3], [0.0, 0, 0, 0, 1, 2]))
+        proved = entropic(cost, np.full(3, 1 / 3), np.full(6, 1 / 6), r.info["eps_abs"], rounds=1000)[0]
+        value, lower, upper = r.info["terms"]["xy"]
+        assert proved <= upper and lower <= value <= proved + 2e-4 and upper - lower <= 3e-5
+
+    def test_newton_steps_find_the_potentials_of_a_sharp_residual(self):
+        r = divergence([0.0, 0, 3], [0.0, 0, 0, 0, 1, 2], max_residual=1e-11, debias=False)
+        assert r.converged and r.info["residual"] <= 1e-11 and r.upper - r.lower <= 1e-10
+
+    @pytest.mark.parametrize("k", [2, 5, 20])
+    def test_many_blocks(self, k, rng):
+        sites = 10.0 * np.arange(k)[:, None] * [1.0, 0.3]
+        x, y = (np.repeat(sites, 6, axis=0) + 0.1 * rng.normal(size=(6 * k, 2)) for _ in range(2))
+        r = divergence(x, y, eps=0.01)
+        assert r.converged and r.info["iterations"] < 2000
+
+    @pytest.mark.slow
+    @s.examples(100)
+    @given(st.integers(0, 2**32 - 1))
+    def test_small_problems_with_ties_converge_at_the_defaults(self, seed):
+        draw = np.random.default_rng(seed)
+        (n, m), d, size = draw.integers(2, 9, 2), draw.integers(1, 4), draw.choice([1, 2, 4, 100])
+        x, y = (draw.integers(-size, size + 1, (count, d)).astype(float) for count in (n, m))
+        a, b = (draw.choice([1.0, 2.0, 3.0], count) if draw.random() < 0.5 else None for count in (n, m))
+        reach = float(10.0 ** draw.integers(-3, 6)) if draw.random() < 0.3 else None
+        metric = str(draw.choice(METRICS))
+        assert divergence(x, y, a, b, p=draw.choice([1, 2, 3]), metric=metric, reach=reach).converged
+
+
+class TestScales:
+    """What rounding costs is in the interval, and a gap above the goal is never converged."""
+
+    @pytest.mark.parametrize("k", [1e-3, 1e-9, 1e-12, 1e-100])
+    def test_near_equal_clouds_of_equal_mass_whatever_the_reach(self, k):
+        x, y, ones = np.array([[0.0, 0], [1, 0]]), np.array([[1.0, 1], [0, 2]]), np.ones(2)
+        r = divergence(k * x, k * y, ones, ones, p=2, reach=1.0)
+        # Where the reach is far beyond the points, all mass travels as it does without one.
+        plain = divergence(x, y, p=2)
+        assert r.converged and r.value == pytest.approx(2 * k**2 * plain.value, rel=1e-3)
+        assert r.upper - r.lower <= 1e-4 * r.value
+
+    @pytest.mark.parametrize("reach", [1e-300, 1e-20, 1e-3, 1e3, 1e20, 1e300])
+    def test_unequal_masses_over_all_reaches(self, reach, rng):
+        x, y, a, b = clouds_of(rng, n=6, m=5)
+        r = divergence(x, y, a, b, reach=reach)
+        assert r.converged and 0 < r.lower <= r.value <= r.upper
+        if reach >= 1e20:  # what is missing is paid for, and nothing else counts
+            paid = reach * (math.sqrt(a.sum()) - math.sqrt(b.sum())) ** 2
+            assert r.value == pytest.approx(paid, rel=1e-12)
+
+    @pytest.mark.parametrize("reach", [1e-12, 1e-6, 1e-2])
+    @pytest.mark.parametrize("metric", ["angular", "cosine", "euclidean"])
+    def test_gradients_in_the_weights_with_a_reach_far_below_eps(self, metric, reach, rng):
+        x, y, a, b = clouds_of(rng, n=6, m=5)
+        weights = torch.tensor(a, requires_grad=True)
+        options = {"metric": metric, "reach": reach, "eps_abs": 0.3}
+        (slope,) = torch.autograd.grad(divergence(x, y, weights, b, **options).value, weights)
+        h = 1e-5
+        for k in range(6):
+            step = h * (np.arange(6) == k)
+            up, down = (float(divergence(x, y, w, b, **options)) for w in (a + step, a - step))
+            assert float(slope[k]) == pytest.approx((up - down) / (2 * h), abs=1e-4)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("reach", [None, 1.0])
+    @pytest.mark.parametrize("eps", [1e-300, 1e-40, 1e-20, 1e-14, 1e12, 1e300])
+    def test_an_eps_out_of_all_proportion_is_bounded_and_not_converged(self, eps, reach, rng):
+        x, y, _, _ = clouds_of(rng, n=6, m=5)
+        with pytest.warns(otdist.ConvergenceWarning):
+            r = divergence(x, y, eps_abs=eps, reach=reach)
+        assert not r.converged and -math.inf < r.lower <= r.value <= r.upper < math.inf
+
+    def test_float64_says_what_it_cannot_prove(self, rng):
+        x, y, _, _ = clouds_of(rng, n=6, m=5)
+        x[0, 0] = 1e15
+        with pytest.warns(otdist.ConvergenceWarning, match="float64 cannot prove"):
+            assert not divergence(x, y, eps_abs=0.1).converged
+
+    def test_costs_and_prices_beyond_float64_are_refused(self, rng):
+        x, y, _, _ = clouds_of(rng, n=6, m=5)
+        refused(divergence, "x", x * 1e307, y * 1e307, metric="sqeuclidean", says=("overflow",))
+        refused(divergence, "x", x * 1e-200, y * 1e-200, p=2, says=("vanish",))
+        refused(divergence, "reach", x, y, reach=1e200, p=2)
+        refused(divergence, "reach", x, y, reach=1e-200, p=2)
+        refused(divergence, "reach", x * 1e300, y, reach=1e-150)
+        refused(divergence, "eps_abs", x * 1e300, y, eps_abs=1e-150)
+        assert divergence(x * 1e307, y * 1e307).converged
+
+
 class TestRelations:
-    @settings(max_examples=25)
+    @pytest.mark.slow
+    @s.examples(25)
     @given(s.laws(), st.sampled_from([1, 2]), st.sampled_from([None, 3.0]))
     def test_non_negative_symmetric_and_zero_between_equal_laws(self, law, p, reach):
         (x, a), (y, b) = law
@@ -193,7 +292,8 @@ class TestRelations:
         same = ask(x, x[order], a, None if a is None else a[order], p=p, reach=reach)
         assert (same.value, same.lower, same.upper) == (0.0, 0.0, 0.0)
 
-    @settings(max_examples=30)
+    @pytest.mark.slow
+    @s.examples(30)
     @given(s.laws(), st.sampled_from([1, 2]), st.integers(-60, 60))
     def test_scale(self, law, p, k):
         (x, a), (y, b) = law
@@ -235,6 +335,7 @@ class TestRelations:
         r = divergence(x, x, np.full(20, 0.05), np.full(20, 0.1), reach=1.0)
         assert r.lower > 0
 
+    @pytest.mark.slow
     def test_other_metrics_go_by_their_matrix(self, rng):
         x, y, a, b = clouds_of(rng, d=3, n=20, m=15)
         a, b = a / a.sum(), b / b.sum()
@@ -247,6 +348,7 @@ class TestRelations:
 
 
 class TestGradients:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "options",
         [

@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from strategies import clouds
@@ -42,7 +42,6 @@ def brute(real, fake, k):
     )
 
 
-@settings(deadline=None)
 @given(pair=clouds(samples=2, max_size=12), k=st.integers(1, 3))
 def test_the_four_shares_are_their_definitions_also_among_ties(pair, k):
     real, fake = pair
@@ -53,6 +52,7 @@ def test_the_four_shares_are_their_definitions_also_among_ties(pair, k):
     np.testing.assert_allclose(neighbourhoods(real, fake, k), brute(real, fake, k), rtol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [2, 40])
 @pytest.mark.parametrize("offset", [0.0, 1e6])
 def test_blocks_and_products_change_nothing(d, offset):
@@ -109,6 +109,7 @@ def test_two_outliers_spoil_recall_but_not_coverage():
     assert both.recall > 0.9 and both.coverage < 0.3
 
 
+@pytest.mark.slow
 def test_large_samples_take_no_square_of_memory():
     rng = np.random.default_rng(0)
     real, fake = rng.normal(size=(6000, 2)), rng.normal(size=(6000, 2))
@@ -177,6 +178,7 @@ def test_copies_are_found_and_fresh_rows_are_not():
     assert fresh.pvalue > 0.05 and 0.4 < fresh.closer < 0.6 and 0.9 < fresh.ratio < 1.1
 
 
+@pytest.mark.slow
 def test_the_pvalue_is_uniform_at_most_also_for_a_generator_that_avoids_the_tails():
     rng = np.random.default_rng(0)
     pvalues, others = [], []

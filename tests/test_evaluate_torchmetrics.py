@@ -2,14 +2,12 @@
 
 import doctest
 import importlib
-import os
 import pickle
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from ranks import run_ranks
 
 import otdist
 from otdist.errors import InputError
@@ -44,6 +42,7 @@ def whole(parts, side):
     return torch.cat([part[side] for part in parts])
 
 
+@pytest.mark.slow
 def test_the_value_is_that_of_all_rows_not_a_mean_of_batches(metric):
     found = metric()
     for fake, real in batches():
@@ -111,8 +110,8 @@ def test_it_stands_in_a_collection(metric):
     ("fake", "real", "said"),
     [
         (torch.arange(4), torch.zeros(4, 3), "labels"),
-        (torch.zeros(4, 2), torch.zeros(4, 3), "real: has 3 columns, others 2"),
-        (torch.full((4, 3), torch.nan), torch.zeros(4, 3), "fake: row 0 is not finite"),
+        (torch.zeros(4, 2), torch.zeros(4, 3), "real: must have 2 columns like the others, got 3"),
+        (torch.full((4, 3), torch.nan), torch.zeros(4, 3), "fake: must be finite, row 0 is not"),
     ],
 )
 def test_bad_batches_are_refused_and_change_nothing(metric, fake, real, said):
@@ -131,35 +130,9 @@ def test_its_example_runs(metric):
     assert doctest.testmod(module).failed == 0 and doctest.testmod(module).attempted > 0
 
 
-WORKER = """
-import pathlib, sys, torch, torch.distributed as dist
-sys.path.insert(0, {tests!r})
-from test_evaluate_torchmetrics import batches
-from otdist.learn.w1metric import W1Metric
-torch.set_num_threads(1)
-dist.init_process_group("gloo")
-metric = W1Metric()
-for fake, real in batches(dist.get_rank()):
-    metric.update(fake, real)
-# A file for each: lines that two processes print at once may become one.
-pathlib.Path({folder!r}, f"{{dist.get_rank()}}.txt").write_text(float(metric.compute()).hex())
-dist.destroy_process_group()
-"""
-
-
+@pytest.mark.slow
 def test_two_processes_give_the_value_of_all_their_rows(metric, tmp_path):
-    script = tmp_path / "worker.py"
-    script.write_text(WORKER.format(tests=str(Path(__file__).parent), folder=str(tmp_path)))
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
-    done = subprocess.run(
-        [sys.executable, *launch],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_ranks("metric_worker", tmp_path)
     values = [float.fromhex((tmp_path / f"{rank}.txt").read_text()) for rank in range(2)]
     parts = batches(0) + batches(1)
     exact = float(otdist.w1(whole(parts, 0), whole(parts, 1)))

@@ -72,8 +72,8 @@ class TestCircle:
 class TestWhatAUserSees:
     def test_the_printed_result(self):
         r = otdist.w1([[0, 0], [0, 1]], [[1, 0], [1, 1]])
-        assert str(r) == "W1 = 1  [1, 1]  dense, n=2/2, d=2, euclidean"
-        assert r._repr_html_() == f"<code>{r}</code>"
+        assert str(r) == "W1 = 1 (exact)  dense, n=2/2, d=2, euclidean"
+        assert "<b>W1 = 1</b>" in r._repr_html_() and "exact" in r._repr_html_()
 
     def test_the_result_as_json(self):
         record = json.loads(json.dumps(otdist.w1([0.0], [2.0]).to_dict(), allow_nan=False))
@@ -103,8 +103,8 @@ class TestWhatAUserSees:
         with pytest.raises(otdist.InputError, match="method"):
             otdist.w1([0.0], [1.0], method=method)
 
-    def test_a_mistyped_option_is_pythons_own_error(self):
-        with pytest.raises(TypeError, match="max_itre"):
+    def test_a_mistyped_option_is_named_with_those_there_are(self):
+        with pytest.raises(otdist.InputError, match=r"max_itre: .*max_bytes"):
             otdist.w1([0.0], [1.0], max_itre=5)
 
     @pytest.mark.parametrize("method", ["line", "circle"])

@@ -23,6 +23,7 @@ CASES = {
     "angular": (3, "angular", 1.0, {}),
     "cosine": (3, "cosine", 1.0, {}),
     "torus": (2, metrics.periodic([1.0, None]), 1.0, {}),
+    "sphere": (2, metrics.great_circle("deg"), 1.0, {}),
     "mixed": (2, metrics.mixed([2.0, 0.5]), 1.0, {}),
 }
 

@@ -18,12 +18,14 @@ import test_inputs_values
 import test_inputs_weights
 import test_unbalanced
 from cases import CASES, COVERED, EXEMPT, LATER, PUBLIC, case, exact_line, refused, samples
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from strategies import examples
 
 import otdist
 from otdist import ConvergenceWarning, InputError, PrecisionWarning
+from otdist.errors import Option, PublicName, Remedy
 
 MODULES = (
     test_inputs_values,
@@ -78,10 +80,14 @@ class TestOptions:
     def test_an_option_that_is_unknown_or_out_of_range_is_refused(self, option, value):
         refused(otdist.w1, option, *samples(), **{option: value})
 
-    @pytest.mark.parametrize("p", [0.5, 0, -1, math.inf, math.nan, "2", None, True, 1j])
+    @pytest.mark.parametrize("p", [0.5, 0, -1, -math.inf, math.nan, "2", None, True, 1j])
     def test_an_order_below_one_is_refused(self, p):
         refused(otdist.wasserstein, "p", *samples(), p=p)
         refused(otdist.wasserstein_1d, "p", *samples(), p=p)
+
+    def test_an_infinite_order_is_refused_where_there_is_none(self):
+        for call in (otdist.wasserstein_1d, otdist.sliced_w1, otdist.partial_w1):
+            refused(call, "p", *samples(), p=math.inf)
 
     @pytest.mark.parametrize("count", [0, -1, 2.5, None, "9"])
     def test_a_number_of_resamples_that_is_no_count_is_refused(self, count):
@@ -93,9 +99,30 @@ class TestOptions:
     def test_sizes_of_a_noise_floor_that_are_no_counts_are_refused(self, n, m, at_fault):
         refused(otdist.stats.noise_floor, at_fault, samples()[0], n, m)
 
-    def test_an_unknown_option_of_a_method_is_a_type_error(self):
-        with pytest.raises(TypeError):
-            otdist.w1(*samples(2), max_iters=5)
+    def test_an_unknown_option_of_a_method_is_refused_with_those_it_has(self):
+        refused(
+            otdist.w1, "max_iters", *samples(2), max_iters=5, method="dense", says=("max_iter", "max_bytes")
+        )
+        refused(otdist.w1, "eps", *samples(2), eps=0.1, method="line", says=("without",))
+
+    @pytest.mark.parametrize("n", [5, 1500])
+    @pytest.mark.parametrize("d", [1, 2])
+    def test_automatic_choice_takes_the_same_options_at_every_size(self, n, d):
+        x = np.random.default_rng(0).normal(size=(n, d))
+        refused(otdist.w1, "max_iter", x, x[::-1], max_iter=10, says=("max_bytes",))
+        assert otdist.w1(x, x[::-1], max_bytes=10**9).value == 0.0
+        refused(otdist.w1, "max_bytes", x, x[::-1], max_bytes="1 GB")
+
+    def test_a_limit_of_memory_holds_for_closed_forms_too(self):
+        with pytest.raises(otdist.BudgetError):
+            otdist.w1(np.zeros(1000), np.ones(1000), max_bytes=1000)
+
+    def test_a_solver_object_takes_no_options_and_is_no_class(self):
+        from otdist.solvers import Dense
+
+        refused(otdist.w1, "max_iter", *samples(2), method=Dense(), max_iter=5)
+        refused(otdist.w1, "method", *samples(2), method=Dense, says=("Dense()",))
+        refused(otdist.w1, "method", *samples(2), method=lambda problem: 3.0, says=("float",))
 
 
 class TestErrors:
@@ -105,6 +132,19 @@ class TestErrors:
         for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
             assert (str(twin), twin.argument, twin.remedy) == (str(error), error.argument, error.remedy)
         assert isinstance(error, ValueError)
+
+    def test_a_remedy_is_text_for_python_and_names_its_options(self):
+        error = refused(otdist.w1, "x", [math.nan], [0.0])
+        for twin in (error, pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
+            assert twin.remedy.endswith("nan_policy='omit'") and str(error).endswith(twin.remedy)
+            assert twin.remedy.parts == (Option("nan_policy", "'omit'", "omit"),)
+            assert twin.remedy.render(lambda part: part.name.upper()).endswith("NAN_POLICY")
+
+    def test_a_remedy_within_a_remedy_is_rendered_as_well(self):
+        inner = Remedy("use {}", PublicName("compare"))
+        remedy = Remedy("did you mean {}? Then {}", "'{x}'", inner)
+        assert remedy == "did you mean '{x}'? Then use otdist.compare"
+        assert remedy.render(lambda part: f"<{part.name}>") == "did you mean '{x}'? Then use <compare>"
 
     @case(45)
     def test_a_stopped_solver_warns_or_raises_and_keeps_its_interval(self):
@@ -157,8 +197,9 @@ def answer(call, *args, **options):
 
 
 class TestFuzz:
+    @pytest.mark.slow
     @case(1, 3, 5, 6, 22, 26, 27)
-    @settings(max_examples=100)
+    @examples(100)
     @given(
         problems(anything, anything),
         st.sampled_from(METHODS),
@@ -170,8 +211,9 @@ class TestFuzz:
             r is None or (math.isnan(r.value) and policy == "propagate") or 0 <= r.lower <= r.value <= r.upper
         )
 
+    @pytest.mark.slow
     @case(5, 6, 26, 27)
-    @settings(max_examples=100)
+    @examples(100)
     @given(
         problems(
             st.floats(allow_nan=False, allow_infinity=False),
@@ -181,13 +223,12 @@ class TestFuzz:
     )
     def test_finite_numbers_and_positive_weights_always_give_an_interval(self, problem, method):
         x, y, a, b = problem
-        if len(x) == len(y) == 1 and a is None:
-            a = np.ones(1)  # says that this is one point each
         r = answer(otdist.w1, x, y, a, b, method=method)
         assert r is not None and 0 <= r.lower <= r.value <= r.upper
 
+    @pytest.mark.slow
     @case(5, 6)
-    @settings(max_examples=100)
+    @examples(100)
     @given(problems(anything, anything), st.sampled_from([1, 2, 3]))
     def test_any_numbers_in_any_order_and_on_the_line(self, problem, p):
         x, y, a, b = problem
@@ -195,8 +236,9 @@ class TestFuzz:
             flat = (z[:, 0] for z in (x, y))
             answer(call, *(flat if call is otdist.wasserstein_1d else (x, y)), a, b, p=p)
 
+    @pytest.mark.slow
     @case(7, 26)
-    @settings(max_examples=100)
+    @examples(100)
     @given(problems(tame, st.floats(1e-9, 1e9), d=st.just(1)), st.sampled_from(METHODS))
     @example((HERE, HERE_OR_THERE, None, np.array([17.0, 0.5])), "dense")  # little is left of the mass
     @example((HERE, HERE_OR_THERE, None, np.array([6.0475897e7, 2.5])), "dense")
@@ -208,8 +250,8 @@ class TestFuzz:
         assert r.lower <= true * rounding and true <= r.upper * rounding
         assert r.upper - r.lower <= 1e-9 * r.upper + 1e-13 * np.ptp(np.concatenate([x, y]))
 
+    @pytest.mark.slow
     @case(1, 3, 4, 6)
-    @settings(max_examples=60)
     @given(problems(anything, None))
     def test_compare_reports_any_numbers(self, problem):
         x, y, _, _ = problem

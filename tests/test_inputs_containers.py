@@ -61,18 +61,25 @@ class TestShapes:
 
     @case(35)
     @pytest.mark.parametrize("f", [f for f in POINTS if 2 in f.dims], ids=lambda f: f.name)
-    def test_two_flat_rows_are_refused_with_a_hint(self, f):
-        error = refused(f, "x", np.array([[0.0, 1.0, 2.0]]), np.array([[2.0, 3.0, 4.0]]), says=("(1, 3)",))
-        assert "ravel" in error.remedy
+    def test_two_rows_are_one_point_each(self, f):
+        x, y = np.array([[0.0, 1.0, 2.0]]), np.array([[0.0, 1.0, 5.0]])
+        if f.name != "sliced_w1-axis":
+            assert f(x, y) == pytest.approx(f(np.repeat(x, 3, axis=0), y), rel=1e-14)
+            assert f([[0.0, 1.0]], [[0.0, 4.0]]) == pytest.approx(3.0, rel=1e-9)
+        assert f([[0.0, 0.0]], [[3.0, 0.0]]) == pytest.approx(3.0, rel=1e-9)
 
     @case(35)
-    @pytest.mark.parametrize(
-        "f",
-        [f for f in POINTS if {"weights", "mass"} <= f.takes and not f.name.startswith("sliced")],
-        ids=lambda f: f.name,
-    )
-    def test_with_weights_they_are_one_point_each(self, f):
-        assert f([[0.0, 1.0]], [[0.0, 4.0]], [1], [1]) == 3.0 == f([[0.0, 1.0]], [[0.0, 4.0]], [1])
+    @pytest.mark.parametrize("f", [f for f in POINTS if {"weights", "mass"} <= f.takes], ids=lambda f: f.name)
+    def test_weights_of_single_points_change_nothing(self, f):
+        x, y = ([[1.0, 0.0]], [[4.0, 0.0]]) if 2 in f.dims else ([[1.0]], [[4.0]])
+        assert f(x, y, [7], [0.5]) == f(x, y) == f(x, y, [7])
+
+    @case(35)
+    @pytest.mark.parametrize("shape", [(10, 8, 8), (10, 3, 8, 8)])
+    def test_images_are_refused_with_the_way_to_pass_them(self, shape):
+        images = np.ones(shape)
+        error = refused(otdist.w1, "x", images, images, says=(len(shape), shape))
+        assert f"reshape(10, {images[0].size})" in error.remedy and "weights" in error.remedy
 
     @case(35)
     @each(READERS, side=True)

@@ -89,12 +89,6 @@ class TestNulls:
             error = refused(otdist.w1, "x", frame({"u": [1.0, 2.0], "bad": bad}), np.ones((2, 2)))
             assert "bad" in error.argument
 
-    @case(38)
-    def test_the_index_of_a_series_is_not_read(self):
-        x = pd.Series([1.0, 2.0, 3.0], index=[2, 0, 1])
-        a = pd.Series([1.0, 1.0, 2.0], index=[0, 1, 2])
-        assert otdist.w1(x, [0.0], a).value == 2.25
-
 
 class TestColumns:
     @case(32)

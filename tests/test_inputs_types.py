@@ -8,7 +8,6 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-import torch
 from cases import (
     POINTS,
     STRICT,
@@ -21,6 +20,7 @@ from cases import (
     samples,
     weights,
 )
+from optional import torch
 
 import otdist
 from otdist import InputError, PrecisionWarning
@@ -76,7 +76,7 @@ class TestNumbers:
     @pytest.mark.parametrize("place", [0, 1, 2, 3], ids=["x", "y", "a", "b"])
     def test_the_warning_names_the_argument_and_points_at_the_caller(self, place):
         given = [[1, 2], [3, 4], [1, 1], [1, 1]]
-        given[place] = [2**53 + 2, 1]
+        given[place] = [2**55 + 3, 1]
         with pytest.warns(PrecisionWarning, match=f"^{'xyab'[place]}:") as caught:
             otdist.w1(*given)
         assert {str(w.filename) for w in caught} == {__file__}
@@ -84,7 +84,7 @@ class TestNumbers:
     @case(15)
     @pytest.mark.parametrize(
         "big",
-        [[2**70 + 1, 0], [2**63, -1], [2**53 + 1, None], np.array([2**60 + 1, 0.5], dtype=object)],
+        [[2**70 + 1, 0], [2**63 + 1, -1], [2**53 + 1, None], np.array([2**60 + 1, 0.5], dtype=object)],
         ids=["2**70", "2**63 and -1", "beside None", "objects"],
     )
     def test_large_python_integers_warn_too(self, big):
@@ -117,13 +117,21 @@ class TestNumbers:
 class TestNotNumbers:
     @case(16)
     @each(STRICT, side=True)
-    @pytest.mark.parametrize(
-        "dtype", ["complex128", "complex64", "<U5", "S5", "datetime64[s]", "timedelta64[s]"]
-    )
+    @pytest.mark.parametrize("dtype", ["complex128", "<U5", "S5"])
     def test_what_is_not_a_real_number_is_refused_with_its_type(self, f, d, side, dtype):
         given = samples(d)
         given[side] = given[side].astype(int).astype(dtype)
         refused(f, f.sides[side], *given, says=(str(np.dtype(dtype)),))
+
+    @case(16)
+    @each([f for f in STRICT if len(f.sides) == 2], side=True)
+    @pytest.mark.parametrize(
+        ("dtype", "meaning"), [("datetime64[s]", "without a time zone"), ("timedelta64[s]", "durations")]
+    )
+    def test_times_against_numbers_are_refused(self, f, d, side, dtype, meaning):
+        given = samples(d)
+        given[side] = given[side].astype(int).astype(dtype)
+        refused(f, "y", *given, says=(meaning, "plain numbers"))
 
     @case(16)
     @each_weight
@@ -159,7 +167,9 @@ class TestNotNumbers:
         column = otdist.compare({"t": days}, {"t": days + 2}, n_resamples=9).columns[0]
         assert (column.kind, column.w1, column.unit) == ("datetime", 2.0, "days")
         assert otdist.compare({"s": ["a", "b"]}, {"s": ["a", "a"]}, n_resamples=9).columns[0].w1 == 0.5
-        refused(otdist.compare, "reference", {"z": [1j, 2.0]}, {"z": [1.0, 2.0]}, says=("complex128",))
+        tables = {"z": [1j, 2.0], "a": [1, 2]}, {"z": [1.0, 2.0], "a": [1, 2]}
+        odd = otdist.compare(*tables, n_resamples=9)["z"]
+        assert odd.verdict == "unreadable" and odd.note == "reference has type list"
 
 
 class TestCosts:

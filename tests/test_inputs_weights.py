@@ -7,8 +7,8 @@ import warnings
 
 import numpy as np
 import pytest
-import torch
 from cases import COST, DISTANCES, case, each, each_weight, exact_line, refused, samples, weights
+from optional import torch
 
 import otdist
 

@@ -38,6 +38,7 @@ def why_not(instructions):
     return "; ".join(other)
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(900)
 def test_no_call_takes_more_instructions_than_before(instructions):
     if reason := why_not(instructions):

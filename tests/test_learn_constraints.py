@@ -173,11 +173,11 @@ class TestPenalty:
     @pytest.mark.parametrize(
         ("critic", "words"),
         [
-            (lambda z: z, "one number a sample"),
-            (lambda z: z.sum(), "one number a sample"),
-            (lambda z: z[:-1, 0], "one number a sample"),
-            (lambda z: [1.0] * len(z), "one number a sample"),
-            (lambda z: z[:, 0].detach(), "carry no gradient"),
+            (lambda z: z, "one number per sample"),
+            (lambda z: z.sum(), "one number per sample"),
+            (lambda z: z[:-1, 0], "one number per sample"),
+            (lambda z: [1.0] * len(z), "one number per sample"),
+            (lambda z: z[:, 0].detach(), "carry a gradient"),
         ],
     )
     def test_what_is_no_critic_is_refused(self, critic, words):
@@ -306,5 +306,5 @@ class TestChecks:
             checked_critic(critic, (3,))
 
     def test_more_than_one_number_is_refused(self):
-        with pytest.raises(InputError, match=r"gives shape \(2, 2\) for 2 samples"):
+        with pytest.raises(InputError, match=r"got shape \(2, 2\) for 2 samples"):
             checked_critic(nn.Linear(3, 2), (3,))

@@ -13,8 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import otdist
 from otdist.learn import divergence
-from otdist.learn.costs import costs, smooth_costs
-from otdist.learn.softmin import Pair
+from otdist.learn.costs import compute_costs, compute_smooth_costs
+from otdist.learn.softmin import PairwiseSoftmin
 
 EXACT = {"tol": 1e-11, "n_iter": 20_000}
 MARGINALS = {"exact": {}, "kl": {"reach": 1.2}, "tv": {"reach": 0.8, "penalty": "tv"}}
@@ -88,6 +88,7 @@ def test_unbalanced_plan_is_that_of_pot(p):
     assert value.item() == pytest.approx(primal(plan, cost, a, b, 0.2, rho), rel=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reach", [None, 1.0])
 @pytest.mark.parametrize("p", [1, 2])
 @pytest.mark.parametrize("debias", [True, False])
@@ -251,15 +252,15 @@ def test_costs_of_close_points_far_from_the_origin(d):
     y = x[:, :20] + 0.01 * torch.randn(1, 20, d, generator=rng)
     expected = powers(x.double(), y.double(), 1)
     for p in (1, 2):
-        found = costs(x, y, p).double()
+        found = compute_costs(x, y, p).double()
         assert ((found - expected**p).abs() / expected**p).max().item() < 1e-4
-    assert torch.equal(costs(x, x, 1).diagonal(dim1=1, dim2=2), torch.zeros(1, 30))
+    assert torch.equal(compute_costs(x, x, 1).diagonal(dim1=1, dim2=2), torch.zeros(1, 30))
 
 
 def test_the_kink_of_the_distance_has_slope_zero():
     point = torch.zeros(1, 3, dtype=torch.float64, requires_grad=True)
     for p in (1, 1.5, 2):
-        cost, slope = smooth_costs(point, p)
+        cost, slope = compute_smooth_costs(point, p)
         assert cost.item() == 0 and torch.equal(slope, torch.zeros_like(slope))
         for first in torch.autograd.grad((cost.sum(), slope.sum()), point):
             assert torch.isfinite(first).all()
@@ -267,7 +268,7 @@ def test_the_kink_of_the_distance_has_slope_zero():
 
 def test_a_pass_is_a_log_sum():
     x, y, _, _ = clouds()
-    pair, eps = Pair(x[None], y[None], 1, block=7), torch.tensor([[0.3]], dtype=torch.float64)
+    pair, eps = PairwiseSoftmin(x[None], y[None], 1, block=7), torch.tensor([[0.3]], dtype=torch.float64)
     h = torch.linspace(-1, 1, 9, dtype=torch.float64)[None]
     expected = -0.3 * torch.logsumexp(h - powers(x, y, 1) / 0.3, -1)
     torch.testing.assert_close(pair.rows(h, eps), expected[None])
@@ -277,7 +278,7 @@ def test_over_relaxation_saves_sweeps(monkeypatch):
     x, y, a, b = clouds(n=40, m=40)
     options = {"eps": 0.01, "debias": False, "tol": 1e-5, "n_iter": 10_000}
     value, fast = divergence(x, y, a, b, **options)
-    monkeypatch.setattr("otdist.learn.relax.LARGEST", 1.0)
+    monkeypatch.setattr("otdist.learn.relax.MAX_OMEGA", 1.0)
     same, plain = divergence(x, y, a, b, **options)
     assert value.item() == pytest.approx(same.item(), rel=1e-6)
     assert fast["iterations"] < plain["iterations"] / 2

@@ -13,7 +13,7 @@ CODE = """if True:
     import torch
     from otdist.learn import divergence
     from otdist.learn.kernel import softmin_rows
-    from otdist.learn.softmin import _tile
+    from otdist.learn.softmin import _softmin_tile
 
     rng = torch.Generator().manual_seed(0)
     for p in (1, 2):
@@ -21,7 +21,7 @@ CODE = """if True:
             x, y = (torch.randn(size, k, d, generator=rng) + 100 for k in (n, m))
             h, eps = torch.randn(size, m, generator=rng), torch.rand(size, 1, generator=rng) + 0.01
             h[:, : m // 2] = -torch.inf  # no mass
-            found, expected = softmin_rows(x, y, h, eps, p), _tile(x, y, h, eps, p)
+            found, expected = softmin_rows(x, y, h, eps, p), _softmin_tile(x, y, h, eps, p)
             torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
     x, y = torch.randn(20, 2, generator=rng), torch.randn(15, 2, generator=rng)
     options = {"tol": None, "n_iter": 12, "eps": 0.3}

@@ -99,8 +99,8 @@ class TestConvolutionNorm:
         layer = layer_of(*case[:-1], rng=seeded())
         conv = Convolution.of(layer)
         close = symbol_bound(layer.weight, conv.stride, conv.dilation, conv.groups)
-        monkeypatch.setattr("otdist.learn.constraints.symbol.WORK", 0)
-        monkeypatch.setattr("otdist.learn.constraints.symbol.LEAST", 1)
+        monkeypatch.setattr("otdist.learn.constraints.symbol.MAX_MULTIPLICATIONS", 0)
+        monkeypatch.setattr("otdist.learn.constraints.symbol.MIN_FREQUENCIES", 1)
         rough = symbol_bound(layer.weight, conv.stride, conv.dilation, conv.groups)
         assert close / 1.00001 <= rough <= 2.7 * close
 
@@ -115,7 +115,7 @@ class TestConvolutionNorm:
     def test_other_padding_is_bounded_too(self, mode, stride, monkeypatch):
         layer = layer_of(2, 2, 3, 3, stride, 2, 1, 1, mode=mode, rng=seeded(1))
         exact = convolution_norm(layer, (2, 7, 8))
-        monkeypatch.setattr("otdist.learn.constraints.linear.ENTRIES", 0)
+        monkeypatch.setattr("otdist.learn.constraints.linear.MAX_MATRIX_ENTRIES", 0)
         assert exact <= convolution_norm(layer, (2, 7, 8)) <= 3 * exact
         with pytest.raises(InputError, match="input_shape"):
             convolution_norm(layer, None)
@@ -123,7 +123,7 @@ class TestConvolutionNorm:
     def test_circular_padding_without_repeated_outputs_costs_nothing(self, monkeypatch):
         layer = layer_of(1, 2, 3, 3, 1, 1, 1, 1, mode="circular", rng=seeded(1))
         exact = convolution_norm(layer, (2, 90))
-        monkeypatch.setattr("otdist.learn.constraints.linear.ENTRIES", 0)
+        monkeypatch.setattr("otdist.learn.constraints.linear.MAX_MATRIX_ENTRIES", 0)
         assert exact <= convolution_norm(layer, (2, 90)) < 1.001 * exact
 
     def test_circular_strides_that_do_not_close_are_bounded(self, monkeypatch):
@@ -132,7 +132,7 @@ class TestConvolutionNorm:
         nn.init.ones_(layer.weight)
         exact = convolution_norm(layer, (1, 19))
         assert exact > symbol_bound(layer.weight, (2,), (1,), 1)
-        monkeypatch.setattr("otdist.learn.constraints.linear.ENTRIES", 0)
+        monkeypatch.setattr("otdist.learn.constraints.linear.MAX_MATRIX_ENTRIES", 0)
         assert exact <= convolution_norm(layer, (1, 19))
 
 

@@ -1,4 +1,4 @@
-"""Several processes, started by torchrun, against one."""
+"""Several processes against one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
+from ranks import run_ranks
 from sharded_worker import CASES, problem
 
 import otdist
@@ -38,7 +40,7 @@ def torchrun(processes, *command):
 def found(tmp_path_factory):
     """What two processes found: one dictionary each."""
     folder = tmp_path_factory.mktemp("sharded")
-    torchrun(2, ROOT / "tests/sharded_worker.py", folder)
+    run_ranks("sharded_worker", folder)
     return [torch.load(folder / f"2-{rank}.pt") for rank in range(2)]
 
 
@@ -64,6 +66,7 @@ def test_all_processes_raise_for_the_bad_input_of_one(found):
     assert "process 0" in found[1]["error"]
 
 
+@pytest.mark.slow
 def test_the_script_of_the_page_runs_by_the_command_of_the_page():
     page = (ROOT / "docs/sinkhorn_loss.md").read_text()
     command = re.search(r"^torchrun (.*)$", page, flags=re.MULTILINE).group(1).split()
@@ -80,3 +83,18 @@ def test_the_script_of_the_page_runs_by_the_command_of_the_page():
 def test_without_a_group_it_says_what_to_call():
     with pytest.raises(otdist.InputError, match="init_process_group"):
         sharded_divergence(torch.zeros(2, 1), torch.zeros(2, 1))
+
+
+def test_second_derivatives_are_refused():
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        x, y, a, _ = (t.requires_grad_() for t in problem("p=2"))
+        value, _ = sharded_divergence(x, y, a, p=2)
+        first = torch.autograd.grad(value, (x, a), create_graph=True)
+        expected = torch.autograd.grad(divergence(x, y, a, p=2)[0], (x, a))
+        for mine, theirs in zip(first, expected, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=1e-8)
+            with pytest.raises(otdist.InputError, match="sharded_divergence"):
+                mine.sum().backward(retain_graph=True)
+    finally:
+        dist.destroy_process_group()

@@ -29,7 +29,7 @@ class TestSpectralNorm:
         shape = (case[1], *[size] * case[0])
         layer = spectral_norm(layer_of(*numbers, rng=seeded()), shape, generator=seeded(1))
         parametrisation = layer.parametrizations.weight
-        parametrisation[0].improve(parametrisation.original, 1000)
+        parametrisation[0].power_iteration(parametrisation.original, 1000)
         exact = torch.linalg.matrix_norm(Convolution.of(layer).matrix(layer.eval().weight, shape), 2)
         # Where two singular values nearly agree it is slow: log(n) / (2 * steps) is what can be promised.
         assert exact.item() == pytest.approx(1, abs=1e-4)

@@ -34,6 +34,7 @@ def exact(fake, real):
     return float(otdist.w1(fake.detach(), real).value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", CERTAIN)
 def test_certified_critics_never_overstate(family):
     fake, real = clouds()
@@ -54,6 +55,7 @@ def test_other_constraints_learn_too(family):
     assert values[-1] > max(first, 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_descent_brings_the_samples_together(method):
     fake, real = clouds(n=64, d=2)
@@ -78,6 +80,7 @@ def test_exact_is_the_front_door():
 
 
 # Mean cosine with the exact gradient; a critic sees the batch for 400 steps.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "least"),
     [
@@ -191,6 +194,7 @@ def test_the_critic_gets_no_gradient_from_the_caller():
     assert all(p.requires_grad for p in loss.parameters())
 
 
+@pytest.mark.slow
 def test_overfitting_shows_on_held_out_points():
     generator = torch.Generator().manual_seed(1)
     fake, real, fake2, real2 = (torch.randn(24, 48, generator=generator) for _ in range(4))
@@ -298,7 +302,7 @@ def test_points_of_another_shape_than_before_are_refused():
     fake, real = clouds(n=8)
     loss = W1Loss()
     loss(fake, real)
-    with pytest.raises(InputError, match=r"before \(3,\)"):
+    with pytest.raises(InputError, match=r"must have points of shape \(3,\)"):
         loss(fake[:, :2], real[:, :2])
 
 
@@ -369,9 +373,9 @@ def test_an_own_critic_of_images_learns_under_any_constraint(family):
     [
         (lambda: nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1)), "gp", "BatchNorm1d"),
         (lambda: nn.Sequential(nn.Linear(3, 1), nn.Tanh()), "lp", "ends in a tanh"),
-        (lambda: nn.Linear(3, 2), "gp", "one number a sample"),
-        (lambda: nn.Linear(4, 1), "clip", "does not take points of shape"),
-        (lambda: Orthogonal(4), None, "does not take points of shape"),
+        (lambda: nn.Linear(3, 2), "gp", "one number per sample"),
+        (lambda: nn.Linear(4, 1), "clip", "must take points of shape"),
+        (lambda: Orthogonal(4), None, "must take points of shape"),
         (lambda: nn.Linear(3, 1).double(), "gp", "float64"),
         (lambda: nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 1)), None, "LayerNorm"),
     ],

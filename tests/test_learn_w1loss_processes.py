@@ -1,22 +1,18 @@
-"""The learned loss of two processes, started by torchrun, against that of one with all rows."""
+"""The learned loss of two processes, against that of one with all rows."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
-from test_learn_sharded import torchrun
+from ranks import run_ranks
 from w1loss_worker import CASES, trained
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     """What two processes found: one dictionary each."""
     folder = tmp_path_factory.mktemp("w1loss")
-    torchrun(2, ROOT / "tests/w1loss_worker.py", folder)
+    run_ranks("w1loss_worker", folder)
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 

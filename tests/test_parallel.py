@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from otdist import parallel
+from otdist.deadline import Deadline, OutOfTimeError
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +25,7 @@ def filled(count=1000, largest=100):
         out[first:last] = np.arange(first, last)
         threads.add(threading.get_ident())
 
-    parallel.in_parts(work, count, largest)
+    parallel.run_in_parts(work, count, largest)
     return out, threads
 
 
@@ -54,7 +55,7 @@ def test_an_error_ends_the_parts_that_have_not_begun():
         time.sleep(0.05)
 
     with pytest.raises(ValueError, match="first"):
-        parallel.in_parts(work, 10_000, 100)
+        parallel.run_in_parts(work, 10_000, 100)
     time.sleep(0.2)
     assert len(begun) < 20
     np.testing.assert_array_equal(filled()[0], np.arange(1000))
@@ -70,3 +71,25 @@ def test_a_fork_has_threads_of_its_own():
     ended = child.exitcode
     child.kill()
     assert ended == 0
+
+
+@pytest.mark.parametrize(("count", "largest"), [(1, 1), (1000, 1), (1000, 7), (1001, 10**6)])
+def test_sums_over_parts_are_those_of_all(count, largest):
+    values = np.random.default_rng(0).integers(0, 100, size=(count, 5)).astype(float)
+    calls = []
+
+    def add(first, last, out):
+        calls.append((first, last))
+        out += values[first:last].sum(axis=0)
+
+    np.testing.assert_array_equal(parallel.add_in_parts(add, count, largest, 5), values.sum(axis=0))
+    assert max(last - first for first, last in calls) <= max(1, largest)
+    assert sorted(calls) == sorted({first: (first, last) for first, last in calls}.values())
+
+
+def test_a_deadline_is_seen_within_the_part_of_a_sum():
+    def add(first, last, out):
+        time.sleep(0.01)
+
+    with pytest.raises(OutOfTimeError), Deadline(0.1).interrupting():
+        parallel.add_in_parts(add, 32_000, 10, 1)  # a part of 1,000 would take a second

@@ -82,11 +82,14 @@ class TestOneTable:
 
     def test_memory_is_what_the_solvers_ask_for(self):
         from otdist.solvers import dense
-        from otdist.solvers.sparse import setting
+        from otdist.solvers.sparse import prepared_problem
 
-        assert dense.BYTES_PER_PAIR == costs.PAIR
-        assert (setting.COORDINATE, setting.ENTRY) == (costs.COORDINATE, costs.ENTRY)
-        assert setting.NODE < costs.NODE  # measured
+        assert dense.DENSE_BYTES_PER_PAIR == costs.PAIR
+        assert (prepared_problem.BYTES_PER_COORDINATE, prepared_problem.BYTES_PER_COST) == (
+            costs.COORDINATE,
+            costs.ENTRY,
+        )
+        assert prepared_problem.BYTES_PER_NODE < costs.NODE  # measured
 
     def test_rows_of_the_atlas_keep_to_that_memory(self, script):
         for row in script("fit").usable(script("rows").load(), "grid"):
@@ -95,15 +98,16 @@ class TestOneTable:
                 assert row["memory"] < 1.1 * asked, row["question"]
 
     def test_metrics_with_loops_are_those_of_the_solver(self):
-        from otdist.solvers.sparse.pricing import kernel
+        from otdist.solvers.sparse.point_costs import cost_kernel
 
         for metric in (*NAMED.values(), minkowski(3), periodic([None, 1.0])):
             x = np.zeros((2, 2))
             problem = Problem(x, x, np.ones(2), np.ones(2), 2.0, True, metric)
-            assert advice._Asked(2, 2, 2, 0.0, metric, 1, MANY).loops == (kernel(problem) is not None)
+            assert advice._Asked(2, 2, 2, 0.0, metric, 1, MANY).loops == (cost_kernel(problem) is not None)
 
 
 class TestAnswers:
+    @pytest.mark.slow
     @pytest.mark.parametrize(("n", "d", "tol"), [(60, 2, 0.0), (60, 3, 0.05), (90, 1, 0.0), (1500, 4, 0.02)])
     def test_every_recommendation_can_be_called_and_keeps_its_promise(self, rng, n, d, tol):
         x, y = rng.normal(size=(2, n, d))
@@ -208,6 +212,7 @@ def test_bad_arguments_are_named(arguments, name):
     assert caught.value.argument == name and caught.value.remedy
 
 
+@pytest.mark.slow
 def test_asking_loads_neither_numba_nor_torch_nor_scipy():
     code = "import otdist, sys; otdist.recommend(5000, 3, 0.01); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -79,6 +79,7 @@ class TestInvariances:
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         assert float(w(x @ turn, y @ turn, a, b)) == pytest.approx(float(w(x, y, a, b)), abs=1e-9)
 
+    @pytest.mark.slow
     @given(s.clouds(), st.integers(0, 7))
     def test_a_zero_weight_is_an_absent_point(self, points, extra):
         x, y = points
@@ -155,6 +156,7 @@ class TestBounds:
         direction = np.array([np.cos(angle), np.sin(angle)])
         assert w(x @ direction, y @ direction, a, b).lower <= w(x, y, a, b).upper + s.tolerance(x, y)
 
+    @pytest.mark.slow
     @given(s.laws(samples=4), st.integers(0, 10).map(lambda k: k / 10))
     def test_convexity_in_the_weights(self, law, t):
         (x, a), (y, b), (u, c), (v, e) = law

@@ -47,6 +47,9 @@ def column(name: str = "length", **changes: Any) -> ColumnReport:
         floor=0.4321,
         pvalue=0.005,
         qvalue=0.0125,
+        verdict="moved",
+        shift=1.2345,
+        draws=199,
         n_reference=1520,
         n_current=680,
         missing_reference=0.0,
@@ -67,19 +70,48 @@ def columns() -> tuple[ColumnReport, ...]:
         "floor": NAN,
         "pvalue": NAN,
         "qvalue": NAN,
+        "shift": NAN,
         "sketch": None,
     }
+    none: dict[str, Any] = {**gone, "n_reference": 0, "n_current": 0, "missing_reference": NAN}
+    none |= {"missing_current": NAN, "draws": 0}
     endless = Sketch(3 * LEVELS, np.append(3 * LEVELS[:-1], INF), levels=LEVELS)
     constant = Sketch(np.full(101, 5.0), 5 + LEVELS, levels=LEVELS)
     return (
         column(),
-        column("member", kind="boolean", w1=0.25, scaled=0.25, unit="share", sketch=shares, qvalue=0.3),
+        column(
+            "member",
+            kind="boolean",
+            w1=0.25,
+            scaled=0.25,
+            unit="share",
+            sketch=shares,
+            qvalue=0.3,
+            verdict="not moved",
+            missing_qvalue=0.002,
+            missing_verdict="moved",
+        ),
         column("signed_up", kind="datetime", w1=100.0, unit="days", sketch=days),
         column("city", kind="categorical", unit="share", sketch=many, note="label 'x' is new"),
-        column("gone", status="all_missing", n_current=0, missing_current=1.0, **gone),
+        column(
+            "gone",
+            status="all_missing",
+            verdict="not measured",
+            n_current=0,
+            missing_current=1.0,
+            note="all values missing in current",
+            **gone,
+        ),
         column("fixed", status="undefined_scale", scale=0.0, scaled=NAN, floor=0.0, sketch=constant),
         column("endless", status="infinite", w1=INF, scaled=INF, sketch=endless),
-        *(column(name, qvalue=0.8) for name in HOSTILE),
+        column("lost", status="gone", verdict="gone", note="not in the current table", **none),
+        column("added", status="new", verdict="new", note="not in the reference", **none),
+        column("zip", status="retyped", verdict="retyped", note="numeric -> categorical", **none),
+        column(
+            "tags", status="unreadable", verdict="unreadable", note="current has type List(Int64)", **none
+        ),
+        column("slow", qvalue=0.06, verdict="undecided"),
+        *(column(name, qvalue=0.8, verdict="not moved") for name in HOSTILE),
     )
 
 
@@ -187,10 +219,30 @@ def test_no_nan_or_infinity_reaches_the_reader(html: str) -> None:
 def test_figures_of_the_comparison_are_there(html: str) -> None:
     text = Page(html).text
     total = len(columns())
-    # length, signed_up, city, fixed, endless
-    assert f"5 of {total} columns moved beyond sampling noise (false discovery rate 5%)." in text
-    assert "1 column could not be tested." in text
-    for figure in ("1.234", "0.4321", "0.0125", "1,520", "680", "2.3%", "0.0512", "0.4124", "199 resamples"):
+    # length, signed_up, city, fixed, endless; four columns cannot be compared
+    assert (
+        f"5 of {total - 4} columns moved beyond sampling noise: length +1.234, signed_up +1.234 days, "
+        "city label 0 <b> 3.3% → 0% and 2 more (false discovery rate 5%)."
+    ) in text
+    assert "Missing values changed in 1 column: member 0% → 2.3%." in text
+    assert "1 column is gone: lost. 1 column is new: added." in text
+    assert (
+        "1 column is of another kind: zip (numeric -> categorical). 1 column is not readable: tags." in text
+    )
+    assert "1 column could not be decided with 199 relabellings: slow." in text
+    assert "1 column could not be tested: gone." in text
+    assert "Whole rows moved" not in text  # their verdict is not "moved"
+    for figure in (
+        "1.234",
+        "0.4321",
+        "0.0125",
+        "1,520",
+        "680",
+        "2.3%",
+        "0.0512",
+        "0.4124",
+        "199 relabellings",
+    ):
         assert figure in text
     # Outward rounding: the printed interval contains the proved one.
     assert "[0.4123, 0.4124]" in text
@@ -203,7 +255,12 @@ def test_without_joint_and_without_columns() -> None:
     text = Page(report.render(empty)).text
     assert "No column could be compared." in text and "Not computed" in text
     assert "No column could be compared." in terminal.as_text(empty)
-    assert "joint W1: not computed" in terminal.as_text(empty)
+    assert "joint" not in terminal.as_text(empty) and "whole rows" not in terminal.as_text(empty)
+    assert "Not computed" in Page(report.render(comparison(joint=None))).text
+    rows = comparison(columns=())
+    assert "whole rows: joint W1" in terminal.as_text(rows)
+    text = Page(report.render(rows)).text
+    assert "joint W1 = 0.4124" in text and "Not computed" not in text
 
 
 def test_solver_that_stopped_early_is_said_so() -> None:
@@ -257,9 +314,15 @@ def test_terminal_text(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = text.splitlines()
     assert "\x1b" not in text and "\x00" not in text
     assert all(len(line) <= width for line in lines)
-    assert any(re.match(r"\*\s+length .* 1\.234 .* 0\.0125", line) for line in lines)
-    assert any(re.match(r"\s+member .* 0\.25 +share ", line) for line in lines)
-    assert "joint W1 = 0.4124 [0.4123, 0.4124] (proved), floor 0.0512, p = 0.005" in text
+    scaled = r" +0\.6172" if width >= 100 else ""
+    assert any(re.match(rf"\* +length +\+1\.234 +1\.234{scaled} .* +0 -> 2\.3$", line) for line in lines)
+    assert any(re.match(r"\* +member +False 75% -> 50% +25% .* +0\.3 +0 -> 2\.3 \*$", line) for line in lines)
+    assert any(re.match(r"\* +lost \[5\] +gone +- ", line) for line in lines)
+    assert any(re.match(r"\? +slow .* undecided ", line) for line in lines)
+    assert (
+        "whole rows: joint W1 = 0.4124 (proved interval [0.4123, 0.4124]), "
+        "8.05 times what chance alone shows; floor 0.0512, p = 0.005"
+    ) in " ".join(lines)
     assert "[red]x[/red]" in text and r"a\x00b" in text and r"\x1b[31mred" in " ".join(text.split())
     assert "all values missing in current" in text
 
@@ -276,8 +339,58 @@ def test_moved_columns_are_red_and_bold() -> None:
     console = Console(width=100, force_terminal=True, color_system="standard", file=io.StringIO())
     with console.capture() as capture:
         console.print(terminal.as_table(comparison()))
-    line = next(line for line in capture.get().splitlines() if "length" in line)
-    assert "\x1b[1;31m" in line and "*" in line
+    lines = capture.get().splitlines()
+    plain = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in lines]
+    for names, star in (
+        (["length", "member", "lost", "added", "zip", "tags"], "*"),
+        (["gone", "a\\x00b"], " "),
+        (["slow"], "?"),
+    ):
+        for name in names:
+            k = next(k for k, line in enumerate(plain) if re.match(rf"[*? ] +{re.escape(name)} ", line))
+            assert plain[k][0] == star and ("\x1b[1;31m" in lines[k]) == (star == "*")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_names_and_stars_stay_on_a_narrow_screen(width: int) -> None:
+    lines = terminal.as_text(comparison(columns=columns()[:12]), width).splitlines()
+    assert all(len(line) <= width for line in lines)
+    rows = {line[1:].split()[0]: line for line in lines if re.match(r"[*? ] +[a-z_]+ ", line)}
+    assert set(rows) >= {"length", "member", "signed_up", "city", "gone", "fixed", "lost", "slow"}
+    assert [rows[name][0] for name in ("length", "member", "gone", "lost", "slow")] == [
+        "*",
+        "*",
+        " ",
+        "*",
+        "?",
+    ]
+    # A figure is never cut: W1 and q are whole.
+    assert " 1.234 " in rows["length"] and "0.0125" in rows["length"] and "undecided" in rows["slow"]
+
+
+def test_whole_rows_that_moved_are_starred_and_in_the_headline() -> None:
+    moved = comparison(joint=joint(verdict="moved", qvalue=0.01))
+    text = " ".join(terminal.as_text(moved).split())
+    assert "Whole rows moved (8.05 times what chance alone shows)." in text
+    assert "* whole rows: joint W1 = 0.4124" in text and "q = 0.01" in text
+    assert "Whole rows moved (8.05 times what chance alone shows)." in Page(report.render(moved)).text
+    waiting = " ".join(terminal.as_text(comparison(joint=joint(verdict="undecided", draws=1999))).split())
+    assert "? whole rows" in waiting
+    assert "Whole rows could not be decided with 1,999 relabellings." in waiting
+
+
+def test_of_many_columns_those_that_did_not_move_are_counted_and_listed_on_request() -> None:
+    still = [column(f"still{k}", verdict="not moved", qvalue=0.8) for k in range(60)]
+    many = comparison(columns=(*still, *columns()[:12]))
+    text = terminal.as_text(many)
+    assert "and 60 columns that did not move" in text and "still7" not in text
+    assert all(c.name in text for c in columns()[:12])
+    from rich.console import Console
+
+    console = Console(width=120, file=io.StringIO())
+    with console.capture() as capture:
+        console.print(terminal.as_table(many, every=True))
+    assert all(f"still{k} " in capture.get() for k in range(60)) and "did not move" not in capture.get()
 
 
 @pytest.mark.parametrize(
@@ -337,6 +450,7 @@ def test_shares_of_rare_labels_still_add_up_to_w1() -> None:
         assert moves == pytest.approx(total_variation, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_importing_otdist_tables_needs_neither_rich_nor_jinja() -> None:
     import subprocess
     import sys

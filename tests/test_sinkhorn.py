@@ -10,12 +10,12 @@ import numpy as np
 import ot
 import pytest
 import strategies as s
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import otdist
 from otdist import metrics, parallel
-from otdist.solvers.sinkhorn.entropic import NOISE
+from otdist.solvers.sinkhorn.iteration import FLOAT32_NOISE
 
 W2 = partial(otdist.wasserstein, p=2)
 STREAMED = ["euclidean", "cityblock", "chebyshev", "sqeuclidean"]
@@ -39,7 +39,7 @@ def cost_of(value, question):
 
 def noise(cost, eps):
     """Bound of the error of an objective: float32 rounding of costs, potentials and exponents."""
-    return 8 * NOISE * (cost.max() + eps)
+    return 8 * FLOAT32_NOISE * (cost.max() + eps)
 
 
 def plan_of(r, cost, a, b):
@@ -71,7 +71,8 @@ def require_relations(r, truth, cost, a, b, question=otdist.w1):
 
 
 class TestRelations:
-    @settings(max_examples=150)
+    @pytest.mark.slow
+    @s.examples(150)
     @given(s.laws(), st.sampled_from(STREAMED), st.sampled_from(EPS), st.booleans())
     def test_against_the_exact_answer(self, law, metric, eps, squared):
         (x, a), (y, b) = law
@@ -136,13 +137,14 @@ class TestRelations:
         for max_iter in (2, 2000):
             r = entropic(otdist.w1, x, y, a, b, eps=eps, metric=metric, max_iter=max_iter)
             plan = plan_of(r, cost, a, b)
-            slack = 8 * NOISE * (1 + cost.max() / r.info["eps_abs"])
+            slack = 8 * FLOAT32_NOISE * (1 + cost.max() / r.info["eps_abs"])
             assert np.abs(plan.sum(axis=1) / a - 1).max() <= slack
             assert np.abs(plan.sum(axis=0) - b).sum() == pytest.approx(r.info["residual"], abs=slack)
-            assert r.converged == (r.info["residual"] <= max(1e-5, NOISE / eps))
+            assert r.converged == (r.info["residual"] <= max(1e-5, FLOAT32_NOISE / eps))
 
 
 class TestAgainstPot:
+    @pytest.mark.slow
     @pytest.mark.parametrize(("metric", "p"), [*((name, 1) for name in STREAMED), ("euclidean", 2)])
     @pytest.mark.parametrize("weighted", [False, True])
     def test_points(self, metric, p, weighted, rng):
@@ -153,6 +155,7 @@ class TestAgainstPot:
             r = entropic(otdist.wasserstein, x, y, a, b, p=p, metric=metric, eps=eps, max_residual=1e-9)
             self.require_same(r, cost, a, b, float(r) ** p, 1e-5)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("metric", ["minkowski", "cosine", "callable"])
     def test_costs_without_a_kernel(self, metric, rng):
         made = {
@@ -203,6 +206,7 @@ class TestKnownAnswers:
             assert r.info["objective"] == pytest.approx(-absolute * np.log((1 + z) / 2), rel=1e-5)
             assert cost_of(r.lower, question) <= 1e-12 * length
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("eps", [1.0, 0.05, 0.005])
     def test_a_translation_is_as_long_as_its_vector(self, eps, rng):
         x = rng.normal(size=(200, 2))
@@ -256,6 +260,7 @@ class TestInvariances:
         near, far = (entropic(otdist.w1, x + c, y + c) for c in (0.0, 1e6))
         assert (far.value, far.lower) == pytest.approx((near.value, near.lower), rel=1e-5)
 
+    @pytest.mark.slow
     @given(s.clouds(), st.integers(0, 7))
     def test_a_zero_weight_is_an_absent_point(self, points, extra):
         x, y = points
@@ -278,6 +283,7 @@ class TestInvariances:
         assert there.value == pytest.approx(back.value, rel=1e-4)
         assert there.info["objective"] == pytest.approx(back.info["objective"], rel=1e-5)
 
+    @pytest.mark.slow
     @given(s.laws(), st.randoms())
     def test_order_of_the_rows(self, law, random):
         (x, a), (y, b) = law
@@ -287,6 +293,7 @@ class TestInvariances:
         r, shuffled = (entropic(otdist.w1, x[rows], y, a[rows], b) for rows in (np.arange(len(x)), order))
         assert float(shuffled) == pytest.approx(float(r), abs=1e-4 * s.diameter(x, y))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("d", [2, 9])
     def test_any_number_of_threads(self, d, monkeypatch):
         rng = np.random.default_rng(d)

@@ -45,6 +45,7 @@ def test_the_gap_is_reached(d, rng):
         np.testing.assert_allclose(plan.sum(axis=0), 1 / 300, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_streamed_plans_are_as_good(rng):
     x, y = rng.normal(size=(1700, 2)), rng.normal(size=(1500, 2)) + 0.3  # more pairs than are written out
     r = otdist.w1(x, y, method="sinkhorn", tol=0.05)

@@ -10,14 +10,16 @@ import numpy as np
 import ot
 import pytest
 import strategies as s
-import torch
 from cases import exact_line, refused, samples
 from hypothesis import given
 from hypothesis import strategies as st
+from optional import torch
 from scipy.special import gamma
 from scipy.stats import ortho_group
 
 import otdist
+from otdist.solvers import sphere_ascent
+from otdist.solvers.sliced import normalize
 
 ORDERS = [1, 1.5, 2, 3]
 FAST = {"n_starts": 4, "max_iter": 100}
@@ -44,6 +46,7 @@ def all_directions(count=4001):
 
 
 class TestLowerBounds:
+    @pytest.mark.slow
     @pytest.mark.filterwarnings("ignore::otdist.ConvergenceWarning")
     @given(s.laws(), st.sampled_from(ORDERS))
     def test_sliced_below_max_sliced_below_the_distance_below_the_coupling(self, law, p):
@@ -56,6 +59,7 @@ class TestLowerBounds:
         assert mean.lower <= mean.info["at_least"] <= min(exact.upper, most.upper)
         assert exact.lower <= most.upper
 
+    @pytest.mark.slow
     @pytest.mark.filterwarnings("ignore::otdist.ConvergenceWarning")
     @given(s.laws())
     def test_max_sliced_is_at_least_the_shift_of_the_mean(self, law):
@@ -86,17 +90,18 @@ class TestLowerBounds:
 
     def test_no_start_ends_lower_than_it_began(self, rng):
         from otdist.problem import Problem
-        from otdist.solvers.climb import climb
-        from otdist.solvers.sliced import distances_along, normalised
+        from otdist.solvers.sliced import distances_along, normalize
+        from otdist.solvers.sphere_ascent import ascend
 
         problem = Problem.of(*clouds_of(rng, 4), p=1.5)
-        starts = normalised(rng.normal(size=(40, 4)))
-        ends, _, rounds = climb(problem, starts, 25)
+        starts = normalize(rng.normal(size=(40, 4)))
+        ends, _, rounds = ascend(problem, starts, 25)
         low, high = distances_along(problem, starts)[0], distances_along(problem, ends)[0]
         assert rounds <= 25 and (high >= low * (1 - 1e-14)).all()
 
 
 class TestLine:
+    @pytest.mark.slow
     @given(s.laws(d=1), st.sampled_from(ORDERS))
     def test_one_column_is_the_closed_form(self, law, p):
         (x, a), (y, b) = law
@@ -107,6 +112,7 @@ class TestLine:
             assert r.lower <= exact.upper and exact.lower <= r.upper and r.converged
             assert abs(r.directions).tolist() == [[1.0]]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("p", [1, 2, 1.5])
     @pytest.mark.parametrize("weighted", [False, True])
     @pytest.mark.parametrize("m", [3000, 2500])
@@ -119,6 +125,7 @@ class TestLine:
         assert r.value == pytest.approx((one_by_one**p).mean() ** (1 / p), rel=1e-12)
         assert r.gap < 1e-7
 
+    @pytest.mark.slow
     @given(s.laws(d=2))
     def test_the_interval_holds_the_exact_rational_answer(self, law):
         (x, a), (y, b) = law
@@ -138,6 +145,7 @@ class TestLine:
         assert Fraction(r.lower) <= Fraction(3, 5 * 2**12) <= Fraction(r.upper)
         assert r.lower > 0
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(5))
     def test_the_interval_holds_where_weights_are_rounded(self, seed):
         rng = np.random.default_rng(seed)
@@ -168,6 +176,7 @@ class TestShift:
         r = otdist.max_sliced_w1(x + np.array([0.0, 2.0, 0.0]), x, rng=0)
         assert r.gap < 1e-9
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("p", [1, 2])
     def test_the_standard_error_covers_the_mean_over_the_sphere(self, p, rng):
         x, v = rng.normal(size=(6, 4)), np.array([1.0, 0.0, 2.0, 0.0])
@@ -176,6 +185,7 @@ class TestShift:
         covered = np.mean([abs(r.value - true) < 1.96 * r.info["stderr"] for r in runs])
         assert 0.925 < covered < 0.975  # 2.5 standard errors around 0.95
 
+    @pytest.mark.slow
     def test_the_standard_error_covers_the_mean_of_other_clouds_too(self, rng):
         x, y = clouds_of(rng, 3, 20, 15)
         true = otdist.sliced_w1(x, y, n_projections=200_000, rng=1).value
@@ -185,6 +195,7 @@ class TestShift:
 
 
 class TestInvariances:
+    @pytest.mark.slow
     @pytest.mark.filterwarnings("ignore::otdist.ConvergenceWarning")
     @both
     @given(law=s.laws(samples=1), p=st.sampled_from(ORDERS), random=st.randoms())
@@ -201,6 +212,7 @@ class TestInvariances:
         assert ask(f, x, np.repeat(x, 3, axis=0)).value == 0.0
         assert ask(f, x, np.repeat(x, 2, axis=0)[::-1], p=2).value == 0.0
 
+    @pytest.mark.slow
     @both
     @given(law=s.laws(), p=st.sampled_from(ORDERS), k=st.integers(-60, 60))
     @pytest.mark.filterwarnings("ignore::otdist.ConvergenceWarning")
@@ -210,6 +222,7 @@ class TestInvariances:
         tolerance = 1e-12 if f is otdist.sliced_w1 else 1e-3  # it may end at another local maximum
         assert scaled.value == pytest.approx(2.0**k * plain.value, rel=tolerance)
 
+    @pytest.mark.slow
     @both
     @given(law=s.laws())
     @pytest.mark.filterwarnings("ignore::otdist.ConvergenceWarning")
@@ -231,6 +244,7 @@ class TestInvariances:
         same = otdist.sliced_w1(x @ turn, y @ turn, directions=plain.directions @ turn)
         np.testing.assert_allclose(same.distances, plain.distances, rtol=1e-10)
 
+    @pytest.mark.slow
     @given(s.laws(d=3, samples=3))
     def test_the_triangle_inequality_holds_for_common_directions(self, laws):
         (x, a), (y, b), (z, c) = laws
@@ -263,6 +277,7 @@ class TestPeers:
 
 
 class TestCertificates:
+    @pytest.mark.slow
     @pytest.mark.parametrize("p", [1, 2])
     def test_max_sliced_has_feasible_potentials_and_a_plan(self, p, rng):
         x, y = clouds_of(rng, 3)
@@ -364,3 +379,38 @@ class TestDirections:
         scaled, plain = ask(f, x * 2.0**k, y * 2.0**k, p=p), ask(f, x, y, p=p)
         assert math.ldexp(scaled.value, -k) == pytest.approx(plain.value, rel=1e-6)
         assert plain.lower <= otdist.wasserstein(x, y, p=p).upper and plain.value > 0
+
+
+class TestAscentOfWhatIsZero:
+    """Distances that are what rounding leaves of 0, with gradients of rounding errors."""
+
+    @pytest.mark.parametrize("back", [1.0, 1 + 1e-12, 1e10])
+    def test_a_gradient_to_the_origin_ends_an_ascent(self, monkeypatch, back):
+        monkeypatch.setattr(
+            sphere_ascent, "log_gradients", lambda _, theta: (np.full(len(theta), 1e-17), -back * theta)
+        )
+        starts = normalize(np.array([[3.0, 4.0], [1.0, 0.0], [1.0, 1e-8]]))
+        theta, settled, _ = sphere_ascent.ascend(None, starts, 50)
+        assert settled.all()
+        np.testing.assert_array_equal(theta, starts)
+
+    @pytest.mark.slow
+    @given(seed=st.integers(0, 10**6))
+    def test_gradients_of_any_noise_leave_directions_of_length_one(self, seed):
+        rng = np.random.default_rng(seed)
+
+        def noise(_, theta):
+            size = 10.0 ** rng.integers(-3, 18, size=(len(theta), 1))
+            kind = rng.integers(3, size=(len(theta), 1))
+            rise = np.where(
+                kind == 0, -theta, np.where(kind == 1, -size * theta, size * rng.normal(size=theta.shape))
+            )
+            return 1e-17 * rng.random(len(theta)), rise
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sphere_ascent, "log_gradients", noise)
+            theta = sphere_ascent.ascend(None, normalize(rng.normal(size=(6, 2))), 30)[0]
+        np.testing.assert_allclose(np.linalg.norm(theta, axis=1), 1.0)
+
+    def test_a_zero_vector_has_no_direction(self):
+        np.testing.assert_array_equal(normalize(np.array([[0.0, 0.0], [0.0, -2.0]])), [[0, 0], [0, -1]])

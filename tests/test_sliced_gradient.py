@@ -21,12 +21,14 @@ def sliced(*given, **options):
     return otdist.sliced_w1(*given, n_projections=20, rng=3, **options).value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p", ORDERS)
 @pytest.mark.parametrize("d", [1, 3])
 def test_gradient_of_points_and_weights(p, d, rng):
     assert torch.autograd.gradcheck(lambda *given: sliced(*given, p=p), tensors(rng, d), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p", ORDERS)
 @pytest.mark.parametrize("m", [6, 5, 9])
 def test_gradient_of_points_of_equal_mass(p, m, rng):
@@ -34,6 +36,7 @@ def test_gradient_of_points_of_equal_mass(p, m, rng):
     assert torch.autograd.gradcheck(lambda *given: sliced(*given, p=p), points, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p", ORDERS)
 def test_gradient_of_max_sliced_is_that_along_its_direction(p, rng):
     x, y, a, b = tensors(rng, 3, 20, 15)
@@ -45,6 +48,7 @@ def test_gradient_of_max_sliced_is_that_along_its_direction(p, rng):
         torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p", ORDERS)
 def test_gradient_of_max_sliced_at_a_smooth_maximum(p, rng):
     x, y, a, b = tensors(rng, 3)

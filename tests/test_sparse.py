@@ -19,8 +19,8 @@ from scipy.spatial.distance import cdist
 
 import otdist
 from otdist import metrics
-from otdist.solvers.sinkhorn import coarse
-from otdist.solvers.sparse import levels
+from otdist.solvers.sinkhorn import warm_start
+from otdist.solvers.sparse import multiscale
 
 W2 = partial(otdist.wasserstein, p=2)
 BASES = st.sampled_from([1, 2, 3, 4, 64])
@@ -45,6 +45,7 @@ QUESTIONS = {
 
 
 class TestAgainstDense:
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", [*instances.KERNELS, "W2"])
     @pytest.mark.parametrize("seed", range(8))
     def test_small_problems_through_many_levels(self, name, seed):
@@ -91,6 +92,7 @@ class TestAgainstDense:
             3 * otdist.w1(x, y, metric="cityblock").value, rel=1e-12
         )
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(6))
     def test_cost_matrices(self, seed):
         rng = np.random.default_rng(seed)
@@ -118,6 +120,7 @@ class TestAgainstDense:
 
 
 class TestAgainstHiGHS:
+    @pytest.mark.slow
     @given(s.laws(), st.sampled_from([*instances.KERNELS, "W2"]), BASES)
     def test_highs_lies_in_the_interval(self, law, name, base):
         (x, a), (y, b) = law
@@ -160,6 +163,7 @@ class TestAgainstExactArithmetic:
             assert Fraction(r.lower) <= truth <= Fraction(r.upper)
             assert r.gap <= 1e-9
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(4))
     def test_the_interval_holds_the_exact_answer_on_the_line(self, seed):
         rng = np.random.default_rng(seed)
@@ -222,11 +226,11 @@ class TestTheSame:
 def test_entropic_potentials_to_start_from(shape, metric, rng):
     for weights in ("counts", "random", "wild"):
         n, m = rng.integers(20, 90, 2)
-        x, y = (instances.points(rng, shape, k, levels.DEEP) for k in (n, m))
+        x, y = (instances.points(rng, shape, k, multiscale.ENTROPIC_START_COLUMNS) for k in (n, m))
         a, b = (instances.weights(rng, weights, k) for k in (n, m))
         with (
-            mock.patch.object(levels, "MANY", 5),
-            mock.patch.object(coarse, "seed", wraps=coarse.seed) as seed,
+            mock.patch.object(multiscale, "ENTROPIC_START_POINTS", 5),
+            mock.patch.object(warm_start, "entropic_dual", wraps=warm_start.entropic_dual) as seed,
         ):
             instances.both(otdist.w1, x, y, a, b, metric=metric)
         assert seed.called or shape == "copies"  # which leaves few points
@@ -237,13 +241,13 @@ def test_who_starts_from_entropic_potentials(rng):
         x, y = rng.normal(size=(2, 300, d))
         a = rng.random(300) if weights else None
         with (
-            mock.patch.object(levels, "MANY", 100),
-            mock.patch.object(coarse, "seed", wraps=coarse.seed) as seed,
+            mock.patch.object(multiscale, "ENTROPIC_START_POINTS", 100),
+            mock.patch.object(warm_start, "entropic_dual", wraps=warm_start.entropic_dual) as seed,
         ):
             otdist.w1(x, y, a, method="sparse", **options)
         return seed.called
 
-    assert asked(levels.DEEP, True)
-    assert not asked(levels.DEEP - 1, True)
-    assert not asked(levels.DEEP, False)  # an auction
-    assert not asked(levels.DEEP, True, tol=0.1)  # copies have intervals
+    assert asked(multiscale.ENTROPIC_START_COLUMNS, True)
+    assert not asked(multiscale.ENTROPIC_START_COLUMNS - 1, True)
+    assert not asked(multiscale.ENTROPIC_START_COLUMNS, False)  # an auction
+    assert not asked(multiscale.ENTROPIC_START_COLUMNS, True, tol=0.1)  # copies have intervals

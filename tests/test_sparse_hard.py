@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 import otdist
-from otdist.solvers.sparse.columns import Columns
+from otdist.solvers.sparse.column_generation import ColumnGeneration
 
 
 @pytest.mark.parametrize("p", [1, 2])
@@ -100,14 +100,14 @@ class StuckError(Exception):
 @pytest.fixture
 def rounds(monkeypatch):
     """End a solver that goes round in circles."""
-    priced = Columns._priced
+    priced = ColumnGeneration._price
 
     def counted(self, tol):
         if self.rounds > 200:
             raise StuckError(f"{self.network.pivots} pivots, {self.network.count} arcs")
         return priced(self, tol)
 
-    monkeypatch.setattr(Columns, "_priced", counted)
+    monkeypatch.setattr(ColumnGeneration, "_price", counted)
 
 
 def far_clusters(rng, n, d, power, clusters):
@@ -119,6 +119,7 @@ def far_clusters(rng, n, d, power, clusters):
 class TestFarApart:
     """Costs that differ by more than float64 holds: wide intervals are allowed, false ones are not."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(6))
     def test_small_clusters_at_any_distance(self, seed):
         rng = np.random.default_rng(seed)
@@ -147,6 +148,7 @@ class TestFarApart:
                 r = otdist.emd(cost, method="sparse")
             assert Fraction(r.lower) <= truth <= Fraction(r.upper), (seed, n, str(r), float(truth))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("power", [34, 37, 40, 44, 48])
     def test_forbidden_pairs_at_a_large_cost(self, power):
         for seed in range(40):
@@ -174,6 +176,7 @@ class TestFarApart:
             cost[: 6 * n // 10] = 0.0
             instances.both(otdist.emd, cost)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(8))
     def test_it_ends_however_far_clusters_are(self, seed):
         rng = np.random.default_rng(seed)

@@ -12,13 +12,13 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 import otdist
-from otdist.solvers.sparse import columns, matching
-from otdist.solvers.sparse.ground import Arcs
-from otdist.solvers.sparse.levels import Level
+from otdist.solvers.sparse import column_generation, matching
+from otdist.solvers.sparse.distance_tiles import EUCLIDEAN
+from otdist.solvers.sparse.kd_order import kd_order
 from otdist.solvers.sparse.matching import Matching
-from otdist.solvers.sparse.order import nested_order
-from otdist.solvers.sparse.pricing import Pairs
-from otdist.solvers.sparse.spreads import EUCLIDEAN
+from otdist.solvers.sparse.multiscale import Level
+from otdist.solvers.sparse.pairwise_costs import Arcs
+from otdist.solvers.sparse.point_costs import PointCosts
 
 FLAVOURS = ["integers", "uniform", "points", "one row costs nothing", "far"]
 
@@ -102,7 +102,9 @@ def test_the_simplex_takes_over(rng, trait):
     made, rows, cols = begun(rng, cost, 0.5)
     if trait == "large prices":
         made._auction.price[:] += 1e9
-    with mock.patch.object(matching, "ENOUGH", -1 if trait == "too many bids" else matching.ENOUGH):
+    with mock.patch.object(
+        matching, "MAX_BIDS_PER_ROW", -1 if trait == "too many bids" else matching.MAX_BIDS_PER_ROW
+    ):
         assert made.solve(0, 1e-12, lambda: False)
     assert made._simplex is not None
     require_optimal(made, cost, rows, cols, 1e-12 if trait == "too many bids" else 1e-6)
@@ -112,7 +114,7 @@ def test_a_pause_leaves_a_whole_plan(rng):
     cost = rng.random((60, 60))
     made, rows, cols = begun(rng, cost, 0.5)
     before = made.plan().cost.sum()
-    with mock.patch.object(matching, "WINDOW", 5):
+    with mock.patch.object(matching, "BIDS_PER_WINDOW", 5):
         assert not made.solve(0, 1e-12, lambda: True)
         assert made.plan().cost.sum() == before
         looks = iter(range(100))
@@ -125,7 +127,7 @@ def test_a_pause_leaves_a_whole_plan(rng):
 
 def test_it_gives_up_and_is_still_exact(rng):
     x, y = rng.normal(size=(2, 300, 5))
-    with mock.patch.object(matching, "ENOUGH", -1):
+    with mock.patch.object(matching, "MAX_BIDS_PER_ROW", -1):
         given_up = otdist.w1(x, y, method="sparse")
     result = otdist.w1(x, y, method="sparse")
     assert given_up.value == pytest.approx(result.value, rel=1e-12)
@@ -136,10 +138,10 @@ def test_it_gives_up_and_is_still_exact(rng):
 def test_copies_of_equal_masses_have_equal_masses(rng, n):
     x, y = rng.normal(size=(2, n, 4))
     even = np.full(n, 6, np.int64)
-    level = Level(Pairs.of(x, y, EUCLIDEAN), even, even.copy())
+    level = Level(PointCosts.of(x, y, EUCLIDEAN), even, even.copy())
     with instances.base(8):
         while level.size > 8:
-            level = level.coarser()
+            level = level.coarsen()
             assert len(level.a) == level.ground.shape[0]
             assert (level.a == level.a[0]).all() and (level.b == level.a[0]).all()
         assert (even == 6).all()
@@ -155,7 +157,7 @@ def test_copies_of_equal_masses_have_equal_masses(rng, n):
 @pytest.mark.parametrize("n", [9, 17, 33, 66])
 def test_a_last_point_of_another_mass(rng, n, heavier):
     x, y = rng.normal(size=(2, n, 3))
-    order = nested_order(x), nested_order(y)
+    order = kd_order(x), kd_order(y)
     a, b = np.ones(n), np.ones(n)
     a[order[0][-1]] = b[order[1][-1]] = heavier
     with instances.base(2):
@@ -172,13 +174,13 @@ def test_who_is_asked(rng):
     def kind(n, m, d, weights=None):
         x, y = rng.normal(size=(n, d)), rng.normal(size=(m, d))
         made = []
-        begin = columns.Columns.__init__
+        begin = column_generation.ColumnGeneration.__init__
 
         def noted(self, *given):
             begin(self, *given)
             made.append(type(self.network).__name__)
 
-        with mock.patch.object(columns.Columns, "__init__", noted):
+        with mock.patch.object(column_generation.ColumnGeneration, "__init__", noted):
             otdist.w1(x, y, weights, method="sparse")
         return made[-1]
 

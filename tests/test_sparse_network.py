@@ -8,7 +8,7 @@ import pytest
 import trees
 from scipy.spatial.distance import cdist
 
-from otdist.solvers.sparse.plans import corner
+from otdist.solvers.sparse.initial_plans import northwest_corner
 
 FLAVOURS = ["integer costs", "random costs", "zero flow", "wide masses"]
 
@@ -164,7 +164,7 @@ def test_a_hung_forest_keeps_its_flow(seed):
         n, m = rng.integers(1, 12, 2)
         a, b = masses(rng, "zero flow" if rng.random() < 0.5 else "integer costs", n, m)
         order, other = rng.permutation(n), rng.permutation(m)
-        i, j, flow = corner(a[order], b[other])
+        i, j, flow = northwest_corner(a[order], b[other])
         made = trees.network(n, m)
         numbers = made.add(order[i], other[j], rng.random(len(i)))
         begin = rng.normal(size=n), rng.normal(size=m)

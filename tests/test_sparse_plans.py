@@ -12,13 +12,20 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 import otdist
-from otdist.solvers.sparse.ground import Arcs, Dual
-from otdist.solvers.sparse.matrix import Matrix
-from otdist.solvers.sparse.order import merged_pairs, nested_order, pair_sums
-from otdist.solvers.sparse.plans import CANDIDATES, candidates, corner, greedy_plan, handed_down, send
-from otdist.solvers.sparse.pricing import KINDS, Pairs
-from otdist.solvers.sparse.smoothing import smoothed
-from otdist.solvers.sparse.supplies import BITS, whole_masses
+from otdist.solvers.sparse.initial_plans import (
+    CANDIDATES_PER_POINT,
+    candidate_pairs,
+    greedy_plan,
+    northwest_corner,
+    refine_plan,
+    send_greedily,
+)
+from otdist.solvers.sparse.integer_masses import TOTAL_BITS, integer_masses
+from otdist.solvers.sparse.kd_order import kd_order, merge_pairs, sum_pairs
+from otdist.solvers.sparse.matrix_costs import MatrixCosts
+from otdist.solvers.sparse.pairwise_costs import Arcs, Dual
+from otdist.solvers.sparse.point_costs import KIND_OF_METRIC, PointCosts
+from otdist.solvers.sparse.smoothing import smooth_potentials
 
 
 def whole(rng, n, largest=9):
@@ -62,7 +69,7 @@ class TestOrder:
     def test_a_permutation_whose_runs_are_cells(self, shape, d, rng):
         for n in (1, 2, 3, 4, 5, 17, 64, 100, 333):
             x = instances.points(rng, shape, n, d)
-            order = nested_order(x)
+            order = kd_order(x)
             assert sorted(order) == list(range(n))
             self.require_nested(x[order], 0, n)
 
@@ -82,7 +89,7 @@ class TestOrder:
 
     def test_neighbours_are_near_at_every_scale(self, rng):
         x = rng.random((1024, 2))
-        x = x[nested_order(x)]
+        x = x[kd_order(x)]
         for size in (2, 4, 16, 64):
             cells = x.reshape(-1, size, 2)
             spread = np.linalg.norm(cells.max(axis=1) - cells.min(axis=1), axis=1)
@@ -91,13 +98,13 @@ class TestOrder:
     @pytest.mark.parametrize("n", [1, 2, 7, 1000, 20000])
     def test_equal_and_sorted_points_take_no_longer(self, n):
         for x in (np.zeros((n, 2)), np.arange(n)[:, None] * 1.0, -np.arange(n)[:, None] * 1.0):
-            assert sorted(nested_order(x)) == list(range(n))
-        assert sorted(nested_order(np.arange(n)[:, None] % 2 * 1.0)) == list(range(n))
+            assert sorted(kd_order(x)) == list(range(n))
+        assert sorted(kd_order(np.arange(n)[:, None] % 2 * 1.0)) == list(range(n))
 
     def test_pairs_add_up_and_meet_in_their_mean(self, rng):
         for n in (1, 2, 3, 8, 9):
             x, a = rng.normal(size=(n, 3)), whole(rng, n)
-            sums, means = pair_sums(a), merged_pairs(x, a)
+            sums, means = sum_pairs(a), merge_pairs(x, a)
             assert len(sums) == len(means) == -(-n // 2) and sums.sum() == a.sum()
             np.testing.assert_allclose(sums @ means, a @ x, rtol=1e-12)
             assert n % 2 == 0 or (means[-1] == x[-1]).all()
@@ -105,10 +112,10 @@ class TestOrder:
 
 class TestWholeMasses:
     def require(self, a, b):
-        left, right, k, moved = whole_masses(np.asarray(a, float), np.asarray(b, float))
+        left, right, k, moved = integer_masses(np.asarray(a, float), np.asarray(b, float))
         assert left.dtype == right.dtype == np.int64
         assert min(left.min(), right.min()) >= 1
-        assert int(left.sum()) == int(right.sum()) < 2**BITS
+        assert int(left.sum()) == int(right.sum()) < 2**TOTAL_BITS
         unit = Fraction(2) ** -k
         off = [
             sum(abs(int(w) * unit - Fraction(float(v))) for w, v in zip(new, old, strict=True))
@@ -155,7 +162,7 @@ class TestWholeMasses:
 
     def test_a_million_masses(self, rng):
         a, b = rng.random(50_000), rng.random(70_000)
-        left, right, _, moved = whole_masses(a / a.sum(), b / b.sum())
+        left, right, _, moved = integer_masses(a / a.sum(), b / b.sum())
         assert left.sum() == right.sum() and moved < 1e-13
 
 
@@ -164,7 +171,7 @@ class TestFirstPlans:
     def test_the_corner_rule(self, n, m, random):
         rng = np.random.default_rng(random.randrange(2**30))
         a, b = balanced(rng, n, m)
-        rows, cols, flow = corner(a.copy(), b.copy())
+        rows, cols, flow = northwest_corner(a.copy(), b.copy())
         require_plan(rows, cols, flow, a, b)
         assert (flow > 0).all() and len(flow) < n + m
         assert (np.diff(rows) >= 0).all() and (np.diff(cols) >= 0).all()
@@ -175,18 +182,20 @@ class TestFirstPlans:
         a, b = balanced(rng, n, m)
         rows, cols = np.nonzero(rng.random((n, m)) < 0.6)
         left, right, flow = a.copy(), b.copy(), np.zeros(len(rows), np.int64)
-        send(rng.permutation(len(rows)), rows, cols, left, right, flow)
+        send_greedily(rng.permutation(len(rows)), rows, cols, left, right, flow)
         require_plan(rows, cols, flow, a - left, b - right)
         require_forest(rows[flow > 0], cols[flow > 0], n)
         assert (np.minimum(left[rows], right[cols]) == 0).all()  # nothing more fits
 
-    @pytest.mark.parametrize("name", [*sorted(KINDS), "matrix"])
+    @pytest.mark.parametrize("name", [*sorted(KIND_OF_METRIC), "matrix"])
     @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (9, 9), (50, 70), (200, 30)])
     def test_greedy_plans_are_feasible_forests_on_their_candidates(self, name, shape):
         rng = np.random.default_rng(shape)
         n, m = shape
         x, y = rng.normal(size=(n, 2)), rng.normal(size=(m, 2))
-        ground = Matrix.of(cdist(x, y)) if name == "matrix" else Pairs.of(x, y, KINDS[name])
+        ground = (
+            MatrixCosts.of(cdist(x, y)) if name == "matrix" else PointCosts.of(x, y, KIND_OF_METRIC[name])
+        )
         cost = cdist(x, y, "euclidean" if name == "matrix" else name)
         a, b = balanced(rng, n, m)
         f, g = rng.normal(size=n) * 0.1, rng.normal(size=m) * 0.1
@@ -196,20 +205,20 @@ class TestFirstPlans:
         np.testing.assert_allclose(arcs.cost, cost[arcs.rows, arcs.cols], rtol=1e-14)
         reduced = cost - f[:, None] - g
         rank = np.minimum(reduced.argsort(axis=1).argsort(axis=1), reduced.argsort(axis=0).argsort(axis=0))
-        wanted = set(zip(*np.nonzero(rank < CANDIDATES), strict=True))
+        wanted = set(zip(*np.nonzero(rank < CANDIDATES_PER_POINT), strict=True))
         assert wanted <= set(zip(arcs.rows, arcs.cols, strict=True))
-        rows, cols, prices = candidates(ground, f, g, CANDIDATES)
+        rows, cols, prices = candidate_pairs(ground, f, g, CANDIDATES_PER_POINT)
         assert set(zip(rows, cols, strict=True)) == wanted and len(rows) == len(wanted)
         np.testing.assert_allclose(prices, cost[rows, cols], rtol=1e-14)
 
     def test_a_greedy_plan_sends_along_the_smallest_reduced_costs_first(self):
         cost = np.array([[0.0, 9.0], [9.0, 0.0]])
         arcs = greedy_plan(
-            Matrix.of(cost), np.array([3, 3]), np.array([3, 3]), Dual(np.zeros(2), np.zeros(2))
+            MatrixCosts.of(cost), np.array([3, 3]), np.array([3, 3]), Dual(np.zeros(2), np.zeros(2))
         )
         assert float(arcs.flow @ arcs.cost) == 0.0
         dear = Dual(np.array([9.0, 9.0]), np.array([-9.0, 0.0]))  # reduced costs 0, 0, 9, -9 by rows
-        arcs = greedy_plan(Matrix.of(cost), np.array([3, 3]), np.array([4, 2]), dear)
+        arcs = greedy_plan(MatrixCosts.of(cost), np.array([3, 3]), np.array([4, 2]), dear)
         sent = np.zeros((2, 2), int)
         sent[arcs.rows, arcs.cols] = arcs.flow
         assert sent.tolist() == [[3, 0], [1, 2]]
@@ -224,12 +233,12 @@ class TestFirstPlans:
             coarse = [a, b]
             for side in range(2):
                 for _ in range(halvings[side]):
-                    coarse[side] = pair_sums(coarse[side])
+                    coarse[side] = sum_pairs(coarse[side])
             order = [rng.permutation(len(c)) for c in coarse]
-            i, j, flow = corner(coarse[0][order[0]], coarse[1][order[1]])
+            i, j, flow = northwest_corner(coarse[0][order[0]], coarse[1][order[1]])
             cells = rng.permutation(len(i))
             i, j, flow = order[0][i][cells], order[1][j][cells], flow[cells]
-            rows, cols, parts = handed_down(Arcs(i, j, np.zeros(len(i)), flow), a, b)
+            rows, cols, parts = refine_plan(Arcs(i, j, np.zeros(len(i)), flow), a, b)
             require_plan(rows, cols, parts, a, b)
             assert len(parts) <= len(i) + n + m
             table = np.zeros((len(coarse[0]), len(coarse[1])), np.int64)
@@ -246,7 +255,7 @@ class TestSmoothing:
         a, b = (rng.integers(1, 9, k) if weighted else np.ones(k, np.int64) for k in (60, 50))
         a, b = a * b.sum(), b * a.sum()
         rows, cols = np.divmod(np.arange(cost.size), 50)
-        f, g = smoothed(rows, cols, cost.ravel(), a, b, np.zeros(60), np.zeros(50))
+        f, g = smooth_potentials(rows, cols, cost.ravel(), a, b, np.zeros(60), np.zeros(50))
         total = float(a.sum())
         # The f that is given back is the c-transform of g, so the pair is feasible and proves a bound.
         assert (f[:, None] + g <= cost + 1e-12).all()
@@ -258,7 +267,7 @@ class TestSmoothing:
         dense = otdist.emd(cost, method="dense")
         rows, cols = np.divmod(np.arange(400), 20)
         ones = np.ones(20, np.int64)
-        f, g = smoothed(rows, cols, cost.ravel(), ones, ones, *dense.potentials)
+        f, g = smooth_potentials(rows, cols, cost.ravel(), ones, ones, *dense.potentials)
         assert f is dense.potentials[0] and g is dense.potentials[1]
 
     def test_costs_of_nothing_are_no_scale(self, rng):
@@ -266,5 +275,5 @@ class TestSmoothing:
         cost[:12] = 0.0
         rows, cols = np.divmod(np.arange(400), 20)
         ones = np.ones(20, np.int64)
-        f, g = smoothed(rows, cols, cost.ravel(), ones, ones, np.zeros(20), np.zeros(20))
+        f, g = smooth_potentials(rows, cols, cost.ravel(), ones, ones, np.zeros(20), np.zeros(20))
         assert np.isfinite(f).all() and np.isfinite(g).all()

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from otdist.bounds import UNIT
-from otdist.solvers.sparse import spreads
-from otdist.solvers.sparse.ground import Dual
-from otdist.solvers.sparse.levels import _extended
-from otdist.solvers.sparse.matrix import Matrix
-from otdist.solvers.sparse.order import nested_order, pair_sums
-from otdist.solvers.sparse.pricing import KINDS, Pairs
+from otdist.bounds import UNIT_ROUNDOFF
+from otdist.solvers.sparse import distance_tiles
+from otdist.solvers.sparse.kd_order import kd_order, sum_pairs
+from otdist.solvers.sparse.matrix_costs import MatrixCosts
+from otdist.solvers.sparse.multiscale import _extend_dual
+from otdist.solvers.sparse.pairwise_costs import Dual
+from otdist.solvers.sparse.point_costs import KIND_OF_METRIC, PointCosts
 
-NAMES = sorted(KINDS)
+NAMES = sorted(KIND_OF_METRIC)
 DIMENSIONS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 33, 64]
 SIZES = [(1, 1), (1, 300), (7, 255), (19, 256), (8, 257), (300, 5), (33, 513), (9, 700)]
 
@@ -52,11 +52,11 @@ def require_smallest(answer, cost, f, g, k, below, error):
 
 
 def judged(name, x, y, f, g, k, below=np.inf, flip=False, cost=None):
-    pairs = Pairs.of(x, y, KINDS[name])
+    pairs = PointCosts.of(x, y, KIND_OF_METRIC[name])
     cost = exact(name, x, y) if cost is None else cost
     d = x.shape[1]
     # The cost is rounded relative to itself, and so are f + g and the difference.
-    error = (d + 8) * UNIT * (cost + np.abs(f[:, None].astype(np.longdouble) + g))
+    error = (d + 8) * UNIT_ROUNDOFF * (cost + np.abs(f[:, None].astype(np.longdouble) + g))
     found = pairs.smallest(f, g, k, below, flip=flip)
     if flip:
         cost, f, g, error = cost.T, g, f, error.T
@@ -76,7 +76,7 @@ def test_all_kinds_dimensions_and_sizes(name, d):
     rng = np.random.default_rng([d, NAMES.index(name)])
     for n, m in SIZES:
         x, y = rng.normal(size=(n, d)), rng.normal(size=(m, d)) + 0.5
-        x, y = x[nested_order(x)], y[nested_order(y)]
+        x, y = x[kd_order(x)], y[kd_order(y)]
         cost = exact(name, x, y)
         f, g = optimal_for_rows(rng, cost, delta=0.1)
         for k, below in ((1, np.inf), (4, 0.0), (8, np.inf), (3, -0.05)):
@@ -92,7 +92,7 @@ def test_many_rows_go_to_threads(name, rng):
 
 def test_lists_longer_than_a_row_end_with_nothing(rng):
     x, y = rng.normal(size=(5, 2)), rng.normal(size=(3, 2))
-    cols, costs = Pairs.of(x, y, spreads.EUCLIDEAN).smallest(np.zeros(5), np.zeros(3), 4)
+    cols, costs = PointCosts.of(x, y, distance_tiles.EUCLIDEAN).smallest(np.zeros(5), np.zeros(3), 4)
     assert (np.sort(cols[:, :3]) == [0, 1, 2]).all() and (cols[:, 3] == -1).all()
     assert np.isinf(costs[:, 3]).all()
 
@@ -166,12 +166,12 @@ def test_runs_are_excluded_only_when_nothing_in_them_is_small(name):
     # Tight clusters in separate runs, one of them with potentials that make up for its distance.
     rng = np.random.default_rng(11)
     centres = 100.0 * np.arange(4)[:, None] * np.ones(2)
-    y = np.repeat(centres, spreads.RUN, axis=0) + rng.normal(size=(4 * spreads.RUN, 2))
+    y = np.repeat(centres, distance_tiles.TILE, axis=0) + rng.normal(size=(4 * distance_tiles.TILE, 2))
     x = np.repeat(centres, 10, axis=0) + rng.normal(size=(40, 2))
     cost = exact(name, x, y)
     for raised in range(4):
         g = np.zeros(len(y))
-        g[raised * spreads.RUN + rng.integers(spreads.RUN)] = 0.999 * float(cost.max())
+        g[raised * distance_tiles.TILE + rng.integers(distance_tiles.TILE)] = 0.999 * float(cost.max())
         f = np.asarray((cost - g).min(axis=1), np.float64) + rng.choice([0.5, -0.5], 40)
         judged(name, x, y, f, g, 4, 0.0, cost=cost)
         judged(name, x, y, f, g, 8, cost=cost)
@@ -180,11 +180,13 @@ def test_runs_are_excluded_only_when_nothing_in_them_is_small(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_costs_of_pairs_and_of_parts(name, rng):
     x, y = rng.normal(size=(30, 5)), rng.normal(size=(20, 5))
-    pairs, cost = Pairs.of(x, y, KINDS[name]), cdist(x, y, name)
+    pairs, cost = PointCosts.of(x, y, KIND_OF_METRIC[name]), cdist(x, y, name)
     rows, cols = rng.integers(0, 30, 50), rng.integers(0, 20, 50)
     np.testing.assert_allclose(pairs.costs(rows, cols), cost[rows, cols], rtol=1e-14)
-    part = pairs.part(rows[:7], cols[:9])
-    np.testing.assert_allclose(part.least(np.zeros(9)), cost[rows[:7]][:, cols[:9]].min(axis=1), rtol=1e-14)
+    part = pairs.subset(rows[:7], cols[:9])
+    np.testing.assert_allclose(
+        part.c_transform(np.zeros(9)), cost[rows[:7]][:, cols[:9]].min(axis=1), rtol=1e-14
+    )
     assert pairs.extent >= cost.max() and pairs.lipschitz == (name != "sqeuclidean")
 
 
@@ -192,13 +194,13 @@ def test_costs_of_pairs_and_of_parts(name, rng):
 @pytest.mark.parametrize("shape", [(90, 70), (7, 130), (129, 3)])
 def test_potentials_of_a_copy_become_feasible_for_all_pairs(name, shape, rng):
     x, y = (rng.normal(size=(k, 3)) for k in shape)
-    x, y = x[nested_order(x)], y[nested_order(y)]
+    x, y = x[kd_order(x)], y[kd_order(y)]
     a, b = (rng.integers(1, 9, k) for k in shape)
-    fine = Matrix.of(cdist(x, y)) if name == "matrix" else Pairs.of(x, y, KINDS[name])
-    coarse = fine.coarser(a, b if shape[1] > 60 else None)
+    fine = MatrixCosts.of(cdist(x, y)) if name == "matrix" else PointCosts.of(x, y, KIND_OF_METRIC[name])
+    coarse = fine.coarsen(a, b if shape[1] > 60 else None)
     assert coarse.shape == (-(-shape[0] // 2), -(-shape[1] // 2) if shape[1] > 60 else shape[1])
     g = rng.normal(size=coarse.shape[1])
-    dual = _extended(fine, coarse, Dual(np.zeros(coarse.shape[0]), g))
+    dual = _extend_dual(fine, coarse, Dual(np.zeros(coarse.shape[0]), g))
     cost = cdist(x, y, "euclidean" if name == "matrix" else name)
     assert (dual.f[:, None] + dual.g <= cost + dual.slack).all()
     assert dual.slack < 1e-11
@@ -212,12 +214,12 @@ def test_potentials_of_a_copy_become_feasible_for_all_pairs(name, shape, rng):
 def test_a_copy_has_the_weighted_means_of_neighbours(rng):
     x, y = rng.normal(size=(5, 2)), rng.normal(size=(2, 2))
     a = np.array([1, 3, 2**60, 2**60, 7])
-    assert (pair_sums(a[[0, 1, 4]]) == [4, 7]).all()
-    coarse = Pairs.of(x, y, spreads.EUCLIDEAN).coarser(a[[0, 1, 1, 1, 4]], None)
+    assert (sum_pairs(a[[0, 1, 4]]) == [4, 7]).all()
+    coarse = PointCosts.of(x, y, distance_tiles.EUCLIDEAN).coarsen(a[[0, 1, 1, 1, 4]], None)
     expected = [(x[0] + 3 * x[1]) / 4, (x[2] + x[3]) / 2, x[4]]
     np.testing.assert_allclose(coarse.x.points, expected, rtol=1e-14)
     np.testing.assert_array_equal(coarse.y.points, y)
-    coarse = Pairs.of(x, y, spreads.EUCLIDEAN).coarser(a, np.array([1, 1]))
+    coarse = PointCosts.of(x, y, distance_tiles.EUCLIDEAN).coarsen(a, np.array([1, 1]))
     np.testing.assert_allclose(coarse.x.points[1], (x[2] + x[3]) / 2, rtol=1e-14)
 
 
@@ -225,18 +227,18 @@ def test_a_copy_has_the_weighted_means_of_neighbours(rng):
 def test_a_matrix_is_searched_like_points(shape, rng):
     cost = rng.random(shape) * 10.0 ** rng.integers(-3, 4, shape)
     cost[rng.random(shape) < 0.2] = 1.0
-    ground = Matrix.of(cost)
+    ground = MatrixCosts.of(cost)
     rows, cols = ground.order()
     assert sorted(rows) == list(range(shape[0])) and sorted(cols) == list(range(shape[1]))
     for part, table in (
         (ground, cost),
-        (ground.part(rows, cols), cost[rows][:, cols]),
-        (ground.part(rows[::3], cols[1::2] if shape[1] > 1 else cols), None),
+        (ground.subset(rows, cols), cost[rows][:, cols]),
+        (ground.subset(rows[::3], cols[1::2] if shape[1] > 1 else cols), None),
     ):
         table = cost[rows[::3]][:, cols[1::2] if shape[1] > 1 else cols] if table is None else table
         n, m = part.shape
         f, g = optimal_for_rows(rng, table, 0.1)
-        error = 4 * UNIT * (table + np.abs(f[:, None]) + np.abs(g))
+        error = 4 * UNIT_ROUNDOFF * (table + np.abs(f[:, None]) + np.abs(g))
         for k, below in ((1, np.inf), (4, 0.0), (3, -0.05), (8, np.inf)):
             small = part.smallest(f, g, min(k, m), below)
             require_smallest(small, table, f, g, min(k, m), below, error)
@@ -248,4 +250,4 @@ def test_a_matrix_is_searched_like_points(shape, rng):
 
 def test_the_matrix_is_searched_without_a_copy(rng):
     cost = rng.random((40, 50))
-    assert Matrix.of(cost).coarser(np.ones(40, int), np.ones(50, int)).matrix is cost
+    assert MatrixCosts.of(cost).coarsen(np.ones(40, int), np.ones(50, int)).matrix is cost

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import otdist
-from otdist.solvers.sparse.columns import Columns
-from otdist.solvers.sparse.levels import Descent
+from otdist.solvers.sparse.column_generation import ColumnGeneration
+from otdist.solvers.sparse.multiscale import MultiscaleSolver
 
 METRICS = ["euclidean", "cityblock", "chebyshev"]
 W2 = partial(otdist.wasserstein, p=2)
@@ -25,14 +25,14 @@ W2 = partial(otdist.wasserstein, p=2)
 def proofs(monkeypatch):
     """Every proof for the finest level, as (lower, upper), in order."""
     seen = []
-    keep = Descent._keep
+    keep = MultiscaleSolver._update_best
 
-    def kept(self, proof):
-        best = keep(self, proof)
+    def kept(self, certificate):
+        best = keep(self, certificate)
         seen.append((best.lower, best.upper))
         return best
 
-    monkeypatch.setattr(Descent, "_keep", kept)
+    monkeypatch.setattr(MultiscaleSolver, "_update_best", kept)
     return seen
 
 
@@ -63,6 +63,7 @@ class TestOnTheWay:
             looks += len(proofs)
         assert looks >= 4 * 6  # one a level, and those of the last one
 
+    @pytest.mark.slow
     def test_thousands_of_small_descents(self, proofs):
         rng = np.random.default_rng(2)
         total = 0
@@ -88,14 +89,14 @@ class TestOnTheWay:
 
     def test_every_round_adds_arcs_or_ends(self, monkeypatch, rng):
         counts = []
-        priced = Columns._priced
+        priced = ColumnGeneration._price
 
         def noted(self, tol):
             found = priced(self, tol)
             counts.append((self, self.network.count, len(found[0])))
             return found
 
-        monkeypatch.setattr(Columns, "_priced", noted)
+        monkeypatch.setattr(ColumnGeneration, "_price", noted)
         otdist.w1(*rng.normal(size=(2, 300, 3)), method="sparse")
         for (one, before, added), (two, after, _) in itertools.pairwise(counts):
             assert one is not two or after == before + added
@@ -176,13 +177,14 @@ class TestDeadlines:
             r = otdist.w1(x, y, method="sparse", max_seconds=seconds)
             assert r.converged and r.value == pytest.approx(otdist.w1(x, y, method="dense").value, rel=1e-13)
 
+    @pytest.mark.slow
     def test_any_moment_leaves_a_proved_interval(self, monkeypatch):
         # Time that passes with every look at the clock: each deadline stops it somewhere else.
         rng = np.random.default_rng(8)
         x, y, a = rng.normal(size=(150, 2)), rng.normal(size=(130, 2)), rng.random(150)
         truth = otdist.w1(x, y, a, method="dense")
         ticks = itertools.count()
-        monkeypatch.setattr("otdist.solvers.sparse.levels.time.monotonic", lambda: float(next(ticks)))
+        monkeypatch.setattr("otdist.deadline.time.monotonic", lambda: float(next(ticks)))
         gaps = []
         for limit in range(2, 60):
             ticks = itertools.count()
@@ -225,6 +227,7 @@ unix = pytest.mark.skipif(sys.platform == "win32", reason="no signals to send")
 
 class TestAnotherProcess:
     @unix
+    @pytest.mark.alone
     @pytest.mark.parametrize("after", [0.5, 3.0])
     def test_an_interrupt_is_answered(self, after):
         process = child(60_000, 600)
@@ -244,24 +247,25 @@ class TestAnotherProcess:
     @unix
     def test_an_interrupt_of_compiled_code_stays_one(self):
         # What numba wraps into arrays after a call may take the interrupt for an error of its own.
-        from otdist.solvers.sparse.plans import corner
+        from otdist.solvers.sparse.initial_plans import northwest_corner
 
         masses = np.ones((20, 2**20), np.int64)
-        corner(masses[0, :2].copy(), masses[1, :2].copy())
+        northwest_corner(masses[0, :2].copy(), masses[1, :2].copy())
         start = time.monotonic()
-        corner(masses[0], masses[1])
+        northwest_corner(masses[0], masses[1])
         took = time.monotonic() - start
         old = signal.signal(signal.SIGALRM, signal.default_int_handler)
         try:
             for k in range(2, 20, 2):  # the middle of a call may be missed when the machine is busy
                 with pytest.raises(KeyboardInterrupt):  # noqa: PT012
                     signal.setitimer(signal.ITIMER_REAL, took / 2)
-                    corner(masses[k], masses[k + 1])
+                    northwest_corner(masses[k], masses[k + 1])
                     time.sleep(1)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, old)
 
+    @pytest.mark.alone
     def test_a_deadline_is_kept(self):
         process = child(60_000, 2)
         try:

@@ -10,10 +10,10 @@ import numpy as np
 import ot
 import pytest
 import strategies as s
-import torch
 from cases import case, refused, samples
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from optional import torch
 from oracles import flat, least_of_mass
 from scipy.spatial.distance import cdist
 
@@ -72,6 +72,7 @@ class TestFlatNorm:
         assert (f[:, None] + g <= cost + 1e-11 * (1 + cost.max())).all()
         assert max(f.max(), g.max()) <= price and a @ f + b @ g == pytest.approx(r.value, abs=slack)
 
+    @pytest.mark.slow
     @given(s.laws(samples=3), st.sampled_from([0.5, 3.0]))
     def test_it_is_a_metric(self, laws, reach):
         (x, a), (y, b), (z, c) = laws
@@ -104,9 +105,10 @@ class TestFlatNorm:
             r = unbalanced_w1(x, x, a, factor * a, reach=0.7)
             assert r.value == pytest.approx(0.7 * abs(factor - 1) * a.sum(), rel=1e-12)
 
+    @pytest.mark.slow
     @case(31)
     @given(s.laws(), st.sampled_from(["tv", "kl"]))
-    @settings(max_examples=25)
+    @s.examples(25)
     def test_monotone_in_the_reach_and_in_mass_that_is_far_away(self, law, penalty):
         (x, a), (y, b) = law
         prices = [ask(unbalanced_w1, x, y, a, b, reach=reach, penalty=penalty) for reach in (0.2, 1.0, 5.0)]
@@ -142,6 +144,7 @@ class TestFlatNorm:
 
 
 class TestPartial:
+    @pytest.mark.slow
     @given(s.laws(), st.sampled_from([1, 2]), st.floats(0.05, 1.0))
     def test_the_linear_programme_lies_in_the_interval(self, law, p, share):
         (x, a), (y, b) = law
@@ -199,8 +202,9 @@ class TestPartial:
 
 
 class TestRelativeEntropy:
+    @pytest.mark.slow
     @pytest.mark.filterwarnings("ignore::otdist.ConvergenceWarning")
-    @settings(max_examples=25)
+    @s.examples(25)
     @given(s.laws(), st.sampled_from([1, 2]), st.sampled_from([0.5, 3.0]), st.sampled_from([0.3, 1e-3]))
     def test_plan_and_potentials_prove_the_interval(self, law, p, reach, tol):
         (x, a), (y, b) = law
@@ -211,10 +215,13 @@ class TestRelativeEntropy:
         slack = 1e-5 * (rho + cost.max()) * (1 + a.sum() + b.sum())  # float32 costs, written out in float64
         assert softened(plan[keep], cost[keep], a[a > 0], b[b > 0], rho) == pytest.approx(r.upper, abs=slack)
         assert (f[:, None] + g <= cost + 1e-11 * (1 + cost.max() + np.abs(f).max() + np.abs(g).max())).all()
-        dual = rho * (a @ -np.expm1(-f / rho) + b @ -np.expm1(-g / rho))
+        # Rows without mass have potentials, too, which may be far below 0.
+        sides = (a[a > 0], f[a > 0]), (b[b > 0], g[b > 0])
+        dual = rho * sum(w @ -np.expm1(-q / rho) for w, q in sides)
         assert dual >= r.lower - 1e-9 * slack and 0 <= r.lower <= r.value <= r.upper
         assert r.converged or r.upper - r.lower > tol * r.upper
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("p", [1, 2])
     @pytest.mark.parametrize("reach", [0.3, 1.0, 3.0])
     def test_majorisation_by_pot_ends_inside(self, p, reach, rng):
@@ -257,6 +264,7 @@ class TestRelativeEntropy:
 
 
 class TestGradients:
+    @pytest.mark.slow
     @pytest.mark.parametrize("p", [1, 2])
     @pytest.mark.parametrize(
         ("f", "options"),
@@ -267,6 +275,7 @@ class TestGradients:
         given = [torch.tensor(z, requires_grad=True) for z in clouds_of(rng, n=7, m=5)]
         assert torch.autograd.gradcheck(lambda *t: f(*t, p=p, **options).value, given, eps=1e-6, atol=1e-5)
 
+    @pytest.mark.slow
     def test_relative_entropy_is_near_the_gradient(self, rng):
         given = [torch.tensor(z, requires_grad=True) for z in clouds_of(rng, n=7, m=5)]
 

@@ -16,23 +16,30 @@ from wgan_worker import CASES, SMALL, cloud
 from otdist.bench import problems
 from otdist.learn import fit_wgan
 from otdist.learn.wgan import checkpoint
-from otdist.learn.wgan.alarms import LASTING, QUIET, RULES, of_checks, of_reach, standing
-from otdist.learn.wgan.bracket import bracketed, difference
+from otdist.learn.wgan.alarms import (
+    CONFIRMING_CHECKS,
+    QUIET_CHECKS,
+    RULES,
+    active_alarms,
+    new_alarms,
+    output_range_alarms,
+)
+from otdist.learn.wgan.bracket import bracket_w1, mean_difference
 from otdist.learn.wgan.check import Check
-from otdist.learn.wgan.health import fakes, look
-from otdist.learn.wgan.probe import FURTHER, MOST, copied, followed, probe
-from otdist.learn.wgan.real import Real
+from otdist.learn.wgan.probe import MAX_CRITIC_STEPS, PROBE_STEPS, adapt_n_critic, clone_state, probe
+from otdist.learn.wgan.real import RealData
+from otdist.learn.wgan.run_check import generate_fakes, run_check
 from otdist.learn.wgan.schedule import Schedule
-from otdist.learn.wgan.settings import settings_of
-from otdist.learn.wgan.state import state_of
+from otdist.learn.wgan.settings import make_settings
+from otdist.learn.wgan.state import build_state
 from otdist.learn.wgan.stopping import (
-    PATIENCE,
-    ended,
+    PATIENCE_CHECKS,
+    end_message,
     energy_pvalue,
-    following,
-    indistinguishable,
-    no_progress,
-    stalled,
+    has_no_progress,
+    has_stalled,
+    is_indistinguishable,
+    update_schedule,
 )
 
 HEALTHY = {
@@ -66,7 +73,7 @@ HEALTHY = {
     "memorised": 0.5,
     "nearer": 0.45,
 }
-SETTINGS = {name: settings_of({"constraint": name}, False) for name in ("orthogonal", "gp", "lp", "clip")}
+SETTINGS = {name: make_settings({"constraint": name}, False) for name in ("orthogonal", "gp", "lp", "clip")}
 
 
 def history(count=30, since=None, **wrong):
@@ -83,7 +90,7 @@ def history(count=30, since=None, **wrong):
 
 def told(checks, settings=SETTINGS["orthogonal"]):
     """All alarms of a run, as training raises them."""
-    return [alarm for k in range(1, len(checks) + 1) for alarm in of_checks(checks[:k], settings)]
+    return [alarm for k in range(1, len(checks) + 1) for alarm in new_alarms(checks[:k], settings)]
 
 
 PLANTED = {
@@ -129,11 +136,14 @@ class TestAlarms:
 
     def test_the_same_is_told_again_once_it_has_cleared(self):
         checks = history(60, since=10, reach=0.0, debiased=0.3)
-        gap = slice(20, 20 + QUIET - LASTING)  # too short to have cleared
+        gap = slice(20, 20 + QUIET_CHECKS - CONFIRMING_CHECKS)  # too short to have cleared
         checks[gap] = history(60)[gap]
         assert len(told(checks)) == 1
         checks[20:40] = history(60)[20:40]
-        assert [alarm.step for alarm in told(checks)] == [250 * (10 + LASTING), 250 * (40 + LASTING)]
+        assert [alarm.step for alarm in told(checks)] == [
+            250 * (10 + CONFIRMING_CHECKS),
+            250 * (40 + CONFIRMING_CHECKS),
+        ]
 
     def test_a_critic_without_reach_is_not_told_where_the_generator_gets_on(self):
         falling = [
@@ -146,8 +156,8 @@ class TestAlarms:
 
     def test_what_is_wrong_now(self):
         checks = history(60, since=10, reach=0.0, debiased=0.3)
-        assert standing(checks, SETTINGS["orthogonal"]) == ["critic under-trained"]
-        assert standing([], SETTINGS["orthogonal"]) == []
+        assert active_alarms(checks, SETTINGS["orthogonal"]) == ["critic under-trained"]
+        assert active_alarms([], SETTINGS["orthogonal"]) == []
 
     def test_slopes_that_a_penalty_bends_are_right(self):
         """With weight 1 slopes are 1 + W / 2, W about 1 at first."""
@@ -173,16 +183,16 @@ class TestRange:
     @pytest.mark.parametrize(("last", "head"), [(torch.tanh, "tanh"), (torch.sigmoid, "sigmoid")])
     def test_data_beyond_a_squashed_output(self, last, head):
         train = torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
-        (alarm,) = of_reach(Squashed(last), 4, train)
+        (alarm,) = output_range_alarms(Squashed(last), 4, train)
         assert (alarm.name, alarm.step) == ("data", 0)
         assert head in alarm.cause
 
     @pytest.mark.parametrize("last", [nn.Identity(), torch.relu, lambda p: 5 * torch.tanh(p)])
     def test_other_outputs_are_not_blamed(self, last):
-        assert of_reach(Squashed(last), 4, torch.randn(500, 2)) == []
+        assert output_range_alarms(Squashed(last), 4, torch.randn(500, 2)) == []
 
     def test_data_within_it(self):
-        assert of_reach(Squashed(torch.tanh), 4, torch.rand(500, 2) * 2 - 1) == []
+        assert output_range_alarms(Squashed(torch.tanh), 4, torch.rand(500, 2) * 2 - 1) == []
 
     def test_a_run_says_so_before_its_first_step(self):
         run = fit_wgan(cloud(d=2), generator=Squashed(torch.tanh), **(SMALL | {"steps": 1}))
@@ -192,9 +202,9 @@ class TestRange:
 def started(case="orthogonal", **more):
     """A state after a few steps, and its data."""
     options = {k: v for k, v in (SMALL | CASES[case]).items() if k != "device"}
-    real = Real.of(cloud(), held_out=0.3, scale="auto", seed=0)
+    real = RealData.of(cloud(), held_out=0.3, scale="auto", seed=0)
     generator = more.pop("generator", None)
-    state = state_of(settings_of(options | more, False), (3,), 0, generator, None, torch.device("cpu"))
+    state = build_state(make_settings(options | more, False), (3,), 0, generator, None, torch.device("cpu"))
     for _ in range(3):
         state.critic_step(real.train)
         state.generator_step()
@@ -218,9 +228,9 @@ class TestChecksChangeNothing:
     @pytest.mark.parametrize("own", [False, True])
     def test_but_their_own_random_stream(self, case, own):
         state, real = started(case, generator=Normalised() if own else None)
-        before = checkpoint.tensors_of(state), list(state.gaps), state.step, state.n_critic
-        look(state, real, 0.0)
-        after = checkpoint.tensors_of(state)
+        before = checkpoint.collect_tensors(state), list(state.gaps), state.step, state.n_critic
+        run_check(state, real, 0.0)
+        after = checkpoint.collect_tensors(state)
         assert before[1:] == (state.gaps, state.step, state.n_critic)
         changed = {name for name, tensor in before[0].items() if not torch.equal(tensor, after[name])}
         assert before[0].keys() == after.keys()
@@ -229,7 +239,7 @@ class TestChecksChangeNothing:
     @pytest.mark.parametrize("case", CASES)
     def test_a_copy_makes_the_steps_that_the_run_would_make(self, case):
         state, real = started(case)
-        twin = copied(state)
+        twin = clone_state(state)
         twin.streams = copy.deepcopy(state.streams)
         for one in (state, twin):
             for _ in range(4):
@@ -239,10 +249,11 @@ class TestChecksChangeNothing:
 
 
 class TestProbe:
+    @pytest.mark.slow
     def test_a_fresh_critic_gains_and_a_trained_one_does_not(self):
         state, real = started(batch_size=64)
         state.generator = nn.Sequential(state.generator, Shift(3.0))
-        x, y = real.heldout, fakes(state, 200, averaged=False)
+        x, y = real.heldout, generate_fakes(state, 200, averaged=False)
         gains = []
         for steps in (20, 400):
             for _ in range(steps):
@@ -252,16 +263,17 @@ class TestProbe:
         assert abs(gains[1]) < 0.03
 
     def test_n_critic_follows_within_its_limits(self):
-        assert [followed(3, rise) for rise in (0.5, 0.1, 0.0, -0.2, None)] == [4, 3, 2, 2, 3]
-        assert followed(MOST, 1.0) == MOST
-        assert followed(1, 0.0) == 1
+        assert [adapt_n_critic(3, rise) for rise in (0.5, 0.1, 0.0, -0.2, None)] == [4, 3, 2, 2, 3]
+        assert adapt_n_critic(MAX_CRITIC_STEPS, 1.0) == MAX_CRITIC_STEPS
+        assert adapt_n_critic(1, 0.0) == 1
 
+    @pytest.mark.slow
     def test_auto_is_repeatable_and_moves(self):
         options = SMALL | {"steps": 60, "n_critic": "auto", "batch_size": 64}
         one, other = (fit_wgan(cloud(), **options) for _ in range(2))
         assert [check.n_critic for check in one.history] == [check.n_critic for check in other.history]
         assert len({check.n_critic for check in one.history}) > 1
-        moved = [followed(check.n_critic, check.probe) for check in one.history]
+        moved = [adapt_n_critic(check.n_critic, check.probe) for check in one.history]
         assert [check.n_critic for check in one.history[1:]] == moved[:-1]
 
     def test_it_makes_as_many_steps_as_it_says(self, monkeypatch):
@@ -274,8 +286,8 @@ class TestProbe:
             return plain(self, points)
 
         monkeypatch.setattr(type(state), "critic_step", counted)
-        probe(state, real.train, real.heldout, fakes(state, 40, averaged=False))
-        assert count == [FURTHER]
+        probe(state, real.train, real.heldout, generate_fakes(state, 40, averaged=False))
+        assert count == [PROBE_STEPS]
 
 
 class Shift(nn.Module):
@@ -298,40 +310,41 @@ KNOWN = {
 
 
 class TestBracket:
+    @pytest.mark.slow
     @pytest.mark.parametrize("pair", KNOWN.values(), ids=KNOWN)
     def test_it_holds_where_w1_is_known(self, pair):
         held = []
         for seed in range(40):
             x, y = pair.sample(96, rng=seed)
-            seen = bracketed(x, y, pair.potential)
+            seen = bracket_w1(x, y, pair.potential)
             held.append(seen.lower <= pair.w1 <= seen.upper)
         # At 95 % forty checks have six or more misses once in 70.
         assert sum(held) >= 35
 
     def test_it_is_narrow_where_laws_are_apart(self):
         pair = KNOWN["apart"]
-        seen = [bracketed(*pair.sample(512, rng=seed), pair.potential) for seed in range(5)]
+        seen = [bracket_w1(*pair.sample(512, rng=seed), pair.potential) for seed in range(5)]
         assert all(one.upper - one.lower < 0.15 * pair.w1 for one in seen)
         assert np.mean([one.debiased for one in seen]) == pytest.approx(pair.w1, rel=0.05)
 
     def test_of_one_law_it_begins_at_0_and_ends_above_the_floor(self):
         x = np.random.default_rng(0).normal(size=(256, 2))
         y = np.random.default_rng(1).normal(size=(256, 2))
-        seen = bracketed(x, y)
+        seen = bracket_w1(x, y)
         assert seen.lower == 0
         assert seen.upper > seen.estimate > 0
         assert seen.debiased == pytest.approx(0, abs=0.5 * seen.floor)
 
     def test_units(self):
         x, y = KNOWN["published"].sample(64, rng=0)
-        one, large = bracketed(x, y), bracketed(100 * x + 7, 100 * y + 7)
+        one, large = bracket_w1(x, y), bracket_w1(100 * x + 7, 100 * y + 7)
         for name in ("lower", "upper", "estimate", "floor", "debiased"):
             assert getattr(large, name) == pytest.approx(100 * getattr(one, name), rel=1e-6)
 
     def test_the_error_of_a_difference(self):
         rng = np.random.default_rng(0)
         f, g = rng.normal(size=2000), rng.normal(2.0, 3.0, size=500)
-        gap, error = difference(f, g)
+        gap, error = mean_difference(f, g)
         assert gap == pytest.approx(f.mean() - g.mean())
         assert error == pytest.approx(math.sqrt(1 / 2000 + 9 / 500), rel=0.1)
 
@@ -364,7 +377,7 @@ class TestEnergy:
     def test_long_points_are_tested_alike(self, monkeypatch):
         x, y = np.random.default_rng(0).normal(size=(2, 60, 3))
         short = energy_pvalue(x, y, 0)
-        monkeypatch.setattr("otdist.learn.wgan.stopping.SHORT", 2)
+        monkeypatch.setattr("otdist.learn.wgan.stopping.SHORT_POINTS", 2)
         assert energy_pvalue(x, y, 0) == short
 
     def test_equal_points_and_one_seed(self):
@@ -387,59 +400,66 @@ class TestStop:
     def test_a_distance_that_falls_goes_on(self):
         rng = np.random.default_rng(0)
         falling = [np.exp(-k / 10) + 0.02 * rng.standard_normal() for k in range(30)]
-        assert not any(no_progress(curve(falling[:k])) for k in range(1, 31))
+        assert not any(has_no_progress(curve(falling[:k])) for k in range(1, 31))
 
     def test_a_flat_one_does_not_whatever_its_noise(self):
         stops = []
         for seed in range(200):
             rng = np.random.default_rng(seed)
-            stops.append(no_progress(curve(0.1 + 0.02 * rng.standard_normal(2 * PATIENCE))))
+            stops.append(has_no_progress(curve(0.1 + 0.02 * rng.standard_normal(2 * PATIENCE_CHECKS))))
         assert np.mean(stops) > 0.75  # one standard error is exceeded once in six
 
     def test_a_fall_of_next_to_nothing_is_none(self):
-        assert no_progress(curve(np.linspace(0.1, 0.0995, 2 * PATIENCE)))
-        assert not no_progress(curve(np.linspace(0.1, 0.05, 2 * PATIENCE)))
+        assert has_no_progress(curve(np.linspace(0.1, 0.0995, 2 * PATIENCE_CHECKS)))
+        assert not has_no_progress(curve(np.linspace(0.1, 0.05, 2 * PATIENCE_CHECKS)))
 
     def test_a_distance_that_rises_does_not(self):
-        assert no_progress(curve(np.linspace(0.1, 0.3, 2 * PATIENCE)))
+        assert has_no_progress(curve(np.linspace(0.1, 0.3, 2 * PATIENCE_CHECKS)))
 
     def test_too_few_checks_go_on(self):
-        assert not stalled(curve([0.1] * (PATIENCE - 1), pvalue=0.9))
-        assert not no_progress(curve([0.1] * (2 * PATIENCE - 1)))
+        assert not has_stalled(curve([0.1] * (PATIENCE_CHECKS - 1), pvalue=0.9))
+        assert not has_no_progress(curve([0.1] * (2 * PATIENCE_CHECKS - 1)))
 
     def test_fakes_that_are_real_points_to_the_test_and_to_w1(self):
-        near, far = [[value] * PATIENCE for value in (0.05 * HEALTHY["floor"], 0.5 * HEALTHY["floor"])]
-        assert indistinguishable(curve(near, pvalue=0.5))
-        assert not indistinguishable(curve(near, pvalue=0.1))
-        assert not indistinguishable(curve(far, pvalue=0.5))
+        near, far = [[value] * PATIENCE_CHECKS for value in (0.05 * HEALTHY["floor"], 0.5 * HEALTHY["floor"])]
+        assert is_indistinguishable(curve(near, pvalue=0.5))
+        assert not is_indistinguishable(curve(near, pvalue=0.1))
+        assert not is_indistinguishable(curve(far, pvalue=0.5))
 
     def test_the_end_says_why_and_whether_fakes_are_told(self):
-        assert ended(curve([0.1], pvalue=0.4), True).startswith("no more progress; fakes are not told from")
-        assert "fakes are told from" in ended(curve([0.1]), False)
+        assert end_message(curve([0.1], pvalue=0.4), True).startswith(
+            "no more progress; generated points cannot be told from"
+        )
+        assert end_message(curve([0.1]), False, by_clock=True).startswith("the time is up; ")
+        assert end_message(curve([0.1]), False).startswith("all steps are done; ")
+        assert "generated points can be told from" in end_message(curve([0.1]), False)
 
     def test_flat_rates_fall_and_flat_falling_ones_end_the_run(self):
         flat = curve([0.1] * 80)
         schedule = Schedule.of(20_000, None, 0.9)
         ends = []
         for k in range(1, 81):
-            schedule = following(schedule, flat[:k], 0.0)
+            schedule = update_schedule(schedule, flat[:k], 0.0)
             ends.append((schedule.start, schedule.end))
-        assert ends[2 * PATIENCE - 2] == (0.9, 1.0)
-        share = 2 * PATIENCE / 80
-        assert ends[2 * PATIENCE - 1] == pytest.approx((share, 2.5 * share))
+        assert ends[2 * PATIENCE_CHECKS - 2] == (0.9, 1.0)
+        share = 2 * PATIENCE_CHECKS / 80
+        assert ends[2 * PATIENCE_CHECKS - 1] == pytest.approx((share, 2.5 * share))
         assert len(set(ends)) == 2  # they end before as many checks again are flat
         late = Schedule.of(20_000, None, 0.1)
         for k in range(1, 81):
-            late = following(late, flat[:k], 0.0)
+            late = update_schedule(late, flat[:k], 0.0)
         assert late.end < 0.9  # those that fall as planned end sooner
 
+    @pytest.mark.slow
     def test_a_run_ends_before_its_budget(self):
         """Points of a generator that cannot move: nothing is gained."""
         data = np.random.default_rng(0).normal(size=(400, 2))
         options = SMALL | {"steps": 2000, "check_points": 64, "latent": 2, "learning_rate": 1e-9}
         run = fit_wgan(data, generator=Itself(), **options)
         assert run.steps < 1000
-        assert run.message.startswith("no more progress; fakes are not told from held-out points")
+        assert run.message.startswith(
+            "no more progress; generated points cannot be told from held-out points"
+        )
         assert fit_wgan(data, generator=Itself(), **(options | {"stop": False, "steps": 400})).steps == 400
 
 
@@ -447,42 +467,45 @@ class TestFigures:
     def test_the_same_generator_is_the_same_distance_at_every_check(self):
         """Only the generator moves the curve: points and latent numbers of the transport stay."""
         state, real = started()
-        one, other = (look(state, real, 0.0) for _ in range(2))
+        one, other = (run_check(state, real, 0.0) for _ in range(2))
         for name in ("estimate", "floor", "debiased", "upper"):
             assert getattr(one, name) == getattr(other, name)
         assert one.heldout_gap != other.heldout_gap  # other points
 
+    @pytest.mark.slow
     def test_they_are_numbers(self):
         for case in CASES:
             state, real = started(case)
-            figures = dataclasses.asdict(look(state, real, 0.0))
+            figures = dataclasses.asdict(run_check(state, real, 0.0))
             for name, value in figures.items():
                 assert value is None or math.isfinite(value), (case, name)
 
     def test_data_that_are_few(self):
-        real = Real.of(cloud(n=32), held_out=0.25, scale="auto", seed=0)
-        assert look(started()[0], real, 0.0).n == 4
+        real = RealData.of(cloud(n=32), held_out=0.25, scale="auto", seed=0)
+        assert run_check(started()[0], real, 0.0).n == 4
 
+    @pytest.mark.slow
     def test_checks_that_are_large(self):
         state, _ = started(check_points=1500)
-        real = Real.of(cloud(n=6200), held_out=0.5, scale="auto", seed=0)
-        assert look(state, real, 0.0).n == 1500
+        real = RealData.of(cloud(n=6200), held_out=0.5, scale="auto", seed=0)
+        assert run_check(state, real, 0.0).n == 1500
 
     def test_slopes_of_a_critic_that_are_known(self):
         state, real = started("gp")
         state.critic = nn.Linear(3, 1)
-        check = look(state, real, 0.0)
+        check = run_check(state, real, 0.0)
         assert check.slope == pytest.approx(float(state.critic.weight.detach().norm()))
         assert check.slope_99 == pytest.approx(check.slope)
 
+    @pytest.mark.slow
     def test_a_generator_that_is_the_law(self):
         """Fakes that are fresh points of the law: no figure may be far from that of real ones."""
         rng = np.random.default_rng(0)
         data = rng.normal(size=(4000, 2))
-        real = Real.of(data, held_out=0.5, scale="auto", seed=0)
-        settings = settings_of({"check_points": 512, "latent": 2, "width": 16}, False)
-        state = state_of(settings, (2,), 0, Itself(), None, torch.device("cpu"))
-        check = look(state, real, 0.0)
+        real = RealData.of(data, held_out=0.5, scale="auto", seed=0)
+        settings = make_settings({"check_points": 512, "latent": 2, "width": 16}, False)
+        state = build_state(settings, (2,), 0, Itself(), None, torch.device("cpu"))
+        check = run_check(state, real, 0.0)
         assert check.debiased == pytest.approx(0, abs=0.05)
         assert check.pvalue > 0.01
         assert check.vendi == pytest.approx(1, abs=0.1)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_learn_sharded import torchrun
+from ranks import run_ranks
 from wgan_worker import CASES, SMALL, STEPS, cloud, first_gradients, trained
 
 from otdist.errors import ConvergenceWarning, InputError
@@ -26,7 +26,7 @@ WORKER = Path(__file__).with_name("wgan_worker.py")
 
 def same(one, other):
     """Whether two runs are the same to the bit, but for the clock."""
-    left, right = (checkpoint.tensors_of(run.state) for run in (one, other))
+    left, right = (checkpoint.collect_tensors(run.state) for run in (one, other))
     assert left.keys() == right.keys()
     for name, tensor in left.items():
         assert torch.equal(tensor, right[name]), name
@@ -60,16 +60,19 @@ def until(step, train, case, **more):
             return train(case, **more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_the_same_seed_gives_the_same_bytes(case):
     assert same(trained(case), trained(case))
 
 
+@pytest.mark.slow
 def test_another_seed_gives_others():
     one, other = trained("orthogonal"), trained("orthogonal", seed=1)
     assert not np.array_equal(one.sample(5), other.sample(5))
 
 
+@pytest.mark.slow
 def test_global_random_streams_stay_as_they_are():
     torch.manual_seed(3)
     np.random.seed(3)  # noqa: NPY002  the global one is what must not move
@@ -79,6 +82,7 @@ def test_global_random_streams_stay_as_they_are():
     assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("step", [3, 10, 27])
 def test_a_run_that_was_interrupted_goes_on_as_if_it_was_not(case, step, tmp_path):
@@ -101,6 +105,7 @@ def test_ctrl_c_means_what_it_meant_before_once_training_is_over(monkeypatch):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(tmp_path):
     steps = 4000  # more than it will make
     command = [sys.executable, "-W", "ignore", str(WORKER), str(tmp_path), str(steps)]
@@ -125,6 +130,7 @@ def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(tmp_path):
     assert lines == [check.step for check in gone_on.history]
 
 
+@pytest.mark.slow
 def test_saved_and_loaded_is_the_same_run(tmp_path):
     run = trained("orthogonal")
     path = run.save(tmp_path / "run")
@@ -136,6 +142,7 @@ def test_saved_and_loaded_is_the_same_run(tmp_path):
     assert not list((tmp_path / "run").glob("*.part"))
 
 
+@pytest.mark.slow
 def test_a_run_that_is_over_can_be_given_more_steps(tmp_path):
     trained("orthogonal", folder=tmp_path)
     more = trained("orthogonal", folder=tmp_path, resume=True, steps=60)
@@ -143,20 +150,33 @@ def test_a_run_that_is_over_can_be_given_more_steps(tmp_path):
     assert [check.step for check in more.history] == [10, 20, 30, 40, 50, 60]
 
 
+@pytest.mark.parametrize("reason", ["interrupted", "diverged", "budget", "converged"])
+def test_the_reason_of_the_end_is_kept_whatever_the_message_says(tmp_path, reason):
+    run = trained("orthogonal", steps=2)
+    assert run.stop_reason == "budget" and not (run.interrupted or run.diverged)
+    run.stop_reason, run.message = reason, "interrupted: values are not finite"
+    run.save(tmp_path)
+    for one in (run, WGAN.load(tmp_path)):
+        assert (one.stop_reason, one.message) == (reason, run.message)
+        assert (one.interrupted, one.diverged) == (reason == "interrupted", reason == "diverged")
+
+
 class TestFoldersThatDoNotFit:
+    @pytest.mark.slow
     def test_a_run_is_not_overwritten(self, tmp_path):
         trained("orthogonal", folder=tmp_path)
         before = (tmp_path / "wgan.safetensors").read_bytes()
-        with pytest.raises(InputError, match=r"folder: .* holds a run; use resume=True"):
+        with pytest.raises(InputError, match=r"folder: must not hold a run.*; use resume=True"):
             trained("orthogonal", folder=tmp_path)
         assert (tmp_path / "wgan.safetensors").read_bytes() == before
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("change", "said"),
         [
-            ({"batch_size": 16}, r"batch_size: is 16, and 32 in the run"),
-            ({"constraint": "gp"}, r"constraint: is 'gp', and 'orthogonal'"),
-            ({"seed": 4}, r"seed: is 4, and 0"),
+            ({"batch_size": 16}, r"batch_size: must be 32, as in the run of .*, got 16"),
+            ({"constraint": "gp"}, r"constraint: must be 'orthogonal', .*, got 'gp'"),
+            ({"seed": 4}, r"seed: must be 0, .*, got 4"),
         ],
     )
     def test_another_run_is_not_continued(self, tmp_path, change, said):
@@ -166,17 +186,19 @@ class TestFoldersThatDoNotFit:
             trained("orthogonal", folder=tmp_path, resume=True, **change)
         assert (tmp_path / "wgan.safetensors").read_bytes() == before
 
+    @pytest.mark.slow
     def test_other_data_are_not_taken(self, tmp_path):
         trained("orthogonal", folder=tmp_path)
-        with pytest.raises(InputError, match=r"data: are not those"):
+        with pytest.raises(InputError, match=r"data: must be the data of the run"):
             fit_wgan(cloud(seed=1), folder=tmp_path, resume=True, **SMALL)
 
     def test_nothing_to_go_on_with(self, tmp_path):
-        with pytest.raises(InputError, match=r"folder: .* is not there"):
+        with pytest.raises(InputError, match=r"folder: must hold a saved run"):
             trained("orthogonal", folder=tmp_path, resume=True)
-        with pytest.raises(InputError, match=r"resume: needs to know"):
+        with pytest.raises(InputError, match=r"resume: needs the folder"):
             trained("orthogonal", resume=True)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("damage", ["cut", "bit", "foreign", "text"])
     def test_a_damaged_or_foreign_file_is_named(self, tmp_path, damage):
         path = trained("orthogonal").save(tmp_path)
@@ -192,7 +214,7 @@ class TestFoldersThatDoNotFit:
 
             content = bytearray(save({"a": torch.ones(2)}))
         path.write_bytes(bytes(content))
-        with pytest.raises(InputError, match=r"folder: .*wgan\.safetensors (is damaged|holds no run)"):
+        with pytest.raises(InputError, match=r"folder: .*wgan\.safetensors (cannot be read|is not a run)"):
             WGAN.load(tmp_path)
         assert path.read_bytes() == bytes(content)
 
@@ -201,10 +223,11 @@ class TestFoldersThatDoNotFit:
 def found(tmp_path_factory):
     """What two processes have in the end."""
     folder = tmp_path_factory.mktemp("wgan")
-    torchrun(2, WORKER, folder)
+    run_ranks("wgan_worker", folder)
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_two_processes_have_the_same_networks(found, case):
     (one, history), (other, again) = (process[case] for process in found)
@@ -223,10 +246,11 @@ def test_gradients_of_two_processes_are_those_of_one(found, case):
         assert all((both[name] - alone[name]).norm() <= near * largest for name in names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_two_processes_draw_what_one_draws_and_end_near_it(found, case):
     run = trained(case)
-    both, alone = found[0][case][0], checkpoint.tensors_of(run.state)
+    both, alone = found[0][case][0], checkpoint.collect_tensors(run.state)
     for name in alone:
         if name.startswith("random"):
             assert torch.equal(both[name], alone[name])
@@ -236,4 +260,7 @@ def test_two_processes_draw_what_one_draws_and_end_near_it(found, case):
 
 
 def test_processes_that_were_told_different_things_say_so(found):
-    assert all("seed: differs between processes 0 and 1" in process["refused"] for process in found)
+    assert all(
+        "seed: must be the same on all processes, differs between 0 and 1" in process["refused"]
+        for process in found
+    )

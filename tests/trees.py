@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from otdist.solvers.sparse.initial_plans import northwest_corner
 from otdist.solvers.sparse.network import Network
-from otdist.solvers.sparse.pieces import new_window
-from otdist.solvers.sparse.plans import corner
 from otdist.solvers.sparse.tree import CONNECTOR
+from otdist.solvers.sparse.tree_fragments import new_window
 
 ROUNDING = 2.0**-44  # relative to the largest potential and cost: shifts add up within a window
 
@@ -25,7 +25,7 @@ def started(a, b, cost, rows, cols, pivots=None, potentials=None):
     """Network on the listed arcs, and those of the corner plan with which it begins."""
     n, m = cost.shape
     made = network(n, m, pivots)
-    i, j, flow = corner(a.copy(), b.copy())
+    i, j, flow = northwest_corner(a.copy(), b.copy())
     made.add(rows, cols, cost[rows, cols])
     first = made.add(i, j, cost[i, j])
     f, g = (np.zeros(n), np.zeros(m)) if potentials is None else potentials
@@ -95,8 +95,8 @@ def _require_layout(tree, above, fresh):
 def require_pieces(made):
     """Assert that the window's pieces are what is left of the laid-out tree, each one connected."""
     window, tree = made._window, made._tree
-    pieces = int(window.piece.max()) + 1
-    owner = np.full(len(window.piece), -1)
+    pieces = int(window.fragment.max()) + 1
+    owner = np.full(len(window.fragment), -1)
     for piece in range(pieces):
         q = window.head[piece]
         assert q >= 0
@@ -105,17 +105,17 @@ def require_pieces(made):
             assert window.low[q] < window.high[q] and (owner[part] == -1).all()
             owner[part] = piece
             q = window.next[q]
-    assert np.array_equal(owner, window.piece)
+    assert np.array_equal(owner, window.fragment)
     # An arc that did not enter in this window joins two nodes of one piece; joints lead to others.
     nodes = tree.nodes[:-1]
     u = np.arange(len(nodes))
-    here, there = window.piece[tree.place[u]], window.piece[tree.place[nodes["parent"]]]
+    here, there = window.fragment[tree.place[u]], window.fragment[tree.place[nodes["parent"]]]
     assert np.array_equal(here == there, nodes["joint"] == -1)
     assert pieces == 1 + (nodes["joint"] >= 0).sum()
     joined = nodes["joint"][nodes["joint"] >= 0]
     assert len(np.unique(joined)) == len(joined) and window.alive[joined].all()
-    for end, known in ((window.one, window.piece_one), (window.other, window.piece_other)):
-        assert np.array_equal(window.piece[end[joined]], known[joined])
+    for end, known in ((window.one, window.fragment_one), (window.other, window.fragment_other)):
+        assert np.array_equal(window.fragment[end[joined]], known[joined])
 
 
 def checked(made, a, b, tol=0.0, first=0, limit=None):

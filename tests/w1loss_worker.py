@@ -1,8 +1,7 @@
-"""What tests/test_learn_w1loss_processes.py starts by torchrun: every process writes what it found."""
+"""What tests/test_learn_w1loss_processes.py starts on several processes: each writes what it found."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import torch
@@ -76,7 +75,3 @@ def main(folder):
     found = {case: trained(case, rank) for case in CASES}
     torch.save(found | {"refused": refused(rank)}, Path(folder) / f"{rank}.pt")
     dist.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

@@ -38,11 +38,11 @@ def trained(case, **more):
 
 def first_gradients(case):
     """Gradients of the first step of critic and generator: without momentum Adam keeps them as its mean."""
-    tensors = checkpoint.tensors_of(trained(case, steps=1, n_critic=1).state)
+    tensors = checkpoint.collect_tensors(trained(case, steps=1, n_critic=1).state)
     return {name: tensor for name, tensor in tensors.items() if name.endswith("exp_avg")}
 
 
-def processes(folder):
+def main(folder):
     """Every process trains its part of each case, and writes what it has in the end."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
@@ -50,7 +50,7 @@ def processes(folder):
     found = {}
     for case in CASES:
         run = trained(case, folder=Path(folder) / case)
-        found[case] = checkpoint.tensors_of(run.state), [check.estimate for check in run.history]
+        found[case] = checkpoint.collect_tensors(run.state), [check.estimate for check in run.history]
         found[f"{case}, first step"] = first_gradients(case)
     try:
         trained("orthogonal", seed=rank)
@@ -63,7 +63,4 @@ def processes(folder):
 if __name__ == "__main__":
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     torch.set_num_threads(1)
-    if len(sys.argv) > 2:  # until it is killed
-        trained("orthogonal", folder=sys.argv[1], steps=int(sys.argv[2]))
-    else:
-        processes(sys.argv[1])
+    trained("orthogonal", folder=sys.argv[1], steps=int(sys.argv[2]))  # until it is killed

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from otdist.atlas import costs
 from otdist.budget import SHARE, free_memory
-from otdist.errors import BudgetError, InputError
+from otdist.errors import BudgetError, InputError, Option, Remedy
+from otdist.inputs.arguments import check_choice, check_integer, check_number
 from otdist.metrics import NAMED, Metric
-from otdist.metrics.names import resolve
+from otdist.metrics.names import is_gower, resolve
 from otdist.pages.words import number
 
 LOOPS = ("euclidean", "sqeuclidean", "cityblock", "chebyshev")  # metrics with compiled code
@@ -47,6 +47,8 @@ class Recommendation:
         The other methods that fit, the quickest first.
     left_out : dict
         Methods that do not fit, each with the reason.
+    n, m, d : int
+        Points of both samples, and columns, that were asked about.
     """
 
     method: str
@@ -58,18 +60,48 @@ class Recommendation:
     why: str = ""
     alternatives: tuple[Recommendation, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
+    n: int = 0
+    m: int = 0
+    d: int = 0
 
     def __str__(self) -> str:
-        lines = [f"{self._short()}\n  {self.why}"]
+        lines = [f"{self._sizes()}: {self._short()}", f"  {self.why}"]
         lines += [f"  then {other._short()}" for other in self.alternatives]
         lines += [f"  not {name}: {reason}" for name, reason in self.left_out.items()]
         return "\n".join(lines)
 
+    def __repr__(self) -> str:
+        return f"<Recommendation: {self._sizes()}: {self._short()}>"
+
+    def _repr_html_(self) -> str:
+        from otdist.pages.notebook import table
+
+        rows = [one._cells() for one in (self, *self.alternatives)]
+        notes = [self.why, *(f"not {name}: {reason}" for name, reason in self.left_out.items())]
+        header = ("method", "time", "to load", "memory", "answer")
+        bold = [True] + [False] * len(self.alternatives)
+        return table(header, rows, caption=self._sizes(), notes=notes, bold=bold, words=(0, 4))
+
+    def _cells(self) -> tuple[str, ...]:
+        loading = _time(self.loading) if self.loading else ""
+        return self._call(), _time(self.seconds), loading, self._size(), self._goal()
+
     def _short(self) -> str:
-        options = "".join(f" {key}={value:g}" for key, value in self.options.items() if key != "method")
-        exact = "exact" if self.exact else f"gap at most {self.options['tol']:g}"
         loading = f" after {_time(self.loading)} to load" if self.loading else ""
-        return f"{self.method}{options}: {_time(self.seconds)}{loading}, {_size(self.bytes)}, {exact}"
+        return f"{self._call()}: {_time(self.seconds)}{loading}, {self._size()}, {self._goal()}"
+
+    def _sizes(self) -> str:
+        return f"n={self.n}/{self.m}, d={self.d}"
+
+    def _call(self) -> str:
+        options = (f" {key}={value:g}" for key, value in self.options.items() if key != "method")
+        return f"{self.method}{''.join(options)}"
+
+    def _size(self) -> str:
+        return _size(self.bytes)
+
+    def _goal(self) -> str:
+        return "exact" if self.exact else f"gap at most {self.options['tol']:g}"
 
 
 @dataclass(frozen=True)
@@ -163,15 +195,17 @@ def recommend(
     'not exact: it goes on to a gap that is above 0'
     """
     asked = _asked(n, d, tol, n if m is None else m, metric, calls, max_bytes)
-    if device not in ("cpu", "cuda"):
-        raise InputError("device", f"{device!r} is unknown", "use 'cpu' or 'cuda'")
+    check_choice(device, "device", ("cpu", "cuda"))
     left_out = _unfit(asked)
     names = ("line", "circle", "dense", "sparse", "sinkhorn")
     found = [_candidate(asked, name) for name in names if name not in left_out]
     if not found:
         raise BudgetError(
-            f"no method takes {asked.n} x {asked.m} points in {_size(asked.max_bytes)}; pass a random "
-            "subset, raise max_bytes, or train an otdist.learn.Critic, which takes streams"
+            f"no method takes {asked.n} x {asked.m} points in {_size(asked.max_bytes)}",
+            Remedy(
+                "pass a random subset, raise {}, or train an otdist.learn.Critic, which takes streams",
+                Option("max_bytes"),
+            ),
         )
     found.sort(key=lambda one: _total(one, asked.calls))
     first, *others = found
@@ -185,32 +219,19 @@ def recommend(
 
 def _asked(n: Any, d: Any, tol: Any, m: Any, metric: Any, calls: Any, max_bytes: Any) -> _Asked:
     """Judge the arguments."""
-    sizes = {name: _whole(value, name) for name, value in (("n", n), ("d", d), ("m", m), ("calls", calls))}
-    try:
-        fits = not isinstance(tol, bool) and 0 <= tol < 1
-    except TypeError:
-        fits = False
-    if not fits:
-        raise InputError("tol", f"{tol!r} is no relative gap", "give a number from 0, exact, to below 1")
+    sizes = {
+        name: check_integer(value, name) for name, value in (("n", n), ("d", d), ("m", m), ("calls", calls))
+    }
+    tol = check_number(tol, "tol", at_least=0, remedy="give a gap from 0, exact, to below 1")
+    if tol >= 1:
+        raise InputError("tol", f"must be below 1, got {tol:g}", "give a gap from 0, exact, to below 1")
     if max_bytes is not None:
-        limit: float = _whole(max_bytes, "max_bytes")
+        limit: float = check_integer(max_bytes, "max_bytes")
     else:
         free = free_memory()
         limit = math.inf if free is None else SHARE * free
-    ground = None if isinstance(metric, str) and metric == "gower" else resolve(metric)
-    return _Asked(
-        sizes["n"], sizes["m"], sizes["d"], float(tol), ground, calls=sizes["calls"], max_bytes=limit
-    )
-
-
-def _whole(value: Any, name: str) -> int:
-    try:
-        whole = operator.index(value)
-    except TypeError:
-        whole = 0
-    if isinstance(value, bool) or whole < 1:
-        raise InputError(name, f"{value!r} is no whole number above 0", "give one, such as 1000")
-    return whole
+    ground = None if is_gower(metric) else resolve(metric)
+    return _Asked(sizes["n"], sizes["m"], sizes["d"], tol, ground, calls=sizes["calls"], max_bytes=limit)
 
 
 def _unfit(asked: _Asked) -> dict[str, str]:
@@ -238,7 +259,8 @@ def _candidate(asked: _Asked, name: str) -> Recommendation:
     options = {"method": name} | ({} if exact else {"tol": asked.tol})
     expected = None if name == "circle" else costs.seconds(name, asked.n, asked.m, asked.d, asked.tol)
     needed = costs.memory(name, asked.n, asked.m, asked.d, not asked.loops)
-    return Recommendation(name, options, expected, costs.loading(name), needed, exact)
+    loading, (n, m, d) = costs.loading(name), (asked.n, asked.m, asked.d)
+    return Recommendation(name, options, expected, loading, needed, exact, n=n, m=m, d=d)
 
 
 def _total(one: Recommendation, calls: int) -> float:

@@ -20,6 +20,7 @@ from otdist.bench.questions import Question, question
 from otdist.bench.table import UNSTARTED, Runs, written
 from otdist.bench.worker import STARTED
 from otdist.errors import InputError
+from otdist.inputs.arguments import check_number, check_seconds, check_seed
 from otdist.progress import working
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -99,10 +100,9 @@ def run(
     >>> max(row["error"] for row in runs.rows) < 1e-9
     True
     """
-    for name, value in (("budget", budget), ("max_seconds", max_seconds)):
-        fits = isinstance(value, int | float) and value > 0 and math.isfinite(value)
-        if not fits and not (value is None and name == "max_seconds"):
-            raise InputError(name, f"{value!r} is no time", "give seconds above 0")
+    budget = check_number(budget, "budget", above=0.0, remedy="give seconds above 0")
+    max_seconds = check_seconds(max_seconds)
+    seeds = [check_seed(seed, "seeds") for seed in seeds]
     if path is not None and written(path).suffix != ".json":
         raise InputError(
             "path", f"{path} could not be gone on with", "let it end in .json; save also as .parquet"

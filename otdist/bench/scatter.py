@@ -10,14 +10,17 @@ from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
+from otdist.bench.methods import other_quantity
 from otdist.bench.table import EXACT
 from otdist.pages.drawing import add, add_text, canvas, markup, path
 from otdist.pages.words import number, visible
 
-WIDTH, HEIGHT = 640.0, 400.0
-LEFT, RIGHT, TOP, BOTTOM = 62.0, 624.0, 26.0, 352.0
-ROW, BREAK = 20.0, 54.0  # heights above the bottom of exact values, and of the lowest error that is none
+WIDTH, HEIGHT = 640.0, 350.0
+LEFT, RIGHT, TOP, BOTTOM = 62.0, 624.0, 26.0, 302.0
+ROW, BREAK = 28.0, 62.0  # heights above the bottom of exact values, and of the lowest error that is none
 MOST = 1e3  # error above which values are drawn as if it were this
+LETTER, RADIUS = 10.6, 7.0  # width of a letter on a phone, and of a point with some room
+Box = tuple[float, float, float, float]
 UNITS = {"seconds": "seconds", "memory": "memory added"}
 
 
@@ -76,8 +79,10 @@ class Errors:
         return ([] if self.exact is None else [0.0]) + self.decades.ticks()
 
 
-def scatter(rows: Sequence[dict[str, Any]], front: Sequence[dict[str, Any]], cost: str) -> str | None:
-    """Drawing of medians with a known error; a point tells what it is when the pointer rests on it.
+def scatter(
+    rows: Sequence[dict[str, Any]], front: Sequence[dict[str, Any]], cost: str, numbers: dict[str, int]
+) -> str | None:
+    """Drawing of medians with a known error, each point with its name, or its number where there is no room.
 
     Parameters
     ----------
@@ -85,6 +90,8 @@ def scatter(rows: Sequence[dict[str, Any]], front: Sequence[dict[str, Any]], cos
         Of :meth:`~otdist.bench.Runs.medians` and :meth:`~otdist.bench.Runs.front`, of one question.
     cost : {"seconds", "memory"}
         The horizontal axis.
+    numbers : dict
+        Number of each method in the table below the drawing.
 
     Returns
     -------
@@ -110,7 +117,8 @@ def scatter(rows: Sequence[dict[str, Any]], front: Sequence[dict[str, Any]], cos
     best = {row["method"] for row in front}
     for row in shown:
         _point(root, row, places[row["method"]], row["method"] in best)
-    _labels(root, [row for row in front if row["method"] in places], places)
+    ranked = sorted(places, key=lambda method: method not in best)
+    _labels(root, ranked, places, numbers, best)
     return markup(root)
 
 
@@ -135,32 +143,54 @@ def _place(row: dict[str, Any], across: Decades, up: Errors, cost: str, least: f
 
 def _point(root: Element, row: dict[str, Any], place: tuple[float, float], best: bool) -> None:
     kind = "ref" if row["method"].startswith("otdist") else "cur"
+    other = other_quantity(row["method"], row["d"])
     mark = SubElement(root, "circle")
     for key, value in (("cx", place[0]), ("cy", place[1]), ("r", 6.0 if best else 4.5)):
         mark.set(key, f"{value:.1f}")
-    mark.set("class", f"mark {kind}" + ("" if best else " beaten"))
-    told = f"{row['method']}: {number(row['seconds'])} s, error {row['error']:.2g}"
+    mark.set("class", f"mark {kind}" + (" hollow" if other else "" if best else " beaten"))
+    off = f"error {row['error']:.2g}" if other is None else f"answers {other}"
+    text = f"{row['method']}: {number(row['seconds'])} s, {off}"
     if row["memory"] is not None:
-        told += f", {_bytes(row['memory'])}"
-    add(mark, "title", visible(told))
+        text += f", {_bytes(row['memory'])}"
+    add(mark, "title", visible(text))
 
 
-def _labels(root: Element, rows: Sequence[dict[str, Any]], places: dict[str, tuple[float, float]]) -> None:
-    """Names at the points of the front, where there is room."""
-    taken: list[tuple[float, float, float, float]] = []
-    for row in rows:
-        x, y = places[row["method"]]
-        width = 7.0 * len(row["method"])
-        left = x + 10 if x + 10 + width < RIGHT else x - 10 - width
-        for dy in (-9.0, 17.0, -25.0, 33.0):
-            box = (left, y + dy - 11, left + width, y + dy + 3)
-            if not any(_meet(box, other) for other in taken) and box[1] > TOP - 12 and box[3] < BOTTOM + 6:
-                taken.append(box)
-                add_text(root, left, y + dy, visible(row["method"]), class_="strong")
-                break
+def _labels(
+    root: Element,
+    methods: Sequence[str],
+    places: dict[str, tuple[float, float]],
+    numbers: dict[str, int],
+    best: set[str],
+) -> None:
+    """Add names where there is room, those of the front first, and elsewhere numbers."""
+    taken = [(x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS) for x, y in places.values()]
+    for method in methods:
+        name = visible(method)
+        texts = (name, str(numbers[method]))
+        fits = [(spot, text) for text in texts for spot in _spots(text, places[method])]
+        (left, base, box), text = next(
+            ((spot, text) for spot, text in fits if _is_free(spot[2], taken)), fits[-1]
+        )
+        taken.append(box)
+        add_text(root, left, base, text, class_="strong" if method in best else "")
 
 
-def _meet(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+def _spots(text: str, place: tuple[float, float]) -> list[tuple[float, float, Box]]:
+    """Left end, base line and box of a text around a point, the best first; a number may be further off."""
+    (x, y), width = place, LETTER * len(text)
+    beside = [(x + 11.0, y + 6.0), (x - 11.0 - width, y + 6.0)]
+    further = (-28.0, -46.0) if text.isdigit() else ()
+    lefts = (x + 8.0, x - 8.0 - width, x - width / 2)
+    ends = beside + [(left, y + dy) for dy in (-11.0, 22.0, *further) for left in lefts]
+    return [(left, base, (left, base - 15, left + width, base + 4)) for left, base in ends]
+
+
+def _is_free(box: Box, taken: Sequence[Box]) -> bool:
+    inside = box[0] > LEFT and box[2] < WIDTH and box[1] > TOP - 14 and box[3] < BOTTOM + 4
+    return inside and not any(_meet(box, other) for other in taken)
+
+
+def _meet(one: Box, other: Box) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 

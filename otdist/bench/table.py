@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from otdist.atomic import replace_files
+from otdist.bench.methods import other_quantity
 from otdist.errors import InputError
 
 FORMAT = "otdist bench 1"
@@ -45,6 +46,8 @@ class Runs:
     def front(self, question: str, cost: str = "seconds") -> list[Row]:
         """Rows of a question that no other beats in both cost and error, the cheapest first.
 
+        Methods that answer another quantity than W1, such as sliced ones, are left out.
+
         Parameters
         ----------
         question : str
@@ -60,6 +63,7 @@ class Runs:
         if cost not in ("seconds", "memory"):
             raise InputError("cost", f"{cost!r} is unknown", "use 'seconds' or 'memory'")
         rows = [row for row in self.medians() if row["question"] == question and row["error"] is not None]
+        rows = [row for row in rows if other_quantity(row["method"], row["d"]) is None]
         rows = sorted(
             (row for row in rows if row[cost] is not None), key=lambda row: (row[cost], row["error"])
         )
@@ -139,17 +143,18 @@ class Runs:
     def save(self, path: str | Path) -> Path:
         """Write the rows as JSON, or as Parquet where the name ends so; replaced whole, or not at all."""
         path = written(path)
-        part = path.with_name(path.name + ".part")
         if path.suffix == ".parquet":
             import pyarrow as pa
             from pyarrow import parquet
 
             flat = [{key: _flat(value) for key, value in row.items()} for row in self.rows]
             names = list(dict.fromkeys(key for row in flat for key in row))
-            parquet.write_table(pa.table({name: [row.get(name) for row in flat] for name in names}), part)
+            sink = pa.BufferOutputStream()
+            parquet.write_table(pa.table({name: [row.get(name) for row in flat] for name in names}), sink)
+            content = sink.getvalue().to_pybytes()
         else:
-            part.write_text(json.dumps({"format": FORMAT, "rows": self.rows}, indent=1) + "\n")
-        os.replace(part, path)
+            content = (json.dumps({"format": FORMAT, "rows": self.rows}, indent=1) + "\n").encode()
+        replace_files({path: content})
         return path
 
     @classmethod
@@ -163,7 +168,15 @@ class Runs:
             raise InputError("path", f"{path} is no JSON", "give a file that save wrote") from error
         if not isinstance(record, dict) or record.get("format") != FORMAT:
             raise InputError("path", f"{path} holds no measurements of this version", "measure anew")
-        return cls(record["rows"])
+        try:
+            runs = cls(record["rows"])
+            str(runs)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise InputError(
+                "path", f"{path} is damaged ({reason})", "use another copy, or measure anew"
+            ) from error
+        return runs
 
     def __str__(self) -> str:
         lines = [f"{'question':32}{'method':34}{'seconds':>9}{'error':>10}{'memory':>9}  "]
@@ -188,7 +201,15 @@ def written(path: str | Path) -> Path:
     path = Path(path)
     if path.suffix not in (".json", ".parquet"):
         raise InputError("path", f"{path.name!r} is of no known kind", "let it end in .json or .parquet")
-    if not path.absolute().parent.is_dir():
+    try:
+        exists = path.absolute().parent.is_dir()
+    except OSError as error:
+        raise InputError(
+            "path",
+            f"{str(path)!r} cannot be reached ({error.strerror})",
+            "choose a folder that you may write to",
+        ) from error
+    if not exists:
         raise InputError("path", f"there is no folder {path.absolute().parent}", "make it first")
     return path
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from otdist.bench.report import error, proved, seconds, size
+from otdist.bench.report import accuracy, proved, seconds, size
 from otdist.pages.words import number, visible
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def as_table(runs: Runs, question: str) -> Table:
     table.add_column("")
     for row in rows:
         best = row["method"] in front
-        cells = [visible(row["method"]), seconds(row["seconds"]), error(row["error"])]
+        cells = [visible(row["method"]), seconds(row["seconds"]), accuracy(row)]
         cells += ["–" if row["value"] is None else number(row["value"]), proved(row), size(row["memory"])]
         why = "" if row["status"] == "ok" else visible(f"{row['status']}: {row['reason']}")
         table.add_row(*(Text(cell) for cell in (*cells, why)), style="bold" if best else None)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from otdist.cli.app import FAILED, Flag, Names, app
-from otdist.cli.shell import dumped, in_words_of_the_shell, require_folder
+from otdist.cli.shell import dumped, require_folder, shell_errors, unused_name
 from otdist.errors import InputError
 
 QUICK = ("penguins n=150", "line n=20000", "shift n=1000 d=16", "clusters n=2000 d=3")
@@ -25,7 +25,7 @@ def bench(
     methods: Names = None,
     budget: str | None = None,
     tol: float = 0.01,
-    html: Path = Path("bench.html"),
+    html: Path | None = None,
     out: Path | None = None,
     json: Flag = False,
 ) -> int:
@@ -50,7 +50,7 @@ def bench(
     tol
         Relative error that the advice is for.
     html
-        Where to write the page.
+        Where to write the page. Default: bench.html, or bench-2.html and so on if that exists.
     out
         Also write the rows, to a JSON or Parquet file.
     json
@@ -61,11 +61,12 @@ def bench(
     from otdist.bench.table import UNSTARTED, written
     from otdist.bench.terminal import as_table
 
+    html = unused_name("bench.html") if html is None else html
     require_folder(html)
     seconds = _seconds(budget or (QUICKLY if quick else BUDGET))
     if not 0 < tol < 1:
         raise InputError("--tol", f"{tol:g} is no relative error", "use one such as 0.01")
-    with in_words_of_the_shell({"x": x or "x", "y": y or "y", "path": "--out"}):
+    with shell_errors({"x": x or "x", "y": y or "y", "path": "--out"}):
         if out is not None:
             written(out)
         asked = _asked(x, y, quick, questions)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import sys
 from typing import Literal
 
-from otdist.cli.app import Flag, app
-from otdist.cli.shell import dumped, in_words_of_the_shell
+from otdist.cli.app import Flag, Names, app
+from otdist.cli.reading import MaybeFile, TextOptions, chosen, two_files
+from otdist.cli.shell import complain, dumped, shell_errors
 
 
 @app.command
 def w1(
-    x: str,
-    y: str,
+    x: MaybeFile = None,
+    y: MaybeFile = None,
     /,
     *,
+    columns: Names = None,
     p: float = 1.0,
     metric: str = "euclidean",
     method: str = "auto",
@@ -22,19 +24,23 @@ def w1(
     nan_policy: Literal["raise", "omit"] = "raise",
     max_seconds: float | None = None,
     json: Flag = False,
+    text: TextOptions | None = None,
 ) -> int:
     """Wasserstein distance between the rows of two files of numbers.
 
     Parameters
     ----------
     x
-        NPY, NPZ, CSV, TSV or Parquet file: one point a row.
+        Text, Parquet, Feather, JSON lines, NPY or NPZ file, folder or pattern of parts, or - : one
+        point a row.
     y
         The other sample.
+    columns
+        Columns to compare. Default: all.
     p
         Order of the distance.
     metric
-        Ground metric: euclidean, cityblock, chebyshev, angular, gower, ...
+        Ground metric: euclidean, cityblock, chebyshev, angular, gower, great_circle, ...
     method
         auto, line, circle, dense, sparse, sinkhorn or critic.
     tol
@@ -47,12 +53,16 @@ def w1(
         Print JSON.
     """
     from otdist.distance import wasserstein
-    from otdist.tables.files import read_file
+    from otdist.tables.files import read_file, table_notes
 
-    with in_words_of_the_shell({"x": x, "y": y}):
+    x, y = two_files("w1", x, y, columns)
+    with shell_errors({"x": x, "y": y}):
+        reading = (text or TextOptions()).reading(columns)
+        samples = [chosen(read_file(name, reading), columns, name) for name in (x, y)]
+        for note in dict.fromkeys(note for sample in samples for note in table_notes(sample)):
+            complain(note)
         result = wasserstein(
-            read_file(x),
-            read_file(y),
+            *samples,
             p=p,
             metric=metric,
             method=method,

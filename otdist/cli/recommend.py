@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from otdist.cli.app import Flag, Whole, app
-from otdist.cli.shell import dumped, in_words_of_the_shell
+from otdist.cli.shell import dumped, shell_errors
 
 if TYPE_CHECKING:
     from otdist.atlas import Recommendation
@@ -42,7 +42,7 @@ def recommend(
     m
         Points of the second sample. Default: as many as of the first.
     metric
-        Ground metric: euclidean, cityblock, chebyshev, angular, gower, ...
+        Ground metric: euclidean, cityblock, chebyshev, angular, gower, great_circle, ...
     device
         Where the points are.
     calls
@@ -54,7 +54,7 @@ def recommend(
     """
     from otdist.atlas import recommend as recommended
 
-    with in_words_of_the_shell({"n": "N", "d": "D"}, {"max_bytes": "--max-bytes"}):
+    with shell_errors({"n": "N", "d": "D"}):
         choice = recommended(n, d, tol, m=m, metric=metric, device=device, calls=calls, max_bytes=max_bytes)
     print(dumped(_record(choice)) if json else choice)
     return 0

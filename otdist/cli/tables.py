@@ -5,31 +5,43 @@ from __future__ import annotations
 import math
 import os
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
 
 from otdist.cli.app import MOVED, Flag, Names, Whole, app
-from otdist.cli.shell import in_words_of_the_shell, require_folder
+from otdist.cli.reading import MaybeFile, TextOptions, two_files
+from otdist.cli.shell import complain, require_folder, shell_errors, unused_name
 from otdist.errors import InputError
 
-TINY = 1e-9  # threshold of p-values that no number of permutations is for
+LEVEL = 0.05  # false discovery rate, unless --fail-p says otherwise
+
+Pairs = Annotated[list[str] | None, Parameter(negative=(), consume_multiple=True)]
+Allowed = Annotated[
+    list[Literal["gone", "new", "retyped", "unreadable"]] | None,
+    Parameter(negative=(), consume_multiple=True),
+]
 
 
 @app.command
-def demo(*, html: Path = Path("report.html")) -> int:
+def demo(*, html: Path | None = None) -> int:
     """Compare Adelie with Chinstrap penguins (Palmer station, real data that ships with otdist).
 
     Parameters
     ----------
     html
-        Where to write the report.
+        Where to write the report. Default: report.html, or report-2.html and so on if that exists.
     """
     from pyarrow import compute
 
     from otdist.tables import compare as compare_tables
     from otdist.tables.files import read_file
 
+    html = unused_name("report.html") if html is None else html
     require_folder(html)
     with resources.as_file(resources.files("otdist") / "data" / "penguins.csv") as path:
         table = read_file(str(path)).drop_columns(["year"])
@@ -37,115 +49,189 @@ def demo(*, html: Path = Path("report.html")) -> int:
         table.filter(compute.equal(table["species"], name)).drop_columns(["species"])
         for name in ("Adelie", "Chinstrap")
     )
-    comparison = compare_tables(adelie, chinstrap)
-    return _show(comparison, ("Adelie penguins", "Chinstrap penguins"), html=html, as_json=False)
+    comparison = compare_tables(adelie, chinstrap, names=("Adelie penguins", "Chinstrap penguins"))
+    _show(comparison, html=html, as_json=False)
+    return 0
 
 
 @app.command
 def compare(
-    reference: str,
-    current: str,
+    reference: MaybeFile = None,
+    current: MaybeFile = None,
     /,
     *,
     columns: Names = None,
+    categorical: Names = None,
+    numeric: Names = None,
     scale: Literal["std", "iqr", "mad", "range", "none"] = "std",
     joint: bool = True,
     resamples: Whole = 999,
     seed: Whole = 0,
     json: Flag = False,
     html: Path | None = None,
-    fail_above: float | None = None,
+    every: Flag = False,
+    groups: str | None = None,
+    blocks: Whole | None = None,
+    weights: str | None = None,
+    periodic: Pairs = None,
+    units: Pairs = None,
+    names: tuple[str, str] | None = None,
+    fail: Flag = False,
     fail_p: float | None = None,
+    fail_above: float | None = None,
+    fail_missing: float | None = None,
+    allow: Allowed = None,
+    text: TextOptions | None = None,
 ) -> int:
     """Compare two tables, column by column and jointly.
 
-    Exit status: 0; 1 if a threshold is passed; 2 if the tables cannot be compared.
+    Exit status: 0; 1 if a rule of --fail... is broken, which standard error tells; 2 if the tables cannot
+    be compared. Every rule also fails on a column that is gone, new, of another kind or not readable,
+    unless --allow names it, and on one that could not be measured or decided.
 
     Parameters
     ----------
     reference
-        CSV, TSV, Parquet, NPY or NPZ file.
+        Text (CSV, TSV), Parquet, Feather, JSON lines, NPY or NPZ file, also compressed; folder or
+        quoted pattern of parts; or - for standard input.
     current
         File to compare with it.
     columns
-        Columns to compare. Default: all that both tables have.
+        Columns to compare. Default: all.
+    categorical
+        Columns to read as labels, such as codes that are written as numbers.
+    numeric
+        Columns to read as numbers, such as amounts with a currency or percent sign.
     scale
         What of the reference column the scaled distance divides by.
     joint
         Also compare whole rows.
     resamples
-        Permutations behind each p-value.
+        Relabellings behind each p-value; columns that need more get more.
     seed
-        Seed of the permutations.
+        Seed of the relabellings.
     json
         Print JSON instead of a table.
     html
         Also write a report page.
-    fail_above
-        Exit with 1 if a column's W1/scale exceeds this, or could not be measured.
+    every
+        List columns that did not move even where there are many.
+    groups
+        Column whose values, such as customers, were sampled as wholes: their rows are relabelled together.
+    blocks
+        Number of consecutive rows that are relabelled together, for rows in order of time.
+    weights
+        Column of weights of the rows.
+    periodic
+        Columns on a circle with their periods, such as hour=24.
+    units
+        Units of columns, such as amount=EUR.
+    names
+        What the report calls the two tables. Default: the names of the files.
+    fail
+        Exit with 1 if anything moved: as --fail-p 0.05.
     fail_p
-        Exit with 1 if a column's p-value, adjusted for the number of columns, is below this, or
-        could not be measured.
+        Exit with 1 if the p-value of a column, of its share of missing values, or of the rows, adjusted for
+        the number of tests, is at most this.
+    fail_above
+        Exit with 1 if the W1/scale of a column that moved exceeds this.
+    fail_missing
+        Exit with 1 if a column's share of missing values changes by more than this.
+    allow
+        What does not fail: gone, new, retyped, unreadable.
     """
     from otdist.tables import compare as compare_tables
-    from otdist.tables.files import read_file
+    from otdist.tables.files import open_alike, table_notes
 
+    reference, current = two_files("compare", reference, current, columns, categorical, numeric)
     require_folder(html)
-    for option, limit in (("--fail-above", fail_above), ("--fail-p", fail_p)):
-        if limit is not None and math.isnan(limit):
-            raise InputError(option, "is not a number", "give a number")
-    if fail_p is not None and fail_p * (resamples + 1) <= 1:
-        _refuse(fail_p, resamples)
-    with in_words_of_the_shell({"reference": reference, "current": current}):
+    gate = _gate(fail=fail, p=fail_p, above=fail_above, missing=fail_missing, allowed=allow)
+    with shell_errors({"reference": reference, "current": current}):
+        asked = columns and [*columns, *(name for name in (groups, weights) if name is not None)]
+        reading = (text or TextOptions()).reading(asked, categorical, numeric)
+        tables = open_alike((reference, current), reading)
         comparison = compare_tables(
-            read_file(reference),
-            read_file(current),
+            *tables,
             columns=columns,
+            categorical=categorical or (),
+            numeric=numeric or (),
             scale=scale,
             joint=joint,
             n_resamples=resamples,
+            level=gate.p if gate.p is not None else LEVEL,
+            groups=groups,
+            blocks=blocks,
+            weights=weights,
+            periodic=_numbers_of(_assigned(periodic, "--periodic"), "--periodic"),
+            units=_assigned(units, "--units"),
+            names=names or (Path(reference).name, Path(current).name),
             rng=seed,
             progress=sys.stderr.isatty(),
         )
-    names = Path(reference).name, Path(current).name
-    status = _show(comparison, names, html=html, as_json=json)
-    # A column that could not be measured does not pass: "not <=" holds for NaN as well.
-    seen = [column for column in comparison.columns if column.n_reference or column.n_current]
-    over = fail_above is not None and any(not column.scaled <= fail_above for column in seen)
-    rare = fail_p is not None and any(not column.qvalue >= fail_p for column in seen)
-    tested = sum(math.isfinite(column.pvalue) for column in seen)
-    if fail_p is not None and fail_p * (resamples + 1) <= tested:
-        print(
-            f"otdist: of {tested} columns one alone gets no adjusted p-value below "
-            f"{tested / (resamples + 1):.3g}; for --fail-p {fail_p:g} give --resamples "
-            f"{math.ceil(tested / fail_p)}",
-            file=sys.stderr,
+    said = dict.fromkeys(note for table in tables for note in table_notes(table))
+    comparison = replace(comparison, notes=(*said, *comparison.notes))
+    _show(comparison, html=html, as_json=json, every=every)
+    violations = gate.violations(comparison)
+    for line in violations:
+        complain(f"FAILED: {line}")
+    return MOVED if violations else 0
+
+
+def _gate(
+    *, fail: bool, p: float | None, above: float | None, missing: float | None, allowed: Sequence[str] | None
+) -> Any:
+    """Check thresholds; one that nothing can break, or that everything breaks, is an error."""
+    from otdist.tables.decide import MOST_DRAWS
+    from otdist.tables.gate import Gate
+
+    least = 1 / (MOST_DRAWS + 1)
+    if p is not None and not least < p <= 1:
+        raise InputError("--fail-p", f"must be above {least:.1g} and at most 1, got {p:g}", "give 0.05")
+    if above is not None and not 0 <= above < math.inf:
+        raise InputError("--fail-above", f"must be at least 0, got {above:g}", "give a number such as 0.2")
+    if missing is not None and not 0 <= missing <= 1:
+        raise InputError(
+            "--fail-missing", f"must be between 0 and 1, got {missing:g}", "give a share such as 0.1"
         )
-    return MOVED if over or rare else status
+    p = LEVEL if fail and p is None else p
+    gate = Gate(p, above, missing, tuple(allowed or ()))
+    if allowed and not gate.closed:
+        raise InputError("--allow", "is given without a rule", "add --fail, or another --fail-... option")
+    return gate
 
 
-def _refuse(fail_p: float, resamples: int) -> None:
-    """Raise InputError for a threshold that no column can pass: a check that cannot fail is none."""
-    least = 1 / (resamples + 1)
-    remedy = f"give --resamples {math.ceil(1 / fail_p)}" if fail_p > TINY else f"give a number above {TINY:g}"
-    raise InputError("--fail-p", f"{fail_p:g} is passed by no p-value: they end at {least:.3g}", remedy)
+def _assigned(pairs: list[str] | None, option: str) -> dict[str, str]:
+    """Read NAME=VALUE pairs; a name may hold '='."""
+    found = {}
+    for pair in pairs or ():
+        name, equals, value = pair.rpartition("=")
+        if not (equals and name and value):
+            raise InputError(option, f"must be NAME=VALUE, got {pair!r}", "write it as hour=24")
+        found[name] = value
+    return found
 
 
-def _show(comparison: Any, names: tuple[str, str], *, html: Path | None, as_json: bool) -> int:
-    from dataclasses import replace
+def _numbers_of(texts: dict[str, str], option: str) -> dict[str, float]:
+    found = {}
+    for name, text in texts.items():
+        try:
+            found[name] = float(text)
+        except ValueError:
+            raise InputError(option, f"must give a number, got {name}={text}", f"write {name}=24") from None
+    return found
 
+
+def _show(comparison: Any, *, html: Path | None, as_json: bool, every: bool = False) -> None:
     from rich.console import Console
 
     from otdist.tables.terminal import as_table
 
-    comparison = replace(comparison, reference_name=names[0], current_name=names[1])
     if as_json:
         print(comparison.to_json())
     else:
         # In a pipe rich would fold at 80 columns.
         width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
-        Console(width=width).print(as_table(comparison))
+        Console(width=width).print(as_table(comparison, every=every))
     if html is not None:
         written = comparison.report(html)
         print(f"Report: {written}", file=sys.stderr if as_json else sys.stdout)
-    return 0

@@ -12,7 +12,7 @@ import numpy as np
 from cyclopts import Parameter
 
 from otdist.cli.app import FAILED, INTERRUPTED, Flag, Names, Whole, app
-from otdist.cli.shell import complain, dumped, in_words_of_the_shell, require_folder
+from otdist.cli.shell import complain, dumped, require_folder, shell_errors
 from otdist.errors import InputError
 
 WORDS = {"true": True, "false": False, "none": None}
@@ -79,17 +79,8 @@ def train(
     fit_wgan = _trainer()
     options = dict(_parsed(text) for text in settings or [])
     names = {"data": data, "folder": "--out"} | {name: f"--set {name}" for name in options}
-    python = {
-        "resume=True": "--resume",
-        "folder=...": "--out FOLDER",
-        "drop it, encode it as numbers, or use otdist.compare, which reads dates and labels": (
-            "encode it as numbers, or name others by --columns"
-        ),
-        "drop such rows, or fill them in": "pass --nan-policy omit, or fill them in",
-        "scale='columns'": "--set scale=columns",
-    }
     try:
-        with in_words_of_the_shell(names, python):
+        with shell_errors(names):
             rows = _rows(read_file(data), columns, omit=nan_policy == "omit")
             run = fit_wgan(
                 rows,
@@ -105,11 +96,11 @@ def train(
     except KeyboardInterrupt:  # the second one; the first waits for the end of a step
         complain("stopped at once" + ("" if out is None else f"; {out} holds the run as of its last check"))
         return INTERRUPTED
-    files = {} if out is None else {"run": str(out)}
+    files = {} if out is None else {"run": str(out.absolute())}
     if sample is not None and out is not None:
-        files["samples"] = str(_write_samples(out, data, run, sample))
+        files["samples"] = str(_write_samples(out, data, run, sample).absolute())
     if html is not None:
-        files["report"] = str(run.report(html))
+        files["report"] = str(run.report(html, name=Path(data).name))
     _show(run, files, as_json=json)
     return INTERRUPTED if run.interrupted else FAILED if run.diverged else 0
 
@@ -140,7 +131,7 @@ def _parsed(text: str) -> tuple[str, Any]:
 
 
 def _rows(table: Any, columns: list[str] | None, *, omit: bool) -> Any:
-    """The chosen columns, and with ``omit`` the rows that have no gap in them."""
+    """Return the chosen columns, and with ``omit`` only rows without missing values."""
     from otdist.arrays import read
 
     named = hasattr(table, "column_names")
@@ -152,10 +143,11 @@ def _rows(table: Any, columns: list[str] | None, *, omit: bool) -> Any:
             what = f"there is no {unknown[0]!r}" if unknown else "none is named"
             raise InputError("columns", what, f"choose from {table.column_names}")
         table = table.select(columns)
-    if not omit:
-        return table
     values = read(table if named else np.reshape(table, (len(table), -1)), "data").values
     whole = np.asarray(~np.isnan(values).any(1))
+    if not (omit or whole.all()):
+        row = int(np.argmin(whole))
+        raise InputError("data", f"row {row} has missing values", "pass --nan-policy omit, or fill them in")
     if not whole.all():
         complain(f"{(~whole).sum():,} of {len(whole):,} rows have missing values and are left out")
     return table.filter(whole) if named else table[whole]

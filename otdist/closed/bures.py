@@ -11,11 +11,13 @@ from numpy.typing import ArrayLike
 from otdist.arrays import Array
 from otdist.closed.checks import distance_of, finite, points, vector
 from otdist.errors import InputError
+from otdist.errstate import isolate_errstate
 from otdist.result import Result
 
 ROUNDING = float(np.finfo(np.float64).eps)
 
 
+@isolate_errstate
 def gaussian(mean1: ArrayLike, cov1: ArrayLike, mean2: ArrayLike, cov2: ArrayLike) -> Result:
     """W2 between two Gaussian laws in any dimension.
 
@@ -154,7 +156,8 @@ def _sylvester(
     middle = frame.T @ ((frame @ right) / (sigma[:, None] + values))
     distance = float(np.linalg.norm(middle / roots[:, None]))
     relative = 8 * d * ROUNDING * largest / smallest
-    if np.linalg.norm(gap) > smallest:
-        # Far from A, a nearly singular B spoils sigma by the rounding of its root in any direction.
+    if np.linalg.norm(gap) > smallest / 2:
+        # Closer than that, B is at least A / 2. Further away it may be nearly singular, and spoils sigma
+        # by the rounding of its root in any direction.
         relative += math.sqrt(largest) * other_error / smallest
     return distance, relative * distance

@@ -9,9 +9,11 @@ from numpy.typing import ArrayLike
 
 from otdist.closed.checks import distance_of, exact, finite, number, order, points, scale, vector, weights
 from otdist.errors import InputError
+from otdist.errstate import isolate_errstate
 from otdist.result import Result
 
 
+@isolate_errstate
 def shift(delta: ArrayLike, *, p: float = 1) -> Result:
     """W_p between any law and its translate by a vector.
 
@@ -49,6 +51,7 @@ def shift(delta: ArrayLike, *, p: float = 1) -> Result:
     return exact(distance_of(step, "delta"), order(p), len(step))
 
 
+@isolate_errstate
 def normal(mean1: float, std1: float, mean2: float, std2: float, *, p: float = 1) -> Result:
     """W1 or W2 between two Gaussian laws on the line.
 
@@ -110,6 +113,7 @@ def normal(mean1: float, std1: float, mean2: float, std2: float, *, p: float = 1
     return exact(finite(value, "mean1"), power, 1)
 
 
+@isolate_errstate
 def uniform(low1: float, high1: float, low2: float, high2: float, *, p: float = 1) -> Result:
     """W_p between two uniform laws on the line.
 
@@ -179,6 +183,7 @@ def _mean_power(slack: float, p: float) -> float:
     return -math.expm1((p + 1) * math.log1p(-slack)) / (p + 1) / slack
 
 
+@isolate_errstate
 def exponential(scale1: float, scale2: float, *, p: float = 1) -> Result:
     """W_p between two exponential laws.
 
@@ -218,6 +223,7 @@ def exponential(scale1: float, scale2: float, *, p: float = 1) -> Result:
     return exact(finite(step * factor, "scale1"), power, 1)
 
 
+@isolate_errstate
 def dirac(x: ArrayLike, point: ArrayLike, a: ArrayLike | None = None, *, p: float = 1) -> Result:
     """W_p between weighted samples and a single point.
 

@@ -14,11 +14,13 @@ from otdist.closed.checks import number, order
 from otdist.closed.quantiles import Law, Mask
 from otdist.closed.readlaws import read_law, same_law
 from otdist.errors import ConvergenceWarning, InputError
+from otdist.errstate import isolate_errstate
 from otdist.result import Result
 
 SUM_ROUNDING = 1e-14  # of the pairwise sum over at most a few million cells
 
 
+@isolate_errstate
 def laws(mu: Any, nu: Any, *, p: float = 1, rtol: float = 1e-6, max_cells: int = 2**18) -> Result:
     """W_p between two laws on the line, with a proved bracket.
 

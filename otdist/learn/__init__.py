@@ -1,10 +1,11 @@
-"""Optimal transport as a loss, constraints of critics, and measures of generators, for torch."""
+"""Optimal transport losses, Lipschitz constraints of critics, and measures of generators, for torch."""
 
 try:
     import torch  # noqa: F401
 except ImportError as error:
     raise ImportError('otdist.learn needs torch: pip install "otdist[torch]"') from error
 
+from otdist.imports import import_when_asked
 from otdist.learn.constraints import (
     checked_critic,
     clip_weights,
@@ -20,6 +21,7 @@ from otdist.learn.evaluation import (
     Duplicates,
     Evaluation,
     KernelDistance,
+    Measure,
     Memorisation,
     Neighbourhoods,
     density_coverage,
@@ -46,6 +48,7 @@ __all__ = [
     "Evaluation",
     "Folds",
     "KernelDistance",
+    "Measure",
     "Memorisation",
     "Neighbourhoods",
     "Orthogonal",
@@ -74,3 +77,5 @@ __all__ = [
     "spectral_norm",
     "vendi_score",
 ]
+
+__getattr__ = import_when_asked(__name__, ("w1metric",))  # it needs torchmetrics

@@ -1,4 +1,4 @@
-"""The neural dual estimator: a 1-Lipschitz critic, trained, chosen and judged on points of their own."""
+"""Neural dual estimator of W1: a 1-Lipschitz critic with training, validation and test points."""
 
 from __future__ import annotations
 
@@ -13,85 +13,86 @@ from numpy.typing import ArrayLike, NDArray
 from otdist.arrays import is_torch, read
 from otdist.clouds import as_points
 from otdist.errors import InputError
+from otdist.inputs.arguments import Rng
 from otdist.learn.critics.confidence import Confidence
+from otdist.learn.critics.files import read_critic, write_critic
+from otdist.learn.critics.fit import Outcome, fit_samples, fit_sources
 from otdist.learn.critics.fitted import Fitted
-from otdist.learn.critics.fitting import Outcome, fit_samples, fit_streams
-from otdist.learn.critics.judging import judged, require_metric
-from otdist.learn.critics.race import Budget
-from otdist.learn.critics.saved import read_critic, write_critic
-from otdist.learn.critics.settings import SECONDS, Settings
+from otdist.learn.critics.gaps import evaluate_gaps, require_metric
+from otdist.learn.critics.selection import Budget
+from otdist.learn.critics.settings import DEFAULT_SECONDS, Settings
+from otdist.learn.modes import refuse_transforms, require_outside
 from otdist.problem import Problem
 from otdist.progress import working
 
 Array = NDArray[np.float64]
 Source = Callable[[int], Any]
 
-FACTS = ("settings", "gaps", "history", "converged", "message", "confidence")  # kept with a critic
+SAVED_FIELDS = ("settings", "gaps", "history", "converged", "message", "confidence")  # stored with a critic
 
 
 class Critic:
-    r"""Kantorovich-Rubinstein critic: a 1-Lipschitz function that tells two samples, or two sources, apart.
+    r"""Kantorovich-Rubinstein critic: a 1-Lipschitz function that separates two samples or two sources.
 
     .. math:: W_1(P, Q) = \max_{|f(z) - f(z')| \le d(z, z')} \mathrm{E}_P f - \mathrm{E}_Q f
 
     Parameters
     ----------
     family : {"auto", "anchors", "orthogonal", "folds", "pieces"} or list of them
-        Which critics enter the race: soft maxima and minima of distances to learned points
+        Candidates for model selection: soft maxima and minima of distances to learned points
         (:class:`~otdist.learn.critics.Anchors`), orthogonal networks
-        (:class:`~otdist.learn.critics.Orthogonal`, "euclidean" only), heads with folds of their own
+        (:class:`~otdist.learn.critics.Orthogonal`, "euclidean" only), heads with separate folds
         (:class:`~otdist.learn.critics.Folds`, "euclidean" only), affine pieces
         (:class:`~otdist.learn.critics.Pieces`, "euclidean" only). "auto": anchors and orthogonal networks.
-        For comparison, alone and "euclidean" only: "gp", "lp", "clip", "spectral"
+        For comparison, as a single name and "euclidean" only: "gp", "lp", "clip", "spectral"
         (:class:`~otdist.learn.critics.Penalised`).
     metric : str or Metric
         Ground metric, as in :func:`otdist.w1`, but a function only within a :class:`~otdist.metrics.Metric`
-        that says ``triangle=True``. Anchors move for "euclidean", "cityblock" and "chebyshev", and
-        stay at random points of the samples for all others.
+        with ``triangle=True``. Anchors are learned for "euclidean", "cityblock" and "chebyshev", and are
+        fixed at random points of the samples for all others.
     anchors : int
-        Learned points, at most; fewer on small samples.
+        Largest number of learned points; there are fewer on small samples.
     batch : int
-        Points of each side in a step, over all processes.
+        Points of each sample in a step, over all processes.
     max_seconds : float, optional
-        Time to train. None, without ``steps``: 30 s.
+        Training time. None, without ``steps``: 30 s.
     steps : int, optional
-        Steps to train, all trials together; the same seed then gives the same critic on the same machine.
-    rng : int
-        Seed.
+        Number of steps, including all trials; the same seed then gives the same critic on the same machine.
+    rng : int or numpy.random.Generator
+        Seed; a generator draws one at construction.
     device : str
-        "auto" takes CUDA, else MPS, else the CPU.
+        "auto": CUDA if available, else MPS, else the CPU.
     precision : {"auto", "float32", "bfloat16"}
-        Of products in orthogonal networks, in training only: what is reported is computed in float64. "auto"
-        takes bfloat16 where the processor or GPU has instructions for it.
+        Precision of matrix products of orthogonal networks, in training only; reported values are computed
+        in float64. "auto": bfloat16 if the CPU or GPU has instructions for it.
     level : float
-        Probability of the confidence bounds.
+        Level of the confidence bounds.
 
     Attributes
     ----------
     gaps : dict
         ``mean f(x) - mean f(y)`` on the "train", "validation" and "test" points, in the units of the points.
-        Only the last one is an unbiased estimate of a lower bound of W1 between the populations; and for
-        "gp", "lp" and "clip" not even that: their "certified" is the last one divided by ``lipschitz``, and
-        with "gp" their "corrected" is :func:`~otdist.learn.corrected_gap`, an estimate.
+        Only the test gap is an unbiased estimate of a lower bound of W1 between the populations. For "gp",
+        "lp" and "clip" it is not a bound: "certified" is the test gap divided by ``lipschitz``, and with
+        "gp" there is also "corrected", an estimate by :func:`~otdist.learn.corrected_gap`.
     confidence : Confidence
         Lower confidence bounds of W1 between the populations, from the test points.
     lipschitz : float
-        Constant of the function that :meth:`__call__` computes, from above: 1, or less, for all kinds but
-        "gp", "lp" and "clip".
+        Upper bound of the Lipschitz constant: at most 1 for all kinds but "gp", "lp" and "clip".
     history : list of dict
-        Validation gap after steps and seconds.
+        Validation gap, one row per evaluation, with steps and seconds.
     converged : bool
-        Whether training went to its end. If not, ``message`` says what happened.
+        Whether training was completed. If not, ``message`` says what happened.
 
     Notes
     -----
-    Each kind of critic has a short trial; the one with the largest gap on the validation points gets the rest
-    of the budget, and ends in the best state it had there. So what the test points say has not been chosen
-    by. A gap on points that were trained on is biased upwards, the more the higher the dimension.
+    Each kind of critic has a short trial. The one with the largest gap on the validation points is trained on
+    the remaining budget, and its best state on these points is kept. The test points have no part in the
+    selection. The gap on training points is biased upwards, and the bias grows with the dimension.
 
     Cost: O(batch d anchors) a step for anchors, O(batch width (d + depth width)) for orthogonal networks.
     Source: Arjovsky, Chintala, Bottou (2017) for the critic; Anil, Lucas, Grosse (2019) for orthogonal ones.
-    Differs in that no constraint is left to a penalty. Not run on a GPU so far.
+    Differs in that the constraint holds exactly and is not a penalty. Not run on a GPU so far.
 
     Examples
     --------
@@ -115,7 +116,7 @@ class Critic:
         batch: int = 1024,
         max_seconds: float | None = None,
         steps: int | None = None,
-        rng: int = 0,
+        rng: Rng = 0,
         device: str = "auto",
         precision: str = "auto",
         level: float = 0.95,
@@ -143,13 +144,13 @@ class Critic:
         Parameters
         ----------
         x, y : array_like, shape (n, d) and (m, d), or callables
-            Samples; or functions that take a number and return as many new points, arrays or tensors.
+            Samples; or functions that take a number and return so many new points, an array or a tensor.
         a, b : array_like, shape (n,) and (m,), optional
-            Weights of given samples.
+            Weights of the samples.
         resume : bool
-            Go on with the critic there is, for another budget, in place of a new race.
+            Continue to train the current critic for another budget, without model selection.
         progress : bool
-            Show the held-out lower bound rising, on standard error.
+            Show the held-out lower bound on standard error.
 
         Returns
         -------
@@ -159,26 +160,30 @@ class Critic:
         Raises
         ------
         InputError
-            If samples are too small to be split (fewer than 20 rows), points are not finite, a source gives
-            points of another shape, or nothing was fitted that could be resumed.
+            If a sample has fewer than 20 rows, points are not finite, a source gives points of another shape,
+            or ``resume`` is True and nothing is fitted.
         """
-        settings, former = self.settings, self._fitted if resume else None
-        if resume and former is None:
-            raise InputError("resume", "there is no fitted critic", "call fit without resume first")
+        refuse_transforms(x=x, y=y, a=a, b=b)
+        require_outside("critic", "cannot be trained", "call fit outside of it")
+        settings, previous = self.settings, self._fitted if resume else None
+        if resume and previous is None:
+            raise InputError("resume", "must be False before the first fit", "call fit without resume first")
         seconds = settings.max_seconds
-        budget = Budget(SECONDS if seconds is None and settings.steps is None else seconds, settings.steps)
-        with working(progress, "critic") as tell:
+        budget = Budget(
+            DEFAULT_SECONDS if seconds is None and settings.steps is None else seconds, settings.steps
+        )
+        with working(progress, "critic") as report_progress:
             if callable(x) and callable(y):
-                outcome = fit_streams((x, y), self.metric, settings, budget, tell, former)
+                outcome = fit_sources((x, y), self.metric, settings, budget, report_progress, previous)
                 sides = None
             elif callable(x) or callable(y):
-                raise InputError("y", "is a sample and x a source, or the reverse", "give two of one kind")
+                raise InputError("y", "must be a sample or a source like x", "give two of one kind")
             else:
                 problem = Problem.of(x, y, a, b, metric=self.metric)
                 require_metric(problem)
-                outcome = fit_samples(problem.tamed(), settings, budget, tell, former)
+                outcome = fit_samples(problem.rescale(), settings, budget, report_progress, previous)
                 sides = (a is not None, b is not None)
-        return self._take(outcome, sides)
+        return self._set_outcome(outcome, sides)
 
     def __call__(self, z: ArrayLike) -> Any:
         """Evaluate the critic at points.
@@ -191,42 +196,42 @@ class Critic:
         Returns
         -------
         ndarray, shape (k,)
-            Values, large where the first sample is; a tensor (without gradient) where a tensor was given. For
-            gradients in torch see :meth:`gradient`.
+            Values, large where the first sample has mass; a tensor without gradient if ``z`` is a tensor. For
+            gradients see :meth:`gradient`.
 
         Raises
         ------
         InputError
-            If nothing is fitted, or the points have other columns or are not finite.
+            If nothing is fitted, or the points have another number of columns or are not finite.
         """
         values = self.fitted.values(self._points(z))
-        return _like(values, z)
+        return _match_type(values, z)
 
     def gradient(self, z: ArrayLike) -> Any:
-        """Gradient of the critic at points, shape (k, d): the direction in which a point of y should not go.
+        """Return the gradient of the critic at points, shape (k, d).
 
         Raises
         ------
         InputError
-            As in calls; and for metrics without learned anchors.
+            As for values; and for metrics without learned anchors.
         """
-        return _like(self.fitted.gradient(self._points(z)), z)
+        return _match_type(self.fitted.gradient(self._points(z)), z)
 
     @property
     def fitted(self) -> Fitted:
-        """What was trained; raises InputError if nothing was."""
+        """Trained critic; raises InputError if nothing is fitted."""
         if self._fitted is None:
-            raise InputError("critic", "is not fitted", "call fit(x, y) first")
+            raise InputError("critic", "must be fitted first", "call fit(x, y)")
         return self._fitted
 
     @property
     def lipschitz(self) -> float:
-        """Lipschitz constant of the critic, from above."""
+        """Upper bound of the Lipschitz constant of the critic."""
         return self.fitted.lipschitz
 
     @property
     def name(self) -> str:
-        """Which kind of critic won."""
+        """Kind of the selected critic."""
         return self.fitted.name
 
     def save(self, folder: str | Path) -> Path:
@@ -235,16 +240,16 @@ class Critic:
         Raises
         ------
         InputError
-            If nothing is fitted, or the metric has no name by which it could be found again.
+            If nothing is fitted, or the metric cannot be found by its name.
         """
-        facts: dict[str, Any] = {
+        metadata: dict[str, Any] = {
             "settings": asdict(self.settings),
             "gaps": self.gaps,
             "history": self.history,
         }
-        facts |= {"converged": self.converged, "message": self.message}
-        facts["confidence"] = None if self.confidence is None else self.confidence._asdict()
-        return write_critic(Path(folder), self.fitted, facts)
+        metadata |= {"converged": self.converged, "message": self.message}
+        metadata["confidence"] = None if self.confidence is None else self.confidence._asdict()
+        return write_critic(Path(folder), self.fitted, metadata)
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "auto") -> Self:
@@ -253,14 +258,14 @@ class Critic:
         Raises
         ------
         InputError
-            If files are missing, damaged or of another kind.
+            If files are missing, damaged or of another format.
         """
-        fitted, facts = read_critic(Path(folder), Settings(device=device).where(), FACTS)
-        critic = cls(metric=fitted.frame.metric, **(facts["settings"] | {"device": device}))
+        fitted, metadata = read_critic(Path(folder), Settings(device=device).resolve_device(), SAVED_FIELDS)
+        critic = cls(metric=fitted.frame.metric, **(metadata["settings"] | {"device": device}))
         critic._fitted = fitted
-        critic.gaps, critic.history = facts["gaps"], facts["history"]
-        critic.converged, critic.message = facts["converged"], facts["message"]
-        critic.confidence = None if facts["confidence"] is None else Confidence(**facts["confidence"])
+        critic.gaps, critic.history = metadata["gaps"], metadata["history"]
+        critic.converged, critic.message = metadata["converged"], metadata["message"]
+        critic.confidence = None if metadata["confidence"] is None else Confidence(**metadata["confidence"])
         return critic
 
     def __repr__(self) -> str:
@@ -269,26 +274,29 @@ class Critic:
         return f"Critic({self.name}, held-out lower bound {self.gaps['test']:.4g})"
 
     def _points(self, z: ArrayLike) -> Array:
+        refuse_transforms(z=z)
         points = as_points(read(z, "z"), "z")
         frame = self.fitted.frame
         columns = len(frame.centre)
         if points.shape[1] != columns:
-            raise InputError("z", f"has {points.shape[1]} columns, x has {columns}", "give the same columns")
+            raise InputError(
+                "z", f"must have {columns} columns, got {points.shape[1]}", "give the columns of x"
+            )
         if not np.isfinite(points).all():
             row = int(np.argmax(~np.isfinite(points).all(axis=1)))
-            raise InputError("z", f"row {row} is not finite", "drop it")
+            raise InputError("z", f"must be finite, row {row} is not", "drop it")
         if frame.metric.check is not None:
             frame.metric.check(points, "z", None)
         return points
 
-    def _take(self, outcome: Outcome, weighted: tuple[bool, bool] | None) -> Self:
+    def _set_outcome(self, outcome: Outcome, weighted: tuple[bool, bool] | None) -> Self:
         self._fitted, self.history = outcome.critic, outcome.history
-        self.converged, self.message = not outcome.trouble, outcome.trouble
-        self.gaps, self.confidence = judged(outcome, weighted, self.settings.level)
+        self.converged, self.message = not outcome.failure, outcome.failure
+        self.gaps, self.confidence = evaluate_gaps(outcome, weighted, self.settings.level)
         return self
 
 
-def _like(values: Array, z: Any) -> Any:
+def _match_type(values: Array, z: Any) -> Any:
     if not is_torch(z):
         return values
     import torch

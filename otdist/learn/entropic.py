@@ -1,4 +1,4 @@
-"""Entropic transport between two clouds of points: potentials by annealed, over-relaxed updates."""
+"""Entropic transport between clouds of points: potentials by annealed, over-relaxed updates."""
 
 from __future__ import annotations
 
@@ -8,54 +8,54 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from otdist.learn.marginals import Marginals
+from otdist.learn.marginals import MarginalPenalty
 from otdist.learn.relax import Relaxation
-from otdist.learn.softmin import Passes
+from otdist.learn.softmin import Softmin
 
-COOLING = 0.7  # factor of eps from one sweep to the next, down from the mean cost
-EVERY = 10  # sweeps between two checks: only there may the host wait for the device
+EPS_DECAY = 0.7  # factor of eps per sweep, starting at the mean cost
+CHECK_EVERY_SWEEPS = 10  # sweeps between two checks, which synchronise host and device
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
-    """One or more entropic problems, ready for the loop.
+class EntropicBatch:
+    """Batch of entropic problems, prepared for the iteration.
 
     Attributes
     ----------
-    passes : Passes
+    softmin : Softmin
         Soft minima over the pairs of points.
     a, b : Tensor, shape (B, n), (B, m)
         Weights.
     eps : Tensor, shape (B, 1)
         Regularisation, in units of the cost.
     start : Tensor, shape (B, 1)
-        The eps to cool down from.
-    marginals : Marginals
-        What a change of the marginals costs.
+        Initial eps of the annealing.
+    marginals : MarginalPenalty
+        Penalty of the marginals.
     """
 
-    passes: Passes
+    softmin: Softmin
     a: Tensor
     b: Tensor
     eps: Tensor
     start: Tensor
-    marginals: Marginals
+    marginals: MarginalPenalty
 
 
 @dataclass(frozen=True, eq=False)
 class Potentials:
-    """What the loop ends with, for each problem of the batch.
+    """Result of the iteration, for each problem of the batch.
 
     Attributes
     ----------
     f, g : Tensor, shape (B, n), (B, m)
         Potentials.
     dual : Tensor, shape (B,)
-        Value of the dual at f and g: at most the optimum, whether or not they have converged.
+        Value of the dual at f and g, a lower bound of the optimum even before convergence.
     residual : Tensor, shape (B,)
         L1 error of the marginals.
     sweeps : Tensor, shape (B,)
-        Updates of both potentials.
+        Number of sweeps, which update both potentials.
     """
 
     f: Tensor
@@ -66,123 +66,128 @@ class Potentials:
 
 
 @torch.no_grad()
-def solve(task: Task, n_iter: int, tol: float | None, guess: Tensor | None = None) -> Potentials:
+def solve(problem: EntropicBatch, n_iter: int, tol: float | None, guess: Tensor | None = None) -> Potentials:
     """Alternate ``f = T(g)`` and ``g = T(f)`` until the marginals are met to ``tol``.
 
-    At most ``n_iter`` sweeps, and exactly as many where ``tol`` is None: the host then never waits for the
-    device. The last sweep is not relaxed, so that the columns are met, and f is updated once more.
+    At most ``n_iter`` sweeps, and exactly as many if ``tol`` is None, without synchronisation of host and
+    device. The last sweep is not relaxed, so that the column marginals are met, and f is updated once more.
 
-    ``guess`` is a potential g to go on from once eps has its final value, if its dual is the higher one. For
-    near-equal clouds that is the potential of y against itself: little is left to do, where the
-    sweeps that came down from a high eps would still be far.
+    ``guess`` is a potential g that replaces the current one at the final eps if its dual is larger. For
+    nearly equal clouds the potential of y against itself is close to the solution, while the sweeps at larger
+    eps are not.
     """
-    passes, law = task.passes, task.marginals
-    log_a, log_b = task.a.log(), task.b.log()
-    f, g = torch.zeros_like(task.a), torch.zeros_like(task.b)
-    done, sweeps = _counters(task)
-    relax, column = Relaxation(_slack(task), task.eps.dtype), torch.zeros_like(task.eps)
-    cooled = _cooling(task)
+    softmin, marginals = problem.softmin, problem.marginals
+    log_a, log_b = problem.a.log(), problem.b.log()
+    f, g = torch.zeros_like(problem.a), torch.zeros_like(problem.b)
+    converged, sweeps = _initial_counters(problem)
+    relaxation, column_error = (
+        Relaxation(_dual_rounding_error(problem), problem.eps.dtype),
+        torch.zeros_like(problem.eps),
+    )
+    n_annealing = _annealing_sweeps(problem)
     for k in range(n_iter - 1):
-        eps = _cooler(task, k, cooled)
-        s = passes.rows(log_b + g / eps, eps)
-        if k == cooled and guess is not None:
-            f, g, s = _better(task, (f, g, s), guess)
-        if k >= cooled and (k - cooled) % EVERY == 0:
-            error = torch.maximum(_error(task, task.a, f, s), column)
-            done = done | (error <= _goal(tol))
-            if tol is not None and bool(done.all()):
+        eps = _annealed_eps(problem, k, n_annealing)
+        s = softmin.rows(log_b + g / eps, eps)
+        if k == n_annealing and guess is not None:
+            f, g, s = _choose_start(problem, (f, g, s), guess)
+        if k >= n_annealing and (k - n_annealing) % CHECK_EVERY_SWEEPS == 0:
+            error = torch.maximum(_marginal_error(problem, problem.a, f, s), column_error)
+            converged = converged | (error <= _target_error(tol))
+            if tol is not None and bool(converged.all()):
                 break
-            f, g, s = relax.look((f, g, s), error, _dual(task, f, g, s), EVERY)
-        f = torch.where(done, f, law.allowed(f + relax.omega * (law.update(s, eps) - f)))
-        s = passes.cols(log_a + f / eps, eps)
-        if (k + 1 - cooled) % EVERY == 0:
-            column = _error(task, task.b, g, s)
-        g = torch.where(done, g, law.allowed(g + relax.omega * (law.update(s, eps) - g)))
-        sweeps = sweeps + ~done
-    eps = task.eps
-    f = law.update(passes.rows(log_b + g / eps, eps), eps)
-    g = law.update(passes.cols(log_a + f / eps, eps), eps)
-    s = passes.rows(log_b + g / eps, eps)
-    residual = _error(task, task.a, f, s)
-    f = law.update(s, eps)
-    return Potentials(f, g, _dual(task, f, g, s)[:, 0], residual[:, 0], sweeps[:, 0] + 1)
+            f, g, s = relaxation.update((f, g, s), error, _dual_value(problem, f, g, s), CHECK_EVERY_SWEEPS)
+        f = torch.where(converged, f, marginals.clamp(f + relaxation.omega * (marginals.update(s, eps) - f)))
+        s = softmin.cols(log_a + f / eps, eps)
+        if (k + 1 - n_annealing) % CHECK_EVERY_SWEEPS == 0:
+            column_error = _marginal_error(problem, problem.b, g, s)
+        g = torch.where(converged, g, marginals.clamp(g + relaxation.omega * (marginals.update(s, eps) - g)))
+        sweeps = sweeps + ~converged
+    eps = problem.eps
+    f = marginals.update(softmin.rows(log_b + g / eps, eps), eps)
+    g = marginals.update(softmin.cols(log_a + f / eps, eps), eps)
+    s = softmin.rows(log_b + g / eps, eps)
+    residual = _marginal_error(problem, problem.a, f, s)
+    f = marginals.update(s, eps)
+    return Potentials(f, g, _dual_value(problem, f, g, s)[:, 0], residual[:, 0], sweeps[:, 0] + 1)
 
 
 @torch.no_grad()
-def solve_symmetric(task: Task, n_iter: int, tol: float | None) -> Potentials:
-    """Iterate ``f = (f + T(f)) / 2``, which at least halves the error, for a cloud against itself.
+def solve_symmetric(problem: EntropicBatch, n_iter: int, tol: float | None) -> Potentials:
+    """Iterate ``f = (f + T(f)) / 2`` for a cloud against itself, which at least halves the error.
 
     The kernel exp(-c / eps) is positive for p = 1 and p = 2, so T contracts with a rate between -1 and 0
     (Feydy et al. 2019).
     """
-    law, log_a = task.marginals, task.a.log()
-    f = torch.zeros_like(task.a)
-    done, sweeps = _counters(task)
-    cooled = _cooling(task)
+    marginals, log_a = problem.marginals, problem.a.log()
+    f = torch.zeros_like(problem.a)
+    converged, sweeps = _initial_counters(problem)
+    n_annealing = _annealing_sweeps(problem)
     for k in range(n_iter):
-        eps = _cooler(task, k, cooled)
-        s = task.passes.rows(log_a + f / eps, eps)
-        if k >= cooled and (k - cooled) % EVERY == 0:
-            done = done | (_error(task, task.a, f, s) <= _goal(tol))
-            if tol is not None and bool(done.all()):
+        eps = _annealed_eps(problem, k, n_annealing)
+        s = problem.softmin.rows(log_a + f / eps, eps)
+        if k >= n_annealing and (k - n_annealing) % CHECK_EVERY_SWEEPS == 0:
+            converged = converged | (_marginal_error(problem, problem.a, f, s) <= _target_error(tol))
+            if tol is not None and bool(converged.all()):
                 break
-        f = torch.where(done, f, (f + law.update(s, eps)) / 2)
-        sweeps = sweeps + ~done
-    s = task.passes.rows(log_a + f / task.eps, task.eps)
-    # With the row marginals met the plan has its mass, and the dual is sharp, however early the loop ended.
-    g, f = f, law.update(s, task.eps)
-    residual = _error(task, task.a, g, task.passes.rows(log_a + f / task.eps, task.eps))
-    return Potentials(f, g, _dual(task, f, g, s)[:, 0], residual[:, 0], sweeps[:, 0])
+        f = torch.where(converged, f, (f + marginals.update(s, eps)) / 2)
+        sweeps = sweeps + ~converged
+    s = problem.softmin.rows(log_a + f / problem.eps, problem.eps)
+    # With the row marginals met the plan has the right mass, and the dual is sharp at any iteration.
+    g, f = f, marginals.update(s, problem.eps)
+    residual = _marginal_error(
+        problem, problem.a, g, problem.softmin.rows(log_a + f / problem.eps, problem.eps)
+    )
+    return Potentials(f, g, _dual_value(problem, f, g, s)[:, 0], residual[:, 0], sweeps[:, 0])
 
 
-def _better(task: Task, state: tuple[Tensor, ...], guess: Tensor) -> tuple[Tensor, ...]:
-    """Potentials f, g and the soft minimum for g of higher dual: those found, or those from a guess of g."""
-    s = task.passes.rows(task.b.log() + guess / task.eps, task.eps)
-    other = (task.marginals.update(s, task.eps), guess, s)
-    higher = _dual(task, *other) > _dual(task, *state)
-    return tuple(torch.where(higher, new, old) for new, old in zip(other, state, strict=True))
+def _choose_start(problem: EntropicBatch, state: tuple[Tensor, ...], guess: Tensor) -> tuple[Tensor, ...]:
+    """Return f, g and the soft minimum for g with the larger dual: the current ones, or from the guess."""
+    s = problem.softmin.rows(problem.b.log() + guess / problem.eps, problem.eps)
+    from_guess = (problem.marginals.update(s, problem.eps), guess, s)
+    is_higher = _dual_value(problem, *from_guess) > _dual_value(problem, *state)
+    return tuple(torch.where(is_higher, new, old) for new, old in zip(from_guess, state, strict=True))
 
 
-def total(values: Tensor) -> Tensor:
-    """Sum over points, in float64 where the device has it."""
-    wide = values.dtype if values.device.type == "mps" else torch.float64
-    return values.sum(-1, keepdim=True, dtype=wide)
+def sum_points(values: Tensor) -> Tensor:
+    """Sum over points, in float64 if the device has it."""
+    dtype = values.dtype if values.device.type == "mps" else torch.float64
+    return values.sum(-1, keepdim=True, dtype=dtype)
 
 
-def _counters(task: Task) -> tuple[Tensor, Tensor]:
-    zero = torch.zeros_like(task.eps)
+def _initial_counters(problem: EntropicBatch) -> tuple[Tensor, Tensor]:
+    zero = torch.zeros_like(problem.eps)
     return zero.bool(), zero.long()
 
 
-def _cooling(task: Task) -> int:
-    """Sweeps until the slowest problem of the batch has its final eps."""
-    ratio = float((task.start / task.eps).max())
-    return max(0, math.ceil(math.log(ratio) / -math.log(COOLING))) if ratio > 1 else 0
+def _annealing_sweeps(problem: EntropicBatch) -> int:
+    """Return the number of sweeps until all problems of the batch have their final eps."""
+    ratio = float((problem.start / problem.eps).max())
+    return max(0, math.ceil(math.log(ratio) / -math.log(EPS_DECAY))) if ratio > 1 else 0
 
 
-def _cooler(task: Task, k: int, cooled: int) -> Tensor:
-    return torch.maximum(task.eps, task.start * COOLING**k) if k < cooled else task.eps
+def _annealed_eps(problem: EntropicBatch, k: int, n_annealing: int) -> Tensor:
+    return torch.maximum(problem.eps, problem.start * EPS_DECAY**k) if k < n_annealing else problem.eps
 
 
-def _goal(tol: float | None) -> float:
-    # The plain sweep at the end must not miss the goal by a little.
+def _target_error(tol: float | None) -> float:
+    # A margin for the plain sweep at the end.
     return -1.0 if tol is None else tol / 2
 
 
-def _slack(task: Task) -> Tensor:
-    return total(task.start * 16 * torch.finfo(task.eps.dtype).eps)
+def _dual_rounding_error(problem: EntropicBatch) -> Tensor:
+    return sum_points(problem.start * 16 * torch.finfo(problem.eps.dtype).eps)
 
 
-def _error(task: Task, weights: Tensor, f: Tensor, s: Tensor) -> Tensor:
-    """L1 distance of one marginal from what the other potential would have it be, relative to the mass."""
-    eps = task.eps
-    missed = torch.exp((f - s) / eps) - torch.exp((task.marginals.update(s, eps) - s) / eps)
-    return total(torch.where(weights > 0, weights * missed.abs(), 0.0)) / total(weights)
+def _marginal_error(problem: EntropicBatch, weights: Tensor, f: Tensor, s: Tensor) -> Tensor:
+    """Return the L1 error of one marginal, relative to the mass."""
+    eps = problem.eps
+    difference = torch.exp((f - s) / eps) - torch.exp((problem.marginals.update(s, eps) - s) / eps)
+    return sum_points(torch.where(weights > 0, weights * difference.abs(), 0.0)) / sum_points(weights)
 
 
-def _dual(task: Task, f: Tensor, g: Tensor, s: Tensor) -> Tensor:
-    """Dual objective, where s is the soft minimum for g, so that the plan's mass needs no pass."""
-    law = task.marginals
-    mass = torch.where(task.a > 0, task.a * torch.exp((f - s) / task.eps), 0.0)
-    gains = total(task.a * law.gain(f)) + total(task.b * law.gain(g))
-    return gains - task.eps * (total(mass) - total(task.a) * total(task.b))
+def _dual_value(problem: EntropicBatch, f: Tensor, g: Tensor, s: Tensor) -> Tensor:
+    """Return the dual objective; s is the soft minimum for g, which gives the mass of the plan."""
+    marginals = problem.marginals
+    mass = torch.where(problem.a > 0, problem.a * torch.exp((f - s) / problem.eps), 0.0)
+    gains = sum_points(problem.a * marginals.gain(f)) + sum_points(problem.b * marginals.gain(g))
+    return gains - problem.eps * (sum_points(mass) - sum_points(problem.a) * sum_points(problem.b))

@@ -1,7 +1,7 @@
-"""The value of entropic transport as a function of points and weights, with its derivatives.
+"""Value of entropic transport as a function of points and weights, with its derivatives.
 
-By the envelope theorem the potentials may be held fixed in the first derivative. In the second they move:
-there they are differentiated implicitly.
+By the envelope theorem the potentials are constants in the first derivative. In the second they are
+differentiated implicitly.
 """
 
 from __future__ import annotations
@@ -11,42 +11,68 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from otdist.learn.entropic import total
-from otdist.learn.implicit import MovingPotentials
-from otdist.learn.sums import Law, plan_sums
+from otdist.autograd import Reason, refuse
+from otdist.learn.costs import count_coincident_pairs
+from otdist.learn.entropic import sum_points
+from otdist.learn.implicit import ImplicitPotentials
+from otdist.learn.sums import EntropicSettings, plan_sums
+
+COINCIDENT = Reason(
+    "second derivatives in the points are infinite where points coincide and 1 < p < 2",
+    "use p=1 or p=2, or move the points apart",
+)
 
 
 class EntropicValue(torch.autograd.Function):
-    """The dual at its maximum f, g, shape (B,), as a function of x, y, a and b; twice differentiable."""
+    """Dual value at its maximum f, g, shape (B,), as a function of x, y, a and b; twice differentiable."""
 
     @staticmethod
-    def forward(ctx: Any, dual: Tensor, f: Tensor, g: Tensor, law: Law, *data: Tensor) -> Tensor:
-        """Pass the dual through."""
+    def forward(
+        ctx: Any, dual: Tensor, f: Tensor, g: Tensor, settings: EntropicSettings, *data: Tensor
+    ) -> Tensor:
+        """Return the dual value."""
         ctx.save_for_backward(*data, f, g)
-        ctx.law = law
+        ctx.settings, ctx.is_self = settings, data[0] is data[1]
         return dual.clone()
 
     @staticmethod
-    def backward(ctx: Any, up: Tensor) -> tuple[Tensor | None, ...]:
-        """Sums over the plan; they carry a graph where the caller asks for one."""
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        """Compute the gradients as sums over the plan, with a graph if the caller asks for one."""
         x, y, a, b, f, g = ctx.saved_tensors
-        law, wanted = ctx.law, ctx.needs_input_grad[4:]
+        settings, needs_gradient = ctx.settings, ctx.needs_input_grad[4:]
         if torch.is_grad_enabled():
-            f, g = MovingPotentials.apply(x, y, a, b, f, g, law)
-        of_x = of_y = of_a = of_b = None
-        if wanted[0] or wanted[2]:
-            of_x, of_a = slopes(law, x, y, (a, b), f, g)
-            of_x, of_a = of_x * up[:, None, None].to(x.dtype), of_a * up[:, None].to(x.dtype)
-        if wanted[1] or wanted[3]:
-            of_y, of_b = slopes(law, y, x, (b, a), g, f)
-            of_y, of_b = of_y * up[:, None, None].to(x.dtype), of_b * up[:, None].to(x.dtype)
-        return None, None, None, None, of_x, of_y, of_a, of_b
+            f, g = ImplicitPotentials.apply(x, y, a, b, f, g, settings)
+        x_gradient = y_gradient = a_gradient = b_gradient = None
+        if needs_gradient[0] or needs_gradient[2]:
+            x_gradient, a_gradient = dual_gradients(settings, x, y, (a, b), f, g)
+            x_gradient, a_gradient = (
+                x_gradient * upstream[:, None, None].to(x.dtype),
+                a_gradient * upstream[:, None].to(x.dtype),
+            )
+        if needs_gradient[1] or needs_gradient[3]:
+            y_gradient, b_gradient = dual_gradients(settings, y, x, (b, a), g, f)
+            y_gradient, b_gradient = (
+                y_gradient * upstream[:, None, None].to(x.dtype),
+                b_gradient * upstream[:, None].to(x.dtype),
+            )
+        if torch.is_grad_enabled() and _has_infinite_curvature(settings, x, y, ctx.is_self):
+            x_gradient, y_gradient = (
+                part if part is None else refuse(COINCIDENT, part, x, y) for part in (x_gradient, y_gradient)
+            )
+        return None, None, None, None, x_gradient, y_gradient, a_gradient, b_gradient
 
 
-def slopes(
-    law: Law, x: Tensor, y: Tensor, weights: tuple[Tensor, Tensor], f: Tensor, g: Tensor
+def _has_infinite_curvature(settings: EntropicSettings, x: Tensor, y: Tensor, is_self: bool) -> bool:
+    """Return True if points coincide and 1 < p < 2; pairs of a point with itself cancel."""
+    if not 1 < settings.p < 2:
+        return False
+    return count_coincident_pairs(x, y, settings.tile_pairs(x)) > (x.shape[0] * x.shape[1] if is_self else 0)
+
+
+def dual_gradients(
+    settings: EntropicSettings, x: Tensor, y: Tensor, weights: tuple[Tensor, Tensor], f: Tensor, g: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Derivatives of the dual at fixed potentials in the points x and their weights a."""
+    """Compute the gradients of the dual in points x and weights a, at fixed potentials."""
     a, b = weights
-    of_x, mass = plan_sums(law, x, y, f, g, (a[..., None], b[..., None], b))
-    return of_x, law.marginals.gain(f) - law.eps * (mass - total(b).to(b.dtype))
+    x_gradient, mass = plan_sums(settings, x, y, f, g, (a[..., None], b[..., None], b))
+    return x_gradient, settings.marginals.gain(f) - settings.eps * (mass - sum_points(b).to(b.dtype))

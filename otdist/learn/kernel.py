@@ -1,6 +1,6 @@
-"""Soft minima on CUDA in one kernel: costs, exponents and sums of a tile never leave the chip.
+"""Soft minima on CUDA in one kernel that keeps costs, exponents and sums of a tile on the chip.
 
-Checked against the tiles of :mod:`otdist.learn.softmin` in Triton's interpreter; not run on a GPU yet.
+Tested against the tiles of :mod:`otdist.learn.softmin` in Triton's interpreter; not run on a GPU yet.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-ROWS, COLS = 32, 64
+TILE_ROWS, TILE_COLS = 32, 64
 LOG2E = math.log2(math.e)
 
 
@@ -27,7 +27,7 @@ def _softmin_kernel(
     n: Any,
     m: Any,
     d: Any,
-    rooted: tl.constexpr,
+    use_root: tl.constexpr,
     rows: tl.constexpr,
     cols: tl.constexpr,
 ) -> None:
@@ -47,11 +47,11 @@ def _softmin_kernel(
             right = tl.load(y + j.to(tl.int64) * d + k, mask=j < m, other=0.0)
             difference = left[:, None] - right[None, :]
             square += difference * difference
-        cost = tl.sqrt(square) if rooted else square
+        cost = tl.sqrt(square) if use_root else square
         height = tl.load(h + j, mask=j < m, other=float("-inf"))
         power = height[None, :] - factor * cost
         higher = tl.maximum(top, tl.max(power, 1))
-        # Columns without mass have a power of -infinity, and so has a row that has seen no other.
+        # Columns without mass have a power of -infinity, and so have rows with no other columns so far.
         base = tl.where(higher == float("-inf"), 0.0, higher)
         total = total * tl.exp2(top - base) + tl.sum(tl.exp2(power - base[:, None]), 1)
         top = higher
@@ -59,14 +59,14 @@ def _softmin_kernel(
 
 
 def softmin_rows(x: Tensor, y: Tensor, h: Tensor, eps: Tensor, p: float) -> Tensor:
-    """``-eps log sum_j exp(h_j - |x_i - y_j|**p / eps)``, (B, n), float32, for p of 1 or 2.
+    """Compute ``-eps log sum_j exp(h_j - |x_i - y_j|**p / eps)``, (B, n), in float32 for p of 1 or 2.
 
-    O(n m d) time; memory for the answer alone.
+    Cost: O(n m d) time, and memory for the result only.
     """
     size, n, d = x.shape
     x, y, h = x.contiguous(), y.contiguous(), (h * LOG2E).contiguous()
     rate = (LOG2E / eps[:, 0]).contiguous()
     out = torch.empty((size, n), dtype=torch.float32, device=x.device)
-    grid = (triton.cdiv(n, ROWS), size)
-    _softmin_kernel[grid](x, y, h, rate, out, n, y.shape[1], d, p == 1, ROWS, COLS)
+    grid = (triton.cdiv(n, TILE_ROWS), size)
+    _softmin_kernel[grid](x, y, h, rate, out, n, y.shape[1], d, p == 1, TILE_ROWS, TILE_COLS)
     return -eps * out / LOG2E

@@ -1,4 +1,4 @@
-"""The Sinkhorn divergence as a torch module."""
+"""Sinkhorn divergence as a torch module."""
 
 from __future__ import annotations
 
@@ -12,53 +12,53 @@ from otdist.learn.options import Options
 
 
 class SinkhornLoss(nn.Module):
-    r"""Sinkhorn divergence between two batches of points, to be minimised.
+    r"""Sinkhorn divergence between two batches of points, as a loss.
 
-    ``loss(x, y, a, b)`` is the value of :func:`otdist.learn.divergence`, where the parameters are described.
+    ``loss(x, y, a, b)`` is the value of :func:`otdist.learn.divergence`, which describes the parameters.
 
     Parameters
     ----------
     p : float
         Order of the cost ``|x - y|**p``, without the factor 1/2 that GeomLoss has for p = 2.
     eps : float
-        Regularisation as a share of the mean cost, which is computed anew in every call. As the clouds
-        approach each other it shrinks with their distance; ``eps_abs`` keeps it.
+        Regularisation as a share of the mean cost, which is computed in every call. It decreases with the
+        distance of the clouds; ``eps_abs`` is constant.
     debias : bool
         Subtract the terms of each cloud against itself, so that equal clouds have loss 0.
     reach : float, optional
-        Distance beyond which mass is rather destroyed than moved; None keeps the marginals.
+        Distance beyond which mass is destroyed instead of transported; None: exact marginals.
     penalty : {"kl", "tv"}
         Penalty of the marginals with ``reach``.
     n_iter : int
-        Sweeps at most.
+        Largest number of sweeps.
     tol : float, optional
-        L1 error of the marginals to stop at. None makes exactly ``n_iter`` sweeps, without waiting for the
-        device and without warnings.
+        L1 error of the marginals at which to stop. None: exactly ``n_iter`` sweeps, without synchronisation
+        with the device and without warnings.
     eps_abs : float, optional
         Regularisation in units of the cost, instead of ``eps``.
     engine : {"auto", "torch", "compile", "triton"}
-        Who computes the passes over all pairs.
+        Implementation of the soft minima.
     block : int, optional
-        Pairs in a tile.
+        Number of pairs in a tile.
 
     Attributes
     ----------
     last : dict
-        Of the last call: ``residual``, ``converged``, ``iterations``, ``eps_abs``, the terms and the
-        potentials, as detached tensors; empty before the first one.
+        Diagnostics of the last call: ``residual``, ``converged``, ``iterations``, ``eps_abs``, the terms and
+        the potentials, as detached tensors; empty before the first call.
 
     Warns
     -----
     ConvergenceWarning
-        If ``tol`` was not reached. The value is never clipped: an unfinished run may be negative.
+        If ``tol`` is not reached. The value is not clipped, and may be negative then.
 
     Notes
     -----
     The loss is computed in float32 at least, also under autocast. Gradients are exact at
     convergence (envelope theorem), and 0 where the distance has its kink. With ``create_graph=True`` second
-    derivatives are those of the optimum, where the potentials move too: a linear system with the plan is
-    solved by conjugate gradients. Third derivatives raise. Inside ``torch.compile`` the loss is a break in
-    the graph and runs as it does outside.
+    derivatives are those of the optimum, by implicit differentiation of the potentials: a linear system with
+    the plan is solved by conjugate gradients. Third derivatives raise an InputError. Inside ``torch.compile``
+    the loss is a graph break.
 
     Source: Feydy et al. (2019); Séjourné et al. (2019) for penalties; Lehmann et al. (2021) for the steps.
 
@@ -102,12 +102,12 @@ class SinkhornLoss(nn.Module):
 
     @torch.compiler.disable
     def forward(self, x: Tensor, y: Tensor, a: Tensor | None = None, b: Tensor | None = None) -> Tensor:
-        """Divergence of clouds (n, d) and (m, d), or of batches of them; shape () or (B,)."""
+        """Return the divergence of clouds (n, d) and (m, d), or of batches of them; shape () or (B,)."""
         value, self.last = divergence(x, y, a, b, debias=self.debias, **vars(self.options))
         return value
 
     def extra_repr(self) -> str:
-        """Options that are not the default."""
+        """Return the options that differ from the defaults."""
         default = Options()
         changed = {k: v for k, v in vars(self.options).items() if v != getattr(default, k)}
         return ", ".join(f"{k}={v!r}" for k, v in ({"debias": self.debias} | changed).items())

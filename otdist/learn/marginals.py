@@ -1,4 +1,4 @@
-"""What it costs if the marginals of the plan are not a and b, seen from the dual side.
+"""Penalties of the marginals of a plan, in the dual problem.
 
 The dual is ``max <a, gain(f)> + <b, gain(g)> - eps <a b^T, exp((f + g - c) / eps) - 1>``:
 
@@ -20,40 +20,44 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Marginals:
-    """Penalty of both marginals: its name, and rho of shape (B, 1) in units of the cost."""
+class MarginalPenalty:
+    """Penalty of both marginals, with its name and rho of shape (B, 1) in units of the cost."""
 
     penalty: str = "exact"
     rho: Tensor | None = None
 
     def update(self, s: Tensor, eps: Tensor) -> Tensor:
-        """Best potential where the other one is fixed, from its soft minimum."""
+        """Return the optimal potential for the other one fixed, from its soft minimum."""
         if self.rho is None:
             return s
         if self.penalty == "kl":
             return s * (self.rho / (self.rho + eps))
-        return self.allowed(s)
+        return self.clamp(s)
 
-    def allowed(self, f: Tensor) -> Tensor:
-        """Bring a potential back to where the dual is finite."""
+    def clamp(self, f: Tensor) -> Tensor:
+        """Clamp a potential to the domain of the dual."""
         if self.rho is None or self.penalty == "kl":
             return f
         return torch.minimum(torch.maximum(f, -self.rho), self.rho)
 
     def gain(self, f: Tensor) -> Tensor:
-        """What a unit of mass with potential f adds to the dual."""
+        """Return the contribution to the dual of a unit of mass with potential f."""
         if self.rho is None or self.penalty == "tv":
             return f
         return -self.rho * torch.expm1(-f / self.rho)
 
     def curvature(self, f: Tensor) -> Tensor:
-        """Minus the second derivative of the gain."""
+        """Return minus the second derivative of the gain."""
         if self.rho is None or self.penalty == "tv":
             return torch.zeros_like(f)
         return torch.exp(-f / self.rho) / self.rho
 
-    def moving(self, f: Tensor) -> Tensor:
-        """Whether a small change of the data moves the potential: not where it is cut."""
+    def is_free(self, s: Tensor) -> Tensor:
+        """Return a mask of the potentials that are not clamped.
+
+        It depends on the soft minimum s, not on the potential, since averaged updates approach the bound from
+        inside.
+        """
         if self.rho is None or self.penalty == "kl":
-            return torch.ones_like(f, dtype=torch.bool)
-        return f.abs() < self.rho
+            return torch.ones_like(s, dtype=torch.bool)
+        return s.abs() < self.rho

@@ -1,19 +1,34 @@
-"""What the caller may choose about entropic transport, judged once."""
+"""Options of entropic transport, checked once."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
-from otdist.errors import InputError
+import numpy as np
 
-PENALTIES = ("kl", "tv")
+from otdist.errors import InputError
+from otdist.inputs.arguments import Rng, check_integer, check_seed
+
+MARGINAL_PENALTIES = ("kl", "tv")
+SEED_LIMIT = 2**60  # seeds are multiplied by small numbers, and torch has 64 bits
+
+
+def check_torch_seed(rng: Rng, name: str = "rng") -> int:
+    """Read a seed for torch's generators as an integer; a NumPy generator gives its next number."""
+    seed = check_seed(rng, name)
+    if isinstance(rng, np.random.Generator):
+        return seed % SEED_LIMIT
+    if seed >= SEED_LIMIT:
+        raise InputError(name, f"must be below 2**60, got {seed}", "use a smaller seed")
+    return seed
 
 
 @dataclass(frozen=True)
 class Options:
-    """Choices for :func:`otdist.learn.divergence` and :class:`otdist.learn.SinkhornLoss`; described there."""
+    """Options of :func:`otdist.learn.divergence` and :class:`otdist.learn.SinkhornLoss`, described there."""
 
     p: float = 1
     eps: float = 0.05
@@ -26,36 +41,29 @@ class Options:
     block: int | None = None
 
     def __post_init__(self) -> None:
+        _require(_is_number(self.p) and self.p >= 1, "p", self.p, "use 1 or 2, or another finite number >= 1")
         _require(
-            _number(self.p) and self.p >= 1, "p", self.p, "use 1 or 2, or another finite number from 1 on"
-        )
-        _require(
-            _number(self.eps) and self.eps > 0, "eps", self.eps, "give a share of the mean cost, as 0.05"
+            _is_number(self.eps) and self.eps > 0, "eps", self.eps, "give a share of the mean cost, as 0.05"
         )
         reach = self.reach
         _require(
-            reach is None or (_number(reach) and reach > 0),
+            reach is None or (_is_number(reach) and reach > 0),
             "reach",
             reach,
             "give a distance above 0, in the units of the points, or None for exact marginals",
         )
-        _require(self.penalty in PENALTIES, "penalty", self.penalty, "use 'kl' or 'tv'")
-        _require(
-            isinstance(self.n_iter, int) and self.n_iter >= 1,
-            "n_iter",
-            self.n_iter,
-            "give a whole number from 1 on",
-        )
+        _require(self.penalty in MARGINAL_PENALTIES, "penalty", self.penalty, "use 'kl' or 'tv'")
+        object.__setattr__(self, "n_iter", check_integer(self.n_iter, "n_iter"))
         tol = self.tol
-        _require(tol is None or (_number(tol) and tol > 0), "tol", tol, "give a number above 0, or None")
-        block = self.block
-        _require(block is None or block >= 1, "block", block, "give a number of pairs from 1 on, or None")
+        _require(tol is None or (_is_number(tol) and tol > 0), "tol", tol, "give a number above 0, or None")
+        if self.block is not None:
+            object.__setattr__(self, "block", check_integer(self.block, "block"))
 
 
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _require(holds: bool, name: str, value: Any, remedy: str) -> None:
     if not holds:
-        raise InputError(name, f"{value!r} cannot be used", remedy)
+        raise InputError(name, f"cannot be {value!r}", remedy)

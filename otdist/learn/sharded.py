@@ -1,9 +1,9 @@
-"""The Sinkhorn divergence of clouds whose rows lie on several processes, by torch.distributed.
+"""Sinkhorn divergence of clouds whose rows are distributed over processes, by torch.distributed.
 
-Every process holds all points and all potentials, O((n + m) d) numbers, and computes the soft minima of its
-own rows; the potentials are gathered after each half of a sweep. All sums over points are taken from the
-gathered vectors, in the same order everywhere: so all processes take the same decisions, and the value does
-not depend on their number.
+Each process stores all points and potentials, O((n + m) d) numbers, and computes the soft minima of its rows;
+the potentials are gathered after each half of a sweep. All sums over points are taken over the gathered
+vectors in the same order, so that all processes take the same decisions, and the value does not depend on
+their number.
 """
 
 from __future__ import annotations
@@ -15,26 +15,38 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from otdist.autograd import Reason, linear
 from otdist.errors import InputError
-from otdist.learn.divergence import combined, report, setting, solved, warn_unfinished
-from otdist.learn.entropic import Potentials, Task, total
-from otdist.learn.envelope import slopes
+from otdist.learn.divergence import (
+    combine_terms,
+    diagnostics,
+    resolve_settings,
+    solve_term,
+    warn_if_unconverged,
+)
+from otdist.learn.entropic import EntropicBatch, Potentials, sum_points
+from otdist.learn.envelope import dual_gradients
 from otdist.learn.inputs import Clouds, Scale, read_clouds
 from otdist.learn.options import Options
-from otdist.learn.softmin import Pair
-from otdist.learn.sums import Law
+from otdist.learn.softmin import PairwiseSoftmin
+from otdist.learn.sums import EntropicSettings
+
+NO_SECOND_DERIVATIVES = Reason(
+    "second derivatives of sharded_divergence are not computed",
+    "use otdist.learn.divergence in one process, or call without create_graph=True",
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """Which rows of a cloud lie here: the sizes of all shards, and the rank of this one."""
+    """Rows of a cloud on this process: the sizes of all shards, and the rank of this one."""
 
     sizes: tuple[int, ...]
     rank: int
     group: Any
 
     def gather(self, rows: Tensor) -> Tensor:
-        """Rows of all processes, (B, n, ...), from those of this one, in the order of the ranks."""
+        """Gather the rows of all processes, (B, n, ...), in the order of the ranks."""
         rows = rows.detach()
         longest = max(self.sizes)
         padded = rows.new_zeros(rows.shape[0], longest, *rows.shape[2:])
@@ -43,32 +55,34 @@ class Shard:
         dist.all_gather(parts, padded, group=self.group)
         return torch.cat([part[:, :size] for part, size in zip(parts, self.sizes, strict=True)], 1)
 
-    def own(self, values: Tensor) -> Tensor:
-        """Rows of this process."""
+    def local_rows(self, values: Tensor) -> Tensor:
+        """Return the rows of this process."""
         start = sum(self.sizes[: self.rank])
         return values[:, start : start + self.sizes[self.rank]]
 
 
-class ShardedPair:
-    """Passes over the rows of this process, gathered; see :class:`otdist.learn.softmin.Passes`."""
+class ShardedSoftmin:
+    """Soft minima of the rows of this process, gathered; see :class:`otdist.learn.softmin.Softmin`."""
 
-    def __init__(self, x: Tensor, y: Tensor, shards: tuple[Shard, Shard], choice: Options) -> None:
+    def __init__(self, x: Tensor, y: Tensor, shards: tuple[Shard, Shard], options: Options) -> None:
         self.shards = shards
-        own_x, own_y = shards[0].own(x), shards[1].own(y)
-        self.left = Pair(own_x, y, choice.p, choice.engine, choice.block)
-        # For one cloud against itself both halves are the same.
-        self.right = self.left if x is y else Pair(own_y, x, choice.p, choice.engine, choice.block)
+        local_x, local_y = shards[0].local_rows(x), shards[1].local_rows(y)
+        self.left = PairwiseSoftmin(local_x, y, options.p, options.engine, options.block)
+        # For a cloud against itself both halves are equal.
+        self.right = (
+            self.left if x is y else PairwiseSoftmin(local_y, x, options.p, options.engine, options.block)
+        )
 
     def rows(self, h: Tensor, eps: Tensor) -> Tensor:
-        """Soft minimum over y for each x."""
+        """Return the soft minimum over y for each x."""
         return self.shards[0].gather(self.left.rows(h, eps))
 
     def cols(self, h: Tensor, eps: Tensor) -> Tensor:
-        """Soft minimum over x for each y."""
+        """Return the soft minimum over x for each y."""
         return self.shards[1].gather(self.right.rows(h, eps))
 
     def means(self, b: Tensor) -> Tensor:
-        """``sum_j b_j c_ij`` for each x."""
+        """Return ``sum_j b_j c_ij`` for each x."""
         return self.shards[0].gather(self.left.means(b))
 
 
@@ -83,20 +97,20 @@ def sharded_divergence(
     debias: bool = True,
     **options: Any,
 ) -> tuple[Tensor, dict[str, Any]]:
-    """Sinkhorn divergence of clouds whose rows are spread over the processes of a group.
+    """Compute the Sinkhorn divergence of clouds whose rows are distributed over the processes of a group.
 
-    The value of :func:`otdist.learn.divergence` for all rows together, on every process of the group, each
-    of which calls this with its own rows. Costs and options are described there.
+    It is the value of :func:`otdist.learn.divergence` for all rows together, on each process of the group;
+    each calls this with its rows. Costs and options are described there.
 
     Parameters
     ----------
     x, y : Tensor, shape (n_r, d) and (m_r, d)
-        Rows of this process, at least one of each; their numbers may differ between processes.
+        Rows of this process; their numbers may differ between processes, and may be 0.
     a, b : Tensor, shape (n_r,) and (m_r,), optional
-        Weights of these rows; all or none of the processes pass them. Without ``reach`` they are divided by
+        Weights of these rows, on all processes or on none. Without ``reach`` they are divided by
         their sum over all processes.
     group : torch.distributed.ProcessGroup, optional
-        Processes that take part; None takes all. Their devices must be of one kind.
+        Participating processes; None: all. Their devices must be of one kind.
     debias : bool
         Subtract the two terms of each cloud against itself.
     **options
@@ -106,9 +120,9 @@ def sharded_divergence(
     Returns
     -------
     value : Tensor, shape ()
-        The same on all processes. ``backward()`` on every process gives the gradient of the one value with
-        respect to the rows there. DistributedDataParallel averages gradients: multiply the value by the
-        number of processes before. There are no second derivatives.
+        Divergence, the same on all processes. ``backward()`` on each process gives the gradient of the one
+        value in the rows there. DistributedDataParallel averages gradients: multiply the value by the number
+        of processes before. Second derivatives raise an InputError.
     info : dict
         As in :func:`otdist.learn.divergence`, with the potentials of all rows.
 
@@ -120,8 +134,8 @@ def sharded_divergence(
     Notes
     -----
     With R processes a sweep takes O(n m d / R) time and gathers n + m numbers. Memory is O(n d + m d) and a
-    tile. One process and several give the same bits where the sum of a row does not depend on how many rows
-    there are, as on CPUs with up to 16 columns; else the same up to rounding.
+    tile. The result is the same bit by bit for any number of processes if the sum of a row does not depend
+    on the number of rows, as on CPUs with up to 16 columns; otherwise up to rounding.
 
     Examples
     --------
@@ -138,113 +152,144 @@ def sharded_divergence(
     """
     if not (dist.is_available() and dist.is_initialized()):
         raise InputError(
-            "group", "torch.distributed is not initialised", "start by torchrun and call init_process_group"
+            "group", "needs torch.distributed to be initialised", "start by torchrun, call init_process_group"
         )
-    choice, clouds, shards, wanted = _agreed((x, y, a, b), options, group)
+    checked, clouds, shards, needs_weight_gradient = _read_together((x, y, a, b), options, group)
     with torch.autocast(clouds.x.device.type, enabled=False):
-        value, info = _of_shards(clouds, shards, choice, debias, wanted)
-    if choice.tol is not None:
-        warn_unfinished(info, choice)
+        value, info = _sharded_value(clouds, shards, checked, debias, needs_weight_gradient)
+    if checked.tol is not None:
+        warn_if_unconverged(info, checked)
     return value, info
 
 
-def _agreed(
-    given: tuple[Any, Any, Any, Any], options: dict[str, Any], group: Any
+def _read_together(
+    inputs: tuple[Any, Any, Any, Any], options: dict[str, Any], group: Any
 ) -> tuple[Options, Clouds, tuple[Shard, Shard], bool]:
-    """Input of this process, once all have said that theirs can be used; else all raise."""
+    """Read the input of this process; all processes raise if the input of one cannot be used."""
     error: Exception | None = None
-    device = given[0].device if isinstance(given[0], Tensor) else torch.device("cpu")
-    says = torch.zeros(7, dtype=torch.int64, device=device)
+    device = inputs[0].device if isinstance(inputs[0], Tensor) else torch.device("cpu")
+    status = torch.zeros(8, dtype=torch.int64, device=device)
     try:
-        choice = Options(**options)
-        clouds = read_clouds(*given, balanced=False, whole=False)
+        checked = Options(**options)
+        clouds = read_clouds(*inputs, balanced=False, complete=False)
         if clouds.batched:
-            raise InputError("x", "is a batch", "pass points of shape (n, d), or solve problems apart")
-        weighted = [w is not None for w in given[2:]]
-        wanted = any(w is not None and w.requires_grad for w in given[2:])
+            raise InputError("x", "must have shape (n, d), got a batch", "solve the problems separately")
+        weighted = [w is not None for w in inputs[2:]]
+        needs_weight_gradient = any(w is not None and w.requires_grad for w in inputs[2:])
         shape = (clouds.x.shape[1], clouds.y.shape[1], clouds.x.shape[2], clouds.x.element_size())
-        says = torch.tensor([*shape, *weighted, wanted], dtype=torch.int64, device=device)
-    except Exception as found:  # raised below, when the other processes know
-        error = found
-    table = [torch.empty_like(says) for _ in range(dist.get_world_size(group))]
-    dist.all_gather(table, says, group=group)
+        status = torch.tensor([*shape, *weighted, needs_weight_gradient, 1], dtype=torch.int64, device=device)
+    except Exception as exception:  # raised below, after the other processes are informed
+        error = exception
+    table = [torch.empty_like(status) for _ in range(dist.get_world_size(group))]
+    dist.all_gather(table, status, group=group)
     rows = [row.tolist() for row in table]
     if error is not None:
         raise error
     for rank, row in enumerate(rows):
-        if row[0] == 0:
+        if not row[7]:
             raise InputError("x", f"cannot be used on process {rank}", "see the error there")
         for k, what in ((2, "columns"), (3, "bytes a number"), (4, "weights a"), (5, "weights b")):
             if row[k] != rows[0][k]:
                 raise InputError(
-                    "xxab"[k - 2], f"has other {what} on process {rank} than on 0", "give all processes alike"
+                    "xxab"[k - 2],
+                    f"has other {what} on process {rank} than on 0",
+                    "give all processes the same",
                 )
-    here = dist.get_rank(group)
-    shards = tuple(Shard(tuple(row[k] for row in rows), here, group) for k in range(2))
-    # Equal weights are equal over all processes, whose numbers of rows may differ.
-    a = clouds.a if given[2] is not None else torch.full_like(clouds.a, 1.0 / sum(shards[0].sizes))
-    b = clouds.b if given[3] is not None else torch.full_like(clouds.b, 1.0 / sum(shards[1].sizes))
-    return choice, replace(clouds, a=a, b=b), (shards[0], shards[1]), any(row[6] for row in rows)
+    for name, k in (("x", 0), ("y", 1)):
+        if not sum(row[k] for row in rows):
+            raise InputError(name, "has no rows on any process", "give at least one of them a row")
+    this_rank = dist.get_rank(group)
+    shards = tuple(Shard(tuple(row[k] for row in rows), this_rank, group) for k in range(2))
+    # Equal weights are equal over all rows of all processes.
+    a = clouds.a if inputs[2] is not None else torch.full_like(clouds.a, 1.0 / sum(shards[0].sizes))
+    b = clouds.b if inputs[3] is not None else torch.full_like(clouds.b, 1.0 / sum(shards[1].sizes))
+    return checked, replace(clouds, a=a, b=b), (shards[0], shards[1]), any(row[6] for row in rows)
 
 
-def _of_shards(
-    clouds: Clouds, shards: tuple[Shard, Shard], choice: Options, debias: bool, wanted: bool
+def _sharded_value(
+    clouds: Clouds,
+    shards: tuple[Shard, Shard],
+    options: Options,
+    debias: bool,
+    needs_weight_gradient: bool,
 ) -> tuple[Tensor, dict[str, Any]]:
     x, y = shards[0].gather(clouds.x), shards[1].gather(clouds.y)
     a, b = shards[0].gather(clouds.a), shards[1].gather(clouds.b)
-    scale = Scale.of(x, y, choice.p)
-    x, y = scale.place(x), scale.place(y)
-    masses = (a.sum(-1, keepdim=True), b.sum(-1, keepdim=True)) if choice.reach is None else (1.0, 1.0)
+    scale = Scale.of(x, y, options.p)
+    x, y = scale.transform(x), scale.transform(y)
+    masses = (a.sum(-1, keepdim=True), b.sum(-1, keepdim=True)) if options.reach is None else (1.0, 1.0)
     a, b = a / masses[0], b / masses[1]
-    passes = ShardedPair(x, y, shards, choice)
-    start, law = setting(passes.means(b), a, b, scale, choice)
-    found: dict[str, Potentials] = {}
+    softmin = ShardedSoftmin(x, y, shards, options)
+    start, settings = resolve_settings(softmin.means(b), a, b, scale, options)
+    potentials: dict[str, Potentials] = {}
     for name, points, w, shard in (("xx", x, a, shards[0]), ("yy", y, b, shards[1])) if debias else ():
-        own = ShardedPair(points, points, (shard, shard), choice)
-        found[name] = solved(name, Task(own, w, w, law.eps, start, law.marginals), choice, found)
-    found["xy"] = solved("xy", Task(passes, a, b, law.eps, start, law.marginals), choice, found)
-    value = combined({name: p.dual for name, p in found.items()}, a, b, law.eps)
+        term_softmin = ShardedSoftmin(points, points, (shard, shard), options)
+        potentials[name] = solve_term(
+            name,
+            EntropicBatch(term_softmin, w, w, settings.eps, start, settings.marginals),
+            options,
+            potentials,
+        )
+    potentials["xy"] = solve_term(
+        "xy",
+        EntropicBatch(softmin, a, b, settings.eps, start, settings.marginals),
+        options,
+        potentials,
+    )
+    value = combine_terms({name: p.dual for name, p in potentials.items()}, a, b, settings.eps)
     if torch.is_grad_enabled():
-        left = _Side(law, shards[0], x, a, found["xy"].f, found.get("xx"))
-        right = _Side(law, shards[1], y, b, found["xy"].g, found.get("yy"))
+        left = _Side(settings, shards[0], x, a, potentials["xy"].f, potentials.get("xx"))
+        right = _Side(settings, shards[1], y, b, potentials["xy"].g, potentials.get("yy"))
         for side, other, points, w, mass in (
             (left, right, clouds.x, clouds.a, masses[0]),
             (right, left, clouds.y, clouds.b, masses[1]),
         ):
-            if points.requires_grad or wanted:
-                of_points, of_weights = side.slopes(other, wanted)
-                change = (of_points * scale.place(points)).sum() + (of_weights * w / mass).sum()
-                value = value + (change - change.detach())
-    return scale.cost(value).to(x.dtype)[0], report(found, scale, law, choice, False)
+            if points.requires_grad or needs_weight_gradient:
+                point_gradient, weight_gradient = side.dual_gradients(other, needs_weight_gradient)
+                linear_term = linear(NO_SECOND_DERIVATIVES, point_gradient, scale.transform(points))
+                linear_term = linear_term + linear(NO_SECOND_DERIVATIVES, weight_gradient, w / mass)
+                value = value + (linear_term - linear_term.detach())
+    return scale.to_cost_units(value).to(x.dtype)[0], diagnostics(potentials, scale, settings, options, False)
 
 
 @dataclass(frozen=True, eq=False)
 class _Side:
-    """One cloud, all of it, and what was found for it."""
+    """One gathered cloud with its potentials."""
 
-    law: Law
+    settings: EntropicSettings
     shard: Shard
     points: Tensor
     weights: Tensor
     potential: Tensor
-    alone: Potentials | None
+    self_potentials: Potentials | None
 
     @torch.no_grad()
-    def slopes(self, other: _Side, of_weights: bool) -> tuple[Tensor, Tensor]:
-        """Derivatives of the divergence in the rows of this process, and in their shares of the mass."""
-        law, own = self.law, self.shard.own
-        mine, share = own(self.points), own(self.weights)
-        of_x, of_a = slopes(
-            law, mine, other.points, (share, other.weights), own(self.potential), other.potential
+    def dual_gradients(self, other: _Side, of_weights: bool) -> tuple[Tensor, Tensor]:
+        """Compute the gradients in the rows of this process and in their shares of the mass."""
+        settings, local_rows = self.settings, self.shard.local_rows
+        local_points, share = local_rows(self.points), local_rows(self.weights)
+        x_gradient, a_gradient = dual_gradients(
+            settings,
+            local_points,
+            other.points,
+            (share, other.weights),
+            local_rows(self.potential),
+            other.potential,
         )
-        if self.alone is not None:
-            f, g = self.alone.f, self.alone.g
-            for left, right in ((f, g), (g, f)):  # the cloud stands in both places, and the term counts half
-                own_x, own_a = slopes(law, mine, self.points, (share, self.weights), own(left), right)
-                of_x, of_a = of_x - own_x / 2, of_a - own_a / 2
-            if law.marginals.rho is not None:
-                of_a = of_a + law.eps * (total(self.weights) - total(other.weights)).to(of_a.dtype)
-        if of_weights and law.marginals.rho is None:
+        if self.self_potentials is not None:
+            f, g = self.self_potentials.f, self.self_potentials.g
+            for left, right in ((f, g), (g, f)):  # the cloud takes both places, and the term counts half
+                self_x, self_a = dual_gradients(
+                    settings, local_points, self.points, (share, self.weights), local_rows(left), right
+                )
+                x_gradient, a_gradient = x_gradient - self_x / 2, a_gradient - self_a / 2
+            if settings.marginals.rho is not None:
+                a_gradient = a_gradient + settings.eps * (
+                    sum_points(self.weights) - sum_points(other.weights)
+                ).to(a_gradient.dtype)
+        if of_weights and settings.marginals.rho is None:
             # Shares sum to 1.
-            of_a = of_a - total(self.weights * self.shard.gather(of_a)).to(of_a.dtype)
-        return of_x, of_a
+            a_gradient = a_gradient - sum_points(self.weights * self.shard.gather(a_gradient)).to(
+                a_gradient.dtype
+            )
+        return x_gradient, a_gradient

@@ -1,4 +1,4 @@
-"""W1 as a metric of torchmetrics: gathered over batches and processes."""
+"""W1 as a metric of torchmetrics, accumulated over batches and processes."""
 
 from __future__ import annotations
 
@@ -9,48 +9,52 @@ from torch import Tensor
 
 import otdist
 from otdist.errors import InputError
-from otdist.learn.evaluation.inputs import sample
+from otdist.gradient import on_device
+from otdist.inputs.arguments import check_integer
+from otdist.learn.evaluation.inputs import read_sample
 
 try:
     from torchmetrics import Metric
     from torchmetrics.utilities import dim_zero_cat
+    from torchmetrics.utilities.distributed import gather_all_tensors
 except ImportError as error:
     message = 'otdist.learn.w1metric needs torchmetrics: pip install "otdist[torchmetrics]"'
     raise ImportError(message) from error
 
 
 class W1Metric(Metric):
-    """W1 between all fakes and all real rows given: a metric of torchmetrics.
+    """W1 between all fake and all real rows, as a metric of torchmetrics.
 
-    ``update(fake, real)`` keeps the rows of both, ``compute()`` solves once. It is no mean of batch values,
-    which would be too large: W1 between small batches is mostly noise.
+    ``update(fake, real)`` stores the rows, ``compute()`` solves once. It is not a mean of batch values, which
+    would be too large: W1 between small batches is mostly noise.
 
     Parameters
     ----------
     max_rows : int, optional
-        Rows kept a side and process, the first ones; None: all. The time of :meth:`compute` grows faster than
-        their square.
+        Largest number of rows stored per sample and process, the first ones; None: all. The time of
+        :meth:`compute` grows faster than their square.
     solver : dict, optional
         Options of :func:`otdist.w1`: ``{"tol": 0.01}``, ``{"metric": "cityblock"}``.
     **kwargs
-        Of ``torchmetrics.Metric``.
+        Options of ``torchmetrics.Metric``.
 
     Attributes
     ----------
     interval : tuple of float, or None
-        Proved lower and upper end of the last value.
+        Proved interval of the last value.
 
     Raises
     ------
     InputError
-        In ``update`` if labels are given for rows, columns differ or a value is not finite; in ``compute`` if
-        there are no rows.
+        In ``update`` if rows are labels, columns differ or a value is not finite; in ``compute`` if there are
+        no rows, or columns differ between processes.
 
     Notes
     -----
-    The value is a float64 scalar on the metric's device, in the units of the rows; it carries no gradient
-    (see :class:`otdist.learn.W1Loss`). Rows may have any shape (n, ...). Between processes rows are
-    concatenated. Lower is better, and not 0 for a perfect generator: :func:`otdist.stats.noise_floor`.
+    The value is a float64 scalar on the metric's device (float32 on MPS, which has no float64), in the units
+    of the rows; it has no gradient (see :class:`otdist.learn.W1Loss`). Rows may have any shape
+    (n, ...). Rows of all processes are concatenated; their numbers of updates may differ or be 0.
+    Lower is better, but the value is not 0 for a perfect generator: :func:`otdist.stats.noise_floor`.
 
     Examples
     --------
@@ -74,38 +78,54 @@ class W1Metric(Metric):
         self, max_rows: int | None = None, solver: dict[str, Any] | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        if max_rows is not None and (
-            not isinstance(max_rows, int) or isinstance(max_rows, bool) or max_rows < 1
-        ):
-            raise InputError(
-                "max_rows", f"{max_rows!r} is no number of rows", "give a whole number from 1 on"
-            )
-        self.max_rows, self.solver = max_rows, dict(solver or {})
+        self.max_rows = None if max_rows is None else check_integer(max_rows, "max_rows")
+        self.solver = dict(solver or {})
         self.interval: tuple[float, float] | None = None
         self.add_state("fake", default=[], dist_reduce_fx="cat")
         self.add_state("real", default=[], dist_reduce_fx="cat")
 
     def update(self, fake: Tensor, real: Tensor) -> None:
-        """Keep two batches, (n, ...) and (m, ...), of any two sizes."""
-        new = {name: torch.as_tensor(sample(rows, name)) for name, rows in (("fake", fake), ("real", real))}
+        """Store two batches, (n, ...) and (m, ...)."""
+        new = {
+            name: torch.as_tensor(read_sample(rows, name)) for name, rows in (("fake", fake), ("real", real))
+        }
         for name, rows in new.items():
-            kept = [part for part in (*self.real, *self.fake, new["fake"]) if len(part)]
-            if kept[0].shape[1] != rows.shape[1]:
-                what = f"has {rows.shape[1]} columns, others {kept[0].shape[1]}"
-                raise InputError(name, what, "give all batches in the same columns")
+            rows_kept = [part for part in (*self.real, *self.fake, new["fake"]) if len(part)]
+            if rows_kept[0].shape[1] != rows.shape[1]:
+                problem = f"must have {rows_kept[0].shape[1]} columns like the others, got {rows.shape[1]}"
+                raise InputError(name, problem, "give all batches in the same columns")
         for name, rows in new.items():
-            kept = getattr(self, name)
-            room = len(rows) if self.max_rows is None else self.max_rows - sum(map(len, kept))
-            if room > 0:
-                kept.append(rows[:room].to(self.device))
+            rows_kept = getattr(self, name)
+            n_free = len(rows) if self.max_rows is None else self.max_rows - sum(map(len, rows_kept))
+            if n_free > 0:
+                rows_kept.append(on_device(rows[:n_free], self.device))
 
     def compute(self) -> Tensor:
-        """W1 of all rows kept, shape ()."""
+        """Compute W1 of all stored rows, shape ()."""
         if not (len(self.fake) and len(self.real)):
-            raise InputError("fake", "and real have no rows yet", "call update(fake, real) first")
-        fake, real = (dim_zero_cat(rows).cpu().numpy() for rows in (self.fake, self.real))
-        # Weights say that a single row is one point, not a sample of one variable.
-        ones = [torch.ones(len(rows)).numpy() for rows in (fake, real)]
-        result = otdist.w1(fake, real, *ones, **self.solver)
+            raise InputError("fake", "and real must have rows", "call update(fake, real) first")
+        fake, real = (dim_zero_cat(rows).cpu().double().numpy() for rows in (self.fake, self.real))
+        # With weights a single row is one point, not a sample of one variable.
+        weights = [torch.ones(len(rows)).numpy() for rows in (fake, real)]
+        result = otdist.w1(fake, real, *weights, **self.solver)
         self.interval = result.lower, result.upper
-        return torch.tensor(float(result), dtype=torch.float64, device=self.device)
+        return on_device(torch.tensor(float(result), dtype=torch.float64), self.device)
+
+    def _sync_dist(self, dist_sync_fn: Any = gather_all_tensors, process_group: Any = None) -> None:
+        """Gather the rows of all processes, some of which may have none.
+
+        The placeholder of torchmetrics for no rows has no columns, and does not match the others.
+        """
+        columns = torch.tensor([self.fake[0].shape[1] if len(self.fake) else 0], device=self.device)
+        columns_by_rank = [
+            int(count) for count in dist_sync_fn(columns, group=process_group or self.process_group)
+        ]
+        distinct = sorted(set(columns_by_rank) - {0})
+        if len(distinct) > 1:
+            first, second = (columns_by_rank.index(count) for count in distinct[:2])
+            problem = f"has {distinct[0]} columns on process {first}, {distinct[1]} on {second}"
+            raise InputError("fake", problem, "give all processes the same columns")
+        if distinct and not len(self.fake):
+            no_rows = on_device(torch.zeros(0, distinct[0], dtype=torch.float64), self.device)
+            self.fake, self.real = [no_rows], [no_rows]
+        super()._sync_dist(dist_sync_fn, process_group)

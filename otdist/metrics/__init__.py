@@ -3,11 +3,17 @@
 A named metric is given by its name (``metric="cityblock"``); the others are made here and
 handed over: ``metric=otdist.metrics.periodic([360.0, None])``. Any callable of two points works
 too, at Python's speed.
+
+Names are read without regard to case, and "manhattan", "taxicab" and "l1" are "cityblock", "l2" is
+"euclidean", "linf" and "max" are "chebyshev". Names of other packages that are none of these are refused with
+the way to the same distance. "great_circle" is :func:`great_circle` in kilometres.
 """
 
 from otdist.metrics.base import Metric
+from otdist.metrics.names import NAMED
+from otdist.metrics.sphere import great_circle
 from otdist.metrics.tables import mixed
 from otdist.metrics.torus import periodic
-from otdist.metrics.vectors import NAMED, minkowski
+from otdist.metrics.vectors import minkowski
 
-__all__ = ["NAMED", "Metric", "minkowski", "mixed", "periodic"]
+__all__ = ["NAMED", "Metric", "great_circle", "minkowski", "mixed", "periodic"]

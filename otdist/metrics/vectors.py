@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.errors import InputError
-from otdist.metrics.base import Metric
+from otdist.inputs.arguments import check_number
+from otdist.metrics.base import Metric, constant_extent, linear, row_blocks
+from otdist.metrics.smooth import constant, norm, root, squared_norm
 
 Array = NDArray[np.float64]
 
@@ -23,12 +25,11 @@ def _cdist(name: Any, x: Array, y: Array, **options: Any) -> Array:
 
 
 def _power_sum(power: float, xp: Any, x: Any, y: Any) -> Any:
-    total = (abs(x - y) ** power).sum(-1)
-    return total ** (1.0 / power) if power != 1 else total
+    return norm(xp, x - y, power, f"minkowski({power:g})")
 
 
 def _squared(xp: Any, x: Any, y: Any) -> Any:
-    return ((x - y) ** 2).sum(-1)
+    return squared_norm(xp, x - y)
 
 
 def _largest(xp: Any, x: Any, y: Any) -> Any:
@@ -48,29 +49,54 @@ def minkowski(power: float) -> Metric:
     Metric
         For ``metric=``.
 
+    Raises
+    ------
+    InputError
+        If the power is not a finite number of at least 1.
+
     Examples
     --------
     >>> import otdist
     >>> float(otdist.w1([[0.0, 0.0]], [[3.0, 4.0]], [1], [1], metric=otdist.metrics.minkowski(1)))
     7.0
     """
-    if not (math.isfinite(power) and power >= 1):
-        raise InputError(
-            "power", f"{power} is not a finite number of at least 1", "use 'chebyshev' for infinity"
-        )
+    power = check_number(power, "power", at_least=1.0, remedy="use metric='chebyshev' for infinity")
     return Metric(
         f"minkowski({power:g})",
-        partial(_cdist, "minkowski", p=power),
+        partial(_minkowski_matrix, power),
         partial(_power_sum, power),
         degree=1,
         triangle=True,
         line_power=1.0,
+        roundings=partial(linear, 1.0, 2.0) if power == 1 else partial(linear, 1 / power, 20 / power + 24),
+        near_zero=(_squared, 0.5) if power == 2 else None,
     )
+
+
+def _minkowski_matrix(power: float, x: Array, y: Array) -> Array:
+    if power in (1, 2):
+        return _cdist("cityblock" if power == 1 else "euclidean", x, y)
+    out = _cdist("chebyshev", x, y)
+    if x.shape[1] == 1:
+        return out
+    for rows in row_blocks(*out.shape):
+        # Powers of shares of the largest difference: those of the differences would underflow.
+        largest = out[rows]
+        unit = np.where(largest > 0, largest, 1.0)
+        total = np.zeros_like(largest)
+        for k in range(x.shape[1]):
+            share = x[rows, k, None] - y[None, :, k]
+            np.abs(share, out=share)
+            share /= unit
+            total += np.power(share, power, out=share)
+        np.power(total, 1.0 / power, out=total)
+        largest *= total
+    return out
 
 
 def _unit(xp: Any, x: Any) -> Any:
     # Scale by the largest entry first: the squares neither overflow nor vanish.
-    x = x / xp.amax(abs(x), -1)[..., None]
+    x = x / constant(xp.amax(abs(x), -1))[..., None]
     return x / ((x**2).sum(-1) ** 0.5)[..., None]
 
 
@@ -84,9 +110,16 @@ def _no_origin(x: Array, name: str, rows: Any) -> None:
         )
 
 
-def _unit_error(x: Array, y: Array) -> float:
+def _cosine_error(x: Array, y: Array) -> float:
     # Points of length 1 are known to a few units in the last place of 1.
     return float(x.shape[1] + 8) * 2.0**-50
+
+
+def _angular_error(x: Array, y: Array) -> float:
+    # Directions are off by 4 units in the last place, lengths by d + 8, which counts at most once in
+    # an angle; both chords by d / 2 + 3 units of themselves, which turns it by d + 6 at most; the rest is
+    # for the arc tangent.
+    return float(x.shape[1] + 16) * 2.0**-52
 
 
 def _cosine_matrix(x: Array, y: Array) -> Array:
@@ -97,27 +130,31 @@ def _cosine_matrix(x: Array, y: Array) -> Array:
 
 
 def _cosine_pairs(xp: Any, x: Any, y: Any) -> Any:
-    return _squared(xp, _unit(xp, x), _unit(xp, y)) / 2
-
-
-def _angle(xp: Any, chord: Any) -> Any:
-    return 2 * xp.arcsin(xp.clip(chord / 2, None, 1.0))
+    return _squared_chord(xp, x, y) / 2
 
 
 def _angular_matrix(x: Array, y: Array) -> Array:
-    # As _angle, in place: the matrix is the largest thing there is.
-    angles = _cdist("euclidean", _unit(np, x), _unit(np, y))
-    angles /= 2
-    np.arcsin(np.minimum(angles, 1.0, out=angles), out=angles)
+    # tan(angle / 2) = |u - v| / |u + v|: unlike arcsin(|u - v| / 2), precise for opposite directions, too.
+    u, v = _unit(np, x), _unit(np, y)
+    angles = np.empty((len(u), len(v)))
+    for rows in row_blocks(*angles.shape):
+        np.arctan2(_cdist("euclidean", u[rows], v), _cdist("euclidean", u[rows], -v), out=angles[rows])
     angles *= 2
     return angles
 
 
 def _angular_pairs(xp: Any, x: Any, y: Any) -> Any:
-    return _angle(xp, _power_sum(2, xp, _unit(xp, x), _unit(xp, y)))
+    # tan(angle / 2) = |u - v| / |u + v|, whose derivative is finite for opposite directions, too: 0.
+    u, v = _unit(xp, x), _unit(xp, y)
+    opposite = ((x.shape[-1] + 8) * 2.0**-52) ** 2  # what rounding leaves of |u + v|**2
+    return 2 * xp.arctan2(norm(xp, u - v, 2, "angular"), root(xp, squared_norm(xp, u + v), opposite))
 
 
-NAMED = {
+def _squared_chord(xp: Any, x: Any, y: Any) -> Any:
+    return squared_norm(xp, _unit(xp, x) - _unit(xp, y))
+
+
+OF_VECTORS = {
     "euclidean": Metric(
         "euclidean",
         partial(_cdist, "euclidean"),
@@ -125,8 +162,17 @@ NAMED = {
         degree=1,
         triangle=True,
         line_power=1.0,
+        near_zero=(_squared, 0.5),
     ),
-    "sqeuclidean": Metric("sqeuclidean", partial(_cdist, "sqeuclidean"), _squared, degree=2, line_power=2.0),
+    "sqeuclidean": Metric(
+        "sqeuclidean",
+        partial(_cdist, "sqeuclidean"),
+        _squared,
+        degree=2,
+        line_power=2.0,
+        near_zero=(_squared, 1.0),
+        roundings=partial(linear, 1.0, 3.0),
+    ),
     "cityblock": Metric(
         "cityblock",
         partial(_cdist, "cityblock"),
@@ -134,12 +180,34 @@ NAMED = {
         degree=1,
         triangle=True,
         line_power=1.0,
+        roundings=partial(linear, 1.0, 2.0),
     ),
     "chebyshev": Metric(
-        "chebyshev", partial(_cdist, "chebyshev"), _largest, degree=1, triangle=True, line_power=1.0
+        "chebyshev",
+        partial(_cdist, "chebyshev"),
+        _largest,
+        degree=1,
+        triangle=True,
+        line_power=1.0,
+        roundings=partial(linear, 0.0, 2.0),
     ),
-    "cosine": Metric("cosine", _cosine_matrix, _cosine_pairs, check=_no_origin, error=_unit_error),
+    "cosine": Metric(
+        "cosine",
+        _cosine_matrix,
+        _cosine_pairs,
+        check=_no_origin,
+        error=_cosine_error,
+        extent=partial(constant_extent, 2.0),
+        near_zero=(_cosine_pairs, 1.0),
+    ),
     "angular": Metric(
-        "angular", _angular_matrix, _angular_pairs, triangle=True, check=_no_origin, error=_unit_error
+        "angular",
+        _angular_matrix,
+        _angular_pairs,
+        triangle=True,
+        check=_no_origin,
+        error=_angular_error,
+        extent=partial(constant_extent, math.pi),
+        near_zero=(_squared_chord, 0.5),
     ),
 }

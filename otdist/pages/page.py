@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Callable
 from importlib import metadata, resources
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from otdist.atomic import replace_files
 from otdist.errors import InputError
 from otdist.pages.words import number, percent, probability, visible
 
@@ -44,16 +43,7 @@ def write_page(page: str, path: Path) -> Path:
         If the folder does not exist or cannot be written to.
     """
     target = target_of(path)
-    # Same folder, so that the replacement is a rename within one file system: all or nothing.
-    draft = target.with_name(f".otdist-{uuid.uuid4().hex}.tmp")
-    try:
-        draft.write_bytes(page.encode())
-        os.replace(draft, target)
-    except OSError as error:
-        problem = f"{str(target)!r} cannot be written ({error.strerror})"
-        raise InputError("path", problem, "choose a folder that you may write to") from error
-    finally:
-        draft.unlink(missing_ok=True)
+    replace_files({target: page.encode()})
     return target
 
 

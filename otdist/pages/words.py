@@ -49,6 +49,11 @@ def interval(lower: float, upper: float) -> str:
     return f"[{number(ends[0])}, {number(ends[1])}]"
 
 
+def outward(lower: float, upper: float, digits: int) -> tuple[float, float]:
+    """Bounds at some significant digits, rounded so that what they say is proved as well."""
+    return _rounded(lower, digits, ROUND_FLOOR), _rounded(upper, digits, ROUND_CEILING)
+
+
 def at_least(lower: float) -> str:
     """``≥ lower`` rounded down, so that the printed bound is proved as well."""
     return f"≥ {number(_outward(lower, ROUND_FLOOR))}"
@@ -57,8 +62,13 @@ def at_least(lower: float) -> str:
 def _outward(value: float, rounding: str) -> float:
     if not math.isfinite(value):
         return value
+    if abs(value) >= 1000:  # number() shows these as whole numbers
+        return float(Decimal(repr(value)).to_integral_value(rounding))
+    return _rounded(value, 4, rounding)
+
+
+def _rounded(value: float, digits: int, rounding: str) -> float:
+    if not math.isfinite(value):
+        return value
     # From repr, not from the binary value: 0.4123 is to stay 0.4123.
-    exact = Decimal(repr(value))
-    if abs(exact) >= 1000:  # number() shows these as whole numbers
-        return float(exact.to_integral_value(rounding))
-    return float(Context(prec=4, rounding=rounding).plus(exact))
+    return float(Context(prec=digits, rounding=rounding).plus(Decimal(repr(float(value)))))

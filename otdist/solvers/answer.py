@@ -1,7 +1,8 @@
-"""From a solver's arrays to the caller's Result: units, left-out rows, names."""
+"""Conversion of a solver's arrays to a Result: units, left-out rows, names."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from otdist.bounds import UNIT_ROUNDOFF
 from otdist.metrics.base import row_blocks
 from otdist.problem import Problem
 from otdist.result import Result
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
-MANY = 2**26  # pairs from which compiled code is worth loading
-PROVED = 1e-9  # relative gap below which a result counts as exact
+MIN_PAIRS_COMPILED = 2**26  # pairs from which loading compiled code pays
+EXACT_GAP = 1e-9  # largest relative gap of a result that counts as exact
 Plan = Callable[[], tuple[Index, Index, Array]]
 Potentials = Callable[[], tuple[Array, Array]]
 
@@ -34,6 +36,7 @@ def make_result(
     potentials: Potentials | None = None,
     converged: bool = True,
     goal: float | None = None,
+    distances_rounded: bool = True,
     **extra: Any,
 ) -> Result:
     """Build a Result from costs on the problem's scale.
@@ -41,7 +44,7 @@ def make_result(
     Parameters
     ----------
     problem : Problem
-        The question.
+        The problem.
     method : str
         Name of the solver.
     interval : (float, float, float)
@@ -49,22 +52,31 @@ def make_result(
     exponent : int
         The points were divided by ``2**exponent`` for these costs, beyond the problem's scale.
     plan : callable, optional
-        Makes (rows, cols, mass) in the problem's rows and masses.
+        Returns (rows, cols, mass) in the problem's rows and masses.
     potentials : callable, optional
-        Makes (f, g) on the problem's scale.
+        Returns (f, g) on the problem's scale.
     converged : bool
         Whether the solver reached its goal.
     goal : float, optional
-        Relative gap that this calls for. None: the problem's, and PROVED for exact ones.
+        Relative gap that ``converged`` requires. None: the problem's tolerance, at least ``EXACT_GAP``.
+    distances_rounded : bool
+        Whether the bounds have to be widened by ``metric.error``.
     **extra
         ``message`` and ``info``.
     """
-    value, lower, upper = (problem.answer(cost, exponent) for cost in interval)
-    upper = problem.sharp(upper)
+    value = problem.to_distance(interval[0], exponent)
+    lower, upper = problem.to_distance_interval(interval[1], interval[2], exponent)
+    upper = problem.widen_upper(upper)
+    if distances_rounded:
+        lower, upper = problem.widen(lower, upper)
+    lower, upper = widen_for_unit(problem, lower, upper)
     dual = problem.metric.triangle and problem.p == 1 and potentials is not None
     info = dict(extra.pop("info", {}))
-    goal = max(PROVED, problem.tol) if goal is None else goal
-    if converged and upper - lower > goal * upper:
+    goal = max(EXACT_GAP, problem.tol) if goal is None else goal
+    if converged and math.isinf(upper) and math.isfinite(value):
+        converged = False
+        extra["message"] = "The upper bound exceeds the largest float64: use a larger unit of length."
+    elif converged and upper - lower > goal * upper:
         converged = False
         extra["message"] = (
             "float64 cannot prove this distance to 1e-9, tiny as it is beside the extent of the data: "
@@ -82,13 +94,20 @@ def make_result(
         info=info,
         _make_plan=None if plan is None else partial(_plan_of_all, problem, plan),
         _make_potentials=None if potentials is None else partial(_potentials_of_all, problem, potentials),
-        _extend=partial(critic_at, problem) if dual else None,
+        _extend=partial(evaluate_critic, problem) if dual else None,
         **extra,
     )
 
 
+def widen_for_unit(problem: Problem, lower: float, upper: float) -> tuple[float, float]:
+    """Widen an interval by the rounding of its conversion to the unit of the answer."""
+    if problem.measure.scale == 1:
+        return lower, upper
+    return lower - 4 * UNIT_ROUNDOFF * abs(lower), upper + 4 * UNIT_ROUNDOFF * abs(upper)
+
+
 def describe(problem: Problem) -> dict[str, Any]:
-    """Name, metric and sizes of the question."""
+    """Return name, metric and sizes of the problem."""
     distance = problem.rooted and problem.metric.triangle
     precomputed = problem.metric.name == "precomputed"
     return {
@@ -97,7 +116,17 @@ def describe(problem: Problem) -> dict[str, Any]:
         "n": problem.shape[0],
         "m": problem.shape[1],
         "d": 0 if precomputed else problem.d,
+        "unit": _unit(problem),
     }
+
+
+def _unit(problem: Problem) -> str:
+    """Unit of the answer: a power of the metric's or the points' unit; none for shares and functions."""
+    metric = problem.metric
+    name = metric.unit or problem.measure.name
+    power = float(metric.degree or bool(metric.unit) or metric.name == "periodic")
+    power *= 1 if problem.rooted else problem.p
+    return name if power == 1 else f"{name}^{power:g}" if name and power else ""
 
 
 def _plan_of_all(problem: Problem, plan: Plan) -> coo_array:
@@ -111,46 +140,55 @@ def _plan_of_all(problem: Problem, plan: Plan) -> coo_array:
 
 def _potentials_of_all(problem: Problem, potentials: Potentials) -> tuple[Array, Array]:
     f, g = potentials()
-    # The pair may be shifted against each other; this choice makes both totals equal.
-    shift = (float(f @ problem.a) - float(g @ problem.b)) / (2 * problem.mass)
-    f, g = f - shift, g + shift
+    # The pair is determined up to a shift; this choice makes both totals equal.
+    with np.errstate(over="ignore", invalid="ignore"):  # where costs exceed float64, so do potentials
+        shift = float(f @ (problem.a / problem.mass)) / 2 - float(g @ (problem.b / problem.mass)) / 2
+        f, g = f - shift, g + shift
     if problem.rows is not None or problem.cols is not None:
-        f, g = with_left_out(problem, f, g)
-    return np.asarray(problem.cost_units(f)), np.asarray(problem.cost_units(g))
+        f, g = extend_to_left_out(problem, f, g)
+    return np.asarray(problem.to_caller_costs(f)), np.asarray(problem.to_caller_costs(g))
 
 
-def with_left_out(problem: Problem, f: Array, g: Array) -> tuple[Array, Array]:
+def extend_to_left_out(problem: Problem, f: Array, g: Array) -> tuple[Array, Array]:
     """Extend potentials to rows without mass by c-transforms; missing rows get NaN."""
-    x, y = (problem.moved(points) for points in problem.given)
+    x, y = (problem.shift_and_scale(points) for points in problem.caller_points)
     all_f, all_g = np.full(len(x), np.nan), np.full(len(y), np.nan)
     all_f[slice(None) if problem.rows is None else problem.rows] = f
     all_g[slice(None) if problem.cols is None else problem.cols] = g
     absent = np.flatnonzero(np.isnan(all_f) & np.isfinite(x).all(axis=1))
-    all_f[absent] = least(problem, x[absent], problem.y, g)
+    all_f[absent] = c_transform_of_points(problem, x[absent], problem.y, g)
     known = np.isfinite(all_f)
     absent = np.flatnonzero(np.isnan(all_g) & np.isfinite(y).all(axis=1))
-    all_g[absent] = least(problem, y[absent], x[known], all_f[known], flip=True)
+    all_g[absent] = c_transform_of_points(problem, y[absent], x[known], all_f[known], flip=True)
     return all_f, all_g
 
 
-def least(problem: Problem, points: Array, others: Array, potential: Array, flip: bool = False) -> Array:
-    """``min_j cost(points_i, others_j) - potential_j``, in blocks; flip: costs from others to points."""
-    if len(points) * len(others) >= MANY:
-        from otdist.solvers.sparse.pricing import kernel, least_costs  # numba is loaded when it is needed
+def c_transform_of_points(
+    problem: Problem, points: Array, others: Array, potential: Array, flip: bool = False
+) -> Array:
+    """Compute ``min_j cost(points_i, others_j) - potential_j``; flip: costs from others to points."""
+    if len(points) * len(others) >= MIN_PAIRS_COMPILED:
+        from otdist.solvers.sparse.point_costs import (  # numba is loaded when it is needed
+            c_transform_any_order,
+            cost_kernel,
+        )
 
-        kind = kernel(problem)
+        kind = cost_kernel(problem)
         if kind is not None:
-            return least_costs(points, others, potential, kind)
+            return c_transform_any_order(points, others, potential, kind)
     out = np.empty(len(points))
     for rows in row_blocks(len(points), len(others)):
         block = points[rows]
         cost = problem.costs(others, block).T if flip else problem.costs(block, others)
-        out[rows] = np.min(cost - potential, axis=1)
+        with np.errstate(over="ignore"):  # where costs exceed float64, so do potentials
+            out[rows] = np.min(cost - potential, axis=1)
     return out
 
 
-def critic_at(problem: Problem, g: Array, z: ArrayLike) -> Array:
+def evaluate_critic(problem: Problem, g: Array, z: ArrayLike) -> Array:
     """Extend the second potential, in the caller's units and rows, to any points z."""
     present = g if problem.cols is None else g[problem.cols]
-    scaled = np.ldexp(present, -problem.exponent * problem.degree)
-    return np.asarray(problem.cost_units(least(problem, problem.place(z), problem.y, scaled)))
+    scaled = problem.from_caller_costs(present)
+    return np.asarray(
+        problem.to_caller_costs(c_transform_of_points(problem, problem.transform(z), problem.y, scaled))
+    )

@@ -1,33 +1,38 @@
-"""Points on a circle: unroll it, match in order, and turn one sample until it fits best."""
+"""Closed form on the circle: samples are unrolled, coupled in order, and one is turned optimally."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.bounds import UNIT, outward, staircase
+from otdist.bounds import UNIT_ROUNDOFF, outward, two_sum
 from otdist.errors import InputError
-from otdist.problem import Problem
+from otdist.metrics.torus import first_lap, wrapped_distance
+from otdist.problem import Problem, scale_exponent
 from otdist.result import Result
 from otdist.solvers.answer import make_result
-from otdist.solvers.line import sorted_order
+from otdist.solvers.line import scaled_powers, sorted_order
+from otdist.solvers.sparse.integer_masses import integer_masses
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
+Whole = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Circle:
     """W_p on a circle, p >= 1, for one column with a period.
 
-    The cost of matching quantile u of x with quantile u - alpha of y, both unrolled, is convex
-    and piecewise linear in alpha; its minimum is found by bisection on the slope. Whole-number
-    masses have whole-number kinks, so there the minimum is exact; otherwise the last tangent
-    bounds it from below. Cost: O((n + m) log(n + m)) a step, at most about 60 steps.
+    The cost of coupling quantile u of x with quantile u - alpha of y, both unrolled, is convex
+    and piecewise linear in alpha; its minimum is found by bisection on the slope. Masses are integers
+    (rounded to units of 2**-60 of the total if necessary), and so are kinks. The minimum is exact if the
+    signs of the two slopes beside it are certain; otherwise these bound it from below.
+    Cost: O((n + m) log(n + m)) a step, at most about 64 steps.
 
     Notes
     -----
@@ -41,100 +46,238 @@ class Circle:
             raise InputError(
                 "method", "'circle' needs one column and a period", "use metrics.periodic(360.0)"
             )
+        if min(len(problem.x), len(problem.y)) == 1:
+            return _from_one_point(problem)
         wheel = Wheel.of(problem)
         turn, slack = wheel.best_turn()
-        x, y, mass = wheel.match(turn)[2:]
-        cost = math.fsum(mass * np.abs(x - y) ** problem.p) / problem.mass
-        error = slack / problem.mass + (problem.p + 8) * UNIT * cost
-        if wheel.x[0] == wheel.x[-1] == wheel.y[0] == wheel.y[-1]:
-            cost = error = 0.0  # all in one place: what the sums rounded has nowhere to go
-        elif not (cost == 0 and problem.mass_error == 0):
-            # Positions were rounded; by the triangle inequality W_p moves no further than they did.
-            distance = cost ** (1 / problem.p)
-            error += (distance + 2 * _position_error(problem)) ** problem.p - cost
-            if not problem.whole:  # so were cumulated masses
-                error += (len(problem.x) + len(problem.y)) * UNIT * wheel.length**problem.p
-        low, high = outward(cost, error)
-        return make_result(problem, "circle", (cost, low, high), plan=partial(_plan, wheel, turn))
+        i, j, mass = wheel.match(turn)
+        costs, scale = scaled_powers(wheel.distances(i, j), problem.p)
+        exponent = int(scale)
+        cost = math.fsum(mass * costs) / wheel.total
+        error = (3 * problem.p + 16) * UNIT_ROUNDOFF * cost + slack.in_units(
+            exponent, problem.p
+        ) / wheel.total
+        low, high = outward(cost, error + _mass_rounding_cost(problem, wheel, exponent))
+        return make_result(
+            problem,
+            "circle",
+            (cost, low, min(high, max(_largest_cost(problem, exponent), cost))),
+            exponent=exponent,
+            plan=partial(_plan, wheel, turn),
+        )
+
+
+def _from_one_point(problem: Problem) -> Result:
+    """Solve a problem with a single point on one side: errors are relative to each mass."""
+    length = float(problem.metric.period or math.nan)
+    x, y = first_lap(problem.x[:, 0], length), first_lap(problem.y[:, 0], length)
+    costs, scale = scaled_powers(wrapped_distance(x, y, length), problem.p)
+    mass = problem.b if len(x) == 1 else problem.a
+    cost = math.fsum(mass * costs) / problem.mass
+    low, high = outward(cost, ((3 * problem.p + 16) * UNIT_ROUNDOFF + problem.mass_error) * cost)
+    cells = np.broadcast_arrays(np.arange(len(x)), np.arange(len(y)), mass)
+    return make_result(
+        problem, "circle", (cost, low, high), exponent=int(scale), plan=lambda: (cells[0], cells[1], cells[2])
+    )
+
+
+class Slope(NamedTuple):
+    """Right derivative of the cost in the turn, times ``2**(-exponent p)``, with an error bound."""
+
+    value: float
+    error: float
+    exponent: int
+
+
+class Slack(NamedTuple):
+    """Bound of the excess of a cost over the minimum, times ``2**(-exponent p)``."""
+
+    value: float
+    exponent: int
+
+    def in_units(self, exponent: int, p: float) -> float:
+        """Convert to distances divided by ``2**exponent``."""
+        if self.value == 0:
+            return 0.0
+        with np.errstate(over="ignore", under="ignore"):
+            return float(self.value * np.float64(2.0) ** ((self.exponent - exponent) * p))
 
 
 @dataclass(frozen=True, eq=False)
 class Wheel:
-    """Both samples in order on [0, length), with their cumulated masses."""
+    """Both samples sorted from -length / 2 to length / 2, with integer masses.
+
+    Attributes
+    ----------
+    x, y : ndarray
+        Points.
+    a, b : ndarray of int
+        Masses, in units of ``2**-digits``.
+    order_x, order_y : ndarray
+        Rows of the points in the problem.
+    length, p : float
+        Period and order.
+    digits : int
+        Exponent of the unit of mass.
+    moved : float
+        Bound of the mass that rounding to integers has moved.
+    """
 
     x: Array
     y: Array
-    a: Array
-    b: Array
+    a: Whole
+    b: Whole
     order_x: Index
     order_y: Index
     length: float
     p: float
-    whole: bool
+    digits: int = 0
+    mass_error: float = 0.0
 
     @classmethod
     def of(cls, problem: Problem) -> Wheel:
         """Sort both samples."""
         length = float(problem.metric.period or math.nan)
-        x, y = np.mod(problem.x[:, 0], length), np.mod(problem.y[:, 0], length)
+        x, y = first_lap(problem.x[:, 0], length), first_lap(problem.y[:, 0], length)
         i, j = sorted_order(x, problem.a), sorted_order(y, problem.b)
-        return cls(x[i], y[j], problem.a[i], problem.b[j], i, j, length, problem.p, problem.whole)
+        x, y, a, b = x[i], y[j], problem.a[i], problem.b[j]
+        if problem.whole:
+            return cls(x, y, a.astype(np.int64), b.astype(np.int64), i, j, length, problem.p)
+        left, right, digits, mass_error = integer_masses(a, b)
+        return cls(x, y, left, right, i, j, length, problem.p, digits, mass_error / problem.mass)
 
-    @property
-    def total(self) -> float:
+    @cached_property
+    def levels(self) -> tuple[Whole, Whole]:
+        """Cumulative masses of both sides."""
+        return np.cumsum(self.a), np.cumsum(self.b)
+
+    @cached_property
+    def total(self) -> int:
         """Mass on each side."""
-        return float(np.sum(self.a)) if self.whole else float(np.cumsum(self.a)[-1])
+        return int(self.levels[0][-1])
 
-    def slope(self, turn: float) -> float:
-        """Right derivative of the cost in the turn.
+    @cached_property
+    def after(self) -> Array:
+        """Successor of each y; the first point, a lap ahead, follows the last."""
+        return np.append(self.y[1:], self.y[0] + self.length)
 
-        Turning on by dt gives the quantiles just above each edge between y_j and y_{j+1} from
-        y_{j+1} to y_j.
+    def distances(self, i: Index, j: Index) -> Array:
+        """Distances on the circle between listed points."""
+        return np.asarray(wrapped_distance(self.x[i], self.y[j], self.length))
+
+    def slope(self, turn: int, bound: bool = False) -> Slope:
+        """Compute the right derivative of the cost in the turn; with ``bound`` also its error bound.
+
+        Turning by dt moves the quantiles just above each edge between y_j and y_{j+1} from y_{j+1} to y_j.
         """
-        level_a = np.cumsum(self.a)
-        total = level_a[-1]
-        edges = np.cumsum(self.b) + turn
-        laps = np.floor(edges / total)
-        rest = edges - laps * total
-        i = np.minimum(np.searchsorted(level_a, rest, side="right"), len(self.x) - 1)
-        at = self.x[i] + laps * self.length
-        after = np.append(self.y[1:], self.y[0] + self.length)
-        return float(np.sum(np.abs(at - self.y) ** self.p - np.abs(at - after) ** self.p))
+        edges = self.levels[1] + turn
+        laps = edges // self.total
+        i = np.searchsorted(self.levels[0], edges - laps * self.total, side="right")
+        back, ahead = (self._gaps(i, laps, ends, bound) for ends in (self.y, self.after))
+        if self.p == 1:
+            return self._linear_slope(back, ahead, bound)
+        (near, near_error), (far, far_error) = back, ahead
+        np.abs(near, out=near)
+        np.abs(far, out=far)
+        exponent = scale_exponent(max(float(near.max()), float(far.max())), self.p)
+        value = error = 0.0
+        sizes = []
+        with np.errstate(under="ignore"):
+            for gaps, slip in ((near, near_error), (far, far_error)):
+                gaps = np.ldexp(gaps, -exponent)
+                powers = gaps**self.p
+                sizes.append(powers)
+                if bound:
+                    slip = np.ldexp(slip, -exponent)
+                    error += float((self.p * slip * (gaps + slip) ** (self.p - 1)).sum()) * (1 + 2.0**-20)
+            value = float((sizes[0] - sizes[1]).sum())
+            if bound:
+                count = 40 + self.p + math.log2(len(self.y))
+                error += count * UNIT_ROUNDOFF * float((sizes[0] + sizes[1]).sum()) + 2.0**-1000
+        return Slope(value, error, exponent)
 
-    def best_turn(self) -> tuple[float, float]:
-        """Turn of least cost, and how much lower the true minimum can be."""
-        total = self.total
-        low, high = -2 * total, 2 * total
-        smallest = 1.0 if self.whole else 4 * UNIT * total
-        while high - low > smallest:
-            middle = math.floor((low + high) / 2) if self.whole else (low + high) / 2
-            if self.slope(middle) < 0:
-                low = middle
-            else:
-                high = middle
-        return high, 0.0 if self.whole else (high - low) * abs(self.slope(low))
+    def _gaps(self, i: Index, laps: Whole, ends: Array, bound: bool) -> tuple[Array, Array]:
+        """Signed distances between unrolled points, and bounds of their errors."""
+        if not bound:
+            return (self.x[i] - ends) + laps * self.length, np.empty(0)
+        apart, first = two_sum(self.x[i], -ends)
+        shift = laps * self.length
+        gaps, second = two_sum(apart, shift)
+        error = np.abs(first + second) * (1 + 2.0**-50)
+        # Multiples of the length by 3 or more round, and so does the successor of the last point.
+        error += np.where(np.abs(laps) > 2, 2 * UNIT_ROUNDOFF * np.abs(shift), 0.0)
+        if ends is self.after:
+            error[-1] += 2 * UNIT_ROUNDOFF * abs(float(ends[-1]))
+        return gaps, error
 
-    def match(self, turn: float) -> tuple[Index, Index, Array, Array, Array]:
-        """Cells of the coupling: indices into x and y, unrolled positions, masses."""
-        laps = math.floor(turn / self.total)
-        rest = turn - laps * self.total
+    def _linear_slope(self, back: tuple[Array, Array], ahead: tuple[Array, Array], bound: bool) -> Slope:
+        """Compute the slope for p = 1: a point outside of two neighbours counts with their distance."""
+        widths = self.after - self.y
+        middle = back[0] + ahead[0]
+        terms = np.clip(middle, -widths, widths)
+        error = 0.0
+        if bound:
+            between = np.abs(middle) < widths * (1 + 2.0**-40) + 4 * (back[1] + ahead[1])
+            error = float((back[1] + ahead[1])[between].sum()) * (1 + 2.0**-40)
+            error += (40 + math.log2(len(self.y))) * UNIT_ROUNDOFF * self.length
+        return Slope(float(terms.sum()), error, 0)
+
+    def best_turn(self) -> tuple[int, Slack]:
+        """Find the turn of least cost, and a bound of its excess over the minimum."""
+        if np.array_equal(self.x, self.y) and np.array_equal(self.a, self.b):
+            return 0, Slack(0.0, 0)
+        low, high = -2 * self.total, 2 * self.total
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self.slope(middle).value < 0 else (low, middle)
+        right, left = self.slope(high, bound=True), self.slope(low, bound=True)
+        ahead = behind = 0.0
+        if right.value <= right.error:  # the minimum may lie further ahead
+            ahead = (right.error - right.value) * self._steps(high, 1)
+        if left.value >= -left.error:
+            behind = (left.error + left.value) * self._steps(low, -1)
+        exponent = max(left.exponent, right.exponent)
+        parts = (Slack(ahead, right.exponent), Slack(behind, left.exponent))
+        return high, Slack(max(part.in_units(exponent, self.p) for part in parts), exponent)
+
+    def _steps(self, turn: int, sign: int) -> int:
+        """Count the steps in this direction to a turn that is certainly beyond the minimum."""
+        low, high = 0, 4 * self.total
+        while high - low > 1:
+            middle = (low + high) // 2
+            slope = self.slope(turn + sign * middle, bound=True)
+            low, high = (low, middle) if sign * slope.value > slope.error else (middle, high)
+        return high
+
+    def match(self, turn: int) -> tuple[Index, Index, Whole]:
+        """Return the cells of the coupling: indices into x and y, and masses."""
+        rest = turn % self.total
         # Quantiles 0..total of x meet the end of one lap of y and the beginning of the next.
-        edges = np.cumsum(self.b)
-        edges = np.concatenate([edges + rest - self.total, edges + rest])
-        b = np.diff(np.clip(edges, 0.0, self.total), prepend=0.0)
-        unrolled = np.concatenate([self.y - (laps + 1) * self.length, self.y - laps * self.length])
-        i, j, mass = staircase(self.a, b)
-        full = mass > 0
-        i, j, mass = i[full], j[full], mass[full]
-        return i, j % len(self.y), self.x[i], unrolled[j], mass
+        level_a, level_b = self.levels
+        edges = np.clip(np.concatenate([level_b + (rest - self.total), level_b + rest]), 0, self.total)
+        ends = np.sort(np.concatenate([level_a, edges]))
+        starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
+        full = ends > starts
+        starts, mass = starts[full], (ends - starts)[full]
+        i = np.searchsorted(level_a, starts, side="right")
+        j = np.searchsorted(edges, starts, side="right")
+        return i, j % len(self.y), mass
 
 
-def _position_error(problem: Problem) -> float:
-    length = float(problem.metric.period or math.nan)
-    largest = max(float(np.abs(problem.x).max()), float(np.abs(problem.y).max()))
-    return 4 * UNIT * (largest + 2 * length)
+def _largest_cost(problem: Problem, exponent: int) -> float:
+    """Upper bound of the cost of a pair, for distances divided by ``2**exponent``."""
+    assert problem.metric.extent is not None
+    with np.errstate(over="ignore", under="ignore"):
+        far = np.ldexp(problem.metric.extent(problem.x, problem.y), -exponent)
+        return float(far**problem.p) * (1 + 2.0**-30)
 
 
-def _plan(wheel: Wheel, turn: float) -> tuple[Index, Index, Array]:
-    i, j, _, _, mass = wheel.match(turn)
-    return wheel.order_x[i], wheel.order_y[j], mass
+def _mass_rounding_cost(problem: Problem, wheel: Wheel, exponent: int) -> float:
+    """Bound of the change in cost caused by rounding the masses."""
+    mass = problem.mass_error + wheel.mass_error
+    return mass * _largest_cost(problem, exponent) if mass > 0 else 0.0
+
+
+def _plan(wheel: Wheel, turn: int) -> tuple[Index, Index, Array]:
+    i, j, mass = wheel.match(turn)
+    return wheel.order_x[i], wheel.order_y[j], np.ldexp(mass.astype(float), -wheel.digits)

@@ -1,9 +1,8 @@
-"""From the terms of a Sinkhorn divergence to a Result."""
+"""Sinkhorn divergence: solution of its terms, and their combination to a Result."""
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,26 +10,41 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.bounds import UNIT
-from otdist.gradient import with_slopes
+from otdist.bounds import UNIT_ROUNDOFF
+from otdist.deadline import Deadline, OutOfTimeError
+from otdist.errors import InputError
+from otdist.gradient import with_array_gradients
 from otdist.problem import Problem
 from otdist.result import Result
-from otdist.solvers.answer import describe
-from otdist.solvers.merge import Merged
-from otdist.solvers.terms import Goal, Solved, Term
+from otdist.solvers.answer import EXACT_GAP, describe
+from otdist.solvers.entropic_term import EntropicSolution, EntropicTerm, StoppingRule
+from otdist.solvers.merge import MergedProblem
+from otdist.solvers.quick import Sides, mean_cost_bound
 
 Array = NDArray[np.float64]
-Slopes = Callable[[], tuple[Array, Array]]
-Given = tuple[Any, Any, Any, Any]
+Gradients = Callable[[], tuple[Array, Array]]
+Inputs = tuple[Any, Any, Any, Any]
 
-STOPPED = "The marginals are off by {:.0e}, not {:.0e}: raise max_iter, max_seconds, eps or max_residual."
-EQUAL = "Both samples carry the same mass everywhere."
-MISSING = "A value is missing, and nan_policy='propagate' asks for NaN."
+RESIDUAL_AT_LIMIT = (
+    "The L1 error of the marginals is {:.0e}, not {:.0e}: raise max_iter, max_seconds, eps or max_residual."
+)
+RESIDUAL_AT_ROUNDING = (
+    "float64 cannot prove the terms to max_residual={:.0e}, as eps is tiny or huge beside the costs: "
+    "use the interval, or another eps."
+)
+NO_PLAN_SUMS = "Time was up before there were sums over all pairs: raise max_seconds."
+MIN_SUMS_PER_TERM = 8  # sums over all pairs that a term takes at least
+SAMPLES_COINCIDE = "Both samples carry the same mass everywhere."
+NO_SECOND_DERIVATIVES = (
+    "second derivatives of sinkhorn_divergence are not computed",
+    "use otdist.learn.divergence, which has them for |x - y|**p",
+)
+VALUE_MISSING = "A value is missing, and nan_policy='propagate' asks for NaN."
 
 
 @dataclass(frozen=True)
-class Divergence:
-    """What is asked for, checked; see :func:`otdist.sinkhorn_divergence`."""
+class DivergenceSolver:
+    """Checked options of :func:`otdist.sinkhorn_divergence`."""
 
     eps: float
     eps_abs: float | None
@@ -39,55 +53,143 @@ class Divergence:
     max_residual: float
     max_iter: int
 
-    def __call__(self, problem: Problem, masses: tuple[Array, Array], given: Given) -> Result:
-        """Solve the terms, and join them; masses: as they count, not normalised."""
+    def __call__(self, problem: Problem, masses: tuple[Array, Array], inputs: Inputs) -> Result:
+        """Solve the terms, and combine them; ``masses`` are not normalised further."""
         label = {**describe(problem), "name": "S_eps" if self.debias else "OT_eps"}
         info: dict[str, Any] = {"p": problem.p, "eps": self.eps, "reach": self.reach}
         if any(problem.omitted):
             info["omitted"] = problem.omitted
         normalised = self.reach is None
-        if problem.verdict is not None:
-            found = Result(math.nan, math.nan, math.nan, "none", message=MISSING, info=info, **label)
-            return with_slopes(found, problem, given, *_nothing(problem), normalised=normalised)
-        if self.debias and _same(problem, masses, normalised):
-            found = Result(0.0, 0.0, 0.0, "sinkhorn", message=EQUAL, info=info, **label)
-            return with_slopes(found, problem, given, *_nothing(problem), normalised=normalised)
-        joined = self._joined(problem, masses)
-        result = joined.result(self.max_residual, info, label)
-        return with_slopes(result, problem, given, joined.of_points, joined.of_weights, normalised=normalised)
+        if problem.fixed_value is not None:
+            result = Result(math.nan, math.nan, math.nan, "none", message=VALUE_MISSING, info=info, **label)
+            return with_array_gradients(
+                result, problem, inputs, *_constant_gradients(problem), normalised=normalised
+            )
+        if self.debias and _samples_coincide(problem, masses, normalised):
+            result = Result(0.0, 0.0, 0.0, "sinkhorn", message=SAMPLES_COINCIDE, info=info, **label)
+            gradients = _constant_gradients(problem)
+            return with_array_gradients(
+                result, problem, inputs, *gradients, normalised=normalised, refusal=NO_SECOND_DERIVATIVES
+            )
+        try:
+            divergence = self._solve_terms(problem, masses)
+        except OutOfTimeError:  # while the cost matrix was computed
+            return self._bound_without_costs(problem, masses, inputs, info, label)
+        result = divergence.result(self.max_residual, info, label)
+        gradients = divergence.point_gradients, divergence.weight_gradients
+        return with_array_gradients(
+            result, problem, inputs, *gradients, normalised=normalised, refusal=NO_SECOND_DERIVATIVES
+        )
 
-    def _joined(self, problem: Problem, masses: tuple[Array, Array]) -> Joined:
-        start = time.monotonic()
-        deadline = None if problem.max_seconds is None else start + problem.max_seconds
-        goal = Goal(self.max_residual, self.max_iter, deadline)
-        between = Term.of(problem, *masses)
+    def _bound_without_costs(
+        self, problem: Problem, masses: tuple[Array, Array], inputs: Inputs, info: dict[str, Any], label: Any
+    ) -> Result:
+        """Return bounds without the costs of all pairs, for when time is short; gradients are NaN."""
+        sides = Sides(problem, problem.x, problem.y, *masses)
+        same_sample = (
+            Sides(problem, side, side, w, w) for side, w in zip((problem.x, problem.y), masses, strict=True)
+        )
+        unit = float(problem.to_caller_costs(1.0))
+        if self.reach is None:
+            most = mean_cost_bound(sides) * unit
+            least = (mean_cost_bound(one) * unit / 2 for one in same_sample) if self.debias else ()
+        else:
+            rho, (left, right) = float(self.reach) ** problem.p, (float(w.sum()) for w in masses)
+            eps = self.eps * mean_cost_bound(sides) * unit if self.eps_abs is None else self.eps_abs
+            most = (rho * (left + right) + eps * max(left, right) ** 2) * (1 + 2.0**-40)
+            least = (rho * w + eps * w**2 for w in (left, right)) if self.debias else ()
+        value, lower = most, -sum(least)
+        result = Result(
+            value if value < math.inf else max(lower, 0.0),
+            lower,
+            most,
+            "sinkhorn",
+            converged=False,
+            message=NO_PLAN_SUMS,
+            info=info,
+            **label,
+        )
+        return with_array_gradients(
+            result, problem, inputs, *_constant_gradients(problem, math.nan), normalised=self.reach is None
+        )
+
+    def _solve_terms(self, problem: Problem, masses: tuple[Array, Array]) -> SolvedDivergence:
+        deadline = Deadline(problem.max_seconds)
+        with deadline.interrupting():
+            between = EntropicTerm.of(problem, *masses)
+            sides = (
+                [EntropicTerm.of_one_sample(problem, masses[side], side) for side in range(2)]
+                if self.debias
+                else []
+            )
         rho = None if self.reach is None else float(self.reach) ** problem.p
-        eps = self.eps_abs
-        if eps is None:  # all points in one place cost nothing to join: then any other unit will do
-            eps = self.eps * (between.mean * between.unit or rho or 1.0)
-        terms = {"xy": between.solved(eps, rho, goal)}
-        if self.debias:
-            terms["xx"] = Term.itself(problem, masses[0], 0).solved(eps, rho, goal)
-            terms["yy"] = Term.itself(problem, masses[1], 1).solved(eps, rho, goal)
+        unsolved = {"xy": between, **dict(zip(("xx", "yy"), sides, strict=self.debias))}
+        try:
+            with deadline.interrupting(grace=True):
+                eps = self._regularisation(between, rho)
+        except OutOfTimeError:
+            return self._bound_terms(problem, masses, unsolved, rho)
+        # Reserve the least time that each of the following terms takes.
+        seconds = MIN_SUMS_PER_TERM * between.seconds if deadline.is_finite else 0.0
+        terms = {}
+        for after, (name, term) in zip(range(len(unsolved) - 1, -1, -1), unsolved.items(), strict=True):
+            goal = StoppingRule(self.max_residual, self.max_iter, deadline.earlier_by(after * seconds))
+            terms[name] = term.solve(eps, rho, goal)
         totals = float(masses[0].sum()), float(masses[1].sum())
-        return Joined(problem, terms, eps, totals, rho is not None)
+        return SolvedDivergence(problem, terms, eps, totals, rho is not None)
+
+    def _regularisation(self, between: EntropicTerm, rho: float | None) -> float:
+        """Return the regularisation in the caller's units."""
+        eps = self.eps_abs
+        if eps is None:  # if all points coincide, costs are 0 and any other unit will do
+            eps = self.eps * (between.mean * between.unit or rho or 1.0)
+        if not 0 < eps < math.inf:
+            problem = f"must be positive and finite in units of the cost, got {eps:g}"
+            raise InputError("eps", problem, "scale the points")
+        return eps
+
+    def _bound_terms(
+        self,
+        problem: Problem,
+        masses: tuple[Array, Array],
+        unsolved: dict[str, EntropicTerm],
+        rho: float | None,
+    ) -> SolvedDivergence:
+        """Bound the terms for every regularisation up to an upper bound of the requested one."""
+        eps = self.eps_abs
+        if eps is None:
+            between = unsolved["xy"]
+            most = mean_cost_bound(Sides.of(between.prepared.merged)) * 2.0**-between.prepared.exponent
+            eps = self.eps * min(most * between.unit, between.extent or 1.0)
+        terms = {name: term.bound_without_sums(eps, rho) for name, term in unsolved.items()}
+        totals = float(masses[0].sum()), float(masses[1].sum())
+        return SolvedDivergence(problem, terms, eps, totals, rho is not None)
 
 
 @dataclass(frozen=True, eq=False)
-class Joined:
-    """The terms of a divergence, solved; or the one between the samples."""
+class SolvedDivergence:
+    """Solved terms of a divergence, or the term between the samples alone."""
 
     problem: Problem
-    terms: dict[str, Solved]
+    terms: dict[str, EntropicSolution]
     eps: float
     totals: tuple[float, float]
     reaching: bool
 
     def result(self, goal: float, info: dict[str, Any], label: dict[str, Any]) -> Result:
-        """Value and interval from those of the terms."""
+        """Combine values and intervals of the terms to a Result."""
         residual = max(term.residual for term in self.terms.values())
-        finished = all(term.finished for term in self.terms.values())
+        out_of_time = NO_PLAN_SUMS if math.isinf(residual) else ""
+        stopped = (
+            out_of_time or RESIDUAL_AT_LIMIT.format(residual, goal)
+            if residual > goal
+            else RESIDUAL_AT_ROUNDING.format(goal)
+        )
         value, lower, upper = self._interval()
+        # The width that the residual allows; if all points coincide, eps is the only scale.
+        scale = self.terms["xy"].term.extent or self.eps * max(self.totals)
+        width = max(8 * goal * scale, EXACT_GAP * max(abs(lower), abs(upper)))
+        finished = all(term.finished for term in self.terms.values()) and upper - lower <= width
         info |= {
             "eps_abs": self.eps,
             "residual": residual,
@@ -100,7 +202,7 @@ class Joined:
             upper if upper >= value else math.inf,
             "sinkhorn",
             converged=finished,
-            message="" if finished else STOPPED.format(residual, goal),
+            message="" if finished else stopped,
             info=info,
             _make_potentials=self._potentials,
             **label,
@@ -111,16 +213,16 @@ class Joined:
         value, lower, upper = between.value, between.lower, between.upper
         if len(self.terms) > 1:
             xx, yy = self.terms["xx"], self.terms["yy"]
-            lost = self._lost
-            value += lost - (xx.value + yy.value) / 2
-            lower += lost - (xx.upper + yy.upper) / 2
-            upper += lost - (xx.lower + yy.lower) / 2
-            size = abs(between.value) + abs(xx.value) + abs(yy.value) + lost
-            lower, upper = lower - 8 * UNIT * size, upper + 8 * UNIT * size
+            difference_term = self._mass_difference_term
+            value += difference_term - (xx.value + yy.value) / 2
+            lower += difference_term - (xx.upper + yy.upper) / 2
+            upper += difference_term - (xx.lower + yy.lower) / 2
+            size = abs(between.value) + abs(xx.value) + abs(yy.value) + difference_term
+            lower, upper = lower - 8 * UNIT_ROUNDOFF * size, upper + 8 * UNIT_ROUNDOFF * size
         return value, lower, upper
 
     @property
-    def _lost(self) -> float:
+    def _mass_difference_term(self) -> float:
         # Sejourne et al. (2019), definition 5: without it a sample and its multiple could come out negative.
         return self.eps / 2 * (self.totals[0] - self.totals[1]) ** 2 if self.reaching else 0.0
 
@@ -130,33 +232,33 @@ class Joined:
             return f, g
         return f - self.terms["xx"].potentials()[0], g - self.terms["yy"].potentials()[0]
 
-    def of_points(self) -> tuple[Array, Array]:
+    def point_gradients(self) -> tuple[Array, Array]:
         """Gradients in the points, for the rows of the problem."""
-        x, y = self.terms["xy"].pulls()
+        x, y = self.terms["xy"].point_gradients()
         if len(self.terms) == 1:
             return x, y
-        # Half of the derivative of a term that depends on the sample twice.
-        return x - self.terms["xx"].pulls()[0], y - self.terms["yy"].pulls()[0]
+        # The factor 1/2 cancels: a self-term depends on its sample twice.
+        return x - self.terms["xx"].point_gradients()[0], y - self.terms["yy"].point_gradients()[0]
 
-    def of_weights(self) -> tuple[Array, Array]:
+    def weight_gradients(self) -> tuple[Array, Array]:
         """Gradients in the weights, for all rows of the caller."""
-        f, g = self.terms["xy"].prices()
-        if len(self.terms) > 1:  # what differs by eps (A - B) is cancelled by the last term of the value
-            f, g = f - self.terms["xx"].prices()[0], g - self.terms["yy"].prices()[0]
+        f, g = self.terms["xy"].weight_gradients()
+        if len(self.terms) > 1:  # a difference of eps (A - B) cancels with the last term of the value
+            f, g = f - self.terms["xx"].weight_gradients()[0], g - self.terms["yy"].weight_gradients()[0]
         elif self.reaching:
             f, g = f + self.eps * self.totals[1], g + self.eps * self.totals[0]
         return np.ldexp(f, -self.problem.exponent), np.ldexp(g, -self.problem.exponent)
 
 
-def _same(problem: Problem, masses: tuple[Array, Array], normalised: bool) -> bool:
-    """Whether both samples have the same mass everywhere."""
+def _samples_coincide(problem: Problem, masses: tuple[Array, Array], normalised: bool) -> bool:
+    """Whether both samples are the same distribution."""
     equal = normalised or math.fsum(masses[0]) == math.fsum(masses[1])
-    return equal and len(Merged.of(problem).a) == 0
+    return equal and len(MergedProblem.of(problem).a) == 0
 
 
-def _nothing(problem: Problem) -> tuple[Slopes, Slopes]:
+def _constant_gradients(problem: Problem, value: float = 0.0) -> tuple[Gradients, Gradients]:
     n, m = problem.shape
     return (
-        lambda: (np.zeros(problem.x.shape), np.zeros(problem.y.shape)),
-        lambda: (np.zeros(n), np.zeros(m)),
+        lambda: (np.full(problem.x.shape, value), np.full(problem.y.shape, value)),
+        lambda: (np.full(n, value), np.full(m, value)),
     )

@@ -1,4 +1,4 @@
-"""Points on a line: sort both samples and match them in order."""
+"""Closed form on the line: both samples are sorted and coupled in order."""
 
 from __future__ import annotations
 
@@ -9,18 +9,24 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.bounds import UNIT, cumulated, cumulation_error, northwest, outward, staircase
+from otdist.bounds import UNIT_ROUNDOFF, cumulation_error, cumulative_sum, northwest, outward, staircase
 from otdist.errors import InputError
 from otdist.metrics import Metric
-from otdist.parallel import both
-from otdist.problem import ORDINARY, Problem
+from otdist.parallel import run_both
+from otdist.problem import MAX_UNSCALED_EXPONENT, Problem
 from otdist.result import Result
 from otdist.solvers.answer import make_result
+from otdist.solvers.cumulative_weights import weighted_staircase
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-BUFFER = 2**15  # values: 256 KB
+BUFFER_VALUES = 2**15  # 256 KB
+MAX_BATCHED_VALUES = 2**12  # larger samples of a batch are processed one by one
+MAX_LEVEL_ERROR = 2e-10  # relative error of a cost above which levels are computed in twice the precision
+MAX_LEVEL_ERROR_1D = 1e-8  # the same, in the worst case, for results without an interval
+SMALLEST_SUBNORMAL = 2.0**-1074  # largest error of a product that underflows
+MIN_COST_WITHOUT_UNDERFLOW = 2.0**-900  # errors of underflow are negligible for larger costs
 
 
 @dataclass(frozen=True)
@@ -45,57 +51,97 @@ class Line:
                 f"'line' needs one column and |x - y|, not d={problem.d} with {problem.metric.name!r}",
                 "use method='auto'",
             )
-        total, exponent = line_cost(problem.x[:, 0], problem.y[:, 0], problem.a, problem.b, k)
-        cost = float(total) / problem.mass
-        low, high = outward(cost, _rounding(problem, cost, k, int(exponent)))
+        cost, error, exponent = _cost_and_error(problem, k)
+        low, high = outward(cost, error)
         return make_result(
             problem,
             "line",
             (cost, low, high),
-            exponent=int(exponent),
+            exponent=exponent,
             plan=partial(_plan, problem),
             potentials=partial(_potentials, problem, k),
         )
 
 
 def power_on_line(metric: Metric, d: int, p: float) -> float | None:
-    """Exponent k of the cost ``|x - y|**k``, or None where the cost is another one."""
+    """Return the exponent k of the cost ``|x - y|**k``, or None for other costs."""
     return metric.line_power * p if d == 1 and metric.line_power is not None else None
 
 
 def line_cost(x: Array, y: Array, a: Array, b: Array, k: float) -> tuple[Array, Index]:
-    """Transport costs along the last axis, for masses with equal totals.
+    """Compute transport costs along the last axis, for masses with equal totals.
 
-    ``sum_t (u_t - u_{t-1}) |x(u_t) - y(u_t)|**k`` over the merged levels u of both cumulated
+    ``sum_t (u_t - u_{t-1}) |x(u_t) - y(u_t)|**k`` over the merged levels u of both cumulative
     masses. Batched: shapes (..., n) and (..., m). Returns the costs of the points times
     ``2**-exponent``, and the exponents: 0 unless the powers would over- or underflow.
     """
     size = min(x.size, y.size)
-    if x.shape[-1] == y.shape[-1] and constant(a) and constant(b):
+    if x.shape[-1] == y.shape[-1] and is_constant(a) and is_constant(b):
         if x.ndim == 1:
-            gaps, exponent = powered(np.subtract(*both(np.sort, (x,), (y,), size)), k)
+            gaps, exponent = scaled_powers(np.subtract(*run_both(np.sort, (x,), (y,), size)), k)
             return np.asarray(gaps.sum() * a[0]), exponent
-        total, exponent = _rows_matched(x, y, k)
+        total, exponent = _match_rows(x, y, k)
         return total * a[..., 0], exponent
-    (xs, a), (ys, b) = both(sorted_law, (x, a), (y, b), size)
+    if 1 in (x.shape[-1], y.shape[-1]):  # one point on one side: all mass goes there
+        gaps, exponent = scaled_powers(x - y, k)
+        return np.asarray((gaps * (b if x.shape[-1] == 1 else a)).sum(axis=-1)), exponent
+    (xs, a), (ys, b) = run_both(sort_points, (x, a), (y, b), size)
     if k == 1 and x.ndim == 1:
         return np.asarray(_area_between(xs, ys, a, b)), np.asarray(0)
-    i, j, mass = staircase(a, b)
-    gaps, exponent = powered(np.take_along_axis(xs, i, -1) - np.take_along_axis(ys, j, -1), k)
+    return _cost_of_cells(xs, ys, *staircase(a, b), k)
+
+
+def weighted_line_cost(x: Array, y: Array, a: Array, b: Array, k: float) -> tuple[Array, Index]:
+    """Compute :func:`line_cost` at mass 1 for weights of any totals, without rounding these.
+
+    Levels are compared in twice the precision. Long samples are processed one at a time, so that they stay
+    in cache.
+    """
+    if x.ndim == 1:
+        return _cost_between_levels(x, y, a, b, k)
+    batch = x.shape[:-1]
+    sides = [side.reshape(-1, side.shape[-1]) for side in (x, y, a, b)]
+    if sides[0].shape[-1] + sides[1].shape[-1] < MAX_BATCHED_VALUES:
+        total, exponent = _cost_between_levels(sides[0], sides[1], sides[2], sides[3], k)
+        return total.reshape(batch), np.broadcast_to(exponent, len(total)).reshape(batch)
+    answers = [_cost_between_levels(u, v, w, z, k) for u, v, w, z in zip(*sides, strict=True)]
+    total, exponent = (np.array(part).reshape(batch) for part in zip(*answers, strict=True))
+    return total, exponent
+
+
+def levels_are_harmless(x: Array, y: Array, cost: float) -> bool:
+    """Whether the rounding of levels changes this W1 by a negligible amount, for any points."""
+    extent = max(x.max() - y.min(), y.max() - x.min())
+    return bool(2 * cumulation_error(len(x) + len(y)) * UNIT_ROUNDOFF * extent <= MAX_LEVEL_ERROR_1D * cost)
+
+
+def _cost_between_levels(x: Array, y: Array, a: Array, b: Array, k: float) -> tuple[Array, Index]:
+    (order_x, xs), (order_y, ys) = run_both(_order_and_points, (x, a), (y, b), min(x.size, y.size))
+    cells = weighted_staircase(
+        np.take_along_axis(a, order_x, axis=-1), np.take_along_axis(b, order_y, axis=-1)
+    )
+    return _cost_of_cells(xs, ys, *cells, k)
+
+
+def _cost_of_cells(x: Array, y: Array, i: Index, j: Index, mass: Array, k: float) -> tuple[Array, Index]:
+    """Sum ``mass |x[i] - y[j]|**k`` over the cells of a coupling; returns it and the exponent of its unit."""
+    gaps = np.take_along_axis(x, i, -1) - np.take_along_axis(y, j, -1)
+    gaps[mass == 0] = 0.0  # an empty cell would determine the unit, in which others may underflow
+    gaps, exponent = scaled_powers(gaps, k)
     return np.asarray((mass * gaps).sum(axis=-1)), exponent
 
 
-def _rows_matched(x: Array, y: Array, k: float) -> tuple[Array, Index]:
-    """Sums of ``|x - y|**k`` over matched points, sample by sample, all of equal masses."""
+def _match_rows(x: Array, y: Array, k: float) -> tuple[Array, Index]:
+    """Sum ``|x - y|**k`` over coupled points, sample by sample, for equal masses."""
     batch, n = x.shape[:-1], x.shape[-1]
     rows = x.reshape(-1, n), y.reshape(-1, n)
     count = len(rows[0])
     total, exponent = np.empty(count), np.zeros(count, dtype=np.intp)
 
     def work(first: int, last: int) -> None:
-        # A few samples at a time in two buffers that stay in cache: what costs time here is not
-        # the sorting but memory that is seen for the first time.
-        step = max(1, BUFFER // n)
+        # A few samples at a time, in two buffers that stay in cache: first access to memory takes more time
+        # here than sorting.
+        step = max(1, BUFFER_VALUES // n)
         buffers = np.empty((2, min(step, last - first), n))
         for start in range(first, last, step):
             stop = min(start + step, last)
@@ -105,18 +151,18 @@ def _rows_matched(x: Array, y: Array, k: float) -> tuple[Array, Index]:
                 buffer.sort(axis=-1)
             with np.errstate(over="ignore", invalid="ignore"):  # infinity and NaN are the caller's
                 left -= right
-                gaps, exponent[start:stop] = powered(left, k)
+                gaps, exponent[start:stop] = scaled_powers(left, k)
                 total[start:stop] = gaps.sum(axis=-1)
 
-    both(work, (0, count // 2), (count // 2, count), x.size // 2)
+    run_both(work, (0, count // 2), (count // 2, count), x.size // 2)
     return total.reshape(batch), exponent.reshape(batch)
 
 
 def _area_between(x: Array, y: Array, a: Array, b: Array) -> float:
-    """Area between the distribution functions of two samples in order.
+    """Compute the area between the distribution functions of two sorted samples.
 
-    The same number as the sum over quantile levels for k = 1, with fewer passes over memory,
-    which is what a million points cost; left and right half of the line at the same time.
+    Equal to the sum over quantile levels for k = 1, with fewer passes over memory, which dominate the time
+    for a million points; left and right half of the line in parallel.
     """
     if np.array_equal(x, y) and np.array_equal(a, b):
         return 0.0  # exactly, which the rounded sums below would miss
@@ -124,18 +170,18 @@ def _area_between(x: Array, y: Array, a: Array, b: Array) -> float:
     j = int(np.searchsorted(y, x[i]))
     left = (x[:i], y[:j], a[:i], b[:j], 0.0, x[i])
     right = (x[i:], y[j:], a[i:], b[j:], float(a[:i].sum() - b[:j].sum()), max(x[-1], y[-1]))
-    return sum(both(_area_until, left, right, i + j))
+    return sum(run_both(_area_until, left, right, i + j))
 
 
 def _area_until(x: Array, y: Array, a: Array, b: Array, height: float, end: float) -> float:
-    """Area from the first of these points to ``end``; ``height``: difference of the functions before."""
+    """Compute the area from the first point to ``end``; ``height``: difference of the functions before."""
     z = np.concatenate([x, y, [end]])
     order = np.argsort(z[:-1], kind="stable")  # merges two sorted runs
     z[:-1] = z[:-1].take(order)
     heights = np.concatenate([a, b])
     np.negative(heights[len(a) :], out=heights[len(a) :])
     heights = heights.take(order)
-    heights = cumulated(heights, own=True)
+    heights = cumulative_sum(heights, overwrite=True)
     heights += height
     np.abs(heights, out=heights)
     widths = np.subtract(z[1:], z[:-1])
@@ -143,7 +189,7 @@ def _area_until(x: Array, y: Array, a: Array, b: Array, height: float, end: floa
     return float(widths.sum())
 
 
-def constant(a: Array) -> bool:
+def is_constant(a: Array) -> bool:
     """Whether all masses along the last axis are equal."""
     if a.strides[-1] == 0 or a[..., 0].flat[0] != a[..., -1].flat[0]:  # broadcast, or plainly not
         return a.strides[-1] == 0
@@ -151,17 +197,17 @@ def constant(a: Array) -> bool:
 
 
 def sorted_order(x: Array, a: Array) -> Index:
-    """Order of the points; equal points in the order of their masses.
+    """Return the order of the points, equal points by their masses.
 
-    The second key makes the answer independent of the order of the rows, to the bit: the
-    cumulated masses of a sample and of its permutation are the same numbers.
+    The second key makes the answer independent of the order of the rows, to the bit: a sample and its
+    permutation have the same cumulative masses.
     """
     return _order_and_points(x, a)[0]
 
 
-def sorted_law(x: Array, a: Array) -> tuple[Array, Array]:
-    """Points in order with their masses."""
-    if constant(a):
+def sort_points(x: Array, a: Array) -> tuple[Array, Array]:
+    """Sort points together with their masses."""
+    if is_constant(a):
         return np.sort(x, axis=-1), a
     order, xs = _order_and_points(x, a)
     return xs, a.take(order) if a.ndim == 1 else np.take_along_axis(a, order, axis=-1)
@@ -170,35 +216,115 @@ def sorted_law(x: Array, a: Array) -> tuple[Array, Array]:
 def _order_and_points(x: Array, a: Array) -> tuple[Index, Array]:
     order = np.argsort(x, axis=-1)
     xs = x.take(order) if x.ndim == 1 else np.take_along_axis(x, order, axis=-1)
-    if not constant(a) and (xs[..., 1:] == xs[..., :-1]).any():
+    if not is_constant(a) and (xs[..., 1:] == xs[..., :-1]).any():
         order = np.lexsort((a, x), axis=-1)
     return order, xs
 
 
-def powered(gaps: Array, k: float) -> tuple[Array, Index]:
-    """``|gaps * 2**-exponent|**k`` and the exponent, one for each batch entry."""
+def scaled_powers(gaps: Array, k: float) -> tuple[Array, Index]:
+    """Compute ``|gaps * 2**-exponent|**k`` and the exponent, one for each batch entry."""
     np.abs(gaps, out=gaps)
     if k == 1:
         return gaps, np.asarray(0)
     exponent = np.array(np.frexp(gaps.max(axis=-1))[1], dtype=np.intp)
-    exponent[abs(exponent) * k < ORDINARY] = 0
+    exponent[abs(exponent) * k < MAX_UNSCALED_EXPONENT] = 0
     if exponent.any():
         gaps = np.ldexp(gaps, -exponent[..., None])
     return np.power(gaps, k, out=gaps) if k != 2 else np.multiply(gaps, gaps, out=gaps), exponent
 
 
-def _rounding(problem: Problem, cost: float, k: float, exponent: int) -> float:
-    """Bound of the rounding error of ``line_cost`` at mass 1."""
-    n, m = len(problem.x), len(problem.y)
-    # Sums of non-negative terms, pairwise: relative error per term and per level of the sum.
-    relative = (k + 8 + math.log2(n + m)) * UNIT * cost
-    if problem.whole or (n == m and constant(problem.a) and constant(problem.b)):
-        return relative  # cumulated masses are exact
-    if cost == 0 and problem.mass_error == 0:
+def _cost_and_error(problem: Problem, k: float) -> tuple[float, float, int]:
+    """Compute the cost at mass 1, a bound of its error, and the exponent of their unit."""
+    x, y = problem.x[:, 0], problem.y[:, 0]
+    n, m = len(x), len(y)
+    total, exponent = line_cost(x, y, problem.a, problem.b, k)
+    cost = float(total) / problem.mass
+    if problem.whole or (n == m and is_constant(problem.a) and is_constant(problem.b)):
+        exact = cost * problem.mass == float(total)
+        return cost, _sum_error(problem, cost, k, exact=exact), int(exponent)  # cumulative masses are exact
+    if min(n, m) == 1:  # the relative error of each mass is that of the total
+        return cost, _sum_error(problem, cost, k) + problem.mass_error * cost, int(exponent)
+    level_error = _level_error(problem, cost, k, int(exponent), 2 * cumulation_error(n + m) * UNIT_ROUNDOFF)
+    if level_error > MAX_LEVEL_ERROR * cost:
+        total, exponent = weighted_line_cost(x, y, problem.a, problem.b, k)
+        cost = float(total)
+        # A division has rounded each weight; sums of n errors have an error of (n units)**2.
+        shift = (4 * UNIT_ROUNDOFF if problem.mass_error else 0.0) + 4 * ((n + m) * UNIT_ROUNDOFF) ** 2
+        level_error = _level_error(problem, cost, k, int(exponent), shift)
+    return cost, _sum_error(problem, cost, k) + level_error, int(exponent)
+
+
+def _sum_error(problem: Problem, cost: float, k: float, *, exact: bool = False) -> float:
+    """Bound of the rounding error of the sum over cells at mass 1, for given masses of the cells.
+
+    exact : whether the division of the sum by the total mass is exact.
+    """
+    count = len(problem.x) + len(problem.y)
+    # Differences and their powers; pairwise sums of non-negative terms: an error for each term, for each
+    # level of the sum, and for the 24 or so terms of a block that are added sequentially.
+    relative = (k + 40 + math.log2(count)) * UNIT_ROUNDOFF * cost
+    if (
+        cost >= MIN_COST_WITHOUT_UNDERFLOW
+        or (cost == 0 and problem.whole)
+        or _all_in_one_place(problem)
+        or _samples_coincide(problem)
+    ):
+        return relative  # for integer masses the largest distance with mass does not underflow
+    if k == 1 and problem.whole:  # only the division by the total may underflow
+        return relative + (0.0 if exact else SMALLEST_SUBNORMAL)
+    return relative + count * SMALLEST_SUBNORMAL
+
+
+def _level_error(problem: Problem, cost: float, k: float, exponent: int, shift: float) -> float:
+    """Bound of the change in cost if levels move by at most ``shift``."""
+    if shift == 0 or _samples_coincide(problem):
         return 0.0
-    largest = float(max(problem.x.max(), problem.y.max()) - min(problem.x.min(), problem.y.min()))
+    largest = float(max(problem.x.max() - problem.y.min(), problem.y.max() - problem.x.min()))
     with np.errstate(over="ignore"):
-        return float(relative + 2 * cumulation_error(n + m) * UNIT * np.ldexp(largest, -exponent) ** k)
+        level_error = float(shift * np.ldexp(largest, -exponent) ** k)
+        if (
+            k > 1 and level_error > MAX_LEVEL_ERROR * cost
+        ):  # for k = 1 the cost of a level does not depend on its position
+            level_error = min(level_error, _shifted_levels(problem, k, exponent, shift))
+    return level_error
+
+
+def _all_in_one_place(problem: Problem) -> bool:
+    """Whether all points of both samples coincide."""
+    return bool((problem.x == problem.x[0]).all() and (problem.y == problem.x[0]).all())
+
+
+def _samples_coincide(problem: Problem) -> bool:
+    """Whether both samples have the same points with the same masses, in any order."""
+    if problem.mass_error > 0 or len(problem.x) != len(problem.y):
+        return False  # rounded weights may agree by chance
+    order_x, order_y = _orders(problem)
+    same = problem.x[order_x] == problem.y[order_y]
+    return bool(same.all()) and np.array_equal(problem.a[order_x], problem.b[order_y])
+
+
+def _shifted_levels(problem: Problem, k: float, exponent: int, shift: float) -> float:
+    """Bound of the change in cost if every level of either side moves by at most ``shift``.
+
+    Moving a level transfers mass from one point of its side to the next. The cost changes by the difference
+    of their costs to a point of the other side near this level; the difference is monotone in that point, as
+    the cost is convex.
+    """
+    sides = [sort_points(z[:, 0], mass) for z, mass in ((problem.x, problem.a), (problem.y, problem.b))]
+    points = [np.ldexp(z, -exponent) for z, _ in sides]
+    levels = [cumulative_sum(np.ascontiguousarray(mass)) / problem.mass for _, mass in sides]
+    total = 0.0
+    for side in (0, 1):
+        z, other, edges = points[side], points[1 - side], levels[side][:-1]
+        jump = np.zeros(len(edges))
+        for reach in (-4 * shift, 4 * shift):
+            at = np.minimum(np.searchsorted(levels[1 - side], edges + reach), len(other) - 1)
+            ends = (np.abs(z[:-1] - other[at]) ** k, np.abs(z[1:] - other[at]) ** k)
+            np.maximum(
+                jump, np.abs(ends[0] - ends[1]) + 8 * (k + 8) * UNIT_ROUNDOFF * (ends[0] + ends[1]), out=jump
+            )
+        total += float(jump.sum())
+    return shift * total * (1 + 2.0**-20)
 
 
 def _orders(problem: Problem) -> tuple[Index, Index]:
@@ -212,19 +338,23 @@ def _plan(problem: Problem) -> tuple[Index, Index, Array]:
 
 
 def _potentials(problem: Problem, k: float) -> tuple[Array, Array]:
-    """Potentials that are tight along the whole staircase.
+    """Compute potentials that are tight along the whole staircase.
 
-    The cost is a Monge matrix in sorted order, so they are feasible everywhere.
+    The cost is a Monge matrix in sorted order, so they are feasible for all pairs.
     """
-    tame = problem.tamed()
+    tame = problem.rescale()
     order_x, order_y = _orders(tame)
     x, y = tame.x[order_x, 0], tame.y[order_y, 0]
     i, j, _ = staircase(tame.a[order_x], tame.b[order_y])
     f, g = staircase_potentials(x, y, i, j, k)
     out_f, out_g = np.empty_like(f), np.empty_like(g)
     out_f[order_x], out_g[order_y] = f, g
-    unit = 2.0 ** ((tame.exponent - problem.exponent) * k)
-    return out_f * unit, out_g * unit
+    shift = (tame.exponent - problem.exponent) * k
+    whole = math.floor(shift)
+    with np.errstate(over="ignore", under="ignore"):
+        return np.ldexp(out_f * 2.0 ** (shift - whole), whole), np.ldexp(
+            out_g * 2.0 ** (shift - whole), whole
+        )
 
 
 def staircase_potentials(x: Array, y: Array, i: Index, j: Index, k: float) -> tuple[Array, Array]:

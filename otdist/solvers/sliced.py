@@ -1,4 +1,4 @@
-"""Distances between projections: two clouds seen along many directions."""
+"""Distances between the projections of two samples on many directions."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.bounds import UNIT, cumulation_error, northwest
+from otdist.bounds import UNIT_ROUNDOFF, cumulation_error, northwest
 from otdist.metrics.base import row_blocks
-from otdist.parallel import WORTH, both, in_parts
+from otdist.parallel import MIN_SIZE_THREADED, run_both, run_in_parts
 from otdist.problem import Problem
-from otdist.solvers.line import constant, line_cost, powered, sorted_order
-from otdist.solvers.merge import Merged
+from otdist.solvers.line import is_constant, line_cost, scaled_powers, sorted_order
+from otdist.solvers.merge import MergedProblem
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 Cells = tuple[Index, Index, Array]
 
-BLOCK = 2**17  # projections of one side at a time: 1 MB, which stays in cache
-MERGED = 2**15  # the same where masses differ: then several arrays of both sides are at work
-SERIAL = 2**18  # products up to this size BLAS computes on one core; its threads get in the way of ours
-FEW = 64  # directions up to which a part is one half of them
+PROJECTIONS_PER_BLOCK = 2**17  # of one side: 1 MB, which stays in cache
+WEIGHTED_PROJECTIONS_PER_BLOCK = 2**15  # the same for unequal masses, which need several arrays
+MAX_SERIAL_PRODUCTS = 2**18  # BLAS computes products of this size on one core, without competing threads
+MAX_DIRECTIONS_HALVED = 64  # up to so many directions, each of two threads takes half of them
 
 
 def distances_along(problem: Problem, directions: Array) -> tuple[Array, Array, Array]:
-    """W_p between the projections on each direction, on the problem's scale, with bounds.
+    """Compute W_p between the projections on each direction, on the problem's scale, with bounds.
 
     Parameters
     ----------
     problem : Problem
-        Points on a scale where their costs are harmless (``tamed``).
+        Points on a scale where costs neither over- nor underflow (``rescale``).
     directions : ndarray, shape (k, d)
         Unit vectors, up to rounding.
 
     Returns
     -------
     value, lower, upper : ndarray, shape (k,)
-        The bounds hold for the exact unit vector in this direction and exact projections.
+        The bounds hold for exact unit vectors and exact projections.
 
     Notes
     -----
@@ -53,21 +53,21 @@ def distances_along(problem: Problem, directions: Array) -> tuple[Array, Array, 
 
     size = len(problem.x) + len(problem.y)
     in_halves_or_parts(work, len(directions), size)
-    value, lower, upper = _bounded(problem, costs / problem.mass, exponents)
-    if (lower <= 0).any() and same_law(problem):
-        # The rows of one side may have been rounded in another way than those of the other.
+    value, lower, upper = _distance_bounds(problem, costs / problem.mass, exponents)
+    if (lower <= 0).any() and same_distribution(problem):
+        # The projections of both samples may have been rounded differently.
         return (np.zeros(len(directions)),) * 3
     return value, lower, upper
 
 
 def in_halves_or_parts(work: Callable[[int, int], None], count: int, size: int) -> None:
-    """Call ``work(first, last)`` on several cores where that pays; ``size``: entries a direction."""
-    if count * size < WORTH:
+    """Call ``work(first, last)`` on several cores if that pays; ``size``: entries a direction."""
+    if count * size < MIN_SIZE_THREADED:
         work(0, count)
-    elif count <= FEW:
-        both(work, (0, count // 2), (count // 2, count), count * size)
+    elif count <= MAX_DIRECTIONS_HALVED:
+        run_both(work, (0, count // 2), (count // 2, count), count * size)
     else:
-        in_parts(work, count, max(FEW, BLOCK // size))
+        run_in_parts(work, count, max(MAX_DIRECTIONS_HALVED, PROJECTIONS_PER_BLOCK // size))
 
 
 def projections(
@@ -75,9 +75,9 @@ def projections(
 ) -> Iterator[tuple[int, int, Array, Array]]:
     """Yield (start, stop, projections of x, projections of y) block by block, in two buffers.
 
-    The buffers are the caller's to overwrite until the next block.
+    The caller may overwrite the buffers until the next block.
     """
-    block = BLOCK if _common_masses(problem) else MERGED
+    block = PROJECTIONS_PER_BLOCK if _common_masses(problem) else WEIGHTED_PROJECTIONS_PER_BLOCK
     step = min(max(4, block // max(len(problem.x), len(problem.y))), 64, max(1, last - first))
     left, right = np.empty((step, len(problem.x))), np.empty((step, len(problem.y)))
     for start in range(first, last, step):
@@ -89,35 +89,35 @@ def projections(
 
 
 def project(directions: Array, points: Array, out: Array) -> None:
-    """Write ``directions @ points.T`` by products so small that BLAS starts no threads."""
-    step = max(64, SERIAL // directions.size)
+    """Compute ``directions @ points.T`` in ``out``, by products so small that BLAS starts no threads."""
+    step = max(64, MAX_SERIAL_PRODUCTS // directions.size)
     for start in range(0, len(points), step):
         rows = slice(start, start + step)
         np.matmul(directions, points[rows].T, out=out[:, rows])
 
 
 def combine(coefficients: Array, points: Array) -> Array:
-    """``coefficients @ points`` for (k, n) and (n, d), by products as small as those of ``project``."""
+    """Compute ``coefficients @ points`` for (k, n) and (n, d), by products as small as in ``project``."""
     total = np.zeros((len(coefficients), points.shape[1]))
-    step = max(64, SERIAL // total.size)
+    step = max(64, MAX_SERIAL_PRODUCTS // total.size)
     for start in range(0, len(points), step):
         rows = slice(start, start + step)
         total += coefficients[:, rows] @ points[rows]
     return total
 
 
-def spread(coefficients: Array, directions: Array, total: Array) -> None:
-    """Add ``coefficients.T @ directions`` to the (n, d) total, in the same way."""
-    step = max(64, SERIAL // directions.size)
+def add_outer(coefficients: Array, directions: Array, total: Array) -> None:
+    """Add ``coefficients.T @ directions`` to the (n, d) array ``total``, by small products."""
+    step = max(64, MAX_SERIAL_PRODUCTS // directions.size)
     for start in range(0, len(total), step):
         rows = slice(start, start + step)
         total[rows] += coefficients[:, rows].T @ directions
 
 
 def common_cells(problem: Problem) -> Cells | None:
-    """Cells (i, j, mass) of the monotone coupling if they are those of every direction.
+    """Return the cells (i, j, mass) of the monotone coupling if they are the same for every direction.
 
-    That is so where all points of a side have one mass; None where the order decides.
+    That holds if all points of a side have equal masses; otherwise None.
     """
     if _common_masses(problem):
         return northwest(problem.a, problem.b)
@@ -125,7 +125,7 @@ def common_cells(problem: Problem) -> Cells | None:
 
 
 def _costs(problem: Problem, u: Array, v: Array, cells: Cells | None) -> tuple[Array, Index]:
-    """Costs of matching projections (k, n) and (k, m), which are overwritten, and their exponents."""
+    """Compute the costs of coupling projections (k, n) and (k, m), which are overwritten, and exponents."""
     if cells is None:
         if problem.p == 1:
             return _areas_between(u, v, problem.a, problem.b), np.asarray(0)
@@ -135,15 +135,15 @@ def _costs(problem: Problem, u: Array, v: Array, cells: Cells | None) -> tuple[A
     v.sort(axis=-1)
     if u.shape == v.shape:
         u -= v
-        gaps, exponent = powered(u, problem.p)
+        gaps, exponent = scaled_powers(u, problem.p)
         return np.asarray(gaps.sum(axis=-1) * cells[2][0]), exponent
     i, j, mass = cells
-    gaps, exponent = powered(u.take(i, axis=-1) - v.take(j, axis=-1), problem.p)
+    gaps, exponent = scaled_powers(u.take(i, axis=-1) - v.take(j, axis=-1), problem.p)
     return np.asarray((gaps * mass).sum(axis=-1)), exponent
 
 
 def _areas_between(u: Array, v: Array, a: Array, b: Array) -> Array:
-    """Areas between distribution functions: costs for p = 1 with one sort instead of three."""
+    """Compute areas between distribution functions: costs for p = 1 with one sort instead of three."""
     z = np.concatenate([u, v], axis=-1)
     order = np.argsort(z, axis=-1)
     heights = np.concatenate([a, -b]).take(order)
@@ -154,51 +154,54 @@ def _areas_between(u: Array, v: Array, a: Array, b: Array) -> Array:
     return np.asarray(widths.sum(axis=-1))
 
 
-def _bounded(problem: Problem, costs: Array, exponents: Index) -> tuple[Array, Array, Array]:
-    """Distances with bounds, from costs at mass 1 of points divided by ``2**exponents``."""
+def _distance_bounds(problem: Problem, costs: Array, exponents: Index) -> tuple[Array, Array, Array]:
+    """Compute distances with bounds, from costs at mass 1 of points divided by ``2**exponents``."""
     p, d, count = problem.p, problem.d, len(problem.x) + len(problem.y)
-    relative = (p + 8 + math.log2(count)) * UNIT * costs
+    relative = (p + 8 + math.log2(count)) * UNIT_ROUNDOFF * costs
     exact_sums = problem.whole or (len(problem.x) == len(problem.y) and _common_masses(problem))
     longest = radius(problem.x) + radius(problem.y)
     with np.errstate(over="ignore"):
-        absolute = 0.0 if exact_sums else 2.0 * count * UNIT * np.ldexp(longest, -exponents) ** p
+        absolute = 0.0 if exact_sums else 2.0 * count * UNIT_ROUNDOFF * np.ldexp(longest, -exponents) ** p
     ends = (costs, np.maximum(costs - relative - absolute, 0.0), costs + relative + absolute)
     value, lower, upper = (np.ldexp(end ** (1.0 / p), exponents) for end in ends)
-    # Inner products are rounded, by at most (d + 1) units of |x|, and so is the length of a
-    # direction. On the line the only direction is exact.
-    moved = 0.0 if d == 1 else (d + 2) * UNIT * longest
-    stretched = 4 * UNIT if d == 1 else (d + 8) * UNIT
-    lower = np.maximum(lower * (1 - stretched) - moved, 0.0)
-    upper = np.minimum(upper, longest) * (1 + stretched) + moved
+    # Inner products round by at most (d + 1) units of |x|, and the length of a direction rounds as well.
+    # On the line the only direction is exact.
+    projection_error = 0.0 if d == 1 else (d + 2) * UNIT_ROUNDOFF * longest
+    stretched = 4 * UNIT_ROUNDOFF if d == 1 else (d + 8) * UNIT_ROUNDOFF
+    lower = np.maximum(lower * (1 - stretched) - projection_error, 0.0)
+    upper = np.minimum(upper, longest) * (1 + stretched) + projection_error
     return np.clip(value, lower, upper), lower, upper
 
 
 def _common_masses(problem: Problem) -> bool:
-    """Whether each side has one mass for all of its points."""
-    return constant(problem.a) and constant(problem.b)
+    """Whether all points of each side have equal masses."""
+    return is_constant(problem.a) and is_constant(problem.b)
 
 
 def radius(points: Array) -> float:
     """Largest distance from the origin, rounded up."""
     squares = np.einsum("ij,ij->i", points, points)
-    return float(math.sqrt(squares.max()) * (1 + (points.shape[1] + 4) * UNIT))
+    return float(math.sqrt(squares.max()) * (1 + (points.shape[1] + 4) * UNIT_ROUNDOFF))
 
 
-def same_law(problem: Problem) -> bool:
-    """Whether both sides carry the same mass everywhere."""
-    merged = Merged.of(problem)
+def same_distribution(problem: Problem) -> bool:
+    """Whether both samples are the same distribution."""
+    merged = MergedProblem.of(problem)
     return len(merged.sources) == 0 == len(merged.sinks)
 
 
-def normalised(vectors: Array) -> Array:
-    """Vectors of length 1 in the same directions."""
+def normalize(vectors: Array) -> Array:
+    """Scale vectors to length 1; zero stays zero."""
     largest = np.abs(vectors).max(axis=-1, keepdims=True)
-    scaled = vectors / largest  # squares of huge or tiny entries would over- or underflow
-    return np.asarray(scaled / np.linalg.norm(scaled, axis=-1, keepdims=True))
+    some = largest > 0
+    scaled = vectors / np.where(
+        some, largest, 1.0
+    )  # squares of huge or tiny entries would over- or underflow
+    return np.asarray(scaled / np.where(some, np.linalg.norm(scaled, axis=-1, keepdims=True), 1.0))
 
 
-def coupled_along(problem: Problem, direction: Array) -> float:
-    """Upper bound of W_p: what it costs to couple the points in their order along a direction."""
+def coupling_cost_along(problem: Problem, direction: Array) -> float:
+    """Upper bound of W_p: cost of coupling the points in their order along a direction."""
     order_x = sorted_order(problem.x @ direction, problem.a)
     order_y = sorted_order(problem.y @ direction, problem.b)
     i, j, mass = northwest(problem.a[order_x], problem.b[order_y])
@@ -212,11 +215,11 @@ def coupled_along(problem: Problem, direction: Array) -> float:
         return 0.0
     p, count = problem.p, len(problem.x) + len(problem.y)
     shares: Array = (mass / problem.mass) * (lengths / largest) ** p
-    cost = float(shares.sum()) * (1 + (p * (problem.d + 8) + math.log2(count) + 8) * UNIT)
-    if not problem.whole:  # the plan has its marginals up to the rounding of cumulated masses
+    cost = float(shares.sum()) * (1 + (p * (problem.d + 8) + math.log2(count) + 8) * UNIT_ROUNDOFF)
+    if not problem.whole:  # the plan's marginals are exact up to the rounding of cumulative masses
         span = (radius(problem.x) + radius(problem.y)) / largest
-        cost += 2 * (cumulation_error(count) * UNIT + problem.mass_error) * span**p
-    return float(largest * math.pow(cost, 1 / p) * (1 + 4 * UNIT))
+        cost += 2 * (cumulation_error(count) * UNIT_ROUNDOFF + problem.mass_error) * span**p
+    return float(largest * math.pow(cost, 1 / p) * (1 + 4 * UNIT_ROUNDOFF))
 
 
 def power_mean(distances: Array, p: float) -> float:

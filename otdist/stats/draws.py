@@ -7,6 +7,7 @@ engine takes (k, l, count, rng) and returns ``count`` distances.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -73,31 +74,20 @@ def random_subset(n: int, k: int, rng: np.random.Generator) -> NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
-class LabelPool:
-    """Labels with the 0/1 cost: W1 is the total variation."""
-
-    counts: NDArray[np.int64]
-
-    def __call__(self, k: int, l: int, count: int, rng: np.random.Generator) -> Array:  # noqa: E741
-        """Split and measure ``count`` times."""
-        step = max(1, BATCH // len(self.counts))  # splits at a time: labels may be as many as rows
-        sizes = [min(step, count - start) for start in range(0, count, step)]
-        return np.concatenate([self._splits(k, l, size, rng) for size in sizes])
-
-    def _splits(self, k: int, l: int, count: int, rng: np.random.Generator) -> Array:  # noqa: E741
-        left = rng.multivariate_hypergeometric(self.counts, k, size=count)
-        rest = self.counts - left
-        if k + l < self.counts.sum():
-            rest = np.array([rng.multivariate_hypergeometric(row, l) for row in rest])
-        return np.asarray(np.abs(left / k - rest / l).sum(axis=1) / 2)
-
-
-@dataclass(frozen=True, eq=False)
 class MatrixPool:
-    """Rows with any cost between them: an exact solve for each split."""
+    """Rows with any cost between them, divided by ``2**exponent``: an exact solve for each split."""
 
     cost: Array
     n_jobs: int | None = None
+    exponent: int = 0
+
+    @classmethod
+    def of(cls, cost: Array, n_jobs: int | None) -> MatrixPool:
+        """Bring costs near 1: sums of costs near 1e308 would overflow."""
+        exponent = math.frexp(float(cost.max()))[1]
+        if -4 < exponent < 8:
+            return cls(cost, n_jobs)
+        return cls(np.ldexp(cost, -exponent), n_jobs, exponent)
 
     def __call__(self, k: int, l: int, count: int, rng: np.random.Generator) -> Array:  # noqa: E741
         """Split and measure ``count`` times."""
@@ -106,7 +96,8 @@ class MatrixPool:
         orders = [rng.permutation(len(self.cost))[: k + l] for _ in range(count)]
         # Threads: the solver releases the interpreter lock, and the matrix is shared.
         solve = Parallel(n_jobs=self.n_jobs, prefer="threads")
-        return np.array(solve(delayed(self._split)(order[:k], order[k:]) for order in orders))
+        splits = solve(delayed(self._split)(order[:k], order[k:]) for order in orders)
+        return np.asarray(np.ldexp(np.array(splits), self.exponent))
 
     def _split(self, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> float:
         return transport_cost(self.cost[np.ix_(rows, cols)])

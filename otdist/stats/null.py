@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from otdist.arrays import read
+from otdist.arrays import read_table
 from otdist.budget import require_memory
 from otdist.clouds import NanPolicy
 from otdist.distance import solve
 from otdist.errors import InputError
+from otdist.errstate import isolate_errstate
+from otdist.inputs.arguments import Rng, check_count, check_jobs, check_number, check_policy, check_rng
+from otdist.inputs.units import in_unit, unit_name, without_unit
 from otdist.metrics import Metric
-from otdist.metrics.names import require_costs
+from otdist.metrics.names import is_gower, require_costs, resolve
 from otdist.problem import Problem
 from otdist.result import Result
+from otdist.solvers.answer import describe
 from otdist.solvers.line import power_on_line
+from otdist.stats.describe import describe_floor, describe_test, show_floor, show_test
 from otdist.stats.draws import Draws, LinePool, MatrixPool, shrunk
+from otdist.stats.relabel import TIE, Engine, Units, UnitsLine, UnitsMatrix
 
 Array = NDArray[np.float64]
-Rng = int | np.random.Generator | None
 Ground = str | Metric | Callable[..., float]
-
-TIE = 1e-9  # two equal splits may differ by rounding; counting them as equal is conservative
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +50,15 @@ class NullTest:
     pvalue: float
     null: Array
 
+    def __str__(self) -> str:
+        return describe_test(self)
+
+    def __repr__(self) -> str:
+        return f"<NullTest: {self}>"
+
+    def _repr_html_(self) -> str:
+        return show_test(self)
+
 
 @dataclass(frozen=True, eq=False)
 class NoiseFloor:
@@ -58,16 +70,18 @@ class NoiseFloor:
         Distances between disjoint random parts of the reference.
     n, m : int
         Sizes of these parts; smaller than asked for when the reference is short.
+    unit : str
+        Unit of the draws, as in :class:`otdist.Result`.
     """
 
     draws: Array
     n: int
     m: int
+    unit: str = ""
 
     def quantile(self, level: float = 0.95) -> float:
         """Distance that chance exceeds in a share ``1 - level`` of the cases."""
-        if not 0 <= level <= 1:
-            raise InputError("level", f"{level!r} is not a share", "use a number from 0 to 1, such as 0.95")
+        level = check_number(level, "level", at_least=0, at_most=1, remedy="use a share such as 0.95")
         return float(np.quantile(self.draws, level))
 
     @property
@@ -75,13 +89,25 @@ class NoiseFloor:
         """Mean distance by chance: the upward bias of W1 between finite samples."""
         return float(self.draws.mean())
 
+    def __str__(self) -> str:
+        return describe_floor(self)
 
+    def __repr__(self) -> str:
+        return f"<NoiseFloor: {self}>"
+
+    def _repr_html_(self) -> str:
+        return show_floor(self)
+
+
+@isolate_errstate
 def permutation_test(
     x: ArrayLike,
     y: ArrayLike,
     *,
     metric: Ground = "euclidean",
     n_resamples: int = 999,
+    groups: Any = None,
+    blocks: int | None = None,
     rng: Rng = None,
     n_jobs: int | None = None,
     nan_policy: NanPolicy = "raise",
@@ -89,7 +115,8 @@ def permutation_test(
     """Test whether two samples come from one law, by W1 and permutation.
 
     Under the hypothesis all relabellings of the pooled rows are equally likely, so the p-value
-    is exact: at most ``alpha`` of such pairs have ``pvalue <= alpha``.
+    is exact: at most ``alpha`` of such pairs have ``pvalue <= alpha``. **Assumption:** rows are independent;
+    else relabel what is, by ``groups`` or ``blocks``.
 
     Parameters
     ----------
@@ -101,6 +128,10 @@ def permutation_test(
         As in :func:`otdist.w1`.
     n_resamples : int
         Relabellings; the smallest possible p-value is ``1 / (1 + n_resamples)``.
+    groups : pair of array_like, optional
+        Group of each row of x and of y, such as a customer: rows of one group are relabelled together.
+    blocks : int, optional
+        Number of consecutive rows that are relabelled together, for rows in order of time.
     rng : int or Generator, optional
         Seed.
     n_jobs : int, optional
@@ -133,21 +164,26 @@ def permutation_test(
     >>> test.pvalue
     0.001
     """
-    require_count(n_resamples)
+    n_resamples, random, n_jobs = check_count(n_resamples), check_rng(rng), check_jobs(n_jobs)
     problem = Problem.of(x, y, metric=metric, nan_policy=nan_policy)
     result = solve(problem)
-    problem = problem if problem.verdict is not None else problem.tamed()
-    if problem.verdict is not None:
-        if math.isinf(problem.verdict):
+    problem = problem if problem.fixed_value is not None else problem.rescale()
+    if problem.fixed_value is not None:
+        if math.isinf(problem.fixed_value):
             raise InputError("x", "and y have infinite values", "drop them before a permutation test")
         return NullTest(result, math.nan, np.empty(0))
-    draws = _pool(problem, np.concatenate([problem.x, problem.y]), n_jobs)
     n, m = len(problem.x), len(problem.y)
-    null = draws(n, m, n_resamples, generator(rng))
-    null = np.asarray(problem.cost_units(null))
+    pooled = np.concatenate([problem.x, problem.y])
+    units = pooled_units(groups, blocks, problem)
+    if units is None:
+        null = _pool(problem, pooled, n_jobs)(n, m, n_resamples, random)
+    else:
+        null = _unit_engine(problem, pooled, units, random).draw([0], n_resamples)[:, 0]
+    null = np.asarray(problem.to_caller_costs(null))
     return NullTest(result, add_one(float(result), null), null)
 
 
+@isolate_errstate
 def noise_floor(
     reference: ArrayLike,
     n: int,
@@ -201,32 +237,37 @@ def noise_floor(
     >>> bool(0.02 < floor.mean < 0.1 < 3 * floor.quantile(0.95))
     True
     """
-    require_count(n_resamples)
-    require_count(n, "n")
-    require_count(m, "m")
+    n_resamples, random, n_jobs = check_count(n_resamples), check_rng(rng), check_jobs(n_jobs)
+    n, m = check_count(n, "n"), check_count(m, "m")
     problem = _alone(reference, metric, nan_policy)
     k, l = shrunk(n, m, len(problem.x))  # noqa: E741
-    draws = _pool(problem, problem.x, n_jobs)(k, l, n_resamples, generator(rng))
-    draws = np.asarray(problem.cost_units(draws))
+    draws = _pool(problem, problem.x, n_jobs)(k, l, n_resamples, random)
+    draws = np.asarray(problem.to_caller_costs(draws))
     if on_the_line(problem):
         draws = draws * line_rate(n, m, k, l)
-    return NoiseFloor(draws, k, l)
+    return NoiseFloor(draws, k, l, describe(problem)["unit"])
 
 
 def _alone(reference: ArrayLike, metric: Ground, nan_policy: NanPolicy) -> Problem:
-    values = read(reference, "reference")
-    if not np.isfinite(values.values).all() and not np.isnan(values.values).any():
-        raise InputError("reference", "has infinite values", "drop them")
-    if nan_policy == "propagate":
+    if check_policy(nan_policy) == "propagate":
         raise InputError("nan_policy", "a floor of NaN says nothing", "use 'raise' or 'omit'")
-    one = np.ones(len(values.values)) if values.values.ndim else None  # (1, d) is one point
+    reference = list(reference) if isinstance(reference, Iterator) else reference
+    points_unit = "" if is_gower(metric) else resolve(metric).points_unit
+    if points_unit:
+        reference = in_unit(reference, "reference", points_unit)
+    table = read_table(without_unit(reference, "reference"), "reference")
+    if not np.isfinite(table.values).all() and not np.isnan(table.values).any():
+        raise InputError("reference", "has infinite values", "drop them")
     try:
-        problem = Problem.of(values.values, values.values, one, one, metric=metric, nan_policy=nan_policy)
+        problem = Problem.of(table, table, metric=metric, nan_policy=nan_policy)
     except InputError as error:  # the caller knows one sample, not x and y
-        raise InputError("reference", error.problem, error.remedy) from None
+        name = "reference" if error.argument in ("x", "y") else error.argument
+        raise InputError(name, error.problem, error.remedy) from None
     if len(problem.x) < 2:
         raise InputError("reference", "has one row, which cannot be split", "give at least two rows")
-    return problem.tamed()
+    if unit := unit_name(reference):
+        problem = replace(problem, measure=replace(problem.measure, name=unit))
+    return problem.rescale()
 
 
 def on_the_line(problem: Problem) -> bool:
@@ -244,18 +285,60 @@ def add_one(value: float, null: Array) -> float:
     return (1 + int(np.sum(null >= value * (1 - TIE)))) / (1 + len(null))
 
 
-def generator(rng: Rng) -> np.random.Generator:
-    """Make a random generator from a seed; raises InputError."""
+def pooled_units(groups: Any, blocks: Any, problem: Problem) -> Units | None:
+    """Units of the pooled rows that are relabelled together; None where each row is one."""
+    if groups is None and blocks is None:
+        return None
+    if groups is not None and blocks is not None:
+        raise InputError("blocks", "and groups are both given", "give one of them")
+    kept = [np.arange(len(z)) if rows is None else rows for z, rows in _kept_rows(problem)]
+    if blocks is not None:
+        length = check_count(blocks, "blocks")
+        labels = [rows // length for rows in kept]
+    else:
+        given = read_groups(groups, problem.shape)
+        labels = [own[rows] for own, rows in zip(given, kept, strict=True)]
+    codes = [np.unique(own, return_inverse=True) for own in labels]
+    sizes = [len(names) for names, _ in codes]
+    if min(sizes) < 2:
+        argument = "groups" if blocks is None else "blocks"
+        raise InputError(argument, "leave one unit on a side", "use smaller ones, or more rows")
+    of_row = np.concatenate([codes[0][1].ravel(), codes[1][1].ravel() + sizes[0]])
+    return Units(of_row, np.ones(len(of_row)), sizes[0], sum(sizes))
+
+
+def _kept_rows(problem: Problem) -> tuple[tuple[Array, Any], tuple[Array, Any]]:
+    return (problem.x, problem.rows), (problem.y, problem.cols)
+
+
+def read_groups(groups: Any, sizes: tuple[int, int]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Groups of the rows of both samples; raises InputError."""
     try:
-        return np.random.default_rng(rng)
-    except (TypeError, ValueError) as error:
-        raise InputError("rng", f"{rng!r} is no seed ({error})", "use a non-negative whole number") from None
+        left, right = groups
+    except (TypeError, ValueError):
+        problem = f"must be a pair, one entry for each row of x and of y, got {type(groups).__name__}"
+        raise InputError("groups", problem, "give (groups_of_x, groups_of_y)") from None
+    sides = np.asarray(left), np.asarray(right)
+    for name, side, size in zip(("x", "y"), sides, sizes, strict=True):
+        if side.shape != (size,):
+            raise InputError("groups", f"have shape {side.shape} for {size} rows of {name}", "give one a row")
+        gone = np.array([value is None or value != value for value in side.tolist()], dtype=bool)
+        if gone.any():
+            raise InputError(
+                "groups", f"row {int(np.argmax(gone))} of {name} has none", "name one in each row"
+            )
+    return sides[0].astype(str), sides[1].astype(str)
 
 
-def require_count(count: Any, name: str = "n_resamples") -> None:
-    """Raise InputError unless the number is a positive whole number."""
-    if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
-        raise InputError(name, f"{count!r} is not a whole number of at least 1", "use a number such as 999")
+def _unit_engine(problem: Problem, pooled: Array, units: Units, rng: np.random.Generator) -> Engine:
+    if on_the_line(problem):
+        order = np.argsort(pooled[:, 0], kind="stable")
+        return UnitsLine(np.diff(pooled[order, 0]), units.taken(order), rng)
+    size = len(pooled)
+    require_memory(
+        8 * size * size, f"the cost matrix of {size} pooled rows", "test a random subset of the rows"
+    )
+    return UnitsMatrix(problem.costs(pooled, pooled), units, rng)
 
 
 def _pool(problem: Problem, points: Array, n_jobs: int | None) -> Draws:
@@ -270,4 +353,4 @@ def _pool(problem: Problem, points: Array, n_jobs: int | None) -> Draws:
     cost = problem.costs(points, points)
     if problem.metric.pairs is None:
         require_costs(cost, problem.metric.name, np.arange(size), np.arange(size))
-    return MatrixPool(cost, n_jobs)
+    return MatrixPool.of(cost, n_jobs)

@@ -1,6 +1,7 @@
 """Two tables compared: how far each column moved, and all of them together."""
 
 from otdist.tables.compare import compare
-from otdist.tables.comparison import ColumnReport, Comparison, JointReport
+from otdist.tables.comparison import ColumnReport, Comparison, DependenceReport, JointReport
+from otdist.tables.gate import Gate
 
-__all__ = ["ColumnReport", "Comparison", "JointReport", "compare"]
+__all__ = ["ColumnReport", "Comparison", "DependenceReport", "Gate", "JointReport", "compare"]

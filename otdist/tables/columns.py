@@ -1,216 +1,256 @@
-"""Any table as columns of numbers or labels."""
+"""Any table as columns of numbers and labels."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
-from numbers import Real
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from otdist.arrays import from_native, is_torch, read, series_to_float
+from otdist.arrays import is_torch, read
 from otdist.errors import InputError
-from otdist.tables.comparison import Kind
+from otdist.inputs.frames import as_series, collecting_call, from_native
+from otdist.progress import Progress
+from otdist.tables.column import Column, RetypedError, Table, Unread, matched
+from otdist.tables.declared import as_labels, as_numbers
+from otdist.tables.files.parquet import ParquetTable
+from otdist.tables.files.said import column_note
+from otdist.tables.labels import from_arrow
+from otdist.tables.series import from_texts, read_array, read_column, read_values
 
-Array = NDArray[np.float64]
+__all__ = ["Column", "RetypedError", "as_names", "matched", "open_table", "read_columns"]
 
 
-@dataclass(frozen=True, eq=False)
-class Column:
-    """One column: numbers with NaN for missing, or labels with None for missing.
+def read_columns(
+    table: Any, name: str, *, categorical: Sequence[str] = (), numeric: Sequence[str] = ()
+) -> tuple[dict[str, Column], dict[str, Unread]]:
+    """Read a DataFrame of any library, an array, a dict or a list of dicts, as named columns in order.
 
-    ``kind`` is None when every value is missing and the type does not tell.
+    Parameters
+    ----------
+    table : DataFrame, array, dict of columns or list of dicts
+        What to read.
+    name : str
+        How messages call it.
+    categorical, numeric : sequence of str
+        Columns to read as labels, and as numbers, whatever their type; names that the table does not
+        have are passed over.
+
+    Returns
+    -------
+    columns : dict of str to Column
+        Columns that can be compared.
+    others : dict of str to Unread
+        Those that cannot.
+
+    Raises
+    ------
+    InputError
+        If this is not a table, or a column of ``numeric`` holds anything but numbers.
     """
-
-    name: str
-    kind: Kind | None
-    values: NDArray[Any]
-    unit: str = ""
-
-    @property
-    def missing(self) -> NDArray[np.bool_]:
-        """Which values are missing."""
-        if self.values.dtype == object:
-            return np.array([value is None for value in self.values], dtype=bool)
-        return np.asarray(np.isnan(self.values))
-
-    @property
-    def present(self) -> NDArray[Any]:
-        """The values that are there."""
-        return self.values[~self.missing]
-
-
-def read_columns(table: Any, name: str) -> tuple[dict[str, Column], dict[str, str]]:
-    """Read a DataFrame of any library, an array or a dict, as named columns in order.
-
-    Returns the columns, and the types of those that cannot be compared.
-    """
-    import narwhals.stable.v2 as nw
-
-    if isinstance(table, str) or (type(table) is dict and not table):
-        raise InputError(name, f"is {table!r}, not a table", "read the file first, or use the command line")
-    if isinstance(table, dict) and not type(table).__module__.startswith("scipy"):
-        return _from_dict(table, name), {}
-    frame = from_native(table, name)
-    if isinstance(frame, nw.LazyFrame):
-        raise InputError(name, "is a lazy frame", "call .collect() (dask: .compute()) first")
-    if not isinstance(frame, nw.DataFrame):
-        return _from_matrix(table, name), {}
-    if len(frame) == 0 or not frame.columns:
-        raise InputError(name, f"is empty (shape {frame.shape})", "give at least one row and one column")
     columns: dict[str, Column] = {}
-    unreadable: dict[str, str] = {}
-    for series in frame.iter_columns():
-        label = str(series.name)
-        if label in columns or label in unreadable:
-            raise InputError(name, f"two columns are called {label!r}", "rename one of them")
-        column = _from_series(label, series, name)
-        if column is None:
-            unreadable[label] = str(series.dtype)
+    others: dict[str, Unread] = {}
+    source = open_table(table, name, categorical=categorical, numeric=numeric)
+    for label in source.names:
+        column = source.read(label)
+        if isinstance(column, Unread):
+            others[label] = column
         else:
             columns[label] = column
-    return columns, unreadable
+    return columns, others
 
 
-def _from_dict(table: dict[Any, Any], name: str) -> dict[str, Column]:
-    columns: dict[str, Column] = {}
-    for key, values in table.items():
+def open_table(
+    table: Any, name: str, *, categorical: Sequence[str] = (), numeric: Sequence[str] = ()
+) -> Table:
+    """Find the columns of a table as :func:`read_columns` does, each to be read when it is asked for.
+
+    So only one column at a time takes memory as float64.
+    """
+    if both := set(categorical) & set(numeric):
+        raise InputError("numeric", f"{sorted(both)[0]!r} is in categorical as well", "name it once")
+    source = _open(table, name)
+
+    def load(label: str, report_progress: Progress) -> Column | Unread:
+        column = source.load(label, report_progress)
+        if isinstance(column, Unread):
+            return column
+        if label in categorical:
+            return as_labels(column)
+        return as_numbers(column, name) if label in numeric else column
+
+    return replace(source, load=load)
+
+
+def as_names(names: Iterable[Any] | None, argument: str) -> tuple[str, ...]:
+    """Names of columns as text, as tables with numbers for names have them.
+
+    Raises
+    ------
+    InputError
+        If this is one name instead of a sequence.
+    """
+    if names is None:
+        return ()
+    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+        raise InputError(argument, f"is {names!r}", "give a list of names, or None for all")
+    return tuple(str(name) for name in names)
+
+
+def _open(table: Any, name: str) -> Table:
+    import narwhals.stable.v2 as nw
+
+    if isinstance(table, str | Path) or (type(table) is dict and not table):
+        raise InputError(
+            name, f"is {str(table)!r}, not a table", "read the file first, or use the command line"
+        )
+    if isinstance(table, ParquetTable):
+        return _from_parquet(table, name)
+    if isinstance(table, Mapping) and not type(table).__module__.startswith("scipy"):
+        return _collected([(key, table[key]) for key in table], name, read_values)
+    if isinstance(table, list) and table and all(isinstance(row, dict) for row in table):
+        keys = dict.fromkeys(key for row in table for key in row)
+        return _collected([(key, _field(table, key)) for key in keys], name, read_array)
+    if isinstance(table, np.ndarray) and table.dtype.names is not None:
+        return _collected([(key, table[key]) for key in table.dtype.names], name, read_values)
+    native = _eager(table, name)
+    frame = from_native(native, name, allow_series=True)
+    if isinstance(frame, nw.LazyFrame):
+        raise InputError(name, "is a lazy frame", f"call {collecting_call(table)} first")
+    if isinstance(frame, nw.Series):
+        return _collected([("x0", frame)], name, read_column)
+    if not isinstance(frame, nw.DataFrame):
+        return _from_matrix(table, name)
+    _check_size(frame.shape, name)
+    series = _by_name([(part.name, part) for part in frame.iter_columns()], name)
+
+    def load(label: str, report_progress: Progress) -> Column | Unread:
+        report_progress(label)
+        return _with_file_note(_read_or_type(label, series[label], name, read_column), table)
+
+    return Table(tuple(series), len(frame), load)
+
+
+def _from_parquet(table: ParquetTable, name: str) -> Table:
+    import narwhals.stable.v2 as nw
+    import pyarrow as pa
+    from pyarrow.types import is_fixed_size_list, is_large_list, is_list, is_struct
+
+    def is_nested(dtype: Any) -> bool:
+        return any(test(dtype) for test in (is_list, is_large_list, is_fixed_size_list, is_struct))
+
+    _check_size((table.num_rows, len(table.column_names)), name)
+
+    def load(label: str, report_progress: Progress) -> Column | Unread:
+        dtype = table.schema.field(label).type
+        if is_nested(dtype):  # of which no value need be read
+            chunks, is_text = pa.chunked_array([], dtype), False
+        else:
+            chunks, is_text = table.read_column(label, report_progress)
+        if is_text:
+            return _with_file_note(from_texts(label, from_arrow(chunks)), table)
+        series = nw.from_native(chunks, series_only=True)
+        return _with_file_note(_read_or_type(label, series, name, read_column), table)
+
+    return Table(tuple(table.column_names), table.num_rows, load)
+
+
+def _check_size(shape: tuple[int, int], name: str) -> None:
+    if 0 in shape:
+        raise InputError(name, f"is empty (shape {shape})", "give at least one row and one column")
+
+
+def _with_file_note(column: Column | Unread, table: Any) -> Column | Unread:
+    if isinstance(column, Unread):
+        return column
+    note, unit = column_note(table, column.name)
+    return replace(column, note=note or column.note, unit=unit or column.unit)
+
+
+def _field(rows: list[dict[Any, Any]], key: Any) -> Any:
+    """One value of every row; a key that a row lacks is missing."""
+    values = np.empty(len(rows), dtype=object)
+    values[:] = [row.get(key) for row in rows]
+    return values
+
+
+def _eager(table: Any, name: str) -> Any:
+    """Tables of databases and engines as Arrow tables; others as they are."""
+    module = type(table).__module__.split(".")[0]
+    if module == "pyspark" and hasattr(table, "toArrow"):
+        return table.toArrow()
+    if module in ("duckdb", "_duckdb", "ibis") and hasattr(table, "__arrow_c_stream__"):
+        import pyarrow as pa
+
+        return pa.table(table)
+    return as_series(table)
+
+
+def _collected(parts: list[tuple[Any, Any]], name: str, read_part: Any) -> Table:
+    """Columns that stand by themselves, read at once: only then are their lengths known."""
+    columns = {
+        label: _read_or_type(label, values, name, read_part)
+        for label, values in _by_name(parts, name).items()
+    }
+    sizes = {
+        label: len(values) if isinstance(column, Unread) else len(column.values)
+        for (label, column), (_, values) in zip(columns.items(), parts, strict=True)
+    }
+    if len(set(sizes.values())) > 1:
+        raise InputError(name, f"columns have different lengths ({sizes})", "give one value a row")
+    return _table_in_memory(columns, next(iter(sizes.values()), 0))
+
+
+def _table_in_memory(columns: Mapping[str, Column | Unread], rows: int) -> Table:
+    return Table(tuple(columns), rows, lambda label, report_progress: columns[label])
+
+
+def _by_name(parts: list[tuple[Any, Any]], name: str) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    for key, values in parts:
         label = str(key)
         if label in columns:
             raise InputError(name, f"two columns are called {label!r}", "rename one of them")
-        columns[label] = _from_values(label, values, name)
-    sizes = {label: len(column.values) for label, column in columns.items()}
-    if len(set(sizes.values())) > 1:
-        raise InputError(name, f"columns have different lengths ({sizes})", "give one value a row")
+        columns[label] = values
     return columns
 
 
-def _from_values(label: str, values: Any, name: str) -> Column:
-    if isinstance(values, np.ma.MaskedArray) or is_torch(values):
-        return Column(label, "numeric", read(values, f"{name}[{label!r}]").values)
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise InputError(f"{name}[{label!r}]", f"is ragged ({error})", "give one value a row") from None
-    return _from_array(label, array, name)
+def _read_or_type(label: str, values: Any, name: str, read_part: Any) -> Column | Unread:
+    column: Column | None = read_part(label, values, name)
+    return Unread(_type_of(values)) if column is None else column
 
 
-def _from_matrix(table: Any, name: str) -> dict[str, Column]:
+def _type_of(values: Any) -> str:
+    import narwhals.stable.v2 as nw
+
+    if isinstance(values, nw.Series) and values.dtype == nw.Unknown:
+        values = values.to_native()
+    return str(getattr(values, "dtype", getattr(values, "type", type(values).__name__)))
+
+
+def _from_matrix(table: Any, name: str) -> Table:
+    if isinstance(table, list | tuple) and not is_torch(table):
+        table = _array_of(table)
+    if isinstance(table, np.ndarray) and table.dtype.kind in "OUSTmM" and table.ndim in (1, 2):
+        rows = table[:, None] if table.ndim == 1 else table
+        return _collected([(f"x{k}", rows[:, k]) for k in range(rows.shape[1])], name, read_array)
     values = read(table, name)
     matrix = values.values[:, None] if values.values.ndim == 1 else values.values
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise InputError(
             name, f"has shape {matrix.shape}", "give rows and columns, shape (n, d), none of them 0"
         )
-    labels = values.columns or tuple(f"x{k}" for k in range(matrix.shape[1]))
-    return {label: Column(label, "numeric", matrix[:, k]) for k, label in enumerate(labels)}
+    names = values.columns or tuple(f"x{k}" for k in range(matrix.shape[1]))
+    columns = {label: Column(label, "numeric", matrix[:, k]) for k, label in enumerate(names)}
+    return _table_in_memory(columns, len(matrix))
 
 
-def _from_array(label: str, values: NDArray[Any], name: str) -> Column:
-    if values.ndim != 1 or values.size == 0:
-        raise InputError(name, f"column {label!r} has shape {values.shape}", "give one value a row")
-    if values.dtype.kind in "OUS":
-        column = _from_objects(label, values.tolist())
-        if column is None:
-            raise InputError(name, f"column {label!r} holds lists", "give one value a row")
-        return column
-    if values.dtype.kind in "mM":
-        return _from_times(label, values)
-    kind: Kind = "boolean" if values.dtype.kind == "b" else "numeric"
-    return Column(label, kind, read(values, f"{name}[{label!r}]").values)
-
-
-def _from_series(label: str, series: Any, name: str) -> Column | None:
-    import narwhals.stable.v2 as nw
-
-    dtype = series.dtype
-    if dtype.is_numeric() or dtype == nw.Boolean:
-        kind: Kind = "boolean" if dtype == nw.Boolean else "numeric"
-        return Column(label, kind, series_to_float(series, f"{name}[{label!r}]"))
-    if dtype == nw.Datetime and getattr(dtype, "time_zone", None) is not None:
-        series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-    if dtype in (nw.Date, nw.Datetime, nw.Duration):
-        return _from_times(label, np.asarray(series.to_numpy()))
-    if dtype in (nw.String, nw.Categorical, nw.Enum, nw.Object) or dtype == nw.Unknown:
-        return _from_objects(label, series.to_list())
-    return None
-
-
-def _from_times(label: str, values: NDArray[Any]) -> Column:
-    day = np.timedelta64(1, "D")
-    if values.dtype.kind == "m":
-        return Column(label, "numeric", np.asarray(values / day), unit="days")
-    if values.dtype.kind != "M":  # dates that the library hands over as Python objects
-        values = np.array(values, dtype="datetime64[us]")
-    # Whole days apart from the rest: nanoseconds since 1970 end in 2262.
-    whole = values.astype("datetime64[D]")
-    days = whole.astype(np.int64) + (values - whole) / day
-    return Column(label, "datetime", np.where(np.isnat(values), np.nan, days), unit="days")
-
-
-def _from_objects(label: str, values: list[Any]) -> Column | None:
-    gone = [_is_missing(value) for value in values]
-    present = [value for value, missing in zip(values, gone, strict=True) if not missing]
-    if not present:
-        return Column(label, None, np.full(len(values), np.nan))
-    if all(isinstance(value, bool | np.bool_ | Real | Decimal) for value in present):
-        logical = all(isinstance(value, bool | np.bool_) for value in present)
-        numbers = [np.nan if missing else float(value) for value, missing in zip(values, gone, strict=True)]
-        return Column(label, "boolean" if logical else "numeric", np.array(numbers))
-    for kinds, dtype in (((date, datetime), "datetime64[us]"), ((timedelta,), "timedelta64[us]")):
-        if all(isinstance(value, kinds) for value in present):
-            times = [
-                "NaT" if missing else _unzoned(value) for value, missing in zip(values, gone, strict=True)
-            ]
-            return _from_times(label, np.array(times, dtype=dtype))
-    if any(isinstance(value, list | dict | set | np.ndarray) for value in present):
-        return None
-    labels = np.empty(len(values), dtype=object)
-    labels[:] = [None if missing else str(value) for value, missing in zip(values, gone, strict=True)]
-    return Column(label, "categorical", labels)
-
-
-def _unzoned(value: Any) -> Any:
-    zoned = isinstance(value, datetime) and value.tzinfo is not None
-    return value.astimezone(UTC).replace(tzinfo=None) if zoned else value
-
-
-def _is_missing(value: Any) -> bool:
-    # pandas.NA first: comparing it gives NA, which is neither true nor false.
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, float | np.floating | Decimal) and bool(value != value)
-
-
-def matched(reference: Column, current: Column) -> tuple[Column, Column]:
-    """Give both sides one kind, or raise InputError."""
-    kinds = {column.kind for column in (reference, current) if column.kind is not None}
-    kind: Kind
-    if len(kinds) <= 1:
-        kind = next(iter(kinds), "numeric")
-    elif kinds == {"numeric", "boolean"}:
-        kind = "numeric"
-    else:
-        raise InputError(
-            f"current[{current.name!r}]",
-            f"is {current.kind}, but {reference.kind} in the reference",
-            "convert one of them, or leave the column out with columns=[...]",
-        )
-    unit = reference.unit or current.unit
-    if any(column.kind == "numeric" and column.unit != unit for column in (reference, current)):
-        raise InputError(
-            f"current[{current.name!r}]",
-            f"is in {current.unit or 'plain numbers'}, the reference in {reference.unit or 'plain numbers'}",
-            "bring both to one unit",
-        )
-    return _as_kind(reference, kind, unit), _as_kind(current, kind, unit)
-
-
-def _as_kind(column: Column, kind: Kind, unit: str) -> Column:
-    values = column.values
-    if kind == "categorical" and values.dtype != object:  # all missing
-        values = np.full(len(values), None, dtype=object)
-    return Column(column.name, kind, values, unit)
+def _array_of(rows: Any) -> Any:
+    """Lists of text as an array; others as they are, for the reader of numbers to judge."""
+    try:
+        array = np.asarray(rows)
+    except ValueError:
+        return rows
+    return np.asarray(rows, dtype=object) if array.dtype.kind in "US" else rows

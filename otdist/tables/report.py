@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from markupsafe import Markup
 from otdist.pages import words
 from otdist.pages.axis import Axis
 from otdist.pages.page import target_of, template_of, version, write_page
-from otdist.tables import svg, terminal
-from otdist.tables.comparison import ColumnReport, Comparison, JointReport
+from otdist.tables import summary, svg
+from otdist.tables.comparison import SCHEMA, ColumnReport, Comparison, JointReport
+
+MANY = 40  # columns beyond which those that did not move have no drawing of their own
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,9 @@ class Section:
 
     column: ColumnReport
     bar: Markup
+    shape: Markup
     figures: tuple[Figure, ...]
+    folded: bool
 
 
 def write_report(comparison: Comparison, path: Path) -> Path:
@@ -62,20 +67,32 @@ def write_report(comparison: Comparison, path: Path) -> Path:
 def render(comparison: Comparison) -> str:
     """Return the page as a string."""
     template = template_of(
-        "otdist.tables", "report.html.j2", status_words=terminal.status_words, moved=terminal.moved
+        "otdist.tables",
+        "report.html.j2",
+        status_words=summary.status_words,
+        change=summary.change_words,
+        gaps=summary.missing_words,
     )
     joint = comparison.joint
+    sections = _sections(comparison)
     return template.render(
         comparison=comparison,
-        sections=_sections(comparison),
+        sections=sections,
         joint=joint,
         joint_figure=None if joint is None else _joint_figure(joint),
         joint_value="" if joint is None else words.number(float(joint.result)),
         joint_interval="" if joint is None else words.interval(joint.result.lower, joint.result.upper),
         joint_reading="" if joint is None else _joint_reading(joint),
-        summary=terminal.summary(comparison),
-        limit=terminal.FALSE_DISCOVERY_RATE,
-        rate=words.percent(terminal.FALSE_DISCOVERY_RATE),
+        joint_words="" if joint is None else _sentence(summary.joint_words(joint)),
+        pair=comparison.dependence,
+        pair_words="" if comparison.dependence is None else summary.dependence_words(comparison.dependence),
+        schema=SCHEMA,
+        many=len(comparison.columns) > MANY,
+        folded=[section.column.name for section in sections if section.folded],
+        summary=summary.summary(comparison),
+        limit=comparison.level,
+        rate=words.percent(comparison.level),
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=version(),
     )
 
@@ -84,17 +101,37 @@ def _sections(comparison: Comparison) -> list[Section]:
     """Every column, the one that moved most first."""
     columns = sorted(comparison.columns, key=_rank)
     names = comparison.reference_name, comparison.current_name
-    return [Section(c, _bar(c), tuple(_figures(c, names))) for c in columns]
+    many = len(columns) > MANY
+    sections = []
+    for column in columns:
+        # A page of hundreds of drawings is not read: those of columns that did not move are left out.
+        folded = column.identifier or (many and not column.moved and column.verdict == "not moved")
+        drawn = () if folded else tuple(_figures(column, names))
+        sections.append(Section(column, _bar(column), _shape(column), drawn, folded))
+    return sections
 
 
-def _rank(column: ColumnReport) -> tuple[bool, bool, float]:
-    """Put moved columns first, then order by W1 / scale; columns without a figure come last."""
-    return not terminal.moved(column), math.isnan(column.scaled), -column.scaled
+def _shape(column: ColumnReport) -> Markup:
+    """Small histogram of both sides."""
+    if column.sketch is None or column.identifier or column.verdict in SCHEMA:
+        return Markup("")
+    return Markup(svg.spark(column.sketch, f"Shape of {column.name}"))
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _rank(column: ColumnReport) -> tuple[bool | float, ...]:
+    """Put lost columns first, then those that moved; numbers by W1 / scale, then labels by their share."""
+    in_shares = column.unit == "share"
+    order = (column.verdict not in SCHEMA, not column.moved, column.identifier)
+    return *order, math.isnan(column.scaled), in_shares, -column.scaled
 
 
 def _bar(column: ColumnReport) -> Markup:
     title = f"W1 {words.number(column.w1)}, noise floor {words.number(column.floor)}"
-    return Markup(svg.floor_bar(column.w1, column.floor, title, moved=terminal.moved(column)))
+    return Markup(svg.floor_bar(column.w1, column.floor, title, moved=column.moved))
 
 
 def _figures(column: ColumnReport, names: tuple[str, str]) -> Iterable[Figure]:

@@ -130,6 +130,65 @@ def joint_bar(marginal: float, bounds: tuple[float, float], floor: float, title:
     return markup(root)
 
 
+SPARK = 84.0, 30.0  # width and height
+SPARK_BINS = 24
+SPARK_BARS = 8  # labels in a small drawing
+
+
+def spark(sketch: Sketch, title: str) -> str:
+    """Small histogram: the reference filled, the current table as a line; labels as pairs of bars."""
+    width, height = SPARK
+    root = Element("svg", {"class": "spark", "viewBox": f"0 0 {width:g} {height:g}", "role": "img"})
+    add(root, "title", visible(title))
+    if sketch.labels is not None:
+        before, after = sketch.reference[:SPARK_BARS], sketch.current[:SPARK_BARS]
+        step = width / max(len(before), 3)
+        top = max(float(before.max()), float(after.max())) or 1.0
+        for k, shares in enumerate(zip(before, after, strict=True)):
+            for side, share, shift in zip(("ref", "cur"), shares, (0.1, 0.5), strict=True):
+                long = (height - 1) * float(share) / top
+                x = step * (k + shift)
+                add(root, "rect", class_=side, x=x, y=height - long, width=0.4 * step, height=long)
+        return markup(root)
+    ends = _span(sketch)
+    if ends is None:
+        return ""
+    heights = [_histogram(side, sketch.levels, ends) for side in (sketch.reference, sketch.current)]
+    top = max(float(side.max()) for side in heights) or 1.0
+    edges = np.linspace(0.0, width, SPARK_BINS + 1)
+    for side, bars in zip(("ref", "cur"), heights, strict=True):
+        heights_there = height - (height - 2) * np.repeat(bars, 2) / top
+        across = np.concatenate([[0.0], np.repeat(edges, 2)[1:-1], [width]])
+        down = np.concatenate([[height], heights_there, [height]])
+        add(root, "path", class_=side, d=path(across, down))
+    return markup(root)
+
+
+def _span(sketch: Sketch) -> tuple[float, float] | None:
+    """Range of a small histogram: from 1 % to 99 % of both sides, and a little more."""
+    values = np.concatenate([sketch.reference, sketch.current])
+    if not np.isfinite(values).all():
+        return None
+    count = len(sketch.reference)
+    cut = max(1, count // 100)
+    inner = [
+        np.sort(side)[cut:-cut] if count > 2 * cut else side for side in (sketch.reference, sketch.current)
+    ]
+    low, high = min(float(side.min()) for side in inner), max(float(side.max()) for side in inner)
+    margin = 0.05 * (high - low) or 0.5 * max(abs(low), 1.0)
+    return low - margin, high + margin
+
+
+def _histogram(quantiles: Array, levels: Array | None, ends: tuple[float, float]) -> Array:
+    """Shares of equal parts of a range, from a quantile function."""
+    assert levels is not None
+    edges = np.linspace(*ends, SPARK_BINS + 1)
+    # Ties make the quantile function flat: the share below an edge is the last level that it has.
+    below = levels[np.maximum(np.searchsorted(quantiles, edges, side="right") - 1, 0)]
+    below = np.where(edges < quantiles[0], 0.0, below)
+    return np.asarray(np.diff(below))
+
+
 def _share_rows(sketch: Sketch) -> list[tuple[str, float, float, float]]:
     """Label, share before, share after, share that stays; the rarest labels together at the end."""
     before, after = sketch.reference, sketch.current

@@ -42,6 +42,13 @@ METHODS = {
     "WGAN-GP critic": ("of_wgan", "torch"),
 }
 
+# Methods that answer another quantity in two columns and more; all others estimate W1.
+QUANTITIES = {
+    "otdist sliced": "sliced W1",
+    "otdist max-sliced": "max-sliced W1",
+    "POT sliced": "sliced W1",
+}
+
 # What tells most for its time. These are asked first, about all questions; others train, or iterate for long.
 CHEAP = {
     "otdist",
@@ -73,6 +80,12 @@ def parsed(method: str) -> tuple[str, dict[str, float | str]]:
     if name not in METHODS:
         raise InputError("methods", f"{method!r} is unknown", f"use some of {sorted(METHODS)}, with options")
     return name, options
+
+
+def other_quantity(method: str, d: int) -> str | None:
+    """Name of what a method answers instead of W1 in d columns, None where it answers W1."""
+    name = " ".join(word for word in method.split() if "=" not in word)
+    return QUANTITIES.get(name) if d > 1 else None
 
 
 def is_cheap(method: str) -> bool:

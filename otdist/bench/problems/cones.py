@@ -15,7 +15,9 @@ from otdist.bench.problems.funnels import HALF_WIDTH, POWER, Funnels, standing
 from otdist.bench.problems.pair import Floating, Pair, known
 from otdist.closed.checks import number
 from otdist.errors import InputError
-from otdist.stats.null import Rng, generator, require_count
+from otdist.inputs.arguments import Rng
+from otdist.inputs.arguments import check_count as require_count
+from otdist.inputs.arguments import check_rng as generator
 
 DIMENSIONS = (2, 4, 8, 16, 32, 64, 128)
 COUNTS = (4, 16, 64, 256)

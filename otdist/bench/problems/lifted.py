@@ -15,7 +15,9 @@ from otdist.bench.problems.lines import LineLaws, measured
 from otdist.bench.problems.pair import Floating, Pair, divided, known, unit
 from otdist.closed.checks import vector
 from otdist.errors import InputError
-from otdist.stats.null import Rng, generator, require_count
+from otdist.inputs.arguments import Rng
+from otdist.inputs.arguments import check_count as require_count
+from otdist.inputs.arguments import check_rng as generator
 
 TOOTH, CONTRAST = 2.0, 0.8  # width of a tooth; how uneven the mass within it is
 

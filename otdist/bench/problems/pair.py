@@ -12,7 +12,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from otdist.arrays import Array, read
 from otdist.errors import InputError
-from otdist.stats.null import Rng, generator, require_count
+from otdist.inputs.arguments import Rng
+from otdist.inputs.arguments import check_count as require_count
+from otdist.inputs.arguments import check_rng as generator
 
 Floating = NDArray[Any]  # float64 or float32
 

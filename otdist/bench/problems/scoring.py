@@ -12,7 +12,9 @@ import numpy as np
 from otdist.arrays import Array, read
 from otdist.bench.problems.pair import Pair, divided, require_finite
 from otdist.errors import InputError
-from otdist.stats.null import Rng, generator, require_count
+from otdist.inputs.arguments import Rng
+from otdist.inputs.arguments import check_count as require_count
+from otdist.inputs.arguments import check_rng as generator
 
 BEYOND = 3.0  # joint standard errors
 

@@ -11,6 +11,7 @@ from otdist.bench.questions import real, recipes
 from otdist.bench.questions.images import images
 from otdist.bench.questions.samples import Question
 from otdist.errors import InputError
+from otdist.inputs.arguments import Rng, check_seed
 
 __all__ = ["FIXED", "KINDS", "Question", "question"]
 
@@ -41,7 +42,7 @@ FIXED: dict[str, Made] = {
 KINDS = OPEN | FIXED
 
 
-def question(name: str, *, rng: int = 0) -> Question:
+def question(name: str, *, rng: Rng = 0) -> Question:
     """Question by name, such as ``"shift n=1000 d=16"``.
 
     Parameters
@@ -49,8 +50,8 @@ def question(name: str, *, rng: int = 0) -> Question:
     name : str
         A kind of KINDS, the number of points ``n`` and, where the kind leaves it open, of columns ``d``,
         which is 2 if it is not given.
-    rng : int
-        Seed of the samples.
+    rng : int or numpy.random.Generator
+        Seed of the samples; a generator gives one now.
 
     Returns
     -------
@@ -76,6 +77,7 @@ def question(name: str, *, rng: int = 0) -> Question:
     >>> bench.question("penguins n=500").y.shape
     (500, 4)
     """
+    rng = check_seed(rng)
     words = name.split()
     kind = " ".join(word for word in words if "=" not in word)
     sizes = {}

@@ -39,7 +39,7 @@ class Question:
         from otdist.problem import Problem
 
         problem = Problem.of(x, y)
-        if problem.verdict is not None:
+        if problem.fixed_value is not None:
             raise InputError("x", "and y hold values that are not finite", "drop such rows first")
         return cls(name, _rows(x, "x"), _rows(y, "y"))
 

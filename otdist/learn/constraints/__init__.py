@@ -1,4 +1,4 @@
-"""Lipschitz constraints of critics: prices, clipping, normalisation, and the constant that is proved."""
+"""Lipschitz constraints of critics: penalties, clipping, normalisation, and bounds of the constant."""
 
 from otdist.learn.constraints.checks import checked_critic
 from otdist.learn.constraints.clipping import clip_weights

@@ -1,4 +1,4 @@
-"""What a critic may not be: checks that the constraints share."""
+"""Checks of critics that the constraints share."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.prune import BasePruningMethod
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from otdist.errors import InputError
+from otdist.learn.modes import require_trainable, training_mode
 
-# Nodes of the graph that end a critic with values between bounds, and the ones that only reshape.
-SQUASHING = ("Sigmoid", "Tanh", "Softmax", "LogSoftmax", "LogSigmoid", "Hardsigmoid", "Hardtanh")
-RESHAPING = (
+# Nodes of the graph that bound the values of a critic, and nodes that only reshape.
+SQUASHING_NODES = ("Sigmoid", "Tanh", "Softmax", "LogSoftmax", "LogSigmoid", "Hardsigmoid", "Hardtanh")
+RESHAPING_NODES = (
     "View",
     "UnsafeView",
     "ReshapeAlias",
@@ -26,17 +30,22 @@ RESHAPING = (
     "Alias",
     "Clone",
 )
+WEIGHT_HOOKS: dict[type, tuple[str, str]] = {
+    SpectralNorm: ("torch.nn.utils.spectral_norm", "torch.nn.utils.remove_spectral_norm(layer)"),
+    WeightNorm: ("torch.nn.utils.weight_norm", "torch.nn.utils.remove_weight_norm(layer)"),
+    BasePruningMethod: ("torch.nn.utils.prune", "torch.nn.utils.prune.remove(layer, 'weight')"),
+}
 
 
 def checked_critic(module: Any, shape: tuple[int, ...]) -> Any:
-    """Critic, once it has been seen to be one: scores without bounds, one a sample, each on its own.
+    """Check that a module is a critic: unbounded scores, one per sample, independent of other samples.
 
-    The critic sees two samples of zeros, in eval mode; its mode and its buffers stay as they were.
+    The critic is called on two samples of zeros in eval mode; its mode and buffers do not change.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Critic that takes ``(n, *shape)`` and gives (n,) or (n, 1).
+        Critic from ``(n, *shape)`` to (n,) or (n, 1).
     shape : tuple of int
         Shape of one sample, without the batch.
 
@@ -48,14 +57,15 @@ def checked_critic(module: Any, shape: tuple[int, ...]) -> Any:
     Raises
     ------
     InputError
-        If it holds a BatchNorm layer, whose statistics make f(x) depend on the other samples; if its last
-        step squashes (sigmoid, tanh, softmax), since a potential has no bounds and a gradient that vanishes
-        far out; if it does not give one number a sample; if its values carry no gradient.
+        If it has a BatchNorm layer, whose statistics make f(x) depend on the other samples; if its last step
+        squashes (sigmoid, tanh, softmax), since a potential is unbounded and its gradient must not vanish;
+        if it does not return one number per sample; if its values carry no gradient; if it was made within
+        torch.inference_mode.
 
     Notes
     -----
-    The last step is read from autograd's graph, so a sigmoid in ``forward`` is seen as well as a layer. Cost:
-    one forward pass of two samples.
+    The last step is read from autograd's graph, so a sigmoid in ``forward`` is found as well as a layer.
+    Cost: one forward pass of two samples.
 
     Examples
     --------
@@ -65,45 +75,51 @@ def checked_critic(module: Any, shape: tuple[int, ...]) -> Any:
     >>> checked_critic(nn.Sequential(nn.Linear(3, 1), nn.Sigmoid()), (3,))
     Traceback (most recent call last):
     ...
-    otdist.errors.InputError: critic: ends in a sigmoid; leave it out: a potential has no bounds
+    otdist.errors.InputError: critic: ends in a sigmoid; leave it out: a potential is unbounded
     """
     refuse_batch_layers(module, training_only=False)
-    points = zeros_like_input(module, shape, 2).requires_grad_()
-    with at_rest(module), torch.enable_grad():
-        values = scores(module, points)
+    if isinstance(module, nn.Module):
+        require_trainable("critic", module)
+    with eval_mode(module), training_mode():
+        points = zeros_like_input(module, shape, 2).requires_grad_()
+        values = critic_scores(module, points)
     node = values.grad_fn
-    while node is not None and _name(node) in RESHAPING:
+    while node is not None and _node_name(node) in RESHAPING_NODES:
         node = node.next_functions[0][0]
-    if node is not None and _name(node) in SQUASHING:
+    if node is not None and _node_name(node) in SQUASHING_NODES:
         raise InputError(
-            "critic", f"ends in a {_name(node).lower()}", "leave it out: a potential has no bounds"
+            "critic", f"ends in a {_node_name(node).lower()}", "leave it out: a potential is unbounded"
         )
     return module
 
 
-def scores(critic: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
-    """Values (n,) of a critic at n points, which must carry a gradient."""
+def critic_scores(critic: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
+    """Return the values (n,) of a critic at n points, and check that they carry a gradient."""
     values = critic(points)
     shape = tuple(getattr(values, "shape", ()))
+    if isinstance(values, Tensor) and not shape and len(points) == 1:  # a critic that squeezes
+        values, shape = values[None], (1,)
     if not shape or shape[0] != len(points) or math.prod(shape) != len(points):
         raise InputError(
             "critic",
-            f"gives shape {shape} for {len(points)} samples",
-            "give one number a sample, (n,) or (n, 1)",
+            f"must return one number per sample, got shape {shape} for {len(points)} samples",
+            "return shape (n,) or (n, 1)",
         )
     if not values.requires_grad:
         raise InputError(
-            "critic", "its values carry no gradient", "compute them without detach, item, numpy and no_grad"
+            "critic",
+            "must return values that carry a gradient",
+            "compute them without detach, item or no_grad",
         )
     return values.reshape(-1)
 
 
 def refuse_batch_layers(module: Any, *, training_only: bool) -> None:
-    """Raise for layers whose values depend on the other samples; ``training_only``: if they do so now."""
+    """Raise for layers that depend on the other samples; with ``training_only`` only in training mode."""
     for name, layer in named_layers(module):
         if isinstance(layer, _BatchNorm):
-            moving = layer.training or layer.running_mean is None
-            if moving or not training_only:
+            uses_batch_statistics = layer.training or layer.running_mean is None
+            if uses_batch_statistics or not training_only:
                 raise InputError(
                     "critic",
                     f"layer {name!r} is a {type(layer).__name__}: its statistics make f(x) depend on the "
@@ -112,20 +128,30 @@ def refuse_batch_layers(module: Any, *, training_only: bool) -> None:
                 )
 
 
+def refuse_computed_weights(argument: str, module: Any) -> None:
+    """Raise for layers whose weights are computed by a hook, as by torch.nn.utils.spectral_norm."""
+    for name, layer in named_layers(module):
+        for hook in layer._forward_pre_hooks.values():
+            for kind, (what, remove) in WEIGHT_HOOKS.items():
+                if isinstance(hook, kind):
+                    problem = f"layer {name!r} has weights computed by a hook of {what}"
+                    raise InputError(argument, problem, f"remove it: {remove}")
+
+
 def named_layers(module: Any) -> Iterator[tuple[str, Any]]:
-    """Names and modules of a critic, none if it is another callable."""
+    """Iterate over names and modules of a critic; empty for other callables."""
     return iter(module.named_modules()) if isinstance(module, nn.Module) else iter(())
 
 
 def zeros_like_input(module: Any, shape: tuple[int, ...], n: int) -> Tensor:
-    """Zeros (n, *shape) in the dtype and on the device of the module's first parameter."""
-    like = next(module.parameters(), torch.empty(0))
-    return torch.zeros(n, *shape, dtype=like.dtype, device=like.device)
+    """Return zeros (n, *shape) with dtype and device of the module's first parameter."""
+    parameter = next(module.parameters(), torch.empty(0))
+    return torch.zeros(n, *shape, dtype=parameter.dtype, device=parameter.device)
 
 
 @contextmanager
-def at_rest(module: Any) -> Iterator[None]:
-    """All layers in eval mode for a while, so that looking at them changes no buffer; then as before."""
+def eval_mode(module: Any) -> Iterator[None]:
+    """Set all layers to eval mode within the block, so that calls do not change buffers."""
     modes = [(layer, layer.training) for _, layer in named_layers(module)]
     try:
         for layer, _ in modes:
@@ -136,6 +162,6 @@ def at_rest(module: Any) -> Iterator[None]:
             layer.training = mode
 
 
-def _name(node: Any) -> str:
-    """Name of a node without the number that torch puts behind it: ``TanhBackward0`` is Tanh."""
+def _node_name(node: Any) -> str:
+    """Return the name of a node of autograd without its suffix: Tanh for ``TanhBackward0``."""
     return str(node.name()).partition("Backward")[0]

@@ -6,13 +6,15 @@ import math
 from typing import Any
 
 import torch
+from torch.nn.utils import parametrize
 
 from otdist.errors import InputError
+from otdist.learn.constraints.checks import refuse_computed_weights
 
 
 @torch.no_grad()
 def clip_weights(module: Any, bound: float = 0.01) -> None:
-    """Clip all parameters of a critic to [-bound, bound], in place; after every step of its optimiser.
+    """Clip all parameters of a critic to [-bound, bound], in place, after each step of its optimiser.
 
     ``w <- min(max(w, -bound), bound)``, biases included.
 
@@ -21,18 +23,19 @@ def clip_weights(module: Any, bound: float = 0.01) -> None:
     module : torch.nn.Module
         Critic.
     bound : float
-        Largest modulus of a parameter, above 0.
+        Largest absolute value of a parameter, positive.
 
     Raises
     ------
     InputError
-        If ``bound`` is not a finite number above 0.
+        If ``bound`` is not a finite number > 0, or a layer computes its weights from other parameters
+        (spectral or weight norms, pruning), so that clipping these does not bound the weights.
 
     Notes
     -----
-    It bounds the Lipschitz constant by *some* number, not by 1: what the critic estimates is a multiple of W1
-    that nobody knows before :func:`lipschitz_constant` has been called. Weights pile up at the bounds, and
-    gradients vanish or explode with the depth (Gulrajani et al. 2017, figure 1). It is here to compare with.
+    Clipping bounds the Lipschitz constant by *some* number, not by 1: the critic estimates an unknown
+    multiple of W1, see :func:`lipschitz_constant`. Weights accumulate at the bounds, and gradients vanish or
+    explode with the depth (Gulrajani et al. 2017, figure 1). Provided for comparison.
 
     Cost: one pass over the parameters.
 
@@ -48,6 +51,10 @@ def clip_weights(module: Any, bound: float = 0.01) -> None:
     True
     """
     if not (math.isfinite(bound) and bound > 0):
-        raise InputError("bound", f"is {bound!r}", "give a finite number above 0, as 0.01")
+        raise InputError("bound", f"must be a finite number > 0, got {bound!r}", "use 0.01")
+    refuse_computed_weights("module", module)
+    for name, layer in module.named_modules():
+        if parametrize.is_parametrized(layer):
+            raise InputError("module", f"layer {name!r} has a parametrisation", "remove it, or do not clip")
     for parameter in module.parameters():
         parameter.clamp_(-bound, bound)

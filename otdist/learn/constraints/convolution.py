@@ -1,4 +1,4 @@
-"""A convolution as the linear map that it is, with its padding, stride, dilation and groups."""
+"""Convolutions as linear maps, with padding, stride, dilation and groups."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 @dataclass(frozen=True)
 class Convolution:
-    """The map x -> W * x of a layer, without its bias; the weight is passed in.
+    """Linear map x -> W * x of a layer, without its bias; the weight is an argument.
 
     Attributes
     ----------
     stride, dilation : tuple of int
-        One number a dimension of space.
+        One number per spatial dimension.
     pads : tuple of (int, int)
         Entries added below and above, for each dimension.
     mode : {"zeros", "reflect", "replicate", "circular"}
-        What is added.
+        Padding mode.
     groups : int
-        Blocks of channels that do not mix.
+        Number of blocks of channels.
     """
 
     stride: tuple[int, ...]
@@ -37,7 +37,7 @@ class Convolution:
 
     @classmethod
     def of(cls, layer: Any) -> Convolution:
-        """Map of a Conv1d, Conv2d or Conv3d."""
+        """Return the map of a Conv1d, Conv2d or Conv3d layer."""
         spans = [d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
         if layer.padding == "valid":
             pads = [(0, 0)] * len(spans)
@@ -48,7 +48,7 @@ class Convolution:
         return cls(tuple(layer.stride), tuple(layer.dilation), tuple(pads), layer.padding_mode, layer.groups)
 
     def __call__(self, x: Tensor, weight: Tensor) -> Tensor:
-        """Image of points (n, channels, *sizes)."""
+        """Return the image of points (n, channels, *sizes)."""
         if any(chain(*self.pads)):
             # F.pad counts the dimensions from the last one.
             amounts = [*chain(*reversed(self.pads))]
@@ -57,13 +57,13 @@ class Convolution:
         return convolve(x, weight, None, self.stride, 0, self.dilation, self.groups)
 
     def matrix(self, weight: Tensor, shape: tuple[int, ...]) -> Tensor:
-        """Matrix (outputs, inputs) of the map on points of ``shape``, in float64 on the CPU."""
-        weight = weight.detach().to("cpu", torch.float64)
+        """Return the matrix (outputs, inputs) of the map on points of ``shape``, in float64 on the CPU."""
+        weight = weight.detach().cpu().double()
         units = torch.eye(torch.Size(shape).numel(), dtype=torch.float64)
         return self(units.reshape(-1, *shape), weight).flatten(1).T
 
     def outputs(self, weight: Tensor, sizes: tuple[int, ...]) -> tuple[int, ...]:
-        """Sizes of the image of points with these ``sizes``, without the channels."""
+        """Return the sizes of the image of points with these ``sizes``, without the channels."""
         return tuple(
             (size + low + high - d * (k - 1) - 1) // s + 1
             for size, (low, high), d, k, s in zip(

@@ -1,4 +1,4 @@
-"""What a gradient penalty adds to the gap of a critic, taken off again."""
+"""Correction of a critic's gap for the bias of the gradient penalty."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from otdist.errors import InputError
 
 
 def corrected_gap(gap: Any, weight: float) -> Any:
-    r"""Estimate of W1 from the gap of a critic that was trained with a gradient penalty.
+    r"""Estimate W1 from the gap of a critic that was trained with a gradient penalty.
 
     .. math:: W = \lambda \left(\sqrt{1 + 2 E / \lambda} - 1\right)
 
@@ -28,19 +28,19 @@ def corrected_gap(gap: Any, weight: float) -> Any:
     Returns
     -------
     float or Tensor
-        W, at most the gap, in units of the data. *An estimate, not a bound*: a critic that fits badly gives
-        less, slopes that differ from place to place may give either.
+        W, at most the gap, in units of the data. *An estimate, not a bound*: it is too small if the critic
+        fits badly, and may be too large or too small if the gradient norm varies.
 
     Raises
     ------
     InputError
-        If the gap is negative or NaN, or the weight is not a finite number above 0.
+        If the gap is negative or NaN, or the weight is not a finite number > 0.
 
     Notes
     -----
-    A critic that pays for its slope does not stop at slope 1. Assume that it fits perfectly: f = s f*, with
-    f* the optimal potential, and with one slope s along all transport rays, where the penalty is evaluated.
-    Then it maximises
+    With a penalty the optimal gradient norm is above 1. Assume that the critic fits perfectly: f = s f*, with
+    f* the optimal potential, and one slope s along all transport rays, where the penalty is evaluated. Then
+    it maximises
 
     .. math:: s W - \lambda (s - 1)^2, \quad\text{largest at}\quad s = 1 + W / (2 \lambda),
 
@@ -58,12 +58,12 @@ def corrected_gap(gap: Any, weight: float) -> Any:
     """
     if not (math.isfinite(weight) and weight > 0):
         raise InputError(
-            "weight", f"is {weight!r}", "give the weight of the penalty, a finite number above 0"
+            "weight", f"must be a finite number > 0, got {weight!r}", "give the weight of the penalty"
         )
     if not bool((gap >= 0).all() if isinstance(gap, Tensor) else gap >= 0):
         raise InputError(
-            "gap", f"is {gap!r}", "pass mean f(x) - mean f(y) of a trained critic, which is at least 0"
+            "gap", f"must be a number >= 0, got {gap!r}", "pass mean f(x) - mean f(y) of a trained critic"
         )
     root = torch.sqrt if isinstance(gap, Tensor) else math.sqrt
-    # Not weight * (root - 1): that cancels where the gap is small against the weight.
+    # Not weight * (root - 1), which cancels if the gap is small against the weight.
     return 2 * gap / (1 + root(1 + 2 * gap / weight))

@@ -11,47 +11,47 @@ from torch import Tensor
 
 from otdist.errors import InputError
 from otdist.learn.constraints.convolution import Convolution
-from otdist.learn.constraints.symbol import EPS, symbol_bound
+from otdist.learn.constraints.symbol import FLOAT64_EPS, symbol_bound
 
-ENTRIES = 1 << 22  # of the largest matrix that is written out for a convolution
-SIDE = 1 << 10  # its shorter side at most
+MAX_MATRIX_ENTRIES = 1 << 22  # of a convolution whose matrix is formed
+MAX_SHORT_SIDE = 1 << 10  # shorter side of that matrix
 
 
 def linear_norm(weight: Tensor) -> float:
-    """Upper bound of the largest singular value of a matrix, above it by rounding only."""
-    matrix = weight.detach().to("cpu", torch.float64)
-    return float(torch.linalg.matrix_norm(matrix, 2)) * (1 + 8 * EPS * sum(matrix.shape))
+    """Return an upper bound of the largest singular value of a matrix, sharp up to rounding."""
+    matrix = weight.detach().cpu().double()
+    return float(torch.linalg.matrix_norm(matrix, 2)) * (1 + 8 * FLOAT64_EPS * sum(matrix.shape))
 
 
 def convolution_norm(layer: Any, shape: tuple[int, ...] | None) -> float:
-    """Upper bound of the operator norm of a convolution on points of ``shape``, or of all if it is None.
+    """Return an upper bound of the operator norm of a convolution on points of ``shape``, or of any shape.
 
-    For small points its matrix is written out, and the bound is above the norm by rounding only. Else it is
-    that of the symbol, which holds for all sizes, times the norm of the padding if that is not with zeros.
+    For small points its matrix is formed, and the bound is sharp up to rounding. Otherwise it is the bound of
+    the symbol, which holds for all sizes, times the norm of the padding if that is not with zeros.
     """
     convolution, weight = Convolution.of(layer), layer.weight.detach()
     if shape is not None:
         outputs = weight.shape[0] * math.prod(convolution.outputs(weight, shape[1:]))
         inputs = math.prod(shape)
-        if inputs * outputs <= ENTRIES and min(inputs, outputs) <= SIDE:
+        if inputs * outputs <= MAX_MATRIX_ENTRIES and min(inputs, outputs) <= MAX_SHORT_SIDE:
             return linear_norm(convolution.matrix(weight, shape))
     stride, copies = convolution.stride, 1.0
     if convolution.mode != "zeros":
         if shape is None:
             raise InputError(
                 "input_shape",
-                f"is None, and the norm of {convolution.mode!r} padding depends on it",
+                f"must be given, since the norm of {convolution.mode!r} padding depends on it",
                 "give the shape of a sample",
             )
         if convolution.mode == "circular":
-            stride = (1,) * len(stride)  # outputs may leave the lattice of the strides where they wrap around
-        copies = _copies(convolution, weight, shape[1:])
+            stride = (1,) * len(stride)  # outputs that wrap around may leave the lattice of the strides
+        copies = _max_copies(convolution, weight, shape[1:])
     symbol = symbol_bound(weight, stride, convolution.dilation, convolution.groups)
-    return symbol * math.sqrt(copies) * (1 + 4 * EPS)
+    return symbol * math.sqrt(copies) * (1 + 4 * FLOAT64_EPS)
 
 
-def _copies(convolution: Convolution, weight: Tensor, sizes: tuple[int, ...]) -> float:
-    """How often padding repeats an entry, or, if circular, an output: the square of the norm of doing so."""
+def _max_copies(convolution: Convolution, weight: Tensor, sizes: tuple[int, ...]) -> float:
+    """Return the squared norm of padding: how often it repeats an entry, or an output if circular."""
     if convolution.mode == "circular":
         outputs = convolution.outputs(weight, sizes)
         return math.prod(
@@ -60,6 +60,6 @@ def _copies(convolution: Convolution, weight: Tensor, sizes: tuple[int, ...]) ->
         )
     counts = 1.0
     for size, pads in zip(sizes, convolution.pads, strict=True):
-        places = F.pad(torch.arange(size, dtype=torch.float64)[None], pads, mode=convolution.mode)
-        counts *= int(torch.bincount(places.long().flatten()).max())
+        indices = F.pad(torch.arange(size, dtype=torch.float64)[None], pads, mode=convolution.mode)
+        counts *= int(torch.bincount(indices.long().flatten()).max())
     return counts

@@ -1,4 +1,4 @@
-"""An upper bound of the Lipschitz constant of a network, proved layer by layer."""
+"""Proved upper bound of the Lipschitz constant of a network, layer by layer."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from otdist.errors import InputError
-from otdist.learn.constraints.checks import at_rest, zeros_like_input
+from otdist.learn.constraints.checks import eval_mode, zeros_like_input
 from otdist.learn.constraints.convolution import CONVOLUTIONS
 from otdist.learn.constraints.elementwise import activation_constant
 from otdist.learn.constraints.linear import convolution_norm, linear_norm
 from otdist.learn.constraints.pooling import pooling_constant
 
-# Layers that move, leave out or add constants: their constant is 1.
-CARRYING = (
+# Layers that permute or drop entries or add constants: their Lipschitz constant is 1.
+ISOMETRIC_LAYERS = (
     nn.Identity,
     nn.Flatten,
     nn.Unflatten,
@@ -34,10 +34,10 @@ CARRYING = (
     nn.ConstantPad2d,
     nn.ConstantPad3d,
 )
-REFUSED: dict[tuple[type, ...], str] = {
+REFUSED_LAYERS: dict[tuple[type, ...], str] = {
     (_BatchNorm,): "its batch statistics make f(x) depend on the other samples",
     (_InstanceNorm, nn.LayerNorm, nn.GroupNorm, nn.LocalResponseNorm, nn.RMSNorm): (
-        "it divides by the size or spread of the sample itself, and is steep where that is small"
+        "it divides by the size or spread of the sample itself, so its slope is unbounded where that is small"
     ),
     (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerDecoderLayer): (
         "attention is not Lipschitz: its slope grows with its input"
@@ -49,7 +49,7 @@ REFUSED: dict[tuple[type, ...], str] = {
 def lipschitz_constant(
     module: Any, input_shape: tuple[int, ...] | None = None, *, known: Mapping[type, float] | None = None
 ) -> float:
-    r"""Proved upper bound of the Lipschitz constant of a network, between Euclidean norms.
+    r"""Compute a proved upper bound of the Lipschitz constant of a network, for Euclidean norms.
 
     .. math:: |f(x) - f(y)| \le L |x - y| \quad\text{for all } x, y, \qquad L = \prod_l L_l
 
@@ -61,38 +61,37 @@ def lipschitz_constant(
     module : torch.nn.Module
         A layer, or nested ``nn.Sequential`` of layers: Linear, Conv1d/2d/3d, activations with a bounded
         derivative, average and maximum pooling, Flatten, Identity and the like, Dropout in eval mode. It is
-        taken as in eval mode, and stays as it was.
+        evaluated in eval mode, and does not change.
     input_shape : tuple of int, optional
-        Shape of one sample, without the batch. With it, convolutions on small samples get their exact norm,
-        and the bound holds for samples of this shape; without it, for all. Adaptive pooling and padding
-        other than with zeros need it.
+        Shape of one sample, without the batch. With it, convolutions on small samples have their exact norm,
+        and the bound holds for samples of this shape; without it, for all shapes. Required for adaptive
+        pooling and for padding other than with zeros.
     known : mapping from type to float, optional
-        Constants of layers of other types, which you vouch for: the bound is as true as they are.
+        Lipschitz constants of other layer types, on which the bound then relies.
 
     Returns
     -------
     float
-        L, rounded up. It bounds the map that the stored weights define in exact arithmetic; a float32
-        forward pass is off by its own rounding. A product of layers is commonly far above the smallest
-        constant.
+        L, rounded up. It bounds the map of the stored weights in exact arithmetic; a float32 forward pass has
+        rounding errors. The product over layers is commonly far above the smallest constant.
 
     Raises
     ------
     InputError
-        For a layer without a known constant, by its name, with what to do; for weights that are not finite;
-        if ``input_shape`` is missing or does not fit.
+        For a layer without a known constant, with its name and a remedy; for weights that are not finite; if
+        ``input_shape`` is missing or does not fit.
 
     Notes
     -----
-    Weights are brought to float64 on the CPU. Linear layers: singular values by LAPACK, plus a margin for its
-    backward error. Convolutions: the same on the matrix of the whole map if that has up to 2**22 entries;
-    otherwise the largest norm of the symbol, bounded from a grid that is refined where the norm is large.
+    Weights are converted to float64 on the CPU. Linear layers: singular values by LAPACK, plus a margin for
+    its backward error. Convolutions: the same on the matrix of the whole map if that has up to 2**22 entries;
+    otherwise a bound of the largest norm of the symbol, from a grid that is refined where the norm is large.
 
     Cost: singular values of each layer, and for large convolutions some hundreds of frequencies, each as
-    much as a linear layer of that many channels: seconds for 256 of them. Once, not in every step.
+    expensive as a linear layer with as many channels: seconds for 256 channels. Not for every step.
 
-    Source: the symbol's bound follows Pfister and Bresler (2019) in using a grid, and differs in its
-    inflation, which is that of Duffin and Schaeffer (1938). Gram iteration (Delattre et al. 2023) is an
+    Source: the bound of the symbol uses a grid as in Pfister and Bresler (2019), and differs in its
+    inflation, by Duffin and Schaeffer (1938). Gram iteration (Delattre et al. 2023) is an
     alternative for circular padding.
 
     Examples
@@ -107,74 +106,76 @@ def lipschitz_constant(
     3.2995
     """
     known = dict(known or {})
-    layers = list(_leaves("", module, known))
+    layers = list(_flatten_layers("", module, known))
     x = None if input_shape is None else zeros_like_input(module, input_shape, 1)
     product = 1.0
-    with at_rest(module), torch.no_grad():
+    with eval_mode(module), torch.no_grad():
         for name, layer in layers:
-            product *= _constant(name, layer, None if x is None else tuple(x.shape[1:]), known)
+            product *= _layer_constant(name, layer, None if x is None else tuple(x.shape[1:]), known)
             product = math.nextafter(product, math.inf)
-            x = None if x is None else _image(name, layer, x)
+            x = None if x is None else _apply_layer(name, layer, x)
     return product
 
 
-def _leaves(name: str, module: Any, known: Mapping[type, float]) -> Iterator[tuple[str, Any]]:
-    """Layers in the order in which they are applied."""
+def _flatten_layers(name: str, module: Any, known: Mapping[type, float]) -> Iterator[tuple[str, Any]]:
+    """Iterate over the layers in order of application."""
     kind = type_before_parametrizations(module)
     if module._forward_hooks or module._forward_pre_hooks:
-        raise InputError("module", f"layer {name!r} has a hook, which may change what it gives", "remove it")
-    # Before all modes are put to eval: in training mode it is another, random map in every call.
+        raise InputError("module", f"layer {name!r} has a hook, which may change its output", "remove it")
+    # Checked before eval mode is set: in training mode dropout is another map in every call.
     if isinstance(module, _DropoutNd) and module.training and kind not in known:
         raise InputError("module", f"layer {name!r} drops entries at random", "call module.eval() first")
     if kind is nn.Sequential and kind not in known:
         for key, child in module.named_children():
-            yield from _leaves(f"{name}.{key}" if name else key, child, known)
+            yield from _flatten_layers(f"{name}.{key}" if name else key, child, known)
     else:
         yield name, module
 
 
-def _constant(name: str, layer: Any, shape: tuple[int, ...] | None, known: Mapping[type, float]) -> float:
-    """Constant of one layer on points of ``shape``, rounded up; by exact type: a subclass may do anything."""
+def _layer_constant(
+    name: str, layer: Any, shape: tuple[int, ...] | None, known: Mapping[type, float]
+) -> float:
+    """Return the constant of one layer on points of ``shape``, rounded up; subclasses are not accepted."""
     kind = type_before_parametrizations(layer)
     if kind in known:
         return float(known[kind])
     for parameter in layer.parameters():
         if not bool(torch.isfinite(parameter).all()):
-            raise InputError("module", f"layer {name!r} has weights that are not finite", "train it anew")
+            raise InputError("module", f"layer {name!r} has weights that are not finite", "train it again")
     if kind is nn.Linear:
         return linear_norm(layer.weight)
     if kind in CONVOLUTIONS:
         return convolution_norm(layer, shape)
-    mixing = (kind is nn.Flatten and layer.start_dim == 0) or (kind is nn.Unflatten and layer.dim == 0)
-    if (kind in CARRYING and not mixing) or isinstance(layer, _DropoutNd):
+    mixes_batch = (kind is nn.Flatten and layer.start_dim == 0) or (kind is nn.Unflatten and layer.dim == 0)
+    if (kind in ISOMETRIC_LAYERS and not mixes_batch) or isinstance(layer, _DropoutNd):
         return 1.0
     constant = activation_constant(layer, kind)
     constant = pooling_constant(layer, kind, shape) if constant is None else constant
     if constant is None:
-        raise InputError("module", *_reason(name, layer))
+        raise InputError("module", *_refusal(name, layer))
     return constant
 
 
-def _reason(name: str, layer: Any) -> tuple[str, str]:
-    """Why a layer has no constant, and what to do."""
+def _refusal(name: str, layer: Any) -> tuple[str, str]:
+    """Return problem and remedy for a layer without a constant."""
     kind = type_before_parametrizations(layer).__name__
-    for types, reason in REFUSED.items():
+    for types, reason in REFUSED_LAYERS.items():
         if isinstance(layer, types):
             return f"layer {name!r} is a {kind}: {reason}", "leave it out"
     return (
         f"layer {name!r} is a {kind}, whose constant is not known",
-        "build the network of nn.Sequential and layers listed in the docstring, or vouch for one by "
-        f"known={{{kind}: constant}}; a residual block x + g(x) has at most 1 + L(g)",
+        "build the network from nn.Sequential and the layers listed in the docstring, or give its constant "
+        f"by known={{{kind}: constant}}; a residual block x + g(x) has at most 1 + L(g)",
     )
 
 
-def _image(name: str, layer: Any, x: Tensor) -> Tensor:
-    """Layer at x, for the shape that the next one sees."""
+def _apply_layer(name: str, layer: Any, x: Tensor) -> Tensor:
+    """Apply a layer to x, for the input shape of the next one."""
     try:
         return layer(x)
     except (RuntimeError, ValueError) as error:
         raise InputError(
             "input_shape",
-            f"does not fit: layer {name!r} gets {tuple(x.shape[1:])}",
+            f"must fit the network: layer {name!r} gets {tuple(x.shape[1:])}",
             str(error).splitlines()[0],
         ) from error

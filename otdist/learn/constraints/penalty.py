@@ -1,19 +1,22 @@
-"""The gradient penalty: a price on slopes other than 1."""
+"""Gradient penalty: a penalty of gradient norms other than 1."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from otdist.errors import InputError
-from otdist.learn.constraints.checks import refuse_batch_layers, scores
+from otdist.learn.constraints.checks import critic_scores, named_layers, refuse_batch_layers
+from otdist.learn.modes import require_outside, training_mode
 
-SIDES = ("two", "one")
-PLACES = ("lines", "x", "y", "both")
+SIDED_CHOICES = ("two", "one")
+BETWEEN_CHOICES = ("lines", "x", "y", "both")
 
 
 def gradient_penalty(
@@ -26,31 +29,31 @@ def gradient_penalty(
     between: str = "lines",
     generator: Any = None,
 ) -> Tensor:
-    r"""Penalty on slopes of a critic that differ from 1, to be added to its loss.
+    r"""Penalise gradient norms of a critic that differ from 1; to be added to its loss.
 
     .. math::
 
         \lambda \, \frac1n \sum_i \left(|\nabla f(z_i)| - 1\right)^2, \qquad
         z_i = t_i x_i + (1 - t_i) y_i, \quad t_i \sim U(0, 1),
 
-    with one :math:`t_i` a sample, and the norm over all entries of a sample. One-sided, only slopes above 1
-    cost: :math:`\max(|\nabla f| - 1, 0)^2`.
+    with one :math:`t_i` per sample, and the norm over all entries of a sample. The one-sided penalty is
+    :math:`\max(|\nabla f| - 1, 0)^2`.
 
     Parameters
     ----------
     critic : callable
-        From points (n, ...) to (n,) or (n, 1); a torch.nn.Module or a function.
+        Map from points (n, ...) to (n,) or (n, 1), or to () for one sample; a torch.nn.Module or a function.
     x, y : Tensor, shape (n, ...)
-        Samples of the two sides, at least one feature axis, on one device. They are paired in the order they
-        have, and are constants: the penalty has no gradient with respect to them.
+        Samples, with at least one feature axis, on one device. They are paired in order, and are constants:
+        the penalty has no gradient with respect to them.
     weight : float
-        Lambda, above 0, in units of the data. The bias of the gap depends on it: see :func:`corrected_gap`.
+        Lambda, positive, in units of the data. The bias of the gap depends on it: see :func:`corrected_gap`.
     sided : {"two", "one"}
-        Whether slopes below 1 cost as well.
+        "two" penalises gradient norms below 1 as well.
     between : {"lines", "x", "y", "both"}
-        Where: on the lines between paired samples; at the samples x; at y; at both, with equal weights.
+        Points of evaluation: on lines between paired samples; at x; at y; at both, with equal weights.
     generator : torch.Generator, optional
-        Source of the t. None: torch's default generator.
+        Random generator of the t. None: torch's default generator.
 
     Returns
     -------
@@ -60,17 +63,22 @@ def gradient_penalty(
     Raises
     ------
     InputError
-        If shapes or devices do not fit, the critic does not give one number a sample, its values carry no
-        gradient, or a BatchNorm layer is in training mode.
+        If shapes or devices do not match, the critic does not return one number per sample, its values carry
+        no gradient, or a BatchNorm layer is in training mode.
 
     Notes
     -----
-    *No certificate*: slopes are looked at in a few places, and a price is not a bound. See
+    *Not a certificate*: gradients are evaluated at a few points, and a penalty is not a bound. See
     :func:`lipschitz_constant`.
 
-    Where the gradient is exactly 0, the norm's kink has derivative 0 instead of NaN; a critic that does not
-    depend on x costs exactly ``weight``. Autocast is switched off, since second derivatives overflow in
-    float16. torch.compile cannot differentiate twice; leave this part of the step uncompiled.
+    Where the gradient is exactly 0, the derivative of its norm is 0 instead of NaN; the penalty of a constant
+    critic is exactly ``weight``. Autocast is disabled, since second derivatives overflow in float16.
+    Attention uses torch's math kernel, and RNN layers of a module do not use cuDNN, since the fused kernels
+    have no second derivative. torch.compile cannot differentiate twice; leave this part of the step
+    uncompiled.
+
+    A critic that returns a map of scores, one per patch (PatchGAN), needs one score per sample, the mean of
+    the map as in its loss: ``gradient_penalty(lambda z: critic(z).mean((1, 2, 3)), x, y)``.
 
     Cost: a forward pass and a backward pass; differentiating it is a backward pass through both.
 
@@ -90,38 +98,51 @@ def gradient_penalty(
     tensor([0.4800, 0.6400])
     """
     if not (math.isfinite(weight) and weight > 0):
-        raise InputError("weight", f"is {weight!r}", "give a finite number above 0, as 10.0")
-    if sided not in SIDES:
-        raise InputError("sided", f"is {sided!r}", f"use one of {SIDES}")
+        raise InputError("weight", f"must be a finite number > 0, got {weight!r}", "use 10.0")
+    if sided not in SIDED_CHOICES:
+        raise InputError("sided", f"must be one of {SIDED_CHOICES}, got {sided!r}", "use 'two'")
+    require_outside("critic", "cannot be penalised", "call gradient_penalty outside of it")
     refuse_batch_layers(critic, training_only=True)
-    points = _places(x, y, between, generator)
-    with torch.enable_grad(), torch.autocast(points.device.type, enabled=False):
-        slopes = _slopes(critic, points.requires_grad_())
-        excess = slopes - 1 if sided == "two" else (slopes - 1).clamp(min=0)
+    with training_mode(), torch.autocast(x.device.type, enabled=False), _twice_differentiable(critic):
+        grad_norms = _grad_norms(critic, _penalty_points(x, y, between, generator).requires_grad_())
+        excess = grad_norms - 1 if sided == "two" else (grad_norms - 1).clamp(min=0)
         return weight * excess.square().mean()
 
 
-def _slopes(critic: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
-    """Norms (n,) of the gradients of the critic at the points, in its graph."""
-    total = scores(critic, points).sum()
+@contextmanager
+def _twice_differentiable(critic: Any) -> Iterator[None]:
+    """Use kernels with second derivatives, which fused attention and cuDNN's RNNs do not have."""
+    with ExitStack() as stack:
+        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        if any(isinstance(layer, nn.RNNBase) for _, layer in named_layers(critic)):
+            cudnn = torch.backends.cudnn
+            stack.enter_context(
+                cudnn.flags(enabled=False, benchmark=cudnn.benchmark, deterministic=cudnn.deterministic)
+            )
+        yield
+
+
+def _grad_norms(critic: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
+    """Return the norms (n,) of the critic's gradients at points, with a graph."""
+    total = critic_scores(critic, points).sum()
     (gradient,) = torch.autograd.grad(total, points, create_graph=True, allow_unused=True)
     if gradient is None:
-        # The values do not depend on the points: slope 0, and parameters get the gradient 0 that is theirs.
+        # The values do not depend on the points: their gradient is 0, and so is that of the parameters.
         gradient = torch.zeros_like(points) + 0 * total
     # vector_norm has the derivative 0 at 0, where sqrt(sum of squares) has NaN.
     return torch.linalg.vector_norm(gradient.flatten(1), dim=1)
 
 
-def _places(x: Tensor, y: Tensor, between: str, generator: Any) -> Tensor:
-    """Points at which the slopes are looked at, detached, in float32 at least."""
-    if between not in PLACES:
-        raise InputError("between", f"is {between!r}", f"use one of {PLACES}")
+def _penalty_points(x: Tensor, y: Tensor, between: str, generator: Any) -> Tensor:
+    """Return the points of evaluation, detached, in float32 at least."""
+    if between not in BETWEEN_CHOICES:
+        raise InputError("between", f"must be one of {BETWEEN_CHOICES}, got {between!r}", "use 'lines'")
     for name, z in (("x", x), ("y", y)):
         if z.ndim < 2 or len(z) == 0 or not z.is_floating_point():
             raise InputError(
                 name,
-                f"has shape {tuple(z.shape)} of {z.dtype}",
-                "pass floats of shape (n, ...) with n above 0",
+                f"must be floats of shape (n, ...) with n > 0, got {z.dtype} of shape {tuple(z.shape)}",
+                "pass such samples",
             )
     if x.shape[1:] != y.shape[1:] or x.device != y.device:
         raise InputError(
@@ -134,7 +155,10 @@ def _places(x: Tensor, y: Tensor, between: str, generator: Any) -> Tensor:
     if between != "lines":
         return {"x": x.clone, "y": y.clone, "both": lambda: torch.cat([x, y])}[between]()
     if len(x) != len(y):
-        raise InputError("y", f"has {len(y)} samples, x {len(x)}", "give as many, or choose between='both'")
-    source = x.device if generator is None else generator.device
-    t = torch.rand(len(x), *[1] * (x.ndim - 1), generator=generator, device=source, dtype=dtype).to(x.device)
+        problem = f"must have {len(x)} samples like x, got {len(y)}"
+        raise InputError("y", problem, "give as many, or choose between='both'")
+    generator_device = x.device if generator is None else generator.device
+    t = torch.rand(len(x), *[1] * (x.ndim - 1), generator=generator, device=generator_device, dtype=dtype).to(
+        x.device
+    )
     return t * x + (1 - t) * y

@@ -1,4 +1,4 @@
-"""Lipschitz constants of pooling, between Euclidean norms."""
+"""Lipschitz constants of pooling layers, for Euclidean norms."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from otdist.errors import InputError
 
-AVERAGES: dict[type, int] = {nn.AvgPool1d: 1, nn.AvgPool2d: 2, nn.AvgPool3d: 3}
-MAXIMA: dict[type, int] = {nn.MaxPool1d: 1, nn.MaxPool2d: 2, nn.MaxPool3d: 3}
-ADAPTIVE_AVERAGES: dict[type, int] = {
+AVERAGE_POOLS: dict[type, int] = {nn.AvgPool1d: 1, nn.AvgPool2d: 2, nn.AvgPool3d: 3}
+MAX_POOLS: dict[type, int] = {nn.MaxPool1d: 1, nn.MaxPool2d: 2, nn.MaxPool3d: 3}
+ADAPTIVE_AVERAGE_POOLS: dict[type, int] = {
     nn.AdaptiveAvgPool1d: 1,
     nn.AdaptiveAvgPool2d: 2,
     nn.AdaptiveAvgPool3d: 3,
 }
-ADAPTIVE_MAXIMA: dict[type, int] = {
+ADAPTIVE_MAX_POOLS: dict[type, int] = {
     nn.AdaptiveMaxPool1d: 1,
     nn.AdaptiveMaxPool2d: 2,
     nn.AdaptiveMaxPool3d: 3,
@@ -26,79 +26,81 @@ ADAPTIVE_MAXIMA: dict[type, int] = {
 
 
 def pooling_constant(layer: Any, kind: type, shape: tuple[int, ...] | None) -> float | None:
-    r"""Constant of a pooling layer on points of ``shape``; None for another layer.
+    r"""Return the constant of a pooling layer on points of ``shape``, or None for other layers.
 
     With :math:`n_r` the entries of a window at residue r modulo the stride, in each dimension:
 
     - an average is a convolution with the symbol largest at frequency 0: :math:`(\sum_r n_r^2)^{1/2} / k`;
-    - a maximum moves at most as the largest move in its window, and an entry is in up to
-      :math:`\max_r n_r` windows: the square root of that, which one high entry attains.
+    - a maximum changes at most as much as an entry of its window, and an entry is in up to
+      :math:`\max_r n_r` windows: the constant is its square root, attained by one large entry.
 
-    The constants of the dimensions multiply. Adaptive windows are counted on the given sizes.
+    The constant is the product over dimensions. Adaptive windows are counted on the given sizes.
     """
     if getattr(layer, "return_indices", False):
         return None
-    if kind in AVERAGES:
-        return _average(layer, AVERAGES[kind])
-    if kind in MAXIMA:
-        taps = _taps(layer, MAXIMA[kind], layer.dilation)
-        return _above(math.sqrt(math.prod(max(n) for n in taps)))
-    if kind in ADAPTIVE_AVERAGES:
-        windows = _windows(layer, ADAPTIVE_AVERAGES[kind], shape)
+    if kind in AVERAGE_POOLS:
+        return _average_constant(layer, AVERAGE_POOLS[kind])
+    if kind in MAX_POOLS:
+        taps = _residue_counts(layer, MAX_POOLS[kind], layer.dilation)
+        return _round_up(math.sqrt(math.prod(max(n) for n in taps)))
+    if kind in ADAPTIVE_AVERAGE_POOLS:
+        windows = _window_matrices(layer, ADAPTIVE_AVERAGE_POOLS[kind], shape)
         means = [w / w.sum(1, keepdim=True) for w in windows]
-        return _above(math.prod(float(torch.linalg.matrix_norm(w, 2)) for w in means), sum(map(len, means)))
-    if kind in ADAPTIVE_MAXIMA:
-        windows = _windows(layer, ADAPTIVE_MAXIMA[kind], shape)
-        return _above(math.sqrt(math.prod(int(w.sum(0).max()) for w in windows)))
+        return _round_up(
+            math.prod(float(torch.linalg.matrix_norm(w, 2)) for w in means), sum(map(len, means))
+        )
+    if kind in ADAPTIVE_MAX_POOLS:
+        windows = _window_matrices(layer, ADAPTIVE_MAX_POOLS[kind], shape)
+        return _round_up(math.sqrt(math.prod(int(w.sum(0).max()) for w in windows)))
     return None
 
 
-def _above(value: float, size: int = 1) -> float:
-    """Value with its rounding errors."""
+def _round_up(value: float, size: int = 1) -> float:
+    """Increase a value by a bound of its rounding errors."""
     return value * (1 + 16 * torch.finfo(torch.float64).eps * (size + 3))
 
 
-def _average(layer: Any, dims: int) -> float:
+def _average_constant(layer: Any, dims: int) -> float:
     if (
         layer.ceil_mode
         or getattr(layer, "divisor_override", None)
-        or (any(_each(layer.padding, dims)) and not layer.count_include_pad)
+        or (any(_per_dimension(layer.padding, dims)) and not layer.count_include_pad)
     ):
         raise InputError(
             "module",
             f"a {type(layer).__name__} that divides by other numbers at the border has no known constant",
             "use count_include_pad=True, ceil_mode=False and no divisor_override",
         )
-    taps = _taps(layer, dims, 1)
-    return _above(math.prod(math.sqrt(sum(k * k for k in n)) / sum(n) for n in taps))
+    taps = _residue_counts(layer, dims, 1)
+    return _round_up(math.prod(math.sqrt(sum(k * k for k in n)) / sum(n) for n in taps))
 
 
-def _taps(layer: Any, dims: int, dilation: Any) -> list[list[int]]:
-    """How many entries of a window have each residue modulo the stride, in each dimension."""
-    sizes, strides, dilations = (_each(v, dims) for v in (layer.kernel_size, layer.stride, dilation))
+def _residue_counts(layer: Any, dims: int, dilation: Any) -> list[list[int]]:
+    """Count the entries of a window by residue modulo the stride, in each dimension."""
+    sizes, strides, dilations = (_per_dimension(v, dims) for v in (layer.kernel_size, layer.stride, dilation))
     return [
         list(Counter(d * i % s for i in range(k)).values())
         for k, s, d in zip(sizes, strides, dilations, strict=True)
     ]
 
 
-def _windows(layer: Any, dims: int, shape: tuple[int, ...] | None) -> list[Tensor]:
-    """Which inputs belong to which windows, as 0 and 1 of shape (windows, inputs), in each dimension."""
+def _window_matrices(layer: Any, dims: int, shape: tuple[int, ...] | None) -> list[Tensor]:
+    """Return 0-1 matrices (windows, inputs) of the windows, for each dimension."""
     if shape is None:
         raise InputError(
             "input_shape",
-            f"is None, and a {type(layer).__name__} depends on it",
+            f"must be given for a {type(layer).__name__}",
             "give the shape of a sample",
         )
-    found = []
-    for n, wanted in zip(shape[-dims:], _each(layer.output_size, dims), strict=True):
-        out = n if wanted is None else wanted
+    matrices = []
+    for n, size in zip(shape[-dims:], _per_dimension(layer.output_size, dims), strict=True):
+        out = n if size is None else size
         window = torch.zeros(out, n, dtype=torch.float64)
         for i in range(out):
             window[i, i * n // out : -(-(i + 1) * n // out)] = 1
-        found.append(window)
-    return found
+        matrices.append(window)
+    return matrices
 
 
-def _each(value: Any, dims: int) -> tuple[Any, ...]:
+def _per_dimension(value: Any, dims: int) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, tuple | list) else (value,) * dims

@@ -1,6 +1,6 @@
-r"""Operator norm of a convolution of any size, proved: the largest norm of its symbol.
+r"""Proved bound of the operator norm of a convolution for any size: the largest norm of its symbol.
 
-A convolution with zero padding is a restriction of the one on all of Z^D, in inputs and in outputs. That one
+A convolution with zero padding is a restriction of the convolution on Z^D, in inputs and outputs. The latter
 is diagonalised by the Fourier transform into matrices, its symbol
 
 .. math:: K(\omega) = \sum_k W_k e^{i k \cdot \omega}, \qquad \|W *\| = \max_\omega \|K(\omega)\|,
@@ -11,8 +11,8 @@ bounded from values on a grid. At the maximum M, for its singular vectors u and 
 :math:`\sigma = \sum_j n_j |\delta_j| / 2` for a kernel with lags from 0 to :math:`n_j` (once they are
 centred, which is a factor of modulus 1). So arccos(f / M) grows at most at the rate sigma (Duffin and
 Schaeffer 1938: :math:`f'^2 + \sigma^2 f^2 \le \sigma^2 M^2`), and
-:math:`\|K(\omega + \delta)\| \ge M \cos \sigma`: the centre of the cell that holds the maximum shows it up to
-this cosine. Cells whose centre is too low for that are dropped, the others are halved.
+:math:`\|K(\omega + \delta)\| \ge M \cos \sigma`: the centre of the cell of the maximum attains it up to
+this cosine. Cells whose centre is too low are dropped, the others are halved.
 """
 
 from __future__ import annotations
@@ -22,28 +22,31 @@ import math
 import torch
 from torch import Tensor
 
-EPS = torch.finfo(torch.float64).eps
-CLOSE = 1e-5  # relative excess of the bound at which halving ends
-WORK = 1 << 34  # multiplications in all singular values
-CALL = 1 << 17  # what the call for one of them costs, in multiplications
-LEAST = 512  # frequencies, however large the kernel
-CHUNK = 1 << 21  # entries of all symbols at a time
+FLOAT64_EPS = torch.finfo(torch.float64).eps
+BOUND_TOLERANCE = 1e-5  # relative gap of the bound at which refinement stops
+MAX_MULTIPLICATIONS = 1 << 34  # budget for all singular values
+CALL_MULTIPLICATIONS = 1 << 17  # overhead of one call for singular values
+MIN_FREQUENCIES = 512  # evaluated for kernels of any size
+CHUNK_ENTRIES = 1 << 21  # entries of the symbols computed at a time
 
 
 def symbol_bound(weight: Tensor, stride: tuple[int, ...], dilation: tuple[int, ...], groups: int) -> float:
-    """Upper bound of the operator norm of a convolution on sequences of any length, or on images of any size.
+    """Return an upper bound of the operator norm of a convolution on inputs of any size.
 
     Cost: singular values of (groups) matrices of c_out / groups by c_in / groups * (residues of the stride),
-    at some hundreds or thousands of frequencies. Where many cells come close to the maximum, as for an
-    orthogonal convolution, or where the matrices are large, it ends early with a bound that is further above.
+    at some hundreds or thousands of frequencies. If many cells are close to the maximum, as for an orthogonal
+    convolution, or if the matrices are large, it stops early with a less sharp bound.
 
-    Source: the grid of Pfister and Bresler (2019), with another inflation and with halving.
+    Source: the grid of Pfister and Bresler (2019), with another inflation and with refinement.
     """
-    weight = weight.detach().to("cpu", torch.float64)
+    weight = weight.detach().cpu().double()
     taps, spans, phases = _taps(tuple(weight.shape[2:]), stride, dilation)
     weight = weight.reshape(groups, -1, *weight.shape[1:]).flatten(3)
-    small, large = sorted((weight.shape[1], weight.shape[2] * phases))
-    left = max(WORK // (groups * (small * small * large + CALL)), LEAST)
+    short_side, long_side = sorted((weight.shape[1], weight.shape[2] * phases))
+    frequencies_left = max(
+        MAX_MULTIPLICATIONS // (groups * (short_side * short_side * long_side + CALL_MULTIPLICATIONS)),
+        MIN_FREQUENCIES,
+    )
     centres, half = _first_cells(spans)
     best, bound = 0.0, math.inf
     while True:
@@ -51,32 +54,34 @@ def symbol_bound(weight: Tensor, stride: tuple[int, ...], dilation: tuple[int, .
         best = max(best, float(norms.max()))
         angle = sum(n * h for n, h in zip(spans, half, strict=True)) / 2
         bound = min(bound, float(norms.max()) / math.cos(angle))
-        left -= len(centres)
-        if best == 0.0 or bound <= best * (1 + CLOSE):
+        frequencies_left -= len(centres)
+        if best == 0.0 or bound <= best * (1 + BOUND_TOLERANCE):
             break
-        centres, half = _halved(centres[norms >= best * math.cos(angle) * (1 - 1e-10)], half)
-        if len(centres) > left:
+        centres, half = _halve_cells(centres[norms >= best * math.cos(angle) * (1 - 1e-10)], half)
+        if len(centres) > frequencies_left:
             break
-    # Rounding: of the eigenvalue solver, relative to the norm, and of the sums over taps, relative to them.
+    # Rounding errors of the eigenvalue solver, relative to the norm, and of the sums over taps.
     sums = float(weight.abs().square().sum((0, 1, 2)).sqrt().sum())
-    return bound * (1 + 8 * EPS * (small + large)) + 32 * EPS * weight.shape[-1] * sums
+    return (
+        bound * (1 + 8 * FLOAT64_EPS * (short_side + long_side)) + 32 * FLOAT64_EPS * weight.shape[-1] * sums
+    )
 
 
 def _taps(
     sizes: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
 ) -> tuple[list[tuple[Tensor, Tensor]], list[int], int]:
-    """Lags (k,) and residues (k, r), one hot, in each dimension; largest lags; number of residues in all.
+    """Return lags (k,) and one-hot residues (k, r) per dimension, largest lags, and number of residues.
 
     ``y[i] = sum_k W_k x[s i + d k]``: tap k has lag ``d k // s`` in the part of x with residue ``d k % s``.
     """
     taps, spans, phases = [], [], 1
     for size, s, d in zip(sizes, stride, dilation, strict=True):
         common = math.gcd(s, d)
-        # On a line without strides dilation only rescales the frequency.
+        # Without strides, dilation only rescales the frequency.
         position = torch.arange(size) * (1 if s == common else d // common)
         used, residue = torch.unique(position % (s // common), return_inverse=True)
         lag = position // (s // common)
-        # A block of columns may be turned by a factor of modulus 1: its first lag is 0.
+        # A block of columns may have a factor of modulus 1, so its first lag is set to 0.
         first = torch.stack([lag[residue == r].min() for r in range(len(used))])
         lag = lag - first[residue]
         taps.append((lag.double(), torch.eye(len(used), dtype=torch.complex128)[residue]))
@@ -86,9 +91,9 @@ def _taps(
 
 
 def _first_cells(spans: list[int]) -> tuple[Tensor, list[float]]:
-    """Centres (B, D) of a grid on the torus, and half the width of its cells, 0 where nothing depends on it.
+    """Return centres (B, D) of a grid on the torus and half widths of its cells, 0 in constant dimensions.
 
-    Half of the torus is enough: the symbol at -omega is the complex conjugate.
+    Half of the torus suffices, since the symbol at -omega is the complex conjugate.
     """
     axes, half, halved = [], [], False
     for n in spans:
@@ -96,7 +101,7 @@ def _first_cells(spans: list[int]) -> tuple[Tensor, list[float]]:
             axes.append(torch.zeros(1, dtype=torch.float64))
             half.append(0.0)
             continue
-        count = 4 * n  # the angle is pi / 8 a dimension, below pi / 2 in three of them
+        count = 4 * n  # the angle is pi / 8 per dimension, below pi / 2 in three dimensions
         width = math.pi / count
         start, count = (0.0, count // 2) if not halved else (-math.pi, count)
         halved = True
@@ -105,8 +110,8 @@ def _first_cells(spans: list[int]) -> tuple[Tensor, list[float]]:
     return torch.cartesian_prod(*axes).reshape(-1, len(spans)), half
 
 
-def _halved(centres: Tensor, half: list[float]) -> tuple[Tensor, list[float]]:
-    """Cells cut in two in every dimension that they have."""
+def _halve_cells(centres: Tensor, half: list[float]) -> tuple[Tensor, list[float]]:
+    """Halve the cells in each dimension of positive width."""
     smaller = [h / 2 for h in half]
     shifts = [torch.tensor([-h, h] if h else [0.0], dtype=torch.float64) for h in smaller]
     corners = torch.cartesian_prod(*shifts).reshape(-1, len(half))
@@ -114,16 +119,16 @@ def _halved(centres: Tensor, half: list[float]) -> tuple[Tensor, list[float]]:
 
 
 def _norms(weight: Tensor, taps: list[tuple[Tensor, Tensor]], frequencies: Tensor) -> Tensor:
-    """Largest singular value (B,) of the symbol of (groups, out, in, taps) at frequencies (B, D)."""
-    rows, columns = weight.shape[1], weight.shape[2] * math.prod(hot.shape[1] for _, hot in taps)
-    size = max(CHUNK // (weight.shape[0] * rows * columns), 1)
-    found = []
-    for some in frequencies.split(size):
-        waves = torch.ones(len(some), 1, 1, dtype=torch.complex128)
-        for j, (lag, hot) in enumerate(taps):
-            wave = torch.exp(1j * some[:, j, None] * lag)[:, :, None] * hot
+    """Return the largest singular value (B,) of the symbol at frequencies (B, D)."""
+    rows, columns = weight.shape[1], weight.shape[2] * math.prod(one_hot.shape[1] for _, one_hot in taps)
+    size = max(CHUNK_ENTRIES // (weight.shape[0] * rows * columns), 1)
+    norms = []
+    for chunk in frequencies.split(size):
+        waves = torch.ones(len(chunk), 1, 1, dtype=torch.complex128)
+        for j, (lag, one_hot) in enumerate(taps):
+            wave = torch.exp(1j * chunk[:, j, None] * lag)[:, :, None] * one_hot
             waves = torch.einsum("bkr,bls->bklrs", waves, wave).flatten(3).flatten(1, 2)
         symbol = torch.einsum("goik,bkr->bgoir", weight.to(waves.dtype), waves).flatten(3)
         gram = symbol @ symbol.mH if rows <= columns else symbol.mH @ symbol
-        found.append(torch.linalg.eigvalsh(gram)[..., -1].clamp(min=0).sqrt().amax(1))
-    return torch.cat(found)
+        norms.append(torch.linalg.eigvalsh(gram)[..., -1].clamp(min=0).sqrt().amax(1))
+    return torch.cat(norms)

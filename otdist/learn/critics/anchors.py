@@ -1,4 +1,4 @@
-"""Critics made of distances to learned points: 1-Lipschitz for any metric, at any temperature."""
+"""Critics made of distances to learned points, 1-Lipschitz for any metric and temperature."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from otdist.errors import InputError
-from otdist.learn.critics.cones import Cones, cones, soft_max
+from otdist.learn.critics.cones import Cones, soft_max, soft_max_cones
+from otdist.learn.modes import in_transform
 
 Poles = Literal["max", "min", "both"]
-ORDERS = {"euclidean": 2.0, "cityblock": 1.0, "chebyshev": float("inf")}
+NORM_ORDERS = {"euclidean": 2.0, "cityblock": 1.0, "chebyshev": float("inf")}
 
 
 class Anchors(nn.Module):
@@ -25,9 +26,9 @@ class Anchors(nn.Module):
     Parameters
     ----------
     anchors : Tensor, shape (K, d)
-        Points to start at. With ``poles="both"`` the first half belongs to A, the rest to B.
+        Initial anchors. With ``poles="both"`` the first half belongs to A, the rest to B.
     poles : {"max", "min", "both"}
-        "max": mass of the first sample lies at the tips, "min": mass of the second one.
+        "max": the apexes lie at mass of the first sample, "min": of the second one.
     metric : {"euclidean", "cityblock", "chebyshev"}
         The distance d.
     tau : float
@@ -35,12 +36,12 @@ class Anchors(nn.Module):
 
     Notes
     -----
-    ``z -> d(z, a_k)`` is 1-Lipschitz for every metric, and a soft maximum does not change more than its
-    scores do: the constant is 1, whatever the parameters. Every 1-Lipschitz function is a limit of such
+    ``z -> d(z, a_k)`` is 1-Lipschitz for every metric, and a soft maximum changes at most as much as
+    its scores: the constant is 1 for all parameters. Every 1-Lipschitz function is a limit of such
     ones (McShane 1934: ``f(z) = max_s f(s) - d(z, s)``); c-transforms, entropic potentials and the witness
     of the energy distance are of this form.
 
-    Cost: O(n K d) for n points. The gradient is written out and cannot be differentiated once more.
+    Cost: O(n K d) for n points. The gradient is explicit and cannot be differentiated again.
 
     Examples
     --------
@@ -56,38 +57,45 @@ class Anchors(nn.Module):
     ) -> None:
         super().__init__()
         if poles not in ("max", "min", "both"):
-            raise InputError("poles", f"{poles!r} is unknown", "use 'max', 'min' or 'both'")
-        if metric not in ORDERS:
-            raise InputError("metric", f"{metric!r} has no learned anchors", f"use one of {sorted(ORDERS)}")
-        least = 2 if poles == "both" else 1
-        if anchors.ndim != 2 or len(anchors) < least:
-            raise InputError("anchors", f"have shape {tuple(anchors.shape)}", "give points of shape (K, d)")
+            raise InputError("poles", f"must be 'max', 'min' or 'both', got {poles!r}", "use 'max'")
+        if metric not in NORM_ORDERS:
+            raise InputError(
+                "metric", f"must be one of {sorted(NORM_ORDERS)}, got {metric!r}", "use 'euclidean'"
+            )
+        min_count = 2 if poles == "both" else 1
+        if anchors.ndim != 2 or len(anchors) < min_count:
+            raise InputError(
+                "anchors",
+                f"must have shape (K, d) with K >= {min_count}, got {tuple(anchors.shape)}",
+                "give more points, one a row",
+            )
         if not tau > 0:
-            raise InputError("tau", f"{tau!r} is not positive", "give a temperature above 0")
+            raise InputError("tau", f"must be a number > 0, got {tau!r}", "give a temperature such as 0.02")
         self.anchors = nn.Parameter(anchors.detach().clone())
         self.offsets = nn.Parameter(anchors.new_zeros(len(anchors)))
         self.poles: Poles = poles
         self.metric, self.tau = metric, float(tau)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Values (n,) at points z (n, d)."""
+        """Return values (n,) at points z (n, d)."""
         if self.poles == "max":
-            return self._peaks(z, self.anchors, self.offsets)
+            return self._soft_maximum(z, self.anchors, self.offsets)
         if self.poles == "min":
-            return -self._peaks(z, self.anchors, -self.offsets)
+            return -self._soft_maximum(z, self.anchors, -self.offsets)
         half = len(self.anchors) // 2
-        high = self._peaks(z, self.anchors[:half], self.offsets[:half])
-        low = -self._peaks(z, self.anchors[half:], -self.offsets[half:])
+        high = self._soft_maximum(z, self.anchors[:half], self.offsets[:half])
+        low = -self._soft_maximum(z, self.anchors[half:], -self.offsets[half:])
         return -soft_max(-torch.stack([high, low], -1), self.tau)
 
     def lipschitz(self) -> float:
-        """Constant with respect to the metric: 1."""
+        """Return the Lipschitz constant with respect to the metric, 1."""
         return 1.0
 
     def retract(self) -> None:
-        """Nothing to restore: every choice of parameters is 1-Lipschitz."""
+        """Do nothing: the critic is 1-Lipschitz for all parameters."""
 
-    def _peaks(self, z: Tensor, anchors: Tensor, offsets: Tensor) -> Tensor:
-        if self.training and self.metric == "euclidean" and z.dtype == torch.float32:
+    def _soft_maximum(self, z: Tensor, anchors: Tensor, offsets: Tensor) -> Tensor:
+        explicit = self.training and self.metric == "euclidean" and z.dtype == torch.float32
+        if explicit and not in_transform():
             return Cones.apply(z, anchors, offsets, self.tau)
-        return cones(z, anchors, offsets, self.tau, ORDERS[self.metric])
+        return soft_max_cones(z, anchors, offsets, self.tau, NORM_ORDERS[self.metric])

@@ -1,4 +1,4 @@
-"""What a critic's mean difference on points it never saw says about the populations."""
+"""Confidence bounds of W1 between populations from a critic's mean difference on test points."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Confidence(NamedTuple):
     Attributes
     ----------
     level : float
-        Probability that a bound is not above W1.
+        Probability that a bound is at most W1.
     normal : float
-        By the central limit theorem: for many points.
+        Bound by the central limit theorem, for many points.
     hoeffding, bernstein : float
-        For any number of points, if no two points of the populations are farther apart than
+        Bounds for any number of points, if no two points of the populations are farther apart than
         ``diameter``; NaN for weighted points.
     diameter : float
-        Diagonal of the box around the given points, unless it was given.
+        Diagonal of the bounding box of the points, unless given.
     """
 
     level: float
@@ -35,27 +35,27 @@ class Confidence(NamedTuple):
     diameter: float
 
 
-def confidence(
+def confidence_bounds(
     of_x: Array, of_y: Array, a: Array | None, b: Array | None, diameter: float, level: float
 ) -> Confidence:
-    r"""Lower confidence bounds from a fixed 1-Lipschitz function's values on independent points.
+    r"""Compute lower confidence bounds from values of a fixed 1-Lipschitz function on independent points.
 
     .. math:: \bar f(x) - \bar f(y) - z_{\alpha} \sqrt{s_x^2 / n + s_y^2 / m}
 
-    with ``alpha = 1 - level``; Hoeffding takes ``D sqrt(log(1 / alpha) (1 / n + 1 / m) / 2)`` away, and
-    empirical Bernstein ``sqrt(2 s^2 log(4 / alpha) / n) + 7 D log(4 / alpha) / (3 (n - 1))`` a side (Maurer,
-    Pontil 2009, theorem 4, with half of alpha a side): a 1-Lipschitz function varies by D at most.
+    with ``alpha = 1 - level``. Hoeffding subtracts ``D sqrt(log(1 / alpha) (1 / n + 1 / m) / 2)``, and
+    empirical Bernstein ``sqrt(2 s^2 log(4 / alpha) / n) + 7 D log(4 / alpha) / (3 (n - 1))`` for each sample
+    (Maurer, Pontil 2009, theorem 4, with alpha / 2 each): a 1-Lipschitz function varies by at most D.
     """
-    size = max(float(np.abs(of_x).max()), float(np.abs(of_y).max()))
-    half = math.frexp(size)[1] if size > 0 else 0
-    if abs(half) > 64:  # squares would over- or underflow
-        far = confidence(
-            np.ldexp(of_x, -half), np.ldexp(of_y, -half), a, b, math.ldexp(diameter, -half), level
+    largest = max(float(np.abs(of_x).max()), float(np.abs(of_y).max()))
+    exponent = math.frexp(largest)[1] if largest > 0 else 0
+    if abs(exponent) > 64:  # squares would overflow or underflow
+        scaled = confidence_bounds(
+            np.ldexp(of_x, -exponent), np.ldexp(of_y, -exponent), a, b, math.ldexp(diameter, -exponent), level
         )
-        values = (math.ldexp(bound, half) for bound in far[1:])
+        values = (math.ldexp(bound, exponent) for bound in scaled[1:])
         return Confidence(level, *values)
     alpha = 1.0 - level
-    (mean_x, error_x), (mean_y, error_y) = (_mean(v, w) for v, w in ((of_x, a), (of_y, b)))
+    (mean_x, error_x), (mean_y, error_y) = (_mean_and_error(v, w) for v, w in ((of_x, a), (of_y, b)))
     gap = mean_x - mean_y
     normal = gap - float(ndtri(level)) * math.hypot(error_x, error_y)
     if a is not None or b is not None:
@@ -66,8 +66,8 @@ def confidence(
     return Confidence(level, normal, hoeffding, bernstein, diameter)
 
 
-def _mean(values: Array, weights: Array | None) -> tuple[float, float]:
-    """Mean and its standard error; for weights that of a ratio of sums."""
+def _mean_and_error(values: Array, weights: Array | None) -> tuple[float, float]:
+    """Return the mean and its standard error, of a ratio of sums if there are weights."""
     n = len(values)
     weights = np.full(n, 1.0 / n) if weights is None else weights / weights.sum()
     mean = float(weights @ values)

@@ -1,4 +1,4 @@
-"""A trained critic in the caller's units."""
+"""Trained critic in the units of the caller."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from otdist.errors import InputError
-from otdist.learn.critics.frame import Frame
-from otdist.learn.critics.training import ROWS, divisor, width
+from otdist.learn.critics.frame import Frame, exact_device
+from otdist.learn.critics.training import EVALUATION_ENTRIES, divisor, entries_per_point
+from otdist.learn.modes import training_mode
 from otdist.problem import Problem
 
 Array = NDArray[np.float64]
@@ -21,7 +22,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Placement:
-    """How the caller's points were shifted and scaled, exactly, before anything else."""
+    """Exact shift and scaling of the caller's points."""
 
     centre: Array | None
     exponent: int
@@ -29,21 +30,21 @@ class Placement:
 
     @classmethod
     def of(cls, problem: Problem) -> Placement:
-        """Take over what a problem did."""
+        """Return the shift and scaling of a problem."""
         return cls(problem.centre, problem.exponent if problem.degree else 0, problem.degree)
 
-    def same(self, other: Placement) -> bool:
-        """Whether both place points alike."""
+    def equals(self, other: Placement) -> bool:
+        """Return True if both transform points alike."""
         left, right = (np.zeros(1) if one.centre is None else one.centre for one in (self, other))
         return self.exponent == other.exponent and bool(np.all(left == right))
 
-    def place(self, points: Array) -> Array:
-        """Points on the scale of training."""
+    def transform(self, points: Array) -> Array:
+        """Return points on the scale of training."""
         shifted = points if self.centre is None else points - self.centre
         return shifted if self.exponent == 0 else np.ldexp(shifted, -self.exponent)
 
-    def units(self, values: Array) -> Array:
-        """Values in the caller's units."""
+    def to_units(self, values: Array) -> Array:
+        """Return values in the caller's units."""
         return np.ldexp(values, self.exponent * self.degree)
 
 
@@ -54,19 +55,19 @@ class Fitted:
     Attributes
     ----------
     name : str
-        Which kind it is.
+        Kind of critic.
     module : Module
-        Maps features to values, in units of the frame.
+        Map from features to values, in units of the frame.
     frame : Frame
-        Maps points to features.
+        Map from points to features.
     placement : Placement
-        Maps the caller's points to those.
+        Map from the caller's points to points on the scale of training.
     bound : float
-        The module's Lipschitz constant, from above.
+        Upper bound of the module's Lipschitz constant.
     constant : float
-        What values are divided by: the bound, or 1 for kinds that only a penalty or clipping holds back.
+        Divisor of the values: the bound, or 1 for "gp", "lp" and "clip".
     box : float
-        Largest distance within the box around the points it was made from, on the scale of training.
+        Largest distance within the bounding box of the points, on the scale of training.
     """
 
     name: str
@@ -79,54 +80,58 @@ class Fitted:
 
     @classmethod
     def of(cls, name: str, module: nn.Module, frame: Frame, placement: Placement, box: float) -> Self:
-        """Freeze a module, in float64, and compute its constant."""
-        exact = copy.deepcopy(module).double().eval().requires_grad_(False)
-        return cls(name, exact, frame, placement, float(exact.lipschitz()), divisor(exact), box)
+        """Copy a module in float64, freeze it and compute its constant."""
+        frozen = copy.deepcopy(module).to(exact_device(frame.device)).double().eval().requires_grad_(False)
+        return cls(name, frozen, frame, placement, float(frozen.lipschitz()), divisor(frozen), box)
 
     @property
     def lipschitz(self) -> float:
-        """Constant of the function that this is, from above: at most 1, unless nothing holds it there."""
+        """Upper bound of the Lipschitz constant of the critic: above 1 only for "gp", "lp" and "clip"."""
         return self.bound / self.constant
 
     def values(self, points: Array) -> Array:
-        """Critic at points (n, d), float64."""
-        return self.placement.units(self.values_placed(self.placement.place(points)))
+        """Return float64 values at points (n, d)."""
+        return self.placement.to_units(self.scaled_values(self.placement.transform(points)))
 
-    def values_placed(self, points: Array) -> Array:
-        """Critic at points on the scale of training, on that scale."""
-        out = [self._at(self.frame.exact(part)) for part in self._parts(points)]
-        return torch.cat(out).cpu().numpy() if out else np.empty(0)
+    def scaled_values(self, points: Array) -> Array:
+        """Return values on the scale of training, at points on that scale."""
+        parts = [self._evaluate(self.frame.transform_exact(part)) for part in self._batches(points)]
+        return torch.cat(parts).cpu().numpy() if parts else np.empty(0)
 
+    @training_mode()
     def gradient(self, points: Array) -> Array:
-        """Its gradient (n, d); of norm at most 1 for the Euclidean distance."""
-        if not self.frame.moving:
+        """Return the gradient (n, d), of norm at most 1 for the Euclidean distance."""
+        if not self.frame.uses_points:
             raise InputError(
                 "metric",
                 f"{self.frame.metric.name!r} has no gradient in the points",
                 "use 'euclidean', 'cityblock' or 'chebyshev'",
             )
-        out = []
-        for part in self._parts(points):
-            z = self.frame.exact(self.placement.place(part)).requires_grad_(True)
-            (slope,) = torch.autograd.grad(self._at(z).sum() / self.frame.unit, z)
-            out.append(slope)
-        return torch.cat(out).cpu().numpy() if out else np.empty_like(points)
+        parts = []
+        for part in self._batches(points):
+            z = self.frame.transform_exact(self.placement.transform(part)).requires_grad_(True)
+            (gradient,) = torch.autograd.grad(self._evaluate(z).sum() / self.frame.unit, z)
+            parts.append(gradient)
+        return torch.cat(parts).cpu().numpy() if parts else np.empty_like(points)
 
-    def at_features(self, features: Tensor) -> Array:
-        """Critic at features, in the caller's units."""
-        step = max(1, ROWS // width(self.module, features.shape[1]))
-        parts = [self._at(features[k : k + step].double()) for k in range(0, len(features), step)]
-        return self.placement.units(torch.cat(parts).cpu().numpy())
+    def values_at_features(self, features: Tensor) -> Array:
+        """Return values in the caller's units, at features."""
+        step = max(1, EVALUATION_ENTRIES // entries_per_point(self.module, features.shape[1]))
+        parts = [
+            self._evaluate(features[k : k + step].to(exact_device(self.frame.device)).double())
+            for k in range(0, len(features), step)
+        ]
+        return self.placement.to_units(torch.cat(parts).cpu().numpy())
 
     @property
     def diameter(self) -> float:
-        """Largest distance within the box around the given points, in the caller's units."""
-        return float(self.placement.units(np.asarray(self.box)))
+        """Largest distance within the bounding box of the points, in the caller's units."""
+        return float(self.placement.to_units(np.asarray(self.box)))
 
-    def _at(self, features: Tensor) -> Tensor:
+    def _evaluate(self, features: Tensor) -> Tensor:
         value: Tensor = self.module(features)
         return value * (self.frame.unit / self.constant)
 
-    def _parts(self, points: Array) -> list[Array]:
-        step = max(1, ROWS // width(self.module, points.shape[1]))
+    def _batches(self, points: Array) -> list[Array]:
+        step = max(1, EVALUATION_ENTRIES // entries_per_point(self.module, points.shape[1]))
         return [points[k : k + step] for k in range(0, len(points), step)]

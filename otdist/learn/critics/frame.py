@@ -1,4 +1,4 @@
-"""From the caller's points to a critic's features, in units of the spread of distances."""
+"""Map from points to the features of a critic, in units of the spread of distances."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from otdist.metrics import Metric
 
 Array = NDArray[np.float64]
 
-PAIRS = 4096  # distances that the unit is found from
-LEARNED = ("euclidean", "cityblock", "chebyshev")  # metrics whose anchors move
+UNIT_PAIRS = 4096  # points of each sample whose distances give the unit
+LEARNED_METRICS = ("euclidean", "cityblock", "chebyshev")  # metrics with learned anchors
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """Centre and unit; for metrics without a gradient the points that distances are taken to.
+    """Centre and unit of the features, and landmarks for metrics without a gradient.
 
     Attributes
     ----------
     metric : Metric
         Ground metric.
     centre : ndarray, shape (d,)
-        Subtracted from points. Kept apart so that data far from 0 lose nothing in float32.
+        Subtracted from the points in float64, so that data far from 0 lose no digits in float32.
     unit : float
-        Standard deviation of distances: the scale on which a critic has to vary. Unlike the mean distance
+        Standard deviation of distances, the scale on which a critic has to vary. Unlike the mean distance
         it does not grow with the number of columns.
     device : torch.device
-        Where features go.
+        Device of the features.
     landmarks : ndarray, shape (K, d), optional
-        Features are the distances to these points: 1-Lipschitz in the largest of them.
+        Points; the features are the distances to them, 1-Lipschitz in the maximum norm.
     """
 
     metric: Metric
@@ -46,51 +46,61 @@ class Frame:
 
     @classmethod
     def of(cls, x: Array, y: Array, metric: Metric, device: torch.device, seed: int, count: int) -> Frame:
-        """Measure the spread of two samples."""
+        """Compute centre, unit and landmarks from two samples."""
         rng = np.random.default_rng(seed)
-        moves = metric.name in LEARNED
-        centre = (x.mean(0) + y.mean(0)) / 2 if moves else np.zeros(x.shape[1])
-        both = np.concatenate([_some(x, PAIRS, rng), _some(y, PAIRS, rng)])
-        others = both[rng.permutation(len(both))]
+        is_learned = metric.name in LEARNED_METRICS
+        centre = (x.mean(0) + y.mean(0)) / 2 if is_learned else np.zeros(x.shape[1])
+        pool = np.concatenate([_random_rows(x, UNIT_PAIRS, rng), _random_rows(y, UNIT_PAIRS, rng)])
+        shuffled = pool[rng.permutation(len(pool))]
         distances = np.concatenate(
             [
-                np.diagonal(metric.matrix(both[k : k + 64], others[k : k + 64]))
-                for k in range(0, len(both), 64)
+                np.diagonal(metric.matrix(pool[k : k + 64], shuffled[k : k + 64]))
+                for k in range(0, len(pool), 64)
             ]
         )
-        size = float(distances.max()) or 1.0
-        vanished = moves and not distances.any() and bool((both != others).any())
-        if vanished or not math.isfinite(size):
+        largest = float(distances.max()) or 1.0
+        vanished = is_learned and not distances.any() and bool((pool != shuffled).any())
+        if vanished or not math.isfinite(largest):
             raise InputError(
-                "x", "and y have distances that over- or underflow", "scale the points of both alike"
+                "x",
+                "and y have distances that overflow or underflow",
+                "scale the points of both by one factor",
             )
-        unit = float((distances / size).std()) * size or size  # squares do not overflow
-        if moves:
+        unit = float((distances / largest).std()) * largest or largest  # squares do not overflow
+        if is_learned:
             return cls(metric, centre, unit, device)
-        marks = np.concatenate([_some(x, count // 2, rng), _some(y, count - count // 2, rng)])
-        return cls(metric, centre, unit, device, marks)
+        landmarks = np.concatenate(
+            [_random_rows(x, count // 2, rng), _random_rows(y, count - count // 2, rng)]
+        )
+        return cls(metric, centre, unit, device, landmarks)
 
     @property
-    def moving(self) -> bool:
-        """Whether features are the points themselves."""
+    def uses_points(self) -> bool:
+        """Return True if the features are the scaled points themselves."""
         return self.landmarks is None
 
-    def place(self, points: Array | Tensor) -> Tensor:
-        """Features (n, d) or (n, K) of points (n, d), float32 for training."""
+    def transform(self, points: Array | Tensor) -> Tensor:
+        """Return float32 features (n, d) or (n, K) of points (n, d), for training."""
         if self.landmarks is None and points.dtype in (torch.float32, np.float32):
-            moved = torch.as_tensor(points, device=self.device)
-            return (moved - torch.as_tensor(self.centre, device=self.device).float()) / self.unit
-        return self.exact(np.asarray(points)).float()
+            tensor = torch.as_tensor(points, device=self.device)
+            return (tensor - torch.as_tensor(self.centre).float().to(self.device)) / self.unit
+        return torch.as_tensor(self._features(np.asarray(points))).float().to(self.device)
 
-    def exact(self, points: Array) -> Tensor:
-        """The same in float64."""
+    def transform_exact(self, points: Array) -> Tensor:
+        """Return the features in float64."""
+        return torch.as_tensor(self._features(points), device=exact_device(self.device))
+
+    def _features(self, points: Array) -> Array:
         points = np.asarray(points, dtype=np.float64)
         if self.landmarks is None:
-            features = (points - self.centre) / self.unit
-        else:
-            features = self.metric.matrix(points, self.landmarks) / self.unit
-        return torch.as_tensor(features, device=self.device)
+            return (points - self.centre) / self.unit
+        return self.metric.matrix(points, self.landmarks) / self.unit
 
 
-def _some(points: Array, count: int, rng: np.random.Generator) -> Array:
+def exact_device(device: torch.device) -> torch.device:
+    """Return the device for float64: the CPU for MPS, which has none, else the same device."""
+    return torch.device("cpu") if device.type == "mps" else device
+
+
+def _random_rows(points: Array, count: int, rng: np.random.Generator) -> Array:
     return points[rng.permutation(len(points))[:count]]

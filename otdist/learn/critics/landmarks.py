@@ -12,15 +12,15 @@ from otdist.learn.critics.cones import soft_max
 class Landmarks(nn.Module):
     r"""Soft maximum of ``o_k - d_k``, soft minimum of ``o_k + d_k``, or both, from given distances ``d_k``.
 
-    The same as :class:`~otdist.learn.critics.Anchors` but for the anchors, which stay where they are: its
-    input are distances, and the constant is 1 for any metric.
+    Like :class:`~otdist.learn.critics.Anchors`, but with fixed anchors: the input are the distances to
+    them, and the Lipschitz constant is 1 for any metric.
 
     Parameters
     ----------
     count : int
-        Distances a point, K.
+        Number K of distances per point.
     poles : {"max", "min", "both"}
-        Which cones.
+        Cones that fall off ("max"), cones that rise ("min"), or both.
     tau : float
         Temperature.
     """
@@ -32,7 +32,7 @@ class Landmarks(nn.Module):
         self.tau = float(tau)
 
     def forward(self, distances: Tensor) -> Tensor:
-        """Values (n,) from distances (n, K)."""
+        """Return values (n,) for distances (n, K)."""
         high = soft_max(self.offsets[0] - distances, self.tau)
         low = -soft_max(-self.offsets[1] - distances, self.tau)
         if self.poles == "max":
@@ -40,8 +40,8 @@ class Landmarks(nn.Module):
         return low if self.poles == "min" else -soft_max(-torch.stack([high, low], -1), self.tau)
 
     def lipschitz(self) -> float:
-        """Constant with respect to the metric: 1."""
+        """Return the Lipschitz constant with respect to the metric, 1."""
         return 1.0
 
     def retract(self) -> None:
-        """Nothing to restore: every choice of parameters is 1-Lipschitz."""
+        """Do nothing: the critic is 1-Lipschitz for all parameters."""

@@ -1,4 +1,4 @@
-"""Critics of orthogonal layers and folds, whose weights are moved along orthogonal ones."""
+"""Networks of orthogonal layers and folds, with weights that stay on the orthogonal matrices."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from torch import Tensor, nn
 
 from otdist.errors import InputError
 from otdist.learn.critics.cones import soft_max
-from otdist.learn.critics.groups import centres
-from otdist.learn.critics.waves import Waves, waves
+from otdist.learn.critics.kmeans import kmeans_centres
+from otdist.learn.critics.triangle_wave import TriangleWave, triangle_wave
+from otdist.learn.modes import in_transform
 
 Activation = Literal["abs", "wave", "maxmin", "groupsort"]
-ROUNDS = 2  # Newton-Schulz steps after an update; singular values are then 1 to 1e-6
-GROUP = 8  # units that "groupsort" sorts among themselves
-REACH = 2.0  # from the middle of a wave to where it turns, in standard deviations of what comes in
-COOL = 0.02  # temperature of heads, in units of the points, where training sets no other
-SOME = 4096  # points that folds are placed at
-UP = 1.0 + 1e-12  # rounding of a singular value in float64
+RETRACTION_ITERATIONS = 2  # Newton-Schulz steps after an update; singular values are then 1 within 1e-6
+SORT_GROUP_SIZE = 8  # units in a group of "groupsort"
+WAVE_REACH_SDS = 2.0  # quarter period of the wave, in standard deviations of its input
+HEADS_TAU = 0.02  # initial temperature of heads, in units of the points
+PLACING_BATCH_POINTS = 4096  # points of each sample at which folds are placed
+ROUND_UP = 1.0 + 1e-12  # covers the rounding error of a singular value in float64
 
 
 class Orthogonal(nn.Module):
@@ -41,25 +42,25 @@ class Orthogonal(nn.Module):
     depth : int
         Layers.
     activation : {"abs", "wave", "maxmin", "groupsort"}
-        ``|x|`` of each unit, a triangle wave (folded again and again), larger and smaller of each pair, or
-        groups of eight sorted.
+        ``|x|`` of each unit, a triangle wave (repeated folds), maximum and minimum of each pair, or sorted
+        groups of eight.
     heads : int
-        How many heads.
+        Number of heads.
     poles : {"max", "min"}
-        "max": mass of the first sample lies at the tips, "min": mass of the second one.
+        "max": the apexes lie at mass of the first sample, "min": of the second one.
     generator : torch.Generator, optional
-        For the first weights.
+        Random generator for the initial weights.
 
     Notes
     -----
     :meth:`lipschitz` computes the constant from singular values in float64. After a step of an optimiser
-    :meth:`retract` brings the weights back to the nearest orthogonal ones. A fold ``|x|`` is a reflection:
-    it keeps the norm of the gradient, and "maxmin" is the same in turned coordinates. A fold that no point
-    reaches does nothing: call :meth:`settle` before training.
+    :meth:`retract` replaces the weights by the nearest orthogonal matrices. A fold ``|x|`` is a reflection:
+    it keeps the norm of the gradient, and "maxmin" is the same in rotated coordinates. A fold that no point
+    reaches has no effect: call :meth:`settle` before training.
 
     Cost: O(n width (d + depth width + heads)) for n points, O(depth width^3) for a retraction. Source: Anil,
-    Lucas, Grosse (2019); differs in that weights are moved on the manifold, not orthogonalised in each pass,
-    in the wave, and in the heads.
+    Lucas, Grosse (2019). Differs in that weights are optimised on the manifold instead of being
+    orthogonalised in each forward pass, in the wave, and in the heads.
 
     Examples
     --------
@@ -82,10 +83,10 @@ class Orthogonal(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        _require(d, width, depth, heads, activation, poles)
+        _require_sizes(d, width, depth, heads, activation, poles)
         sizes = [d] + [width] * depth
         self.weights = nn.ParameterList(
-            nn.Parameter(drawn_orthogonal(rows, cols, generator)) for cols, rows in pairwise(sizes)
+            nn.Parameter(random_orthogonal(rows, cols, generator)) for cols, rows in pairwise(sizes)
         )
         self.biases = nn.ParameterList(
             nn.Parameter(torch.randn(width, generator=generator)) for _ in range(depth)
@@ -96,13 +97,13 @@ class Orthogonal(nn.Module):
         self.poles = poles
         if heads > 1:
             self.offsets = nn.Parameter(torch.zeros(heads))
-            self.tau = COOL
+            self.tau = HEADS_TAU
         self.periods: Tensor
         if activation == "wave":  # of each layer
-            self.register_buffer("periods", torch.full((depth,), 4 * REACH))
+            self.register_buffer("periods", torch.full((depth,), 4 * WAVE_REACH_SDS))
 
     def forward(self, z: Tensor) -> Tensor:
-        """Values (n,) at points z (n, d)."""
+        """Return values (n,) at points z (n, d)."""
         z = self.features(z)
         if self.head.ndim == 1:
             return z @ self.head
@@ -110,111 +111,117 @@ class Orthogonal(nn.Module):
         return soft_max(scores, self.tau) if self.poles == "max" else -soft_max(-scores, self.tau)
 
     def features(self, z: Tensor) -> Tensor:
-        """What the last layer gives (n, width): no two points are farther apart than they were."""
+        """Return the output of the last layer (n, width), a 1-Lipschitz map of the points."""
         for layer in range(len(self.weights)):
-            z = self._folded(self._turned(z, layer), layer)
+            z = self._activate(self._linear(z, layer), layer)
         return z
 
     @torch.no_grad()
     def settle(self, x: Tensor, y: Tensor, generator: torch.Generator | None = None) -> None:
-        """Put folds where the points are, and :meth:`aim`.
+        """Place the folds at points of the samples, and call :meth:`aim`.
 
-        Random biases leave most units without a point on one of their sides: of 128 units on 16 columns
-        spread over 1, nine in ten. Each unit is centred at one of the points instead. A function that hardly
-        folds is left so: call :meth:`aim` alone to start from one.
+        With random biases most units have all points on one side: nine in ten of 128 units for points in 16
+        columns of spread 1. Each unit is centred at one of the points instead. To start from a function with
+        almost no folds, call :meth:`aim` alone.
 
         Parameters
         ----------
         x, y : Tensor, shape (n, d), (m, d)
-            Points of both samples, in random order.
+            Points of the two samples, in random order.
         generator : torch.Generator, optional
-            For the choice among them.
+            Random generator for the choice of points.
         """
-        z = torch.cat([x[:SOME], y[:SOME]])
+        z = torch.cat([x[:PLACING_BATCH_POINTS], y[:PLACING_BATCH_POINTS]])
         for layer, bias in enumerate(self.biases):
             rows = torch.randint(len(z), (len(bias),), generator=generator).to(z.device)
             bias.zero_()
-            before = self._turned(z, layer)
-            bias.sub_(before[rows, torch.arange(len(bias), device=z.device)])
+            inputs = self._linear(z, layer)
+            bias.sub_(inputs[rows, torch.arange(len(bias), device=z.device)])
             if self.activation == "wave":
-                spread = float((before - before.mean(0)).square().mean().sqrt())
-                self.periods[layer] = 4 * REACH * (spread or 1.0)
-            z = self._folded(before + bias, layer)
+                spread = float((inputs - inputs.mean(0)).square().mean().sqrt())
+                self.periods[layer] = 4 * WAVE_REACH_SDS * (spread or 1.0)
+            z = self._activate(inputs + bias, layer)
         self.aim(x, y, generator)
 
     @torch.no_grad()
     def aim(self, x: Tensor, y: Tensor, generator: torch.Generator | None = None) -> None:
-        """Let heads point from one sample to the other, or several to the groups of the one at the tips."""
+        """Initialise the heads by differences of means, or of k-means centres if there are several heads."""
         of_x, of_y = self.features(x), self.features(y)
         middle = (of_x.mean(0) + of_y.mean(0)) / 2
         if self.head.ndim == 1:
             self._aim(of_x.mean(0) - of_y.mean(0))
             return
         if self.poles == "max":
-            self._aim(centres(of_x, len(self.head), generator) - of_y.mean(0))
+            self._aim(kmeans_centres(of_x, len(self.head), generator) - of_y.mean(0))
         else:
-            self._aim(of_x.mean(0) - centres(of_y, len(self.head), generator))
+            self._aim(of_x.mean(0) - kmeans_centres(of_y, len(self.head), generator))
         self.offsets.copy_(-(self.head @ middle))
 
     def lipschitz(self) -> float:
-        """Bound of the constant, from singular values in float64, rounded up."""
-        norms = [float(torch.linalg.matrix_norm(w.detach().double().cpu(), 2)) for w in self.weights]
-        norms.append(float(self.head.detach().double().norm(dim=-1).max()))
-        return math.prod(norm * UP for norm in norms)
+        """Return an upper bound of the Lipschitz constant, from singular values in float64."""
+        norms = [float(torch.linalg.matrix_norm(w.detach().cpu().double(), 2)) for w in self.weights]
+        norms.append(float(self.head.detach().cpu().double().norm(dim=-1).max()))
+        return math.prod(norm * ROUND_UP for norm in norms)
 
     @torch.no_grad()
     def retract(self) -> None:
-        """Bring the weights back to orthogonal ones, and heads to norm 1."""
+        """Retract the weights to orthogonal matrices, and normalise the heads."""
         for weight in self.weights:
-            weight.copy_(retracted(weight))
+            weight.copy_(retract_orthogonal(weight))
         self.head.div_(self.head.norm(dim=-1, keepdim=True))
 
-    def _turned(self, z: Tensor, layer: int) -> Tensor:
+    def _linear(self, z: Tensor, layer: int) -> Tensor:
         return torch.addmm(self.biases[layer], z, self.weights[layer].T)
 
-    def _folded(self, x: Tensor, layer: int) -> Tensor:
+    def _activate(self, x: Tensor, layer: int) -> Tensor:
         if self.activation == "abs":
             return x.abs()
         if self.activation == "wave":
-            return Waves.apply(x, self.periods[layer]) if self.training else waves(x, self.periods[layer])
+            explicit = self.training and not in_transform()
+            return (
+                TriangleWave.apply(x, self.periods[layer])
+                if explicit
+                else triangle_wave(x, self.periods[layer])
+            )
         if self.activation == "maxmin":
             left, right = x.chunk(2, 1)
             return torch.cat([torch.maximum(left, right), torch.minimum(left, right)], 1)
-        return x.view(len(x), -1, GROUP).sort(-1).values.flatten(1)
+        return x.view(len(x), -1, SORT_GROUP_SIZE).sort(-1).values.flatten(1)
 
-    def _aim(self, ways: Tensor) -> None:
-        """Take over directions; those of length 0 say nothing, and heads stay as they are there."""
-        long = ways.norm(dim=-1, keepdim=True)
-        self.head.copy_(torch.where(long > 0, ways / long.clamp_min(1e-30), self.head))
+    def _aim(self, directions: Tensor) -> None:
+        """Set the heads to normalised directions; a head whose direction is 0 does not change."""
+        lengths = directions.norm(dim=-1, keepdim=True)
+        self.head.copy_(torch.where(lengths > 0, directions / lengths.clamp_min(1e-30), self.head))
 
 
-def units(d: int) -> int:
-    """Width of a network for points of d columns."""
+def default_width(d: int) -> int:
+    """Return the default width of a network for points with d columns."""
     return min(max(4 * d, 128), 256)
 
 
-def retracted(weight: Tensor) -> Tensor:
-    """Orthogonal matrix near one whose singular values are below sqrt(3), by Newton-Schulz steps."""
-    wide = weight.shape[0] < weight.shape[1]
-    x = weight.T if wide else weight
-    for _ in range(ROUNDS):
+def retract_orthogonal(weight: Tensor) -> Tensor:
+    """Return the nearest orthogonal matrix, by Newton-Schulz steps; singular values must be below sqrt(3)."""
+    is_wide = weight.shape[0] < weight.shape[1]
+    x = weight.T if is_wide else weight
+    for _ in range(RETRACTION_ITERATIONS):
         x = torch.addmm(x, x, x.T @ x, beta=1.5, alpha=-0.5)
-    return x.T if wide else x
+    return x.T if is_wide else x
 
 
-def _require(d: int, width: int, depth: int, heads: int, activation: str, poles: str) -> None:
-    groups = {"abs": 1, "wave": 1, "maxmin": 2, "groupsort": GROUP}
+def _require_sizes(d: int, width: int, depth: int, heads: int, activation: str, poles: str) -> None:
+    groups = {"abs": 1, "wave": 1, "maxmin": 2, "groupsort": SORT_GROUP_SIZE}
     if activation not in groups:
-        raise InputError("activation", f"{activation!r} is unknown", f"use one of {list(groups)}")
+        raise InputError("activation", f"must be one of {list(groups)}, got {activation!r}", "use 'abs'")
     if min(d, depth, width) < 1 or width % groups[activation]:
-        raise InputError("width", f"{width} is not a multiple of {groups[activation]}", "change it")
+        problem = f"must be a positive multiple of {groups[activation]}, got {width} (d={d}, depth={depth})"
+        raise InputError("width", problem, "give d, depth and width >= 1")
     if heads < 1:
-        raise InputError("heads", f"{heads} is no number of heads", "give a whole number from 1 on")
+        raise InputError("heads", f"must be an integer >= 1, got {heads}", "use heads=1")
     if poles not in ("max", "min"):
-        raise InputError("poles", f"{poles!r} is unknown", "use 'max' or 'min'")
+        raise InputError("poles", f"must be 'max' or 'min', got {poles!r}", "use 'max'")
 
 
-def drawn_orthogonal(rows: int, cols: int, generator: torch.Generator | None) -> Tensor:
-    """Random matrix with orthonormal rows or columns."""
+def random_orthogonal(rows: int, cols: int, generator: torch.Generator | None) -> Tensor:
+    """Draw a random matrix with orthonormal rows or columns."""
     u, _, v = torch.linalg.svd(torch.randn(rows, cols, generator=generator), full_matrices=False)
     return u @ v

@@ -1,4 +1,4 @@
-"""The constraints that Wasserstein GANs are trained with, for use and for comparison: none is exact."""
+"""Networks under the constraints of Wasserstein GANs, none of which is exact, for comparison."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from otdist.learn.constraints import clip_weights, gradient_penalty, lipschitz_c
 
 Constraint = Literal["gp", "lp", "clip", "spectral"]
 CONSTRAINTS: tuple[Constraint, ...] = ("gp", "lp", "clip", "spectral")
-WEIGHT = 10.0  # of the penalty, in units of the spread of distances
-BOUND = 0.04  # of clipped weights
-UP = 1.0 + 1e-12
+PENALTY_WEIGHT = 10.0  # in units of the spread of distances
+CLIP_BOUND = 0.04  # largest absolute value of a clipped weight
+ROUND_UP = 1.0 + 1e-12
 
 
 class Penalised(nn.Module):
-    """ReLU network whose slopes are held near 1 by a penalty, by clipping or by spectral norms.
+    """ReLU network whose gradient norm is kept near 1 by a penalty, weight clipping or spectral norms.
 
     Parameters
     ----------
@@ -29,12 +29,12 @@ class Penalised(nn.Module):
     width : int, optional
         Units of the two hidden layers. None: the larger of 128 and 2 d.
     generator : torch.Generator, optional
-        For the first weights and for the places of the penalty.
+        Random generator for the initial weights and for the points of the penalty.
 
     Notes
     -----
-    :meth:`lipschitz` is the product of the layers' norms: proved, and often far above the true constant. Only
-    "spectral" keeps it at 1, so that only there values are divided by it.
+    :meth:`lipschitz` is the product of the layers' norms, a proved bound that is often far above the true
+    constant. Only "spectral" keeps it near 1, so values are divided by it only there.
 
     Examples
     --------
@@ -60,12 +60,12 @@ class Penalised(nn.Module):
         for rows, cols in zip(sizes[1:], sizes[:-1], strict=True):
             linear = nn.utils.skip_init(nn.Linear, cols, rows)
             with torch.no_grad():
-                for p in linear.parameters():  # torch's own start, from the given generator
+                for p in linear.parameters():  # torch's default initialisation, from the given generator
                     p.uniform_(-(cols**-0.5), cols**-0.5, generator=generator)
             layers += [linear, nn.ReLU()]
         self.network = nn.Sequential(*layers[:-1])
         self.constraint: Constraint = constraint
-        # A seed, not the generator: modules are copied whenever a state is kept.
+        # A seed instead of the generator, since modules are copied when a state is stored.
         self.seed = 0 if generator is None else generator.initial_seed()
         self.draws = 0
         if constraint == "spectral":
@@ -74,29 +74,31 @@ class Penalised(nn.Module):
 
     @property
     def certain(self) -> bool:
-        """Whether values are divided by the constant."""
+        """Return True if values are divided by the Lipschitz constant."""
         return self.constraint == "spectral"
 
     def forward(self, z: Tensor) -> Tensor:
-        """Values (n,) at points z (n, d)."""
+        """Return values (n,) at points z (n, d)."""
         return self.network(z)[:, 0]
 
     def penalty(self, z: Tensor) -> Tensor | None:
-        """Price on slopes for a batch whose first half are points of x, if there is one."""
+        """Return the gradient penalty on a batch whose first half are points of x, or None."""
         if self.constraint not in ("gp", "lp"):
             return None
         x, y = z.chunk(2)
         sided = "two" if self.constraint == "gp" else "one"
         self.draws += 1
-        places = torch.Generator(z.device).manual_seed(self.seed + self.draws)
-        return gradient_penalty(self, x, y, weight=WEIGHT, sided=sided, generator=places)
+        if not len(z):  # a process may have no rows
+            return None
+        place_generator = torch.Generator(z.device).manual_seed(self.seed + self.draws)
+        return gradient_penalty(self, x, y, weight=PENALTY_WEIGHT, sided=sided, generator=place_generator)
 
     def lipschitz(self) -> float:
-        """Bound of the constant, from singular values in float64."""
-        return lipschitz_constant(self.network) * UP
+        """Return an upper bound of the Lipschitz constant, from singular values in float64."""
+        return lipschitz_constant(self.network) * ROUND_UP
 
     @torch.no_grad()
     def retract(self) -> None:
-        """Clip the weights, if that is the constraint."""
+        """Clip the weights if the constraint is "clip"."""
         if self.constraint == "clip":
-            clip_weights(self.network, BOUND)
+            clip_weights(self.network, CLIP_BOUND)

@@ -1,4 +1,4 @@
-"""Several processes that train one critic, by torch.distributed; a single one passes straight through."""
+"""Communication between processes that train one critic, by torch.distributed; no-ops for one process."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ from torch import Tensor
 from otdist.errors import InputError
 
 
-def rank_and_world() -> tuple[int, int]:
-    """Which of how many processes this is."""
+def rank_and_world_size() -> tuple[int, int]:
+    """Return the rank of this process and the number of processes."""
     if not (dist.is_available() and dist.is_initialized()):
         return 0, 1
     return dist.get_rank(), dist.get_world_size()
 
 
-def own(size: int) -> range:
-    """Places in a batch that belong to this process."""
-    rank, world = rank_and_world()
+def local_rows(size: int) -> range:
+    """Return the indices in a batch that belong to this process."""
+    rank, world = rank_and_world_size()
     return range(rank, size, world)
 
 
 @torch.no_grad()
-def of_first(*tensors: Tensor) -> None:
-    """Put into tensors, in place, what the first process has there."""
-    if rank_and_world()[1] > 1:
+def broadcast_from_first(*tensors: Tensor) -> None:
+    """Replace tensors, in place, by those of the first process."""
+    if rank_and_world_size()[1] > 1:
         for tensor in tensors:
             shared = tensor.contiguous()  # a source may store points by columns
             dist.broadcast(shared, 0)
             tensor.copy_(shared)
 
 
-def numbers_of_first(values: Iterable[float], device: torch.device) -> list[float]:
-    """Numbers of the first process: clocks differ, and what follows from them must not."""
-    given = list(values)
-    if rank_and_world()[1] == 1:
-        return given
-    shared = torch.tensor(given, dtype=torch.float64, device=device)
+def broadcast_numbers(values: Iterable[float], device: torch.device) -> list[float]:
+    """Return the numbers of the first process, since clocks differ and decisions must not."""
+    values = list(values)
+    if rank_and_world_size()[1] == 1:
+        return values
+    shared = torch.tensor(values, dtype=torch.float64, device=device)
     dist.broadcast(shared, 0)
     return [float(value) for value in shared.tolist()]
 
 
-def array_of_first(points: NDArray[Any], device: torch.device) -> NDArray[Any]:
-    """Points of the first process."""
-    if rank_and_world()[1] == 1:
+def broadcast_array(points: NDArray[Any], device: torch.device) -> NDArray[Any]:
+    """Return the points of the first process."""
+    if rank_and_world_size()[1] == 1:
         return points
     shared = torch.tensor(points, device=device)
     dist.broadcast(shared, 0)
@@ -58,7 +58,7 @@ def array_of_first(points: NDArray[Any], device: torch.device) -> NDArray[Any]:
 
 
 @torch.no_grad()
-def add_up(tensors: Iterable[Tensor | None]) -> None:
+def sum_over_processes(tensors: Iterable[Tensor | None]) -> None:
     """Replace tensors, in place, by their sums over all processes, in one message."""
     present = [tensor for tensor in tensors if tensor is not None]
     flat = torch.cat([tensor.reshape(-1) for tensor in present])
@@ -67,37 +67,41 @@ def add_up(tensors: Iterable[Tensor | None]) -> None:
         tensor.copy_(total.view_as(tensor))
 
 
-def require_alike(device: torch.device, given: dict[str, Any]) -> None:
-    """Raise InputError, on every process, where arguments differ between them."""
-    if rank_and_world()[1] == 1:
+def require_equal(device: torch.device, values: dict[str, Any]) -> None:
+    """Raise InputError, on every process, if arguments differ between processes."""
+    if rank_and_world_size()[1] == 1:
         return
-    for name, row in zip(given, _marks(given.values(), device), strict=True):
-        for rank, mark in enumerate(row):
-            if mark != row[0]:
-                raise InputError(name, f"differs between processes 0 and {rank}", "give all the same")
+    for name, row in zip(values, _gather_checksums(values.values(), device), strict=True):
+        for rank, checksum in enumerate(row):
+            if checksum != row[0]:
+                raise InputError(
+                    name,
+                    f"must be the same on all processes, differs between 0 and {rank}",
+                    "give all the same",
+                )
 
 
-def require_other_points(device: torch.device, given: dict[str, NDArray[Any]]) -> None:
-    """Raise InputError, on every process, where two of them have drawn the same random points."""
-    rank, world = rank_and_world()
+def require_distinct_points(device: torch.device, values: dict[str, NDArray[Any]]) -> None:
+    """Raise InputError, on every process, if two processes have drawn the same random points."""
+    rank, world = rank_and_world_size()
     if world == 1:
         return
-    # A law of one point gives the same everywhere, and rightly so.
-    drawn = [points if (points != points[0]).any() else rank for points in given.values()]
-    for name, row in zip(given, _marks(drawn, device), strict=True):
+    # A distribution of one point gives the same points on all processes.
+    points_or_rank = [points if (points != points[0]).any() else rank for points in values.values()]
+    for name, row in zip(values, _gather_checksums(points_or_rank, device), strict=True):
         if len(set(row)) < world:
             raise InputError(
-                name, "gives the same points on several processes", "seed the source by the process's rank"
+                name, "must give other points on each process", "seed the source by the process's rank"
             )
 
 
-def _marks(values: Iterable[Any], device: torch.device) -> list[tuple[int, ...]]:
-    """Checksums, one tuple over all processes for each value."""
+def _gather_checksums(values: Iterable[Any], device: torch.device) -> list[tuple[int, ...]]:
+    """Gather checksums: for each value a tuple over all processes."""
     readable = (
         np.ascontiguousarray(v).data if isinstance(v, np.ndarray) else repr(v).encode() for v in values
     )
-    sums = [zlib.crc32(value) for value in readable]
-    mine = torch.tensor(sums, dtype=torch.int64, device=device)
-    table = [torch.empty_like(mine) for _ in range(rank_and_world()[1])]
-    dist.all_gather(table, mine)
+    checksums = [zlib.crc32(value) for value in readable]
+    local = torch.tensor(checksums, dtype=torch.int64, device=device)
+    table = [torch.empty_like(local) for _ in range(rank_and_world_size()[1])]
+    dist.all_gather(table, local)
     return list(zip(*(row.tolist() for row in table), strict=True))

@@ -1,4 +1,4 @@
-"""What the caller may choose about a critic, judged once."""
+"""Options of a critic, checked once."""
 
 from __future__ import annotations
 
@@ -6,89 +6,91 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
 from otdist.errors import InputError
-from otdist.learn.critics.ascent import quick
+from otdist.inputs.arguments import check_integer, check_number, check_seconds
+from otdist.learn.critics.ascent import has_fast_bfloat16
+from otdist.learn.options import check_torch_seed
 
-SECONDS = 30.0  # of training, where nothing else is asked for
+DEFAULT_SECONDS = 30.0  # training time if neither time nor steps are given
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 AUTO = "auto"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How critics are trained; described at :class:`otdist.learn.Critic`."""
+    """Options of training, described at :class:`otdist.learn.Critic`."""
 
     family: str | Sequence[str] = "auto"
     anchors: int = 512
     batch: int = 1024
     max_seconds: float | None = None
     steps: int | None = None
-    rng: int = 0
+    rng: Any = 0
     device: str = "auto"
     precision: str = "auto"
     level: float = 0.95
 
     def __post_init__(self) -> None:
-        for name in ("anchors", "batch"):
-            require(_whole(getattr(self, name)), name, getattr(self, name), "give a whole number from 2 on")
+        for name in ("anchors", "batch", "steps"):
+            if name != "steps" or self.steps is not None:
+                self._set(name, check_integer(getattr(self, name), name, at_least=2))
+        self._set("rng", check_torch_seed(self.rng))
         family = [self.family] if isinstance(self.family, str) else self.family
-        fits = isinstance(family, Sequence) and len(family) > 0 and all(isinstance(f, str) for f in family)
-        require(fits, "family", self.family, "give a name, or a list of names")
-        steps, seconds = self.steps, self.max_seconds
-        require(steps is None or _whole(steps), "steps", steps, "give a whole number from 2 on, or None")
-        number = isinstance(seconds, int | float | np.number) and seconds > 0
-        require(seconds is None or number, "max_seconds", seconds, "give a time in seconds, or None")
-        require(isinstance(self.rng, int | np.integer), "rng", self.rng, "give a whole number as seed")
+        is_valid = (
+            isinstance(family, Sequence) and len(family) > 0 and all(isinstance(f, str) for f in family)
+        )
+        require_choice(is_valid, "family", self.family, "give a name, or a list of names")
+        self._set("max_seconds", check_seconds(self.max_seconds))
         precisions = [AUTO, *PRECISIONS]
-        require(self.precision in precisions, "precision", self.precision, f"use one of {precisions}")
-        share = isinstance(self.level, float | np.floating) and 0.5 < self.level < 1
-        require(share, "level", self.level, "give a probability between 0.5 and 1")
+        require_choice(self.precision in precisions, "precision", self.precision, f"use one of {precisions}")
+        remedy = "give a probability between 0.5 and 1"
+        self._set("level", check_number(self.level, "level", above=0.5, remedy=remedy))
+        require_choice(self.level < 1, "level", self.level, remedy)
+
+    def _set(self, name: str, value: Any) -> None:
+        """Store an argument as a Python number, for files and for comparison between processes."""
+        object.__setattr__(self, name, value)
 
     @property
     def families(self) -> tuple[str, ...]:
-        """Kinds of critics that are asked for."""
+        """Requested families; empty for "auto"."""
         if self.family == "auto":
             return ()
         return (self.family,) if isinstance(self.family, str) else tuple(self.family)
 
-    def chosen(self, metric: str) -> tuple[str, ...]:
-        """Kinds that enter the race: "auto" leaves out pieces, which anchors beat in few columns."""
+    def families_for(self, metric: str) -> tuple[str, ...]:
+        """Return the families to train; "auto" omits "pieces", since anchors are better in few columns."""
         if self.families:
             return self.families
         return ("anchors", "orthogonal") if metric == "euclidean" else ("anchors",)
 
-    def alike(self) -> dict[str, Any]:
-        """What has to be the same on all processes; each may have a device of its own."""
+    def shared_values(self) -> dict[str, Any]:
+        """Return the options that all processes must share, which are all but the device."""
         return {name: value for name, value in asdict(self).items() if name != "device"}
 
-    def products(self, device: torch.device) -> torch.dtype:
-        """In which numbers networks are multiplied during training."""
+    def matmul_dtype(self, device: torch.device) -> torch.dtype:
+        """Return the dtype of matrix products in training."""
         if self.precision != AUTO:
             return PRECISIONS[self.precision]
-        return torch.bfloat16 if quick(device) else torch.float32
+        return torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
 
-    def where(self) -> torch.device:
-        """Device to train on."""
+    def resolve_device(self) -> torch.device:
+        """Return the device to train on."""
         if self.device != "auto":
             try:
                 return torch.zeros((), device=self.device).device
             except (RuntimeError, AssertionError) as error:
                 raise InputError(
-                    "device", f"{self.device!r} is not to be had: {error}", "use 'cpu'"
+                    "device", f"must be an available device, got {self.device!r} ({error})", "use 'cpu'"
                 ) from error
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def _whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 2)
-
-
-def require(holds: bool, name: str, value: Any, remedy: str) -> None:
-    """Raise InputError for a choice that means nothing."""
+def require_choice(holds: bool, name: str, value: Any, remedy: str) -> None:
+    """Raise InputError for an option that cannot be used."""
     if not holds:
         raise InputError(name, f"{value!r} cannot be used", remedy)

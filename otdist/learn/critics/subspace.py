@@ -1,4 +1,4 @@
-"""Critics that look at few directions only: those in which two samples differ."""
+"""Critics of the subspace in which two samples differ."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from otdist.errors import InputError
-from otdist.learn.critics.orthogonal import UP, retracted
+from otdist.learn.critics.orthogonal import ROUND_UP, retract_orthogonal
 
-CLEAR = 1.5  # how far a difference has to stand out from those of random halves
-HALVINGS = 3  # of all points, from which chance is known
+MIN_DIFFERENCE_RATIO = 1.5  # smallest significant ratio of a difference to that of random halves
+RANDOM_SPLITS = 3  # random halvings of all points, as a reference
 
 
 class Subspace(nn.Module):
@@ -18,16 +18,16 @@ class Subspace(nn.Module):
     Parameters
     ----------
     basis : Tensor, shape (r, d)
-        Orthonormal directions; they are trained along.
+        Initial orthonormal directions, which are trained with the inner critic.
     inner : Module
         Critic of r columns: values, ``lipschitz()``, ``retract()``, ``poles`` and a temperature ``tau``.
 
     Notes
     -----
-    A projection moves no two points apart, so the constant is at most that of the inner critic times the
-    largest singular value of the basis, computed in float64. What is to be learned has r columns and not d:
-    two laws that differ along one of 128 directions by a zigzag are met to a percent, and to a twentieth by
-    critics of all columns in the same time.
+    A projection is 1-Lipschitz, so the constant is at most the constant of the inner critic times the largest
+    singular value of the basis, computed in float64. The function to be learned has r columns instead of d:
+    for two distributions that differ by a zigzag along one of 128 directions the relative error is one
+    percent, and a twentieth with critics of all columns in the same time.
 
     Examples
     --------
@@ -41,7 +41,8 @@ class Subspace(nn.Module):
     def __init__(self, basis: Tensor, inner: nn.Module) -> None:
         super().__init__()
         if basis.ndim != 2 or not 1 <= len(basis) <= basis.shape[1]:
-            raise InputError("basis", f"has shape {tuple(basis.shape)}", "give (r, d) with r from 1 to d")
+            problem = f"must have shape (r, d) with 1 <= r <= d, got {tuple(basis.shape)}"
+            raise InputError("basis", problem, "give orthonormal rows")
         self.weights = nn.ParameterList([nn.Parameter(basis.detach().clone())])
         self.inner = inner
 
@@ -56,50 +57,52 @@ class Subspace(nn.Module):
 
     @property
     def poles(self) -> str:
-        """Which poles the inner critic has."""
+        """Poles of the inner critic."""
         return str(self.inner.poles)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Values (n,) at points z (n, d)."""
+        """Return values (n,) at points z (n, d)."""
         values: Tensor = self.inner(z @ self.weights[0].T)
         return values
 
     def lipschitz(self) -> float:
-        """Bound of the constant, from singular values in float64, rounded up."""
-        basis = self.weights[0].detach().double().cpu()
+        """Return an upper bound of the Lipschitz constant, from singular values in float64."""
+        basis = self.weights[0].detach().cpu().double()
         constant: float = self.inner.lipschitz()
-        return float(torch.linalg.matrix_norm(basis, 2)) * UP * constant
+        return float(torch.linalg.matrix_norm(basis, 2)) * ROUND_UP * constant
 
     @torch.no_grad()
     def retract(self) -> None:
-        """Bring the basis back to an orthonormal one."""
-        self.weights[0].copy_(retracted(self.weights[0]))
+        """Retract the basis to an orthonormal one."""
+        self.weights[0].copy_(retract_orthogonal(self.weights[0]))
         self.inner.retract()
 
 
 @torch.no_grad()
-def differing(x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor | None:
-    """Orthonormal directions (r, d) in which mean or covariance of two samples differ, beyond chance.
+def find_differing_directions(x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor | None:
+    """Find orthonormal directions (r, d) in which means or covariances of two samples differ significantly.
 
-    None where there are none, or more than half of all columns: then a subspace is no help. Chance is known
-    from halves of all points, drawn at random: directions count where their difference is `CLEAR` times the
-    largest of any direction there.
+    A direction is significant if its difference is `MIN_DIFFERENCE_RATIO` times the largest difference in any
+    direction between random halves of all points. Returns None if there is no such direction, or if there are
+    more than d / 2 of them, since a subspace does not help then.
     """
-    both, count = torch.cat([x, y]).double().cpu(), len(x)
-    shift, spread = _difference(both[:count], both[count:])
-    far, wide = 0.0, 0.0
-    for _ in range(HALVINGS):
+    both, count = torch.cat([x, y]).cpu().double(), len(x)
+    shift, spread = _moment_differences(both[:count], both[count:])
+    max_shift, max_spread = 0.0, 0.0
+    for _ in range(RANDOM_SPLITS):
         order = torch.randperm(len(both), generator=generator)
-        by_chance, within = _difference(both[order[:count]], both[order[count:]])
-        far = max(far, float(by_chance.norm()))
-        wide = max(wide, float(torch.linalg.eigvalsh(within).abs().max()))
+        chance_shift, chance_spread = _moment_differences(both[order[:count]], both[order[count:]])
+        max_shift = max(max_shift, float(chance_shift.norm()))
+        max_spread = max(max_spread, float(torch.linalg.eigvalsh(chance_spread).abs().max()))
     values, vectors = torch.linalg.eigh(spread)
-    found = vectors[:, values.abs() > CLEAR * wide]
-    if float(shift.norm()) > CLEAR * far:
-        found = torch.linalg.svd(torch.cat([shift[:, None] / shift.norm(), found], 1), full_matrices=False)[0]
-    return found.T.to(x) if 1 <= found.shape[1] <= both.shape[1] // 2 else None
+    directions = vectors[:, values.abs() > MIN_DIFFERENCE_RATIO * max_spread]
+    if float(shift.norm()) > MIN_DIFFERENCE_RATIO * max_shift:
+        directions = torch.linalg.svd(
+            torch.cat([shift[:, None] / shift.norm(), directions], 1), full_matrices=False
+        )[0]
+    return directions.T.to(x) if 1 <= directions.shape[1] <= both.shape[1] // 2 else None
 
 
-def _difference(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Differences of means and of covariances."""
+def _moment_differences(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the differences of means and of covariances."""
     return x.mean(0) - y.mean(0), torch.cov(x.T).view(x.shape[1], -1) - torch.cov(y.T).view(x.shape[1], -1)

@@ -1,4 +1,4 @@
-"""One critic on its way: steps, temperatures, and what it proves on points it has not seen."""
+"""Training of one critic: steps, temperature, and the best state on validation points."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from torch import Tensor, nn
 
 from otdist.learn.critics.ascent import Ascent
 from otdist.learn.critics.penalised import Penalised
-from otdist.learn.critics.processes import add_up
+from otdist.learn.critics.processes import sum_over_processes
 
-ROWS = 2**22  # numbers in a block when a critic is evaluated
-COOLEST = 0.008  # temperature at the end, in units of the spread of distances
-WARMEST = 0.08
+EVALUATION_ENTRIES = 2**22  # numbers per block in the evaluation of a critic
+# Temperature at the end and at the start, in units of the spread of distances.
+TAU_END = 0.008
+TAU_START = 0.08
 
 
 @dataclass(eq=False)
 class Training:
-    """A critic, its optimiser, and the best state it had on the validation points.
+    """A critic with its optimiser and its best state on the validation points.
 
     Attributes
     ----------
     name : str
-        Which kind of critic.
+        Kind of critic.
     module : Module
-        Maps features (n, d) to values (n,). Its ``lipschitz()`` bounds the constant, its ``retract()``
-        restores the constraint after a step.
+        Map from features (n, d) to values (n,). Its ``lipschitz()`` bounds the Lipschitz constant, its
+        ``retract()`` restores the constraint after a step.
     rate : float
-        First size of a step.
+        Initial step size.
     precision : torch.dtype
-        In which products are computed during training.
+        Precision of matrix products in training.
     """
 
     name: str
@@ -42,28 +43,28 @@ class Training:
     precision: torch.dtype = torch.float32
     steps: int = 0
     best: float = -math.inf
-    kept: dict[str, Any] = field(default_factory=dict)
+    best_state: dict[str, Any] = field(default_factory=dict)
     optimiser: Ascent = field(init=False)
 
     def __post_init__(self) -> None:
         self.optimiser = Ascent(self.module, self.rate, self.precision)
 
     def step(self, z: Tensor, signs: Tensor, share: float, shared: bool) -> bool:
-        """Ascend on a batch, at a share of the schedule; returns False where values are not finite."""
-        self._cool(share)
+        """Take a step on a batch, at a share of the schedule; return False if values are not finite."""
+        self._anneal(share)
         self.module.train()
         self.optimiser.zero_grad(set_to_none=True)
         with torch.autocast(z.device.type, self.precision, enabled=self.precision != torch.float32):
             values = self.module(z)
         loss = -(values.float() @ signs)
         if isinstance(self.module, Penalised):
-            price = self.module.penalty(z)
-            # In several processes gradients are added up: each pays for its share of the batch.
-            loss = loss if price is None else loss + price * signs.abs().sum() / 2
+            penalty = self.module.penalty(z)
+            # Gradients are summed over processes, so each counts its share of the batch.
+            loss = loss if penalty is None else loss + penalty * signs.abs().sum() / 2
         loss.backward()
         loss = loss.detach()
-        if shared:  # the loss as well: all processes stop where values of one are not finite
-            add_up([loss, *(p.grad for p in self.module.parameters())])
+        if shared:  # the loss as well: all processes stop if values of one are not finite
+            sum_over_processes([loss, *(p.grad for p in self.module.parameters())])
         if not math.isfinite(float(loss)):
             return False
         self.optimiser.step()
@@ -71,35 +72,35 @@ class Training:
         self.steps += 1
         return True
 
-    def keep(self, score: float) -> bool:
-        """Remember this state if it is the best one so far."""
+    def keep_if_better(self, score: float) -> bool:
+        """Store the current state if its score is the best so far, and return True then."""
         if not score > self.best:
             return False
         self.best = score
-        self.kept = copy.deepcopy(self.module.state_dict())
-        self.kept_tau = getattr(self.module, "tau", None)
+        self.best_state = copy.deepcopy(self.module.state_dict())
+        self.best_tau = getattr(self.module, "tau", None)
         return True
 
     def restore(self) -> None:
-        """Go back to the best state."""
-        if self.kept:
-            self.module.load_state_dict(self.kept)
-            if self.kept_tau is not None:
-                self.module.tau = self.kept_tau
+        """Restore the best state."""
+        if self.best_state:
+            self.module.load_state_dict(self.best_state)
+            if self.best_tau is not None:
+                self.module.tau = self.best_tau
 
-    def _cool(self, share: float) -> None:
+    def _anneal(self, share: float) -> None:
         rate = self.rate * (1 + math.cos(math.pi * min(share, 1.0))) / 2
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         if hasattr(self.module, "tau"):
-            self.module.tau = WARMEST * (COOLEST / WARMEST) ** min(share, 1.0)
+            self.module.tau = TAU_START * (TAU_END / TAU_START) ** min(share, 1.0)
 
 
 def divisor(module: nn.Module) -> float:
-    """What values are divided by: the constant, or 1 for kinds that only a penalty or clipping holds back."""
+    """Return the divisor of the values: the Lipschitz constant, or 1 for "gp", "lp" and "clip"."""
     return max(float(module.lipschitz()), 1.0) if getattr(module, "certain", True) else 1.0
 
 
-def width(module: nn.Module, d: int) -> int:
-    """Numbers that a module holds for one point, at most."""
+def entries_per_point(module: nn.Module, d: int) -> int:
+    """Return an upper bound of the numbers that a module computes per point."""
     return max([d] + [math.prod(p.shape[:-1]) if p.ndim > 1 else len(p) for p in module.parameters()])

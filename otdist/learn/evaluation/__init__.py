@@ -1,4 +1,4 @@
-"""Measures of a generator: distances, neighbourhoods, copies, diversity, and all of them in one table."""
+"""Measures of a generator: distances, neighbourhoods, copies, diversity, and a table of all."""
 
 from otdist.learn.evaluation.copies import Duplicates, Memorisation, duplicate_share, memorisation
 from otdist.learn.evaluation.evaluate import evaluate
@@ -10,12 +10,13 @@ from otdist.learn.evaluation.manifold import (
     precision_recall,
 )
 from otdist.learn.evaluation.moments import frechet_distance
-from otdist.learn.evaluation.report import Evaluation
+from otdist.learn.evaluation.report import Evaluation, Measure
 
 __all__ = [
     "Duplicates",
     "Evaluation",
     "KernelDistance",
+    "Measure",
     "Memorisation",
     "Neighbourhoods",
     "density_coverage",

@@ -1,4 +1,4 @@
-"""Copies: fakes that repeat each other, and fakes that repeat the training rows."""
+"""Copies: fakes that repeat each other or the training rows."""
 
 from __future__ import annotations
 
@@ -10,26 +10,32 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 
 from otdist.errors import InputError
-from otdist.learn.evaluation.inputs import Array, samples
-from otdist.learn.evaluation.neighbours import close_pairs, clouds, nearest, neighbours
-from otdist.stats.null import Rng, add_one, generator, require_count
+from otdist.inputs.arguments import Rng, check_count, check_rng
+from otdist.learn.evaluation.inputs import Array, read_samples
+from otdist.learn.evaluation.neighbours import (
+    count_close_pairs,
+    kth_nearest_distances,
+    make_clouds,
+    nearest_neighbours,
+)
+from otdist.stats.null import add_one
 
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Fakes that nearly coincide, against real rows that do.
+    """Shares of near duplicates among fakes and among real rows.
 
     Attributes
     ----------
     share : float
-        Share of the fakes with another fake within ``threshold``.
+        Share of the fakes that have another fake within ``threshold``.
     expected : float
-        Share of the real rows with another real row within it, among as many.
+        Share of real rows that have another real row within it, among equally many.
     threshold : float
-        Distance below which two rows count as duplicates, in their units.
+        Largest distance of duplicates, in the units of the rows.
     support : float
-        Number of equally likely points that would give as many close pairs of fakes; infinite if there
-        are none.
+        Number of equally likely points that would give as many close pairs; infinite if there are no close
+        pairs.
     """
 
     share: float
@@ -42,7 +48,7 @@ class Duplicates:
 
 
 def duplicate_share(fake: Any, real: Any, *, quantile: float = 0.01, rng: Rng = 0) -> Duplicates:
-    r"""Share of fakes that have a near duplicate among the fakes, where 1 % of the real rows have one.
+    r"""Compute the share of fakes with a near duplicate, at a threshold that 1 % of the real rows meet.
 
     .. math:: \frac1n \#\{j : \min_{j' \ne j} |y_j - y_{j'}| \le \tau\}, \qquad
               \text{support} = \frac{n (n - 1)}{2 \, \#\{j < j' : |y_j - y_{j'}| \le \tau\}}
@@ -52,17 +58,17 @@ def duplicate_share(fake: Any, real: Any, *, quantile: float = 0.01, rng: Rng = 
     Parameters
     ----------
     fake, real : array_like, shape (m, ...) and (n, ...)
-        Rows, at least two of each. Of the longer one, as many as of the shorter are taken at random:
+        Rows, at least two of each. The longer sample is subsampled to the size of the shorter one, since
         nearest distances depend on the number of rows.
     quantile : float
-        Share of real rows that should have a duplicate, in (0, 1).
+        Share of real rows that have a duplicate, in (0, 1).
     rng : int or Generator
-        Seed of that choice.
+        Seed of the subsample.
 
     Returns
     -------
     Duplicates
-        The share, what real rows give, the threshold, and the size of the support by the birthday paradox.
+        Shares of fakes and of real rows, the threshold, and the support size by the birthday paradox.
 
     Raises
     ------
@@ -72,9 +78,9 @@ def duplicate_share(fake: Any, real: Any, *, quantile: float = 0.01, rng: Rng = 
     Notes
     -----
     ``support`` is an effective number, 1 / sum of squared probabilities: at most the number of points that
-    the generator can make, and of any use only where it is well below that of real rows. Cost: O(n^2 d)
-    time. Source: Arora, Zhang (2017), who find duplicates in a sample of s rows and conclude on a support
-    of about s^2. Differs in that a distance decides what a duplicate is, not an eye, and that all pairs are
+    the generator can make, and informative only if it is well below the value for real rows. Cost: O(n^2 d)
+    time. Source: Arora, Zhang (2017), who conclude on a support of about s^2 from duplicates in a sample of
+    s rows. Differs in that duplicates are defined by a distance, not by inspection, and that all pairs are
     counted.
 
     Examples
@@ -88,42 +94,44 @@ def duplicate_share(fake: Any, real: Any, *, quantile: float = 0.01, rng: Rng = 
     (1.0, 0.01, 20)
     """
     if not 0 < quantile < 1:
-        raise InputError("quantile", f"{quantile!r} is not between 0 and 1", "use a number such as 0.01")
-    made, given = samples(2, fake=fake, real=real)
-    random, n = generator(rng), min(len(made), len(given))
-    made, given = (z if len(z) == n else z[random.choice(len(z), n, replace=False)] for z in (made, given))
-    (x, y), unit = clouds(given, made)
-    apart = nearest(x, x)
-    # One of the distances, not a mean of two: ties with it are counted.
-    limit = float(np.quantile(apart, quantile, method="higher"))
-    pairs = close_pairs(y, limit)
+        raise InputError("quantile", f"must be > 0 and < 1, got {quantile!r}", "use a number such as 0.01")
+    fake_rows, real_rows = read_samples(2, fake=fake, real=real)
+    generator, n = check_rng(rng), min(len(fake_rows), len(real_rows))
+    fake_rows, real_rows = (
+        z if len(z) == n else z[generator.choice(len(z), n, replace=False)] for z in (fake_rows, real_rows)
+    )
+    (x, y), unit = make_clouds(real_rows, fake_rows)
+    distances = kth_nearest_distances(x, x)
+    # One of the distances, not a mean of two, so that ties with it are counted.
+    threshold = float(np.quantile(distances, quantile, method="higher"))
+    pairs = count_close_pairs(y, threshold)
     return Duplicates(
-        share=float((nearest(y, y) <= limit).mean()),
-        expected=float((apart <= limit).mean()),
-        threshold=math.sqrt(limit) * unit,
+        share=float((kth_nearest_distances(y, y) <= threshold).mean()),
+        expected=float((distances <= threshold).mean()),
+        threshold=math.sqrt(threshold) * unit,
         support=n * (n - 1) / (2 * pairs) if pairs else math.inf,
     )
 
 
 @dataclass(frozen=True)
 class Memorisation:
-    """How near fakes are to the training rows, against unseen real rows.
+    """Closeness of fakes to the training rows, compared with held-out rows.
 
     Attributes
     ----------
     pvalue : float
-        Exact, by relabelling: small if fakes prefer training rows to held-out ones.
+        Exact permutation p-value, small if fakes are nearest to training rows more often than by chance.
     share : float
         Share of the fakes whose nearest real row is a training row.
     expected : float
-        That share by chance: of training rows among the real rows.
+        Expected share, the share of training rows among the real rows.
     closer : float
-        Chance that a fake is nearer to the training rows than a held-out row is, ties half: 0.5 for a perfect
-        generator.
+        Probability that a fake is nearer to the training rows than a held-out row is, with ties counted half;
+        0.5 for a perfect generator.
     closer_pvalue : float
-        Of ``closer``, by the one-sided Mann-Whitney test; small also for fakes that avoid the tails.
+        p-value of ``closer`` by the one-sided Mann-Whitney test; small also for fakes that avoid the tails.
     ratio : float
-        Median distance of the fakes to their nearest training row, divided by that of the held-out rows.
+        Median distance of the fakes to their nearest training row, divided by the same for held-out rows.
     """
 
     pvalue: float
@@ -137,10 +145,10 @@ class Memorisation:
 def memorisation(
     fake: Any, train: Any, heldout: Any, *, n_resamples: int = 199, rng: Rng = 0
 ) -> Memorisation:
-    """Test whether fakes are nearer to the training rows than unseen real rows would have it.
+    """Test whether fakes are nearer to the training rows than expected of unseen real rows.
 
-    Two questions to the nearest rows. Is the nearest real row of a fake a training row more often than
-    chance has it? And are fakes nearer to the training rows than held-out rows are?
+    There are two tests: whether the nearest real row of a fake is a training row more often than by chance,
+    and whether fakes are nearer to the training rows than held-out rows are.
 
     Parameters
     ----------
@@ -149,16 +157,16 @@ def memorisation(
     train : array_like, shape (t, ...)
         Rows that the generator was trained on.
     heldout : array_like, shape (h, ...)
-        Real rows of the same law that it has not seen. They must not be among the training rows.
+        Unseen real rows of the same distribution. They must not be among the training rows.
     n_resamples : int
-        Relabellings; the smallest possible ``pvalue`` is 1 / (1 + n_resamples).
+        Number of relabellings; the smallest possible ``pvalue`` is 1 / (1 + n_resamples).
     rng : int or Generator
         Seed of the relabellings.
 
     Returns
     -------
     Memorisation
-        Both answers with their p-values, and the ratio of the median distances.
+        Results of both tests, and the ratio of the median distances.
 
     Raises
     ------
@@ -167,11 +175,11 @@ def memorisation(
 
     Notes
     -----
-    If the generator has not looked at which rows were for training, all labels "training" and "held out" of
-    the real rows are equally likely: ``pvalue`` holds for any generator, and for any number of rows. The
-    second test, the global form of the one by Meehan, Chaudhuri, Dasgupta (2020), compares fakes with
-    held-out rows, so a generator that stays where training rows are dense fails it without copying anything.
-    A few copies among many good fakes move neither. Cost: O((m + h) (t + h) d) time.
+    If the fakes do not depend on the split of the real rows, all labels "training" and "held out" are equally
+    likely, so ``pvalue`` is exact for any generator and number of rows. The second test, the global form of
+    the test of Meehan, Chaudhuri, Dasgupta (2020), compares fakes with held-out rows: a generator that avoids
+    the tails fails it without copies. Neither test detects a few copies among many good fakes. Cost:
+    O((m + h) (t + h) d) time.
 
     Examples
     --------
@@ -185,33 +193,38 @@ def memorisation(
     >>> memorisation(fresh, train, heldout).pvalue > 0.05
     True
     """
-    made, seen, unseen = samples(fake=fake, train=train, heldout=heldout)
-    require_count(n_resamples)
-    (x, y, z), _ = clouds(seen, made, unseen)
-    to_train, rows_train = neighbours(y, x)
-    to_heldout, rows_heldout = neighbours(y, z)
-    # At equal distances half a fake falls to each: a row that is in both parts says nothing.
+    fake_rows, train_rows, heldout_rows = read_samples(fake=fake, train=train, heldout=heldout)
+    check_count(n_resamples)
+    (x, y, z), _ = make_clouds(train_rows, fake_rows, heldout_rows)
+    to_train, rows_train = nearest_neighbours(y, x)
+    to_heldout, rows_heldout = nearest_neighbours(y, z)
+    # At equal distances each part counts half a fake, so a row in both parts has no effect.
     counts = np.zeros(len(x) + len(z))
-    for rows, near in ((rows_train, to_train <= to_heldout), (rows_heldout + len(x), to_heldout <= to_train)):
-        np.add.at(counts, rows[near], np.where((to_train == to_heldout)[near], 0.5, 1.0))
-    preferred = float(counts[: len(x)].sum())
-    null = _relabelled(counts, len(x), n_resamples, generator(rng))
-    of_fake, of_heldout = np.sqrt(to_train), np.sqrt(nearest(z, x))
-    statistic, closer_pvalue = mannwhitneyu(of_fake, of_heldout, alternative="less", method="asymptotic")
-    ours, theirs = float(np.median(of_fake)), float(np.median(of_heldout))
+    for rows, is_nearest in (
+        (rows_train, to_train <= to_heldout),
+        (rows_heldout + len(x), to_heldout <= to_train),
+    ):
+        np.add.at(counts, rows[is_nearest], np.where((to_train == to_heldout)[is_nearest], 0.5, 1.0))
+    n_preferred = float(counts[: len(x)].sum())
+    null = _relabel(counts, len(x), n_resamples, check_rng(rng))
+    fake_distances, heldout_distances = np.sqrt(to_train), np.sqrt(kth_nearest_distances(z, x))
+    statistic, closer_pvalue = mannwhitneyu(
+        fake_distances, heldout_distances, alternative="less", method="asymptotic"
+    )
+    fake_median, heldout_median = float(np.median(fake_distances)), float(np.median(heldout_distances))
     return Memorisation(
-        pvalue=add_one(preferred, null),
-        share=preferred / len(y),
+        pvalue=add_one(n_preferred, null),
+        share=n_preferred / len(y),
         expected=len(x) / len(counts),
         closer=1.0 - float(statistic) / (len(y) * len(z)),
-        # Where all distances are equal the test has no spread, and nothing to say.
+        # If all distances are equal the test statistic has no variance.
         closer_pvalue=1.0 if math.isnan(closer_pvalue) else float(closer_pvalue),
-        ratio=ours / theirs if theirs > 0 else (1.0 if ours == 0 else math.inf),
+        ratio=fake_median / heldout_median if heldout_median > 0 else (1.0 if fake_median == 0 else math.inf),
     )
 
 
-def _relabelled(counts: Array, labelled: int, times: int, random: np.random.Generator) -> Array:
-    """Sums of the counts of as many random rows as are ``labelled``."""
-    met = counts[counts > 0]  # few of many: it suffices to know how many of them are chosen
-    chosen = random.hypergeometric(len(met), len(counts) - len(met), labelled, size=times)
-    return np.array([random.permutation(met)[:k].sum() for k in chosen])
+def _relabel(counts: Array, labelled: int, n_resamples: int, generator: np.random.Generator) -> Array:
+    """Return sums of the counts over random sets of ``labelled`` rows."""
+    nonzero = counts[counts > 0]  # few of many rows, so it suffices to draw how many of them are chosen
+    hits = generator.hypergeometric(len(nonzero), len(counts) - len(nonzero), labelled, size=n_resamples)
+    return np.array([generator.permutation(nonzero)[:k].sum() for k in hits])

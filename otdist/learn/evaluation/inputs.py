@@ -13,99 +13,109 @@ from torch import nn
 
 from otdist.arrays import is_torch, read
 from otdist.errors import InputError
-from otdist.learn.constraints.checks import at_rest
+from otdist.learn.constraints.checks import eval_mode
+from otdist.learn.modes import refuse_transforms
 
 Array = NDArray[np.float64]
 Features = Callable[[Any], Any]
 
-BATCH = 512  # rows that a feature map sees at a time
+FEATURE_BATCH_ROWS = 512  # rows in a call of a feature map
 
 
-def sample(values: Any, name: str, least: int = 1) -> Array:
-    """Rows (n, d) in float64; all axes but the first are one row. Raises InputError."""
+def read_sample(values: Any, name: str, min_rows: int = 1) -> Array:
+    """Read rows (n, d) in float64, with all axes but the first flattened; raises InputError."""
+    refuse_transforms(**{name: values})
     refuse_labels(values, name)
     rows = read(values, name).values
     if rows.ndim == 0 or 0 in rows.shape:
-        raise InputError(name, f"has shape {rows.shape}", "give rows of numbers, shape (n, d)")
+        raise InputError(name, f"must have shape (n, d), got {rows.shape}", "give rows of numbers")
     rows = rows.reshape(len(rows), -1)
     if not math.isfinite(float(np.abs(rows).max())):
         row = int(np.argmin(np.isfinite(rows).all(axis=1)))
-        raise InputError(name, f"row {row} is not finite", "leave such rows out, or find what made them so")
-    if len(rows) < least:
-        raise InputError(name, f"has {len(rows)} rows, {least} are needed", "give more rows")
+        raise InputError(
+            name, f"must be finite, row {row} is not", "leave such rows out, or find their cause"
+        )
+    if len(rows) < min_rows:
+        raise InputError(name, f"must have {min_rows} rows or more, got {len(rows)}", "give more rows")
     return rows
 
 
-def samples(least: int = 1, **values: Any) -> list[Array]:
-    """Several samples of one space, by name."""
+def read_samples(min_rows: int = 1, **values: Any) -> list[Array]:
+    """Read several samples with the same columns, by name."""
     names = list(values)
-    read_in = [sample(value, name, least) for name, value in values.items()]
-    for name, rows in zip(names[1:], read_in[1:], strict=True):
-        if rows.shape[1] != read_in[0].shape[1]:
-            what = f"has {rows.shape[1]} columns, {names[0]} has {read_in[0].shape[1]}"
-            raise InputError(name, what, "give all samples in the same columns")
-    return read_in
+    rows_by_sample = [read_sample(value, name, min_rows) for name, value in values.items()]
+    for name, rows in zip(names[1:], rows_by_sample[1:], strict=True):
+        if rows.shape[1] != rows_by_sample[0].shape[1]:
+            columns = rows_by_sample[0].shape[1]
+            problem = f"must have {columns} columns like {names[0]}, got {rows.shape[1]}"
+            raise InputError(name, problem, "give all samples in the same columns")
+    return rows_by_sample
 
 
 def refuse_labels(values: Any, name: str) -> None:
-    """Raise for one whole number a row: class labels, most likely."""
-    if whole(values) and len(getattr(values, "shape", (0,))) == 1:
+    """Raise InputError for one integer per row, which are most likely class labels."""
+    if has_integers(values) and len(getattr(values, "shape", (0,))) == 1:
         raise InputError(
             name,
-            "is one whole number a row: labels, not samples",
-            "give the samples themselves; make numbers float if they are meant",
+            "must be samples, got one integer per row, which may be labels",
+            "give the samples; convert to float if these are the values",
         )
 
 
-def whole(values: Any) -> bool:
-    """Whether a container holds whole numbers by its type; of a nested list nothing is said."""
+def has_integers(values: Any) -> bool:
+    """Return True if a container has an integer type; False for nested lists."""
     if isinstance(values, list | tuple):
         return all(isinstance(value, int | np.integer) for value in values)
     kind = str(getattr(values, "dtype", "")).removeprefix("torch.").lower()
     return kind.startswith(("int", "uint", "bool"))
 
 
-def featured(values: Any, features: Features, name: str) -> Array:
-    """Features (n, d) of a sample, ``BATCH`` rows at a time, without gradient and in eval mode."""
+def compute_features(values: Any, features: Features, name: str) -> Array:
+    """Compute features (n, d) of a sample in batches, without gradient and in eval mode."""
     if not callable(features):
-        raise InputError("features", f"{features!r} cannot be called", "give a function or a torch module")
+        raise InputError(
+            "features", f"must be callable, got {features!r}", "give a function or a torch module"
+        )
+    refuse_transforms(**{name: values})
     refuse_labels(values, name)
     if not (isinstance(values, np.ndarray) or is_torch(values)):
         values = read(values, name).values
     if values.ndim == 0 or 0 in values.shape:
-        raise InputError(name, f"has shape {tuple(values.shape)}", "give rows, shape (n, ...)")
+        raise InputError(name, f"must have shape (n, ...), got {tuple(values.shape)}", "give rows")
     parts = []
-    with torch.no_grad(), at_rest(features):
-        for start in range(0, len(values), BATCH):
-            batch = values[start : start + BATCH]
-            parts.append(_answer(features(_fitting(batch, features)), len(batch), name))
+    with torch.no_grad(), eval_mode(features):
+        for start in range(0, len(values), FEATURE_BATCH_ROWS):
+            batch = values[start : start + FEATURE_BATCH_ROWS]
+            parts.append(_read_features(features(_to_module_input(batch, features)), len(batch), name))
     if len({part.shape[1] for part in parts}) > 1:
-        raise InputError("features", "gives rows of different lengths", "give the same number of columns")
+        raise InputError("features", "must return rows of one length", "return the same number of columns")
     out = np.concatenate(parts)
     bad = ~np.isfinite(out).all(axis=1)
     if bad.any():
-        raise InputError("features", f"row {int(np.argmax(bad))} of {name} is not finite", "look at that row")
+        problem = f"must be finite, row {int(np.argmax(bad))} of {name} is not"
+        raise InputError("features", problem, "check that row")
     return out
 
 
-def _fitting(batch: Any, features: Features) -> Any:
-    """Batch as a module wants it: a tensor in the dtype and on the device of its parameters."""
+def _to_module_input(batch: Any, features: Features) -> Any:
+    """Convert a batch for a module, to the dtype and device of its parameters."""
     if not isinstance(features, nn.Module):
         return batch.detach() if is_torch(batch) else batch
-    like = next(features.parameters(), None)
+    parameter = next(features.parameters(), None)
     tensor = torch.as_tensor(batch)
-    if like is None:
+    if parameter is None:
         return tensor
-    moved = tensor.to(like.device)
-    # Whole numbers may be the indices of an embedding: they stay as they are.
-    return moved.to(like.dtype) if moved.is_floating_point() else moved
+    tensor_on_device = tensor.to(parameter.device)
+    # Integers may be indices of an embedding, so they keep their dtype.
+    return tensor_on_device.to(parameter.dtype) if tensor_on_device.is_floating_point() else tensor_on_device
 
 
-def _answer(out: Any, count: int, name: str) -> Array:
+def _read_features(out: Any, count: int, name: str) -> Array:
     if not (isinstance(out, np.ndarray) or is_torch(out)):
-        raise InputError("features", f"gives a {type(out).__name__}", "give an array or a tensor (n, d)")
+        problem = f"must return an array or a tensor (n, d), got {type(out).__name__}"
+        raise InputError("features", problem, "return one of them")
     shape = tuple(out.shape)
     if not shape or shape[0] != count or 0 in shape:
-        what = f"gives shape {shape} for {count} rows of {name}"
-        raise InputError("features", what, "give one row of features for each row")
+        problem = f"must return one row per row, got shape {shape} for {count} rows of {name}"
+        raise InputError("features", problem, "return shape (n, d)")
     return read(out, "features").values.reshape(count, -1)

@@ -1,4 +1,4 @@
-"""Measures by kernels: the kernel distance of two samples, and the Vendi score of one."""
+"""Kernel measures: the kernel distance of two samples, and the Vendi score of one."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, Literal
 import numpy as np
 
 from otdist.errors import InputError
-from otdist.learn.evaluation.inputs import Array, sample, samples
-from otdist.learn.evaluation.neighbours import all_squared, blocks, clouds
-from otdist.stats.null import Rng, generator, require_count
+from otdist.inputs.arguments import Rng, check_count, check_rng
+from otdist.learn.evaluation.inputs import Array, read_sample, read_samples
+from otdist.learn.evaluation.neighbours import all_squared_distances, blocks, make_clouds
 
 Kernel = Literal["rbf", "cosine"]
 
 
 @dataclass(frozen=True)
 class KernelDistance:
-    """An estimate of a squared distance, and its standard error.
+    """Estimate of a squared kernel distance, with its standard error.
 
     Attributes
     ----------
@@ -36,12 +36,12 @@ class KernelDistance:
 
 
 def kernel_distance(real: Any, fake: Any) -> KernelDistance:
-    r"""Kernel distance: squared MMD with the cubic kernel :math:`k(x, y) = (x \cdot y / d + 1)^3`, unbiased.
+    r"""Compute the unbiased squared MMD with the cubic kernel :math:`k(x, y) = (x \cdot y / d + 1)^3`.
 
     .. math:: \mathrm{MMD}^2 = \frac{\sum_{i \ne i'} k(x_i, x_{i'})}{n(n-1)}
               + \frac{\sum_{j \ne j'} k(y_j, y_{j'})}{m(m-1)} - \frac{2}{nm} \sum_{i,j} k(x_i, y_j)
 
-    On Inception features it is KID.
+    On Inception features this is the KID.
 
     Parameters
     ----------
@@ -53,8 +53,7 @@ def kernel_distance(real: Any, fake: Any) -> KernelDistance:
     Returns
     -------
     KernelDistance
-        Value, and its standard error by leaving out one row at a time (jackknife). The error is
-        in the mean too large rather than too small (Efron, Stein 1981).
+        Value, and its standard error by the jackknife, which is biased upwards (Efron, Stein 1981).
 
     Raises
     ------
@@ -63,10 +62,10 @@ def kernel_distance(real: Any, fake: Any) -> KernelDistance:
 
     Notes
     -----
-    The kernel compares moments up to the third about the origin, in the sixth power of the points' unit:
-    features must be of order 1, and 0 says that these moments agree. Cost: O((n + m)^2 d) time, a few
-    blocks of memory. Source: Binkowski, Sutherland, Arbel, Gretton (2018). Differs in that all rows enter
-    at once instead of 100 random subsets of 1,000, whose spread is not the error of their mean: the
+    The kernel compares moments up to order three about the origin, in the sixth power of the points' unit:
+    features must be of order 1, and a value of 0 means that these moments agree. Cost: O((n + m)^2 d) time,
+    a few blocks of memory. Source: Binkowski, Sutherland, Arbel, Gretton (2018). Differs in that all rows are
+    used at once instead of 100 random subsets of 1,000, whose spread is not the error of their mean: the
     expectation is the same, the noise smaller. Jackknife: Arvesen (1969).
 
     Examples
@@ -79,37 +78,37 @@ def kernel_distance(real: Any, fake: Any) -> KernelDistance:
     >>> abs(same.value) < 3 * same.stderr, moved.value > 10 * moved.stderr
     (True, True)
     """
-    x, y = samples(3, real=real, fake=fake)
+    x, y = read_samples(3, real=real, fake=fake)
     n, m = len(x), len(y)
-    (own_x, _), (own_y, _), (cross_x, cross_y) = _sums(x, x), _sums(y, y), _sums(x, y)
-    of_x, of_y, between = own_x.sum(), own_y.sum(), cross_x.sum()
-    value = _mmd(of_x, of_y, between, n, m)
-    # Without row i a sum over pairs loses the pairs of i, twice within a sample.
-    less_x = _mmd(of_x - 2 * own_x, of_y, between - cross_x, n - 1, m)
-    less_y = _mmd(of_x, of_y - 2 * own_y, between - cross_y, n, m - 1)
-    spread = (n - 1) * np.var(less_x) + (m - 1) * np.var(less_y)
-    return KernelDistance(float(value), math.sqrt(float(spread)))
+    (self_x, _), (self_y, _), (cross_x, cross_y) = _kernel_sums(x, x), _kernel_sums(y, y), _kernel_sums(x, y)
+    sum_x, sum_y, between = self_x.sum(), self_y.sum(), cross_x.sum()
+    value = _mmd(sum_x, sum_y, between, n, m)
+    # Without row i a sum over pairs loses the pairs of i, which count twice within a sample.
+    without_x = _mmd(sum_x - 2 * self_x, sum_y, between - cross_x, n - 1, m)
+    without_y = _mmd(sum_x, sum_y - 2 * self_y, between - cross_y, n, m - 1)
+    variance = (n - 1) * np.var(without_x) + (m - 1) * np.var(without_y)
+    return KernelDistance(float(value), math.sqrt(float(variance)))
 
 
-def _mmd(of_x: Any, of_y: Any, between: Any, n: int, m: int) -> Any:
-    return of_x / (n * (n - 1)) + of_y / (m * (m - 1)) - 2 * between / (n * m)
+def _mmd(sum_x: Any, sum_y: Any, between: Any, n: int, m: int) -> Any:
+    return sum_x / (n * (n - 1)) + sum_y / (m * (m - 1)) - 2 * between / (n * m)
 
 
-def _sums(x: Array, y: Array) -> tuple[Array, Array]:
-    """Sums of the kernel over y for each row of x, and over x for each row of y; x is y: over the others."""
-    of_rows, of_columns = np.empty(len(x)), np.zeros(len(y))
-    turned = np.ascontiguousarray(y.T) / y.shape[1]
+def _kernel_sums(x: Array, y: Array) -> tuple[Array, Array]:
+    """Sum the kernel over y for each row of x, and over x for each row of y, without i = j if x is y."""
+    row_sums, column_sums = np.empty(len(x)), np.zeros(len(y))
+    transposed = np.ascontiguousarray(y.T) / y.shape[1]
     for rows in blocks(len(x), len(y)):
-        values = x[rows] @ turned
+        values = x[rows] @ transposed
         values += 1.0
         cubes = values * values
         cubes *= values
         if x is y:
-            own = np.arange(rows.stop - rows.start)
-            cubes[own, own + rows.start] = 0.0
-        of_rows[rows] = cubes.sum(axis=1)
-        of_columns += cubes.sum(axis=0)
-    return of_rows, of_columns
+            diagonal = np.arange(rows.stop - rows.start)
+            cubes[diagonal, diagonal + rows.start] = 0.0
+        row_sums[rows] = cubes.sum(axis=1)
+        column_sums += cubes.sum(axis=0)
+    return row_sums, column_sums
 
 
 def vendi_score(
@@ -120,33 +119,33 @@ def vendi_score(
     max_rows: int = 1000,
     rng: Rng = 0,
 ) -> float:
-    r"""Vendi score: how many different points a sample is worth, from 1 to n.
+    r"""Compute the Vendi score, the effective number of different points, from 1 to n.
 
     .. math:: \mathrm{VS} = \exp\Bigl(-\sum_i \lambda_i \log \lambda_i\Bigr)
 
-    with the eigenvalues :math:`\lambda_i` of K / n, :math:`K_{ij} = k(x_i, x_j)`. A sample of k groups, equal
-    within and unlike each other, has the score k.
+    with the eigenvalues :math:`\lambda_i` of K / n, :math:`K_{ij} = k(x_i, x_j)`. A sample of k equally large
+    groups of equal points, far from each other, has the score k.
 
     Parameters
     ----------
     points : array_like, shape (n, ...)
         Rows; all axes but the first are one row.
     kernel : {"rbf", "cosine"}
-        "rbf": :math:`\exp(-|x - y|^2 / (2 h^2))`. "cosine": cosine of the angle about the origin; at most d
-        different directions count, and rows of zeros are an error.
+        "rbf": :math:`\exp(-|x - y|^2 / (2 h^2))`. "cosine": cosine of the angle about the origin; the
+        score is at most d, and rows of zeros are an error.
     bandwidth : float, optional
-        h, in the units of the points. None: the median distance of these points, so that the score does not
-        depend on their scale. To compare two samples give both the bandwidth of one: :func:`median_distance`
-        of the real rows. 0: the limit, in which only equal rows are alike.
+        h, in the units of the points. None: the median distance of the points, so that the score does not
+        depend on their scale. To compare two samples, use the same bandwidth for both:
+        :func:`median_distance` of the real rows. 0: the limit, in which only equal rows are alike.
     max_rows : int
-        Rows taken at random if there are more, with kernel "rbf". The score grows with their number.
+        Largest number of rows with kernel "rbf", a random subset. The score grows with it.
     rng : int or Generator
-        Seed of that choice.
+        Seed of the subset.
 
     Returns
     -------
     float
-        From 1 (all alike) to the number of rows.
+        Score from 1 (all rows equal) to the number of rows.
 
     Raises
     ------
@@ -155,8 +154,8 @@ def vendi_score(
 
     Notes
     -----
-    It knows nothing of the real data: noise scores highest. Cost: O(n^3) time and O(n^2) memory with n at
-    most ``max_rows``; "cosine" O(n d^2) if d is below n. Source: Friedman, Dieng (2023).
+    The score does not depend on the real data: noise scores highest. Cost: O(n^3) time and O(n^2) memory with
+    n at most ``max_rows``; "cosine" O(n d^2) if d is below n. Source: Friedman, Dieng (2023).
 
     Examples
     --------
@@ -166,40 +165,40 @@ def vendi_score(
     >>> round(vendi_score(three, bandwidth=1.0), 6)
     3.0
     """
-    rows = sample(points, "points")
+    rows = read_sample(points, "points")
     if kernel == "cosine":
-        return _entropy_number(_cosines(rows))
+        return _exp_entropy(_cosine_matrix(rows))
     if kernel != "rbf":
-        raise InputError("kernel", f"{kernel!r} is unknown", "use 'rbf' or 'cosine'")
-    require_count(max_rows, "max_rows")
+        raise InputError("kernel", f"must be 'rbf' or 'cosine', got {kernel!r}", "use 'rbf'")
+    check_count(max_rows, "max_rows")
     if len(rows) > max_rows:
-        rows = rows[generator(rng).choice(len(rows), max_rows, replace=False)]
+        rows = rows[check_rng(rng).choice(len(rows), max_rows, replace=False)]
     if bandwidth is not None and not 0 <= bandwidth < math.inf:
-        raise InputError("bandwidth", f"{bandwidth!r} is no distance", "give a number from 0 on")
-    near, unit = _squared_distances(rows)
-    width = _median(near) if bandwidth is None else float(bandwidth) / unit
-    if width == 0:  # the limit: rows are equal, or have nothing in common
-        return _entropy_number(np.asarray(near == 0, dtype=np.float64) / len(rows))
-    near *= -0.5 / width**2
-    return _entropy_number(np.exp(near, out=near) / len(rows))
+        raise InputError("bandwidth", f"must be a finite number >= 0, got {bandwidth!r}", "give a distance")
+    squares, unit = _squared_distances(rows)
+    width = _median_distance(squares) if bandwidth is None else float(bandwidth) / unit
+    if width == 0:  # the limit: rows are equal or unrelated
+        return _exp_entropy(np.asarray(squares == 0, dtype=np.float64) / len(rows))
+    squares *= -0.5 / width**2
+    return _exp_entropy(np.exp(squares, out=squares) / len(rows))
 
 
 def median_distance(points: Any, *, max_rows: int = 1000, rng: Rng = 0) -> float:
-    """Median distance between different rows: a bandwidth for :func:`vendi_score`.
+    """Compute the median distance between different rows, a bandwidth for :func:`vendi_score`.
 
     Parameters
     ----------
     points : array_like, shape (n, ...)
         Rows, n at least 2.
     max_rows : int
-        Rows taken at random if there are more.
+        Largest number of rows, a random subset.
     rng : int or Generator
-        Seed of that choice.
+        Seed of the subset.
 
     Returns
     -------
     float
-        In the units of the points; 0 if most rows are equal.
+        Median, in the units of the points; 0 if most rows are equal.
 
     Examples
     --------
@@ -207,35 +206,36 @@ def median_distance(points: Any, *, max_rows: int = 1000, rng: Rng = 0) -> float
     >>> median_distance([[0.0], [1.0], [3.0]])
     2.0
     """
-    rows = sample(points, "points", 2)
-    require_count(max_rows, "max_rows")
+    rows = read_sample(points, "points", 2)
+    check_count(max_rows, "max_rows")
     if len(rows) > max_rows:
-        rows = rows[generator(rng).choice(len(rows), max_rows, replace=False)]
-    near, unit = _squared_distances(rows)
-    return _median(near) * unit
+        rows = rows[check_rng(rng).choice(len(rows), max_rows, replace=False)]
+    squares, unit = _squared_distances(rows)
+    return _median_distance(squares) * unit
 
 
 def _squared_distances(rows: Array) -> tuple[Array, float]:
-    (cloud,), unit = clouds(rows)
-    return all_squared(cloud), unit
+    (cloud,), unit = make_clouds(rows)
+    return all_squared_distances(cloud), unit
 
 
-def _median(near: Array) -> float:
-    if len(near) < 2:
-        return 1.0  # one point has no distances, and a score of 1 at any bandwidth
-    return math.sqrt(float(np.median(near[np.triu_indices(len(near), 1)])))
+def _median_distance(squares: Array) -> float:
+    if len(squares) < 2:
+        return 1.0  # a single point has score 1 at any bandwidth
+    return math.sqrt(float(np.median(squares[np.triu_indices(len(squares), 1)])))
 
 
-def _cosines(rows: Array) -> Array:
-    """Matrix with the eigenvalues of K / n, but for zeros, of the smaller order n or d."""
+def _cosine_matrix(rows: Array) -> Array:
+    """Return a matrix of order min(n, d) with the nonzero eigenvalues of K / n."""
     lengths = np.linalg.norm(rows, axis=1)
     if not lengths.all():
-        raise InputError("points", f"row {int(np.argmin(lengths))} is zero", "use kernel='rbf'")
+        problem = f"must have no zero rows with kernel='cosine', row {int(np.argmin(lengths))} is zero"
+        raise InputError("points", problem, "use kernel='rbf'")
     rows = rows / lengths[:, None]
     return (rows.T @ rows if rows.shape[1] < len(rows) else rows @ rows.T) / len(rows)
 
 
-def _entropy_number(matrix: Array) -> float:
+def _exp_entropy(matrix: Array) -> float:
     values = np.linalg.eigvalsh(matrix)
     values = values[values > 0]
     return float(np.exp(-(values * np.log(values)).sum()))

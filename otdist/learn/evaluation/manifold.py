@@ -1,4 +1,4 @@
-"""Precision, recall, density, coverage: balls around the points of one sample that hold those of another."""
+"""Precision, recall, density and coverage by balls of k nearest neighbours."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from otdist.errors import InputError
-from otdist.learn.evaluation.inputs import Array, samples
-from otdist.learn.evaluation.neighbours import Cloud, blocks, clouds, nearest, squared, within
+from otdist.learn.evaluation.inputs import Array, read_samples
+from otdist.learn.evaluation.neighbours import (
+    Cloud,
+    blocks,
+    is_within,
+    kth_nearest_distances,
+    make_clouds,
+    squared_distances,
+)
 
 
 class Neighbourhoods(NamedTuple):
-    """Four shares from the balls of k nearest neighbours; what they mean: :func:`neighbourhoods`."""
+    """Precision, recall, density and coverage, as defined by :func:`neighbourhoods`."""
 
     precision: float
     recall: float
@@ -21,7 +28,7 @@ class Neighbourhoods(NamedTuple):
 
 
 def neighbourhoods(real: Any, fake: Any, k: int = 5) -> Neighbourhoods:
-    r"""Precision, recall, density and coverage by k nearest neighbours, in one pass.
+    r"""Compute precision, recall, density and coverage by k nearest neighbours, in one pass.
 
     .. math::
 
@@ -40,26 +47,26 @@ def neighbourhoods(real: Any, fake: Any, k: int = 5) -> Neighbourhoods:
     fake : array_like, shape (m, ...)
         Generated rows.
     k : int
-        Neighbours, at least 1 and below n and m.
+        Number of neighbours, at least 1 and below n and m.
 
     Returns
     -------
     Neighbourhoods
-        ``precision``, ``recall`` and ``coverage`` in [0, 1], ``density`` in [0, n / k]. For two samples of
-        one law density is about 1, and coverage about 1 - 2^-k at n = m; precision and recall depend on k, n
-        and the law, and are below 1.
+        ``precision``, ``recall`` and ``coverage`` in [0, 1], ``density`` in [0, n / k]. For two samples
+        of one distribution density is about 1, and coverage about 1 - 2^-k at n = m; precision and recall
+        depend on k, n and the distribution, and are below 1.
 
     Raises
     ------
     InputError
-        If k is no such number, columns differ, or a value is not finite.
+        If k is not such a number, columns differ, or a value is not finite.
 
     Notes
     -----
     Cost: O((n + m)^2 d) time, blocks of a few rows in memory. Balls are closed, as in Kynkaanniemi, Karras,
     Laine, Lehtinen, Aila (2019), and Naeem, Oh, Uh, Choi, Yoo (2020) for density and
-    coverage. The package prdc takes open balls: that differs where points coincide only. Distances are
-    computed by products of matrices, and anew from differences wherever rounding could decide.
+    coverage. The package prdc uses open balls, which differ only if points coincide. Distances are computed
+    by matrix products, and recomputed from differences where rounding could decide.
 
     Examples
     --------
@@ -71,13 +78,13 @@ def neighbourhoods(real: Any, fake: Any, k: int = 5) -> Neighbourhoods:
     >>> seen.precision, seen.recall < 0.1, seen.coverage < 0.2
     (1.0, True, True)
     """
-    real, fake = _checked(real, fake, k)
-    (x, y), _ = clouds(real, fake)
-    return _measured(x, y, nearest(x, x, k), nearest(y, y, k), k)
+    real, fake = _read_inputs(real, fake, k)
+    (x, y), _ = make_clouds(real, fake)
+    return _compute_shares(x, y, kth_nearest_distances(x, x, k), kth_nearest_distances(y, y, k), k)
 
 
 def precision_recall(real: Any, fake: Any, k: int = 5) -> tuple[float, float]:
-    """Share of fakes in a ball of the real rows, and of real rows in a ball of the fakes.
+    """Compute the share of fakes in a ball of real rows, and of real rows in a ball of fakes.
 
     Parameters, errors, cost and source as for :func:`neighbourhoods`, which gives all four.
 
@@ -89,12 +96,12 @@ def precision_recall(real: Any, fake: Any, k: int = 5) -> tuple[float, float]:
     >>> precision_recall(line, line[:5] + 0.5, k=1)  # five fakes between ten points, one apart
     (1.0, 0.6)
     """
-    both = neighbourhoods(real, fake, k)
-    return both.precision, both.recall
+    shares = neighbourhoods(real, fake, k)
+    return shares.precision, shares.recall
 
 
 def density_coverage(real: Any, fake: Any, k: int = 5) -> tuple[float, float]:
-    """Number of real balls that hold a fake, divided by k; and the share of real balls that hold a fake.
+    """Compute the mean number of real balls that contain a fake, over k, and the share of such balls.
 
     Parameters, errors, cost and source as for :func:`neighbourhoods`, which gives all four.
 
@@ -106,37 +113,37 @@ def density_coverage(real: Any, fake: Any, k: int = 5) -> tuple[float, float]:
     >>> density_coverage(line, line[:5] + 0.5, k=1)  # each is within 1 of two points; these are 0 to 5
     (2.0, 0.6)
     """
-    real, fake = _checked(real, fake, k)
-    (x, y), _ = clouds(real, fake)
-    both = _measured(x, y, nearest(x, x, k), None, k)
-    return both.density, both.coverage
+    real, fake = _read_inputs(real, fake, k)
+    (x, y), _ = make_clouds(real, fake)
+    shares = _compute_shares(x, y, kth_nearest_distances(x, x, k), None, k)
+    return shares.density, shares.coverage
 
 
-def _checked(real: Any, fake: Any, k: int) -> list[Array]:
+def _read_inputs(real: Any, fake: Any, k: int) -> list[Array]:
     if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
-        raise InputError("k", f"{k!r} is no number of neighbours", "give a whole number from 1 on")
-    read = samples(real=real, fake=fake)
-    for name, rows in zip(("real", "fake"), read, strict=True):
+        raise InputError("k", f"must be an integer >= 1, got {k!r}", "give a number of neighbours")
+    rows_read = read_samples(real=real, fake=fake)
+    for name, rows in zip(("real", "fake"), rows_read, strict=True):
         if len(rows) <= k:
-            what = f"has {len(rows)} rows, and {k} neighbours need {k + 1}"
-            raise InputError(name, what, "give more rows, or a smaller k")
-    return read
+            problem = f"must have {k + 1} rows or more for {k} neighbours, got {len(rows)}"
+            raise InputError(name, problem, "give more rows, or a smaller k")
+    return rows_read
 
 
-def _measured(x: Cloud, y: Cloud, real: Array, fake: Array | None, k: int) -> Neighbourhoods:
-    """Shares from squared radii of the real balls, and of the fake ones if recall is wanted."""
-    held = np.zeros(len(y), dtype=np.int64)  # real balls that hold a fake
-    covered = recalled = 0
+def _compute_shares(x: Cloud, y: Cloud, real: Array, fake: Array | None, k: int) -> Neighbourhoods:
+    """Compute the shares from squared radii of the real balls, and of the fake balls if given, for recall."""
+    ball_counts = np.zeros(len(y), dtype=np.int64)  # real balls that contain each fake
+    n_covered = n_recalled = 0
     for rows in blocks(len(x), len(y)):
-        near = squared(x, y, rows)
-        inside = within(x, y, rows, near, real[rows, None])
-        held += inside.sum(axis=0)
-        covered += int(inside.any(axis=1).sum())
+        distances = squared_distances(x, y, rows)
+        inside = is_within(x, y, rows, distances, real[rows, None])
+        ball_counts += inside.sum(axis=0)
+        n_covered += int(inside.any(axis=1).sum())
         if fake is not None:
-            recalled += int(within(x, y, rows, near, fake[None]).any(axis=1).sum())
+            n_recalled += int(is_within(x, y, rows, distances, fake[None]).any(axis=1).sum())
     return Neighbourhoods(
-        precision=float((held > 0).mean()),
-        recall=recalled / len(x),
-        density=float(held.mean()) / k,
-        coverage=covered / len(x),
+        precision=float((ball_counts > 0).mean()),
+        recall=n_recalled / len(x),
+        density=float(ball_counts.mean()) / k,
+        coverage=n_covered / len(x),
     )

@@ -1,4 +1,4 @@
-"""The Frechet distance: what two samples differ by in mean and covariance."""
+"""Fréchet distance between Gaussian fits of two samples."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from otdist.arrays import caller_level
-from otdist.learn.evaluation.inputs import Array, samples
+from otdist.learn.evaluation.inputs import Array, read_samples
 
 
 def frechet_distance(real: Any, fake: Any) -> float:
-    r"""Fréchet distance as it is published: the squared W2 between Gaussian fits.
+    r"""Compute the Fréchet distance as published, the squared W2 between Gaussian fits.
 
     .. math:: |\bar x - \bar y|^2 + \mathrm{tr}\bigl(A + B - 2 (A^{1/2} B A^{1/2})^{1/2}\bigr)
 
-    with means and covariances (divided by n - 1) of the two samples. On Inception features it is FID.
+    with means and covariances (divided by n - 1) of the two samples. On Inception features this is the FID.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def frechet_distance(real: Any, fake: Any) -> float:
     Returns
     -------
     float
-        At least 0, in squared units of the points.
+        Squared distance, at least 0, in squared units of the points.
 
     Raises
     ------
@@ -39,17 +39,17 @@ def frechet_distance(real: Any, fake: Any) -> float:
     Warns
     -----
     UserWarning
-        If a sample has no more rows than columns: its covariance is singular, and the value far above the one
-        between the laws.
+        If a sample has no more rows than columns: its covariance is singular, and the value far above that of
+        the distributions.
 
     Notes
     -----
-    0 says that means and covariances agree, not that the laws do. The estimate is biased upwards by O(d /
-    n): compare at equal sizes only. Cost: O((n + m) d^2 + d^3) time, in float64. Source: Dowson, Landau
-    (1982); Heusel, Ramsauer, Unterthiner, Nessler, Hochreiter (2017). Differs in the form: with A = F F', B
-    = G G' the trace is ``|F - G U|^2`` for the polar factor U of G'F (Bhatia, Jain, Lim 2019), which needs no
-    square root of a product, never turns negative, and takes singular covariances. Between given
-    covariances: :func:`otdist.closed.gaussian`.
+    A value of 0 means that means and covariances agree, not the distributions. The estimate is biased upwards
+    by O(d / n): compare at equal sizes only. Cost: O((n + m) d^2 + d^3) time, in float64. Source: Dowson,
+    Landau (1982); Heusel, Ramsauer, Unterthiner, Nessler, Hochreiter (2017). Differs in the form: with A = F
+    F', B = G G' the trace is ``|F - G U|^2`` for the polar factor U of G'F (Bhatia, Jain, Lim 2019), which
+    needs no square root of a product, is never negative, and admits singular covariances. For given
+    covariances see :func:`otdist.closed.gaussian`.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def frechet_distance(real: Any, fake: Any) -> float:
     >>> round(frechet_distance(x, x + [3.0, 4.0, 0.0]), 9)
     25.0
     """
-    x, y = samples(2, real=real, fake=fake)
+    x, y = read_samples(2, real=real, fake=fake)
     if min(len(x), len(y)) <= x.shape[1]:
         warnings.warn(
             f"{len(x)} real and {len(y)} fake rows in {x.shape[1]} columns: a covariance is singular, the "
@@ -67,28 +67,28 @@ def frechet_distance(real: Any, fake: Any) -> float:
             UserWarning,
             stacklevel=caller_level(),
         )
-    return frechet(x, y)
+    return frechet_of_rows(x, y)
 
 
-def frechet(x: Array, y: Array) -> float:
-    """:func:`frechet_distance` of rows that have been checked, without a word about how few they are."""
-    step, left, right = _fitted(x, y)
-    turn, _, back = np.linalg.svd(right @ left.T, full_matrices=False)
-    gaps = left - (turn @ back).T @ right
-    return float(step @ step + np.einsum("ij,ij->", gaps, gaps))
+def frechet_of_rows(x: Array, y: Array) -> float:
+    """Compute :func:`frechet_distance` of checked rows, without warnings."""
+    mean_difference, left, right = _mean_difference_and_factors(x, y)
+    u, _, vt = np.linalg.svd(right @ left.T, full_matrices=False)
+    differences = left - (u @ vt).T @ right
+    return float(mean_difference @ mean_difference + np.einsum("ij,ij->", differences, differences))
 
 
-def _fitted(x: Array, y: Array) -> tuple[Array, Array, Array]:
-    """Difference of the means, and factors F' and G' of the covariances with equally many rows."""
-    # About one row, so that sums of large offsets do not cancel.
+def _mean_difference_and_factors(x: Array, y: Array) -> tuple[Array, Array, Array]:
+    """Return the difference of means, and factors F' and G' of the covariances with equally many rows."""
+    # Relative to one row, so that large offsets do not cancel.
     x, y = x - x[0], y - x[0]
-    left, right = _factor(x), _factor(y)
-    size = max(len(left), len(right))
-    left, right = (np.pad(z, ((0, size - len(z)), (0, 0))) for z in (left, right))
+    left, right = _covariance_factor(x), _covariance_factor(y)
+    n_rows = max(len(left), len(right))
+    left, right = (np.pad(z, ((0, n_rows - len(z)), (0, 0))) for z in (left, right))
     return x.mean(axis=0) - y.mean(axis=0), left, right
 
 
-def _factor(points: Array) -> Array:
-    """Upper triangle R with R'R the covariance: min(n, d) rows."""
+def _covariance_factor(points: Array) -> Array:
+    """Return the upper triangle R, of min(n, d) rows, with R'R the covariance."""
     triangle = np.asarray(np.linalg.qr(points - points.mean(axis=0), mode="r"))
     return triangle / math.sqrt(len(points) - 1)

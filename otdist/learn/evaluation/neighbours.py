@@ -1,4 +1,4 @@
-"""Nearest neighbours in blocks: fast distances, and direct ones wherever rounding could decide."""
+"""Nearest neighbours in blocks: fast distances, and exact differences where rounding could decide."""
 
 from __future__ import annotations
 
@@ -14,121 +14,124 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Index = NDArray[np.intp]
 
-ENTRIES = 2**16  # distances at a time: half a megabyte, which stays in cache
-ROWS = 32  # of a block at least, for the sake of matrix products: 13 MB at 50,000 columns
-DIRECT = 2**22  # coordinates at a time where distances are computed directly
-REFINED = 2**10  # distances below so many roundings are computed anew
-UNIT = float(np.finfo(np.float64).eps)
+BLOCK_DISTANCES = 2**16  # distances in a block: half a megabyte, which stays in cache
+MIN_BLOCK_ROWS = 32  # for efficient matrix products; 13 MB at 50,000 columns
+DIRECT_COORDINATES = 2**22  # coordinates at a time in direct distances
+REFINED_ROUNDINGS = 2**10  # distances below this multiple of the rounding bound are recomputed
+FLOAT64_EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, eq=False)
 class Cloud:
-    """Points ready for distances by matrix products.
+    """Points prepared for distances by matrix products.
 
-    ``given`` are the points times a power of two: ties among them stay ties. ``near`` are the same
-    about a centre that all clouds share, since products of large offsets cancel; ``turned`` is -2 times
-    their transpose.
+    ``points`` are scaled by a power of two, so that ties are kept. ``centred`` are the points minus a centre
+    that all clouds share, since products of large offsets cancel.
     """
 
-    given: Array
-    near: Array
+    points: Array
+    centred: Array
     squares: Array
-    turned: Array
+    minus_twice_transposed: Array
 
     def __len__(self) -> int:
-        return len(self.given)
+        return len(self.points)
 
 
-def clouds(*samples: Array) -> tuple[list[Cloud], float]:
-    """Clouds about one centre on one scale, and the factor from their distances to the caller's."""
+def make_clouds(*samples: Array) -> tuple[list[Cloud], float]:
+    """Make clouds with a common centre and scale; return them and the unit of their distances."""
     centre = samples[0].mean(axis=0)
-    reach = max(float(np.abs(points - centre).max()) for points in samples)
-    exponent = math.frexp(reach)[1] if reach > 0 else 0
+    extent = max(float(np.abs(points - centre).max()) for points in samples)
+    exponent = math.frexp(extent)[1] if extent > 0 else 0
     out = []
     for points in samples:
-        near = np.ldexp(points - centre, -exponent)
-        squares = np.einsum("ij,ij->i", near, near)
-        out.append(Cloud(np.ldexp(points, -exponent), near, squares, np.ascontiguousarray(-2.0 * near.T)))
+        centred = np.ldexp(points - centre, -exponent)
+        squares = np.einsum("ij,ij->i", centred, centred)
+        out.append(
+            Cloud(np.ldexp(points, -exponent), centred, squares, np.ascontiguousarray(-2.0 * centred.T))
+        )
     return out, math.ldexp(1.0, exponent)
 
 
 def blocks(rows: int, columns: int) -> Iterator[slice]:
-    """Slices of the rows, so that a block has about ``ENTRIES`` distances."""
-    step = max(ROWS, ENTRIES // max(columns, 1))
+    """Slice the rows into blocks of about ``BLOCK_DISTANCES`` distances."""
+    step = max(MIN_BLOCK_ROWS, BLOCK_DISTANCES // max(columns, 1))
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
-def squared(x: Cloud, y: Cloud, rows: slice) -> Array:
-    """Squared distances of some rows of x to all of y, in one product of matrices."""
-    out: Array = x.near[rows] @ y.turned
+def squared_distances(x: Cloud, y: Cloud, rows: slice) -> Array:
+    """Compute squared distances of some rows of x to all of y, by one matrix product."""
+    out: Array = x.centred[rows] @ y.minus_twice_transposed
     out += x.squares[rows, None]
     out += y.squares
     return out
 
 
-def _rounding(x: Cloud, squares: Any) -> Any:
-    """Bound of the rounding of :func:`squared`, where two squared norms add up to ``squares``."""
-    return (2 * x.near.shape[1] + 16) * UNIT * squares
+def _rounding_bound(x: Cloud, squares: Any) -> Any:
+    """Bound the rounding error of :func:`squared_distances`; ``squares`` is the sum of squared norms."""
+    return (2 * x.centred.shape[1] + 16) * FLOAT64_EPS * squares
 
 
-def direct(x: Cloud, y: Cloud, i: Index, j: Index) -> Array:
-    """Squared distances of pairs (i, j) from differences: ties stay ties, equal points are at 0."""
+def direct_distances(x: Cloud, y: Cloud, i: Index, j: Index) -> Array:
+    """Compute squared distances of pairs (i, j) from differences: ties are kept, equal points have 0."""
     out = np.empty(len(i))
-    step = max(1, DIRECT // x.given.shape[1])
+    step = max(1, DIRECT_COORDINATES // x.points.shape[1])
     for start in range(0, len(i), step):
         part = slice(start, start + step)
-        gaps = x.given[i[part]] - y.given[j[part]]
+        gaps = x.points[i[part]] - y.points[j[part]]
         out[part] = np.einsum("ij,ij->i", gaps, gaps)
     return out
 
 
-def all_squared(x: Cloud) -> Array:
-    """Squared distances between all rows, (n, n); the small ones from differences: equal rows are at 0."""
-    near = squared(x, x, slice(0, len(x)))
-    i, j = np.nonzero(near <= REFINED * _rounding(x, x.squares[:, None] + x.squares))
-    near[i, j] = direct(x, x, i, j)
-    return near
+def all_squared_distances(x: Cloud) -> Array:
+    """Compute squared distances between all rows, (n, n), the small ones from differences."""
+    distances = squared_distances(x, x, slice(0, len(x)))
+    i, j = np.nonzero(distances <= REFINED_ROUNDINGS * _rounding_bound(x, x.squares[:, None] + x.squares))
+    distances[i, j] = direct_distances(x, x, i, j)
+    return distances
 
 
-def nearest(x: Cloud, y: Cloud, k: int = 1) -> Array:
-    """Squared distance of each row of x to its k-th nearest in y; of the others, if x is y."""
+def kth_nearest_distances(x: Cloud, y: Cloud, k: int = 1) -> Array:
+    """Compute the squared distance of each row of x to its k-th nearest other row of y."""
     out = np.empty(len(x))
     for rows in blocks(len(x), len(y)):
-        near = squared(x, y, rows)
+        distances = squared_distances(x, y, rows)
         first = np.arange(rows.start, rows.stop)
         if x is y:
-            near[np.arange(len(first)), first] = np.inf
-        found = near.argmin(axis=1) if k == 1 else np.argpartition(near, k - 1, axis=1)[:, :k]
-        exact = direct(x, y, np.repeat(first, k), found.ravel())
+            distances[np.arange(len(first)), first] = np.inf
+        nearest_rows = (
+            distances.argmin(axis=1) if k == 1 else np.argpartition(distances, k - 1, axis=1)[:, :k]
+        )
+        exact = direct_distances(x, y, np.repeat(first, k), nearest_rows.ravel())
         out[rows] = exact.reshape(-1, k).max(axis=1)
     return out
 
 
-def neighbours(x: Cloud, y: Cloud) -> tuple[Array, Index]:
-    """Squared distance of each row of x to its nearest in y, and which row that is."""
-    found = np.empty(len(x), dtype=np.intp)
+def nearest_neighbours(x: Cloud, y: Cloud) -> tuple[Array, Index]:
+    """Compute the squared distance of each row of x to its nearest row of y, and its index."""
+    nearest_rows = np.empty(len(x), dtype=np.intp)
     for rows in blocks(len(x), len(y)):
-        found[rows] = squared(x, y, rows).argmin(axis=1)
-    return direct(x, y, np.arange(len(x)), found), found
+        nearest_rows[rows] = squared_distances(x, y, rows).argmin(axis=1)
+    return direct_distances(x, y, np.arange(len(x)), nearest_rows), nearest_rows
 
 
-def within(x: Cloud, y: Cloud, rows: slice, near: Array, limit: Array) -> Mask:
-    """Which pairs are no farther apart than ``limit``, which broadcasts against the block ``near``."""
-    inside: Mask = near <= limit
-    # One bound for the block says quickly that there is no doubt; where there is, each pair has its own.
-    margin = _rounding(x, x.squares[rows].max() + y.squares.max())
-    if not np.array_equal(near <= limit - margin, near <= limit + margin):
-        pairs = _rounding(x, x.squares[rows, None] + y.squares)
-        i, j = np.nonzero(np.abs(near - limit) <= pairs)
-        edge = np.broadcast_to(limit, near.shape)[i, j]
-        inside[i, j] = direct(x, y, i + rows.start, j) <= edge
+def is_within(x: Cloud, y: Cloud, rows: slice, distances: Array, limit: Array) -> Mask:
+    """Return the mask of pairs with a squared distance of at most ``limit``, which is broadcast."""
+    inside: Mask = distances <= limit
+    # One bound for the block shows quickly that no pair is doubtful; otherwise each pair has its own bound.
+    margin = _rounding_bound(x, x.squares[rows].max() + y.squares.max())
+    if not np.array_equal(distances <= limit - margin, distances <= limit + margin):
+        pairs = _rounding_bound(x, x.squares[rows, None] + y.squares)
+        i, j = np.nonzero(np.abs(distances - limit) <= pairs)
+        limits = np.broadcast_to(limit, distances.shape)[i, j]
+        inside[i, j] = direct_distances(x, y, i + rows.start, j) <= limits
     return inside
 
 
-def close_pairs(x: Cloud, limit: float) -> int:
-    """Number of unordered pairs of rows whose squared distance is at most ``limit``."""
+def count_close_pairs(x: Cloud, limit: float) -> int:
+    """Count unordered pairs of rows with a squared distance of at most ``limit``."""
     count = 0
     for rows in blocks(len(x), len(x)):
-        near = squared(x, x, rows)
-        count += int(within(x, x, rows, near, np.full((1, 1), limit)).sum())
-    return (count - len(x)) // 2  # a row is at distance 0 of itself
+        distances = squared_distances(x, x, rows)
+        count += int(is_within(x, x, rows, distances, np.full((1, 1), limit)).sum())
+    return (count - len(x)) // 2  # each row has distance 0 to itself

@@ -1,30 +1,55 @@
-"""What ``evaluate`` answers: numbers, the same for real rows, and a table of both."""
+"""Result of ``evaluate``: measures of fakes and of real rows, and a table of both."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+from otdist.dataframes import make_frame
 from otdist.learn.evaluation.copies import Duplicates, Memorisation
 from otdist.learn.evaluation.kernels import KernelDistance
 from otdist.result import Result, SlicedResult, plain
 from otdist.stats import NoiseFloor
 
 
+class Measure(NamedTuple):
+    """One measure of a generated sample.
+
+    Attributes
+    ----------
+    name : str
+        Name of the measure.
+    fake : float
+        Value for the fakes.
+    real : float
+        Value for real rows in the place of fakes; NaN if there is none.
+    note : str
+        Note, such as a standard error.
+    """
+
+    name: str
+    fake: float
+    real: float
+    note: str
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
-    """Measures of a generated sample, each beside what real rows in its place would give.
+    """Measures of a generated sample, each beside its value for real rows in its place.
 
-    Printed, it is a table.
+    It prints as a table. Iteration gives a row for each measure, with ``name``, ``fake``, ``real``
+    and ``note``.
 
     Attributes
     ----------
     w1 : Result
-        W1 with its proved interval, between ``n_transport`` fake and as many real rows.
+        W1 with its proved interval, between ``n_transport`` fake and equally many real rows.
     floor : NoiseFloor
-        W1 between real rows and other real rows, at the same size.
+        W1 between disjoint sets of real rows, at the same size.
     pvalue : float
-        Of the permutation test by W1 on these rows: small if fakes can be told from real rows.
+        p-value of the permutation test by W1 on these rows, small if fakes differ from real rows.
     sliced : SlicedResult
         Mean W1 over random lines.
     frechet : float
@@ -32,22 +57,22 @@ class Evaluation:
     kernel : KernelDistance
         Squared MMD with the cubic kernel, and its standard error.
     precision, recall, density, coverage : float
-        Shares by k nearest neighbours.
+        Measures by k nearest neighbours.
     duplicates : Duplicates
-        Fakes that nearly coincide.
+        Near duplicates among the fakes.
     vendi : float
         Vendi score of the fakes, with the bandwidth of the real rows.
     memorisation : Memorisation or None
-        Nearness to the training rows; None where none were given.
+        Closeness to the training rows; None if they are not given.
     baseline : dict
-        The measures from ``sliced`` to ``vendi`` of real rows in the place of fakes: what a perfect
-        generator would get.
+        Measures from ``sliced`` to ``vendi`` of real rows in the place of fakes, the values of a perfect
+        generator.
     n, n_transport, d, k : int
-        Rows a side, rows a side for ``w1``, ``floor`` and ``pvalue``, columns, neighbours.
+        Rows of each sample, rows for ``w1``, ``floor`` and ``pvalue``, columns, neighbours.
     features : str
         Name of the feature map; empty if there is none.
     notes : tuple of str
-        What a reader must know: rows left out, whole numbers read as float64, singular covariances.
+        Notes on rows left out, integers read as float64, singular covariances.
     """
 
     w1: Result
@@ -77,48 +102,81 @@ class Evaluation:
         return float(self.w1) - self.floor.mean
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and strings, ready for JSON; NaN and infinity become None and "inf"."""
-        out = {name: _plain(value) for name, value in vars(self).items()}
+        """Return numbers and strings for JSON; NaN and infinity become None and "inf"."""
+        out = {name: _to_plain(value) for name, value in vars(self).items()}
         out["w1"] = self.w1.to_dict()
         out["floor"] = {"mean": plain(self.floor.mean), "quantile_95": plain(self.floor.quantile(0.95))}
         out["sliced"] = {"value": plain(float(self.sliced)), "stderr": plain(self.sliced.info["stderr"])}
         return out
 
+    def to_frame(self) -> Any:
+        """Return a table with one row per measure, for pandas if it is imported or installed, else polars.
+
+        Returns
+        -------
+        DataFrame
+            Columns name, fake, real (NaN if there is none) and note.
+
+        Raises
+        ------
+        InputError
+            If neither pandas nor polars is installed.
+        """
+        rows = list(self)
+        return make_frame({name: [getattr(row, name) for row in rows] for name in Measure._fields})
+
+    def __len__(self) -> int:
+        return len(self._rows())
+
+    def __iter__(self) -> Iterator[Measure]:
+        return iter(self._rows())
+
     def __str__(self) -> str:
-        space = f"features: {self.features}, " if self.features else ""
-        size = f"{self.n:,} rows a side, {self.n_transport:,} for W1"
-        lines = [f"fake against real: {space}d = {self.d}, {size}", f"{'':18}{'fake':>11}{'real':>11}"]
+        lines = [self._heading(), f"{'':18}{'fake':>11}{'real':>11}"]
         lines += [
-            f"{name:18}{fake:>11.4g}{real:>11}  {remark}".rstrip()
-            for name, fake, real, remark in self._rows()
+            f"{row.name:18}{_format_value(row.fake):>11}{_format_value(row.real):>11}  {row.note}".rstrip()
+            for row in self
         ]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return f"<Evaluation: {self.w1.name} {float(self.w1):.4g}, p = {self.pvalue:.3g}; {self._heading()}>"
 
-    def _rows(self) -> list[tuple[str, float, str, str]]:
-        proved = f"in [{self.w1.lower:.4g}, {self.w1.upper:.4g}]"
-        chance = f"by chance W1 is up to {self.floor.quantile(0.95):.4g}"
-        rows: list[tuple[str, float, str, str]] = [
-            ("W1", float(self.w1), f"{self.floor.mean:.4g}", proved),
-            ("p of W1", self.pvalue, "", chance),
+    def _repr_html_(self) -> str:
+        from otdist.pages.notebook import table
+
+        rows = [(row.name, _format_value(row.fake), _format_value(row.real), row.note) for row in self]
+        return table(("", "fake", "real", ""), rows, caption=self._heading(), notes=self.notes, words=(0, 3))
+
+    def _heading(self) -> str:
+        space = f"features: {self.features}, " if self.features else ""
+        size = f"{self.n:,} rows a side, {self.n_transport:,} for W1"
+        return f"fake against real: {space}d = {self.d}, {size}"
+
+    def _rows(self) -> list[Measure]:
+        w1 = self.w1
+        bound_note = "exact" if w1._is_exact else w1._proof().strip()
+        chance_note = f"by chance W1 is up to {self.floor.quantile(0.95):.4g}"
+        rows = [
+            Measure("W1", float(w1), self.floor.mean, bound_note),
+            Measure("p of W1", self.pvalue, math.nan, chance_note),
         ]
-        remarks = {
+        notes = {
             "kernel": f"standard error {self.kernel.stderr:.2g}",
             "duplicates": f"closer than {self.duplicates.threshold:.3g}",
             "vendi": "kinds of points",
         }
-        for key, label in LABELS.items():
-            real = f"{self.baseline[key]:.4g}"
-            rows.append((label, float(getattr(self, key)), real, remarks.get(key, "")))
+        for key, label in MEASURE_LABELS.items():
+            value = float(getattr(self, key))
+            rows.append(Measure(label, value, self.baseline[key], notes.get(key, "")))
         if self.memorisation is not None:
-            nearer = self.memorisation
-            remark = f"near a training row {nearer.share:.0%}, by chance {nearer.expected:.0%}"
-            rows.append(("memorisation p", nearer.pvalue, "", remark))
+            result = self.memorisation
+            note = f"near a training row {result.share:.0%}, by chance {result.expected:.0%}"
+            rows.append(Measure("memorisation p", result.pvalue, math.nan, note))
         return rows
 
 
-LABELS = {
+MEASURE_LABELS = {
     "sliced": "sliced W1",
     "frechet": "Fréchet distance",
     "kernel": "kernel distance",
@@ -131,7 +189,11 @@ LABELS = {
 }
 
 
-def _plain(value: Any) -> Any:
+def _format_value(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.4g}"
+
+
+def _to_plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, KernelDistance | Duplicates | Memorisation):

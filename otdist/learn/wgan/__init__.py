@@ -1,4 +1,4 @@
-"""Wasserstein GANs: a trainer that holds its generator against data it has never seen."""
+"""Wasserstein GANs, with checks of the generator on held-out data."""
 
 from otdist.learn.wgan.alarms import Alarm
 from otdist.learn.wgan.check import Check

@@ -1,4 +1,4 @@
-"""W1 between two laws from samples of both: a bracket, and what the samples make of it."""
+"""Bracket of W1 between two distributions, from samples of both."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from scipy.special import ndtri
 Array = NDArray[np.float64]
 Potential = Callable[[Array], Array]
 
-MISS = 0.025  # chance that a bound fails, each: together at 95 %
+MISS_PROBABILITY = 0.025  # of each bound; the bracket has level 95 %
 
 
 @dataclass(frozen=True, eq=False)
-class Bracketed:
-    """W1 between two laws, as far as samples know it.
+class SampleBracket:
+    """Bracket of W1 between two distributions, and estimates from their samples.
 
     Attributes
     ----------
     lower, upper : float
-        Together at 95 % around W1 between the laws.
+        Bounds of W1 between the distributions, with joint level 95 %.
     estimate : float
-        Mean W1 between a sample of one and a sample of the other.
+        Mean W1 between a sample of each distribution.
     floor : float
-        W1 between two samples of the first law.
+        W1 between two samples of the first distribution.
     debiased : float
-        Estimate less half of W1 between two samples of one law, for either law.
+        Estimate less half of W1 between two samples of each distribution.
     potential : callable
-        A 1-Lipschitz function made from the first half of the points.
+        1-Lipschitz function computed from the first half of the points.
     """
 
     lower: float
@@ -44,93 +44,93 @@ class Bracketed:
     potential: Potential
 
 
-def bracketed(
+def bracket_w1(
     x: Array, y: Array, critic: Potential | None = None, *, floor: float | None = None
-) -> Bracketed:
-    r"""Bracket W1 between the laws of x and y by exact transport between their halves.
+) -> SampleBracket:
+    r"""Bracket W1 between the distributions of x and y by exact transport between halves of the samples.
 
     .. math::
 
         \text{upper} = \bar W + z \, s, \quad \bar W = \tfrac12 \sum_k W_1(x_k, y_k), \quad
         s^2 = \tfrac14 \sum_k \tfrac1n \left(\mathrm{Var} f_k(x_k) + \mathrm{Var} g_k(y_k)\right)
 
-    over both halves, with the potentials of each transport; `lower` is the mean difference of the potential
-    of one half on the other, less the same kind of margin.
+    over both halves, with the potentials of each transport. `lower` is the mean difference of the potential
+    of one half on the other half, less a margin of the same kind.
 
     Parameters
     ----------
     x, y : ndarray, shape (2 n, d)
-        Independent points of either law, n at least 2.
+        Independent points of each distribution, n at least 2.
     critic : callable, optional
-        A 1-Lipschitz function made without any of these points: a second lower bound.
+        1-Lipschitz function that does not depend on these points, for a second lower bound.
     floor : float, optional
-        W1 between the halves of x, where it is known already.
+        W1 between the halves of x, if known.
 
     Returns
     -------
     Bracketed
-        The bounds, and what they were made of.
+        The bounds and estimates.
 
     Notes
     -----
-    The mean of W1 between samples is at least W1 between the laws (Jensen: W1 is convex), so only noise about
-    that mean can make `upper` too small. Its variance is at most (tr Cov P + tr Cov Q) / n for one sample of
-    n points (Efron, Stein 1981: a point that is replaced moves W1 by at most its way, divided by n). What is
-    used is the infinitesimal jackknife, sharper where laws are apart and equal to the limit (del Barrio,
-    Loubes 2019 for W2): the potentials are the derivative of W1 with respect to the weights. Means of n
-    points are taken to be normal. Cost: four exact transports of n points, or three.
+    The mean of W1 between samples is at least W1 between the distributions (Jensen: W1 is convex), so `upper`
+    can only be too small by noise about that mean. Its variance is at most (tr Cov P + tr Cov Q) / n for one
+    sample of n points (Efron, Stein 1981: replacing a point changes W1 by at most its displacement over n).
+    The code uses the infinitesimal jackknife, which is sharper for distributions far apart and equals the
+    limit (del Barrio, Loubes 2019 for W2): the potentials are the derivative of W1 with respect to the
+    weights. Means of n points are assumed normal. Cost: four exact transports of n points, or three.
     """
     halves = list(zip(np.split(x, 2), np.split(y, 2), strict=True))
-    same = [np.split(y, 2)] if floor is not None else [np.split(y, 2), np.split(x, 2)]
-    first, second, itself, *found = _transports([*halves, *same])
+    within = [np.split(y, 2)] if floor is not None else [np.split(y, 2), np.split(x, 2)]
+    first, second, y_within, *x_within = _solve_transports([*halves, *within])
     results = [first, second]
-    floor = float(found[0]) if floor is None else floor
+    floor = float(x_within[0]) if floor is None else floor
     estimate = float(np.mean([float(result) for result in results]))
-    noise = math.sqrt(sum(_variance(*result.potentials) for result in results)) / 2
-    tries = [_crossed(results, halves)]
+    estimate_error = math.sqrt(sum(_variance(*result.potentials) for result in results)) / 2
+    lower_bounds = [_cross_evaluate(results, halves)]
     if critic is not None:
-        tries.append(difference(critic(x), critic(y)))
-    margin = quantile(MISS / len(tries))
-    return Bracketed(
-        lower=max(0.0, *(gap - margin * error for gap, error in tries)),
-        upper=estimate + quantile(MISS) * noise,
+        lower_bounds.append(mean_difference(critic(x), critic(y)))
+    margin = normal_quantile(MISS_PROBABILITY / len(lower_bounds))
+    return SampleBracket(
+        lower=max(0.0, *(gap - margin * error for gap, error in lower_bounds)),
+        upper=estimate + normal_quantile(MISS_PROBABILITY) * estimate_error,
         estimate=estimate,
         floor=floor,
-        debiased=estimate - (floor + float(itself)) / 2,
+        debiased=estimate - (floor + float(y_within)) / 2,
         potential=results[0].critic,
     )
 
 
-def quantile(miss: float) -> float:
-    """What a normal number exceeds with this chance, in its standard deviations."""
-    return -float(ndtri(miss))
+def normal_quantile(probability: float) -> float:
+    """Return the standard normal quantile that is exceeded with this probability."""
+    return -float(ndtri(probability))
 
 
-def difference(f: Array, g: Array) -> tuple[float, float]:
-    """Difference of two means, and its standard error."""
+def mean_difference(f: Array, g: Array) -> tuple[float, float]:
+    """Return the difference of two means and its standard error."""
     return float(f.mean() - g.mean()), math.sqrt(_variance(f, g))
 
 
-def _crossed(results: list[Any], halves: list[tuple[Array, Array]]) -> tuple[float, float]:
-    """Mean of what the potential of each half makes of the other half, and a bound of its standard error."""
+def _cross_evaluate(results: list[Any], halves: list[tuple[Array, Array]]) -> tuple[float, float]:
+    """Return the mean gap of each half's potential on the other half, and a bound of its standard error."""
     gaps, errors = zip(
         *(
-            difference(result.critic(a), result.critic(b))
+            mean_difference(result.critic(a), result.critic(b))
             for result, (a, b) in zip(results, halves[::-1], strict=True)
         ),
         strict=True,
     )
-    # Both share all points, in other roles: the mean of the errors holds whatever their correlation.
+    # The two gaps share all points; the mean of the errors is a bound for any correlation.
     return float(np.mean(gaps)), float(np.mean(errors))
 
 
 def _variance(f: Array, g: Array) -> float:
-    """Of the difference of the means of two samples."""
+    """Return the variance of the difference of two sample means."""
     return float(f.var(ddof=1) / len(f) + g.var(ddof=1) / len(g))
 
 
-def _transports(pairs: Sequence[Sequence[Array]]) -> list[Any]:
-    """Exact transports, at once where there are cores: solvers let go of the interpreter."""
+def _solve_transports(pairs: Sequence[Sequence[Array]]) -> list[Any]:
+    """Solve exact transports in parallel threads: solvers release the interpreter lock."""
     import otdist
 
     with ThreadPoolExecutor(len(pairs)) as pool:

@@ -1,4 +1,4 @@
-"""The figures of a check."""
+"""Figures of one check of a run."""
 
 from __future__ import annotations
 
@@ -8,62 +8,62 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Figures of one check of a run, on data kept aside; None where one cannot be had.
+    """Figures of one check of a run on held-out data; None where a figure is undefined.
 
-    Distances are in the units of the data (of the columns' spreads, where each has its own). Fakes are those
-    of the averaged generator, unless said otherwise.
+    Distances are in the units of the data (of the columns' spreads, if each has its own). Fakes are points of
+    the averaged generator, unless said otherwise.
 
     Attributes
     ----------
     step : int
-        Of the generator.
+        Step of the generator.
     seconds : float
-        Of training until then.
+        Training time so far.
     n : int
-        Points of a minibatch: half of the held-out points that were drawn.
+        Points of a minibatch, half of the held-out points that were drawn.
     lower, upper : float
-        Together at 95 % around W1 between the law of the data and that of the generator. ``lower``: the mean
-        difference of a 1-Lipschitz function, on points it was not made from. ``upper``: the estimate, which
-        is too large on average, and a margin for its noise.
+        Bounds of W1 between the distributions of the data and of the generator, with joint level 95 %.
+        ``lower``: the mean difference of a 1-Lipschitz function, on points that it does not depend on.
+        ``upper``: the estimate, which is biased upwards, and a margin for its noise.
     estimate : float
         Mean W1 between minibatches of held-out and fresh points.
     floor : float
         The same between two minibatches of held-out points.
     debiased : float
-        Estimate less half of what two minibatches of one law are apart, for either law.
+        Estimate less half of W1 between two minibatches of each distribution.
     pvalue : float
-        Of the permutation test by energy distance between two minibatches (of 1,024 points at most): large if
-        fakes cannot be told from real points at this size.
+        p-value of the permutation test by energy distance between two minibatches (of at most 1,024 points),
+        large if fakes are indistinguishable from real points at this size.
     gap, heldout_gap : float
-        What the critic makes of training points and of held-out ones, against the same fakes.
+        Mean difference of the critic between training points, or held-out points, and the same fakes.
     heldout_gap_error, excess_error : float
         Standard errors of ``heldout_gap`` and of ``gap - heldout_gap``.
     reach : float or None
-        Held-out gap of the critic as a share of that of the transport's potential, on the same points; fakes
-        of the generator as it trains. None where there is no distance to reach, or no unit to measure it in.
+        Held-out gap of the critic as a share of the gap of the exact potential on the same points; fakes of
+        the generator in training. None if the distance is not significant, or the critic has no unit.
     probe : float or None
-        How much that gap rises when a copy of the critic makes further steps, as a share of the gap after
-        them; 0 where that is noise, None where the gap is, and where n_critic is not "auto".
+        Relative increase of the critic's held-out gap after extra training steps on a copy; 0 if it is not
+        significant, None if the gap is not, or n_critic is not "auto".
     slope, slope_99 : float
-        Mean and 99th percentile of the critic's slopes on lines between real and fake points.
+        Mean and 99th percentile of the critic's gradient norm on lines between real and fake points.
     score : float
-        Largest distance of a score of the critic from the mean score.
+        Largest deviation of a score of the critic from the mean score.
     gradient : float
         Norm of the gradient of the generator's loss.
     n_critic : int
-        Steps of the critic for one of the generator, until then.
+        Steps of the critic for one of the generator, so far.
     precision, recall, density, coverage : float
         See :func:`~otdist.learn.neighbourhoods`.
     duplicates, real_duplicates : float
-        Shares of fakes, and of real points, with a near duplicate.
+        Shares of fakes, and of real points, that have a near duplicate.
     vendi : float
-        Vendi score of fakes, as a share of that of real points.
+        Vendi score of fakes, divided by the Vendi score of real points.
     spread : float
-        Root mean square distance of fakes from their mean, as a share of that of real points.
+        Root mean square distance of fakes from their mean, divided by the same for real points.
     memorised : float
-        p-value: small if fakes are nearest to training points more often than chance has it.
+        p-value, small if fakes are nearest to training points more often than by chance.
     nearer : float
-        Chance that a fake is nearer to the training points than a held-out point is; 0.5 is right.
+        Probability that a fake is nearer to the training points than a held-out point is; ideally 0.5.
     """
 
     step: int
@@ -98,5 +98,5 @@ class Check:
     nearer: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Names and values, for files."""
+        """Return names and values, for files."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""Figures of a run over its steps."""
+"""Curves of the figures of a run over its steps."""
 
 from __future__ import annotations
 
@@ -20,46 +20,87 @@ from otdist.pages.words import number
 
 Array = NDArray[np.float64]
 
-MOST = 400  # checks that are drawn: more would lie on each other
-SMALL = 150.0  # height of a figure with one line
-BRACKET = ("lower", "upper", "estimate", "floor")
-GAPS = ("gap", "heldout_gap")
-# What is not drawn by itself: the axis, the clock, and what other figures show.
-DRAWN = {"step", "seconds", "n", *BRACKET, *GAPS}
-GROUPS = {
+MAX_DRAWN_CHECKS = 400  # checks drawn in a curve; more would overlap
+SMALL_HEIGHT = 150.0  # height of a figure with one line
+BRACKET_FIGURES = ("lower", "upper", "estimate", "floor")
+GAP_FIGURES = ("gap", "heldout_gap")
+# Figures without a curve of their own: the axis, the time, and what other figures show.
+DRAWN_ELSEWHERE = {"step", "seconds", "n", *BRACKET_FIGURES, *GAP_FIGURES}
+FIGURE_GROUPS = {
     "Distance": ("debiased", "pvalue", "sliced"),
     "Quality and diversity": ("precision", "recall", "density", "coverage", "vendi", "spread"),
     "Copies": ("duplicates", "real_duplicates", "memorised", "nearer", "memorisation"),
     "The critic": ("reach", "probe", "slope", "slope_99", "score", "heldout_gap_error", "excess_error"),
     "Training": ("gradient", "n_critic"),
 }
-OTHERS = "Further figures"
-MEANINGS = {
-    "precision": "Share of fakes that lie in a neighbourhood of a real point.",
-    "recall": "Share of real points that lie in a neighbourhood of a fake.",
-    "density": "Neighbourhoods of real points that hold a fake, on average, as a share of what is usual.",
+FIGURE_LABELS = {
+    "debiased": "W1, sampling noise taken off",
+    "pvalue": "p-value, made against real",
+    "sliced": "sliced W1",
+    "vendi": "variety (Vendi score)",
+    "duplicates": "near duplicates, made",
+    "real_duplicates": "near duplicates, real",
+    "memorised": "p-value of copying",
+    "nearer": "nearer to the training data",
+    "reach": "critic, as a share of the best",
+    "probe": "gain from more critic steps",
+    "slope": "critic's gradient norm, mean",
+    "slope_99": "critic's gradient norm, 99 %",
+    "score": "critic's largest score",
+    "heldout_gap_error": "standard error, held-out gap",
+    "excess_error": "standard error, gap less held-out gap",
+    "lower": "W1 between the distributions, at least",
+    "upper": "W1 between the distributions, at most",
+    "estimate": "W1 between samples",
+    "floor": "floor: W1 between real samples",
+    "gap": "critic's gap, training points",
+    "heldout_gap": "critic's gap, held-out points",
+    "gradient": "generator's gradient norm",
+    "n_critic": "critic steps per generator step",
+}
+MIN_CURVE_CHECKS = 3  # number of checks from which curves are drawn instead of a table
+FIRST_TABLE_GROUP = {"W1 and the critic's gap": (*BRACKET_FIGURES, *GAP_FIGURES)}  # shown as curves otherwise
+OTHER_GROUP = "Further figures"
+FIGURE_MEANINGS = {
+    "lower": "Lower bound at 95 %: mean difference of a 1-Lipschitz function on independent points.",
+    "upper": "Upper bound at 95 %: W1 between samples, biased upwards, and a margin for its noise.",
+    "gap": "Mean score of training points less the mean score of generated ones.",
+    "heldout_gap": "Mean score of held-out points less the mean score of the same generated ones.",
+    "heldout_gap_error": "Standard error of the critic's gap on held-out points.",
+    "excess_error": "Standard error of the gap on training points less the gap on held-out points.",
+    "precision": "Share of fakes in a neighbourhood of a real point.",
+    "recall": "Share of real points in a neighbourhood of a fake.",
+    "density": "Mean number of neighbourhoods of real points that contain a fake, relative to real points.",
     "coverage": "Share of real points with a fake in their neighbourhood.",
 }
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing, what it is called, and the sentence under it."""
+    """A drawing with name and caption, or values if there are too few checks for a curve."""
 
-    drawing: Markup
+    drawing: Markup | None
     name: str = ""
     caption: str = ""
+    values: tuple[str, ...] = ()
 
 
-def bracket(history: Sequence[Check], alarms: Sequence[int], *, late: bool = False) -> Figure | None:
-    """W1 bracketed, the estimate and the floor; ``late`` is the part where the first figures are left out."""
-    steps, values = _table(history)
-    first = _late(values.get("upper", np.array([]))) if late else 0
+def draw_bracket(history: Sequence[Check], alarms: Sequence[int], *, late: bool = False) -> Figure | None:
+    """Draw the bracket of W1, the estimate and the floor; with ``late`` without the first checks.
+
+    Returns None for fewer than three checks.
+    """
+    steps, values = _tabulate(history)
+    first = _late_start(values.get("upper", np.array([]))) if late else 0
     if first is None:
         return None
     steps, values = steps[first:], {name: column[first:] for name, column in values.items()}
-    drawn = [values[name] for name in BRACKET if name in values]
-    chart = Chart.of(steps, np.concatenate(drawn), whole=True) if drawn else None
+    values_drawn = [values[name] for name in BRACKET_FIGURES if name in values]
+    chart = (
+        Chart.of(steps, np.concatenate(values_drawn), whole=True)
+        if values_drawn and len(steps) >= MIN_CURVE_CHECKS
+        else None
+    )
     if chart is None:
         return None
     part = f" from step {steps[0]:,.0f} on" if late else ""
@@ -72,15 +113,19 @@ def bracket(history: Sequence[Check], alarms: Sequence[int], *, late: bool = Fal
     for name, class_ in (("floor", "floor"), ("estimate", "est")):
         if name in values:
             chart.line(root, steps, values[name], class_)
-    caption = f"The same{part}, on a scale of its own." if late else _thinned(len(history))
+    caption = f"The same{part}, on a scale of its own." if late else _thinning_note(len(history))
     return Figure(Markup(markup(root)), caption=caption)
 
 
-def gaps(history: Sequence[Check]) -> Figure | None:
-    """What the critic makes of training points and of those kept aside."""
-    steps, values = _table(history)
-    drawn = [values[name] for name in GAPS if name in values]
-    chart = Chart.of(steps, np.concatenate(drawn), whole=True) if drawn else None
+def draw_gaps(history: Sequence[Check]) -> Figure | None:
+    """Draw the critic's gaps on training and held-out points; None for fewer than three checks."""
+    steps, values = _tabulate(history)
+    values_drawn = [values[name] for name in GAP_FIGURES if name in values]
+    chart = (
+        Chart.of(steps, np.concatenate(values_drawn), whole=True)
+        if values_drawn and len(steps) >= MIN_CURVE_CHECKS
+        else None
+    )
     if chart is None:
         return None
     root = chart.frame("Gap of the critic on training and on held-out points over steps")
@@ -90,38 +135,49 @@ def gaps(history: Sequence[Check]) -> Figure | None:
     return Figure(Markup(markup(root)))
 
 
-def others(history: Sequence[Check]) -> list[tuple[str, list[Figure]]]:
-    """Every other number of the checks, each in a figure of its own, in groups."""
-    steps, values = _table(history)
-    meanings = _meanings(type(history[-1])) if history else {}
-    left = [name for name in values if name not in DRAWN]
-    groups = GROUPS | {OTHERS: tuple(name for name in left if not any(name in g for g in GROUPS.values()))}
-    found = []
+def draw_others(history: Sequence[Check]) -> list[tuple[str, list[Figure]]]:
+    """Draw every other figure of the checks, in groups."""
+    steps, values = _tabulate(history)
+    meanings = _read_meanings(type(history[-1])) if history else {}
+    values_drawn = DRAWN_ELSEWHERE if len(steps) >= MIN_CURVE_CHECKS else {"step", "seconds", "n"}
+    remaining = [name for name in values if name not in values_drawn]
+    groups = FIGURE_GROUPS if len(steps) >= MIN_CURVE_CHECKS else FIRST_TABLE_GROUP | FIGURE_GROUPS
+    groups = groups | {
+        OTHER_GROUP: tuple(name for name in remaining if not any(name in g for g in groups.values()))
+    }
+    drawn_groups: list[tuple[str, list[Figure]]] = []
     for title, names in groups.items():
-        figures = [_one(name, steps, values[name], meanings) for name in names if name in left]
-        kept = [figure for figure in figures if figure is not None]
-        if kept:
-            found.append((title, kept))
-    return found
+        figures = [_draw_figure(name, steps, values[name], meanings) for name in names if name in remaining]
+        shown_figures = [figure for figure in figures if figure is not None]
+        if shown_figures:
+            drawn_groups.append((title, shown_figures))
+    return drawn_groups
 
 
-def _one(name: str, steps: Array, values: Array, meanings: dict[str, str]) -> Figure | None:
-    chart = Chart.of(steps, values, height=SMALL, whole=True)
+def label(name: str) -> str:
+    """Return the displayed name of a figure of a check."""
+    return FIGURE_LABELS.get(name, name.replace("_", " "))
+
+
+def _draw_figure(name: str, steps: Array, values: Array, meanings: dict[str, str]) -> Figure | None:
+    words, meaning = label(name), meanings.get(name, "")
+    if len(steps) < MIN_CURVE_CHECKS:
+        return Figure(None, words, meaning, tuple(number(float(value)) for value in values))
+    chart = Chart.of(steps, values, height=SMALL_HEIGHT, whole=True)
     if chart is None:
         return None
-    words = name.replace("_", " ")
     root = chart.frame(f"{words} over steps")
     chart.line(root, steps, values, "est")
-    last = float(values[-1])  # a dash in words where the last check has none
+    last = float(values[-1])  # not finite if the last check has none
     if math.isfinite(last):
         add(root, "circle", class_="spot est", cx=RIGHT, cy=float(chart.place(np.array(last))), r=3.0)
-    return Figure(Markup(markup(root)), f"{words} {number(last)}", meanings.get(name, ""))
+    return Figure(Markup(markup(root)), f"{words}: {number(last)}", meaning)
 
 
-def _table(history: Sequence[Check]) -> tuple[Array, dict[str, Array]]:
-    """Steps, and each number of the checks over them; what is missing is NaN."""
-    every = math.ceil(len(history) / MOST) if history else 1
-    # Counted from the end, so that the last check is drawn.
+def _tabulate(history: Sequence[Check]) -> tuple[Array, dict[str, Array]]:
+    """Return the steps and the values of each figure over them; missing values are NaN."""
+    every = math.ceil(len(history) / MAX_DRAWN_CHECKS) if history else 1
+    # Counted from the end, so that the last check is included.
     checks = list(history)[::-1][::every][::-1]
     records = [check.to_dict() for check in checks]
     names = {n for r in records for n, v in r.items() if isinstance(v, int | float) and v is not True}
@@ -132,8 +188,8 @@ def _table(history: Sequence[Check]) -> tuple[Array, dict[str, Array]]:
     return np.array([float(check.step) for check in checks]), values
 
 
-def _late(upper: Array) -> int | None:
-    """First check from which all are far below the highest; None if that is too few of them, or all."""
+def _late_start(upper: Array) -> int | None:
+    """Return the first check after which all are far below the highest; None for too few checks, or all."""
     if len(upper) < 6 or not np.isfinite(upper).all():
         return None
     low = np.flatnonzero(upper > 0.3 * upper.max())
@@ -141,18 +197,18 @@ def _late(upper: Array) -> int | None:
     return first if 0 < first <= len(upper) - 4 else None
 
 
-def _thinned(checks: int) -> str:
-    every = math.ceil(checks / MOST)
+def _thinning_note(checks: int) -> str:
+    every = math.ceil(checks / MAX_DRAWN_CHECKS)
     return f"Every {every}th check is drawn." if every > 1 else ""
 
 
-def _meanings(kind: type[Check]) -> dict[str, str]:
-    """What each figure means, as the docstring of the checks says it."""
+def _read_meanings(kind: type[Check]) -> dict[str, str]:
+    """Read the meaning of each figure from the docstring of the check."""
     text = inspect.cleandoc(kind.__doc__ or "").partition("Attributes\n----------\n")[2]
-    found: dict[str, str] = {}
+    meanings: dict[str, str] = {}
     for names, body in re.findall(r"^(\w[\w, ]*) : .*\n((?:    .*\n?)+)", text, flags=re.M):
-        said = " ".join(body.split())
-        said = re.sub(r":\w+:`~?([\w.]+)`", lambda m: m[1].split(".")[-1], said).replace("``", "")
-        said = re.sub(r"[;,.]? ?None where[^.]*", "", said)  # of no use under a drawing
-        found |= {name.strip(): said for name in names.split(",")}
-    return found | MEANINGS
+        meaning = " ".join(body.split())
+        meaning = re.sub(r":\w+:`~?([\w.]+)`", lambda m: m[1].split(".")[-1], meaning).replace("``", "")
+        meaning = re.sub(r"[;,.]? ?None if[^.]*", "", meaning)  # not needed under a drawing
+        meanings |= {name.strip(): meaning for name in names.split(",")}
+    return meanings | FIGURE_MEANINGS

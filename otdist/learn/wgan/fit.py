@@ -1,32 +1,37 @@
-"""Training: a loop that checks itself against data it has never seen."""
+"""Training of a Wasserstein GAN with checks on held-out data."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from otdist.errors import InputError
-from otdist.learn.critics.processes import require_alike
+from otdist.errors import InputError, Option, Remedy
+from otdist.inputs.arguments import Rng
+from otdist.learn.critics.processes import rank_and_world_size, require_equal
+from otdist.learn.modes import refuse_transforms, require_outside, training_mode
+from otdist.learn.options import check_torch_seed
 from otdist.learn.wgan import checkpoint
-from otdist.learn.wgan.alarms import of_data, of_reach
-from otdist.learn.wgan.card import versions
+from otdist.learn.wgan.alarms import data_alarms, output_range_alarms
 from otdist.learn.wgan.loop import Loop
-from otdist.learn.wgan.real import Real
+from otdist.learn.wgan.real import RealData
 from otdist.learn.wgan.schedule import Schedule
-from otdist.learn.wgan.settings import settings_of
-from otdist.learn.wgan.state import state_of
+from otdist.learn.wgan.settings import make_settings
+from otdist.learn.wgan.state import build_state
+from otdist.learn.wgan.summary import merge_versions
 from otdist.learn.wgan.wgan import WGAN
 
 
+@training_mode()
 def fit_wgan(
     data: Any,
     *,
     steps: int | None = None,
     max_seconds: float | None = None,
-    seed: int | None = None,
+    seed: Rng = None,
     generator: nn.Module | None = None,
     critic: nn.Module | None = None,
     folder: str | Path | None = None,
@@ -35,12 +40,12 @@ def fit_wgan(
     device: str = "auto",
     **settings: Any,
 ) -> WGAN:
-    r"""Train a generator of points like the given ones, against a critic that measures W1.
+    r"""Train a generator of points like the data, against a critic that estimates W1.
 
     .. math:: \min_G \max_{f \text{ 1-Lipschitz}} \; \frac1m \sum_j f(x_j) - \frac1n \sum_i f(G(z_i))
 
-    A share of the data is kept aside. Every ``check_every`` steps the generator is held against it by exact
-    transport: the record shows W1 bracketed, and what real data would reach.
+    A share of the data is held out. Every ``check_every`` steps the generator is compared with it by exact
+    transport: the history has a bracket of W1, and the value that real data would reach.
 
     Parameters
     ----------
@@ -49,21 +54,21 @@ def fit_wgan(
     steps : int, optional
         Steps of the generator. None, and ``max_seconds`` None: 20,000, or fewer if nothing more is gained.
     max_seconds : float, optional
-        Time for training and checks. Runs that end by a clock are not repeatable to the bit.
-    seed : int, optional
-        Same seed, same bytes on one CPU. None: 0.
+        Time for training and checks. Runs that end by time are not reproducible bit by bit.
+    seed : int or numpy.random.Generator, optional
+        Seed; the same seed gives the same bytes on one CPU. A generator draws a seed. None: 0.
     generator : Module, optional
-        Your own: takes (n, latent), gives (n, ...) with the numbers of a point, on the scale of networks
-        (centred, spread 1). None: one sized from the data.
+        Generator that maps (n, latent) to (n, ...) with the numbers of a point, centred and of spread 1.
+        None: a network sized by the data.
     critic : Module, optional
-        Your own: takes ``(n, *shape)`` and gives (n,) or (n, 1); with ``packing`` ``(n, packing, *shape)``.
+        Critic that maps ``(n, *shape)`` to (n,) or (n, 1); with ``packing`` from ``(n, packing, *shape)``.
     folder : path, optional
-        Where a checkpoint is written at every check, and a log: a line of JSON for each in ``log.jsonl``, and
+        Folder for a checkpoint at every check, and for logs: a line of JSON per check in ``log.jsonl``, and
         scalars in ``tensorboard`` if that is installed.
     resume : bool
-        Go on with the run in ``folder``, exactly where its checkpoint was.
+        Continue the run in ``folder`` from its checkpoint.
     progress : bool
-        Show the bracket while training.
+        Show the bracket during training.
     device : str
         "auto", "cpu", "cuda", ...
     **settings
@@ -77,21 +82,21 @@ def fit_wgan(
     Raises
     ------
     InputError
-        If data are no points, or not finite; for settings that are unknown or do not go together; for
-        modules that are no generator or critic (BatchNorm or a squashed output in a critic); if ``folder``
-        holds a run and ``resume`` is False, or another run than asked for.
+        If data are not points, or not finite; for settings that are unknown or inconsistent; for modules that
+        cannot be generator or critic (BatchNorm or a squashed output in a critic); if ``folder`` holds a run
+        and ``resume`` is False, or a run with other settings.
 
     Warns
     -----
     ConvergenceWarning
-        If it was interrupted, or values that are not finite came back after going back three times.
+        If training was interrupted, or values were not finite after three rollbacks.
 
     Notes
     -----
-    Ctrl-C ends after the step, saves if there is a folder, and returns the run. Cost: a step is that of the
-    networks, ``n_critic + 1`` times; a check a few exact transports of ``check_points`` points. In several
-    processes (torchrun) each computes its part of a batch, and all end with the same numbers. Not run on a
-    GPU so far.
+    Ctrl-C ends training after the current step, saves the run if there is a folder, and returns it. Cost: a
+    step takes ``n_critic + 1`` passes of the networks, a check a few exact transports of ``check_points``
+    points. With several processes (torchrun) each computes a part of the batch, and all have the same
+    result. Not run on a GPU so far.
 
     Source: Arjovsky, Chintala, Bottou (2017); Gulrajani et al. (2017). Differs in that the critic is
     1-Lipschitz by construction, and in the checks.
@@ -107,73 +112,86 @@ def fit_wgan(
     >>> [check.step for check in run.history]
     [20, 40]
     """
-    place = _device(device)
-    target = None if folder is None else Path(folder)
+    refuse_transforms(data=data)
+    require_outside("data", "cannot be learned", "call fit_wgan outside of it")
+    data = list(data) if isinstance(data, Iterator) else data
+    torch_device = _resolve_device(device)
+    run_folder = None if folder is None else Path(folder)
     schedule = Schedule.of(steps, max_seconds, settings.get("decay_from", 0.3))
-    if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or seed < 0):
-        raise InputError("seed", f"{seed!r} is no seed", "give a whole number from 0 on")
+    seed = None if seed is None else check_torch_seed(seed, "seed")
     if resume:
-        run = _saved(target, generator, critic, place, settings | ({} if seed is None else {"seed": seed}))
+        run = _load_run(
+            run_folder, generator, critic, torch_device, settings | ({} if seed is None else {"seed": seed})
+        )
         if steps is not None or max_seconds is not None:
-            run.schedule = run.schedule.extended(schedule)
+            run.schedule = run.schedule.extend(schedule)
     else:
-        if target is not None and checkpoint.occupied(target):
-            raise InputError("folder", f"{target} holds a run", "use resume=True, or another folder")
-        run = _new(data, schedule, seed or 0, (generator, critic), settings, place)
-    chosen = run.settings
-    real = Real.of(data, held_out=chosen.held_out, scale=chosen.scale, seed=run.state.seed)
+        if run_folder is not None and checkpoint.has_run(run_folder):
+            remedy = Remedy("use {}, or another folder", Option("resume", "True"))
+            raise InputError("folder", f"must not hold a run, got {run_folder}", remedy)
+        run = _new_run(data, schedule, seed or 0, (generator, critic), settings, torch_device)
+    checked_settings = run.settings
+    real = RealData.of(
+        data, held_out=checked_settings.held_out, scale=checked_settings.scale, seed=run.state.seed
+    )
     if real.sha256 != run.sha256:
-        raise InputError("data", "are not those that the run was made with", "use another folder")
-    require_alike(place, {"data": real.sha256, "seed": run.state.seed, "settings": chosen})
-    run.versions, run.real = versions(run.versions), real
+        raise InputError("data", "must be the data of the run", "use another folder")
+    require_equal(torch_device, {"data": real.sha256, "seed": run.state.seed, "settings": checked_settings})
+    n_packs, world_size = checked_settings.batch_size // checked_settings.packing, rank_and_world_size()[1]
+    if n_packs < world_size:
+        problem = f"must be at least packing * {world_size} processes, got {checked_settings.batch_size}"
+        raise InputError("batch_size", problem, "raise it")
+    run.versions, run.real = merge_versions(run.versions), real
     run.sizes = len(real.train), len(real.heldout)
-    return Loop(run, real.to(place), target, progress).go()
+    return Loop(run, real.to(torch_device), run_folder, progress).train()
 
 
-def _new(
+def _new_run(
     data: Any,
     schedule: Schedule,
     seed: int,
-    own: tuple[nn.Module | None, nn.Module | None],
+    user_modules: tuple[nn.Module | None, nn.Module | None],
     settings: dict[str, Any],
     device: torch.device,
 ) -> WGAN:
-    chosen = settings_of(settings, own[1] is not None)
-    real = Real.of(data, held_out=chosen.held_out, scale=chosen.scale, seed=seed)
+    checked_settings = make_settings(settings, user_modules[1] is not None)
+    real = RealData.of(data, held_out=checked_settings.held_out, scale=checked_settings.scale, seed=seed)
     names = tuple(
-        name for name, module in zip(("generator", "critic"), own, strict=True) if module is not None
+        name for name, module in zip(("generator", "critic"), user_modules, strict=True) if module is not None
     )
-    state = state_of(chosen, real.shape, seed, *own, device)
+    state = build_state(checked_settings, real.shape, seed, *user_modules, device)
     run = WGAN(state, real.scale, real.shape, schedule, real.sha256, real.columns, names)
-    run.alarms = of_data(real.notes)
-    if own[0] is not None:
-        run.alarms += of_reach(state.generator, state.latent, real.train.to(device))
+    run.alarms = data_alarms(real.notes)
+    if user_modules[0] is not None:
+        run.alarms += output_range_alarms(state.generator, state.latent, real.train.to(device))
     return run
 
 
-def _saved(
+def _load_run(
     folder: Path | None,
     generator: nn.Module | None,
     critic: nn.Module | None,
     device: torch.device,
-    asked: dict[str, Any],
+    requested: dict[str, Any],
 ) -> WGAN:
-    """The run in a folder, if it is the one that is asked for."""
+    """Load the run of a folder, and check that its settings are the requested ones."""
     if folder is None:
-        raise InputError("resume", "needs to know which run", "pass folder=...")
+        raise InputError("resume", "needs the folder of a run", Remedy("pass {}", Option("folder", "...")))
     run = WGAN.load(folder, generator=generator, critic=critic, device=str(device))
-    known = run.settings.to_dict() | {"seed": run.state.seed}
-    for name, value in asked.items():
-        if name not in known or known[name] != value:
-            what = f"is {value!r}, and {known.get(name)!r} in the run of {folder}"
-            raise InputError(name, what, "leave it out, or use another folder")
+    saved = run.settings.to_dict() | {"seed": run.state.seed}
+    for name, value in requested.items():
+        if name not in saved or saved[name] != value:
+            problem = f"must be {saved.get(name)!r}, as in the run of {folder}, got {value!r}"
+            raise InputError(name, problem, "leave it out, or use another folder")
     return run
 
 
-def _device(name: str) -> torch.device:
+def _resolve_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         return torch.device(name)
     except RuntimeError as error:
-        raise InputError("device", f"{name!r} is none", "use 'auto', 'cpu' or 'cuda'") from error
+        raise InputError(
+            "device", f"must be a device of torch, got {name!r}", "use 'auto', 'cpu' or 'cuda'"
+        ) from error

@@ -1,4 +1,4 @@
-"""Columns of a table, made and real: histograms, and where the same latent numbers went over the checks."""
+"""Histograms of columns, generated and real, with the snapshots of a run below."""
 
 from __future__ import annotations
 
@@ -18,66 +18,73 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-MOST = 24  # columns that are drawn
-BINS = 30
-TALL, ROW = 110.0, 13.0  # of the histogram, and of a check below it
-EDGE = 8.0
+MAX_COLUMNS = 24  # number of columns drawn
+N_BINS = 30
+HISTOGRAM_HEIGHT, RUG_HEIGHT = 110.0, 13.0  # of a histogram, and of a snapshot below it
+TOP_MARGIN = 8.0
 
 
-def histograms(
-    run: WGAN, fresh: Array, held: Array | None, strip: list[tuple[int, Array]]
+def draw_histograms(
+    run: WGAN, fresh: Array, heldout: Array | None, snapshots: list[tuple[int, Array]]
 ) -> tuple[list[tuple[str, Markup]], str]:
-    """Drawings by name of column, the one that is furthest off first, and how to read them."""
+    """Draw the columns in decreasing order of their error; return titled drawings and a note."""
     names = run.columns or tuple(f"column {k}" for k in range(fresh.shape[1]))
-    off = np.zeros(len(names))
-    if held is not None:
-        off = np.array([float(wasserstein_1d(held[:, k], fresh[:, k])) for k in range(len(names))])
-        off = off / run.scale.unit
-    order = np.argsort(-off, kind="stable")[:MOST]
+    errors = np.zeros(len(names))
+    if heldout is not None:
+        errors = np.array([float(wasserstein_1d(heldout[:, k], fresh[:, k])) for k in range(len(names))])
+        errors = errors / run.scale.unit
+    order = np.argsort(-errors, kind="stable")[:MAX_COLUMNS]
     drawings = []
     for k in order:
-        real = None if held is None else held[:, k]
-        rows = [(step, z[:, k]) for step, z in strip]
-        apart = "" if held is None else f", W1 {number(float(off[k]))} spreads"
-        drawings.append((f"{visible(names[k])}{apart}", _column(names[k], fresh[:, k], real, rows)))
+        real = None if heldout is None else heldout[:, k]
+        rows = [(step, z[:, k]) for step, z in snapshots]
+        error_text = "" if heldout is None else f", W1 {number(float(errors[k]))} spreads"
+        drawings.append((f"{visible(names[k])}{error_text}", _draw_column(names[k], fresh[:, k], real, rows)))
     note = f"{len(fresh):,} fresh points"
-    note += "" if held is None else f" against {len(held):,} kept aside"
-    note += ". The rows below each histogram: the same latent numbers at some checks, by step." * bool(strip)
-    if len(names) > MOST:
-        note += f" The {MOST} of {len(names)} columns that are furthest off are shown."
+    note += "" if heldout is None else f" against {len(heldout):,} kept aside"
+    note += ". The rows below each histogram: the same latent numbers at some checks, by step." * bool(
+        snapshots
+    )
+    if len(names) > MAX_COLUMNS:
+        note += f" The {MAX_COLUMNS} of {len(names)} columns that are furthest off are shown."
     return drawings, note
 
 
-def _column(name: str, made: Array, real: Array | None, rows: list[tuple[int, Array]]) -> Markup:
+def _draw_column(name: str, fresh: Array, real: Array | None, rows: list[tuple[int, Array]]) -> Markup:
     labels = [f"{step:,}" for step, _ in rows]
     left = 10 + LETTER * max((len(label) for label in labels), default=0)
-    height = EDGE + TALL + ROW * len(rows) + 30
+    height = TOP_MARGIN + HISTOGRAM_HEIGHT + RUG_HEIGHT * len(rows) + 30
     root = canvas(f"{name}: values made, and real ones", height)
-    shown = Axis.of(made if real is None else np.concatenate([made, real]))
-    if shown is None:
+    full_axis = Axis.of(fresh if real is None else np.concatenate([fresh, real]))
+    if full_axis is None:
         return Markup(markup(root))
-    axis = Axis(shown.lo, shown.hi, cropped=shown.cropped, left=left)
-    edges = np.linspace(axis.lo, axis.hi, BINS + 1)
-    across = axis.place(edges)
-    shares = {"cur": np.histogram(made, edges)[0] / len(made)}
+    axis = Axis(full_axis.lo, full_axis.hi, cropped=full_axis.cropped, left=left)
+    edges = np.linspace(axis.lo, axis.hi, N_BINS + 1)
+    x_edges = axis.place(edges)
+    shares = {"cur": np.histogram(fresh, edges)[0] / len(fresh)}
     if real is not None:
         shares["ref"] = np.histogram(real, edges)[0] / len(real)
     top = max(float(share.max()) for share in shares.values()) or 1.0
     for side in ("ref", "cur"):
         if side in shares:
-            add(root, "path", class_=f"hist {side}", d=_steps(across, EDGE + TALL * (1 - shares[side] / top)))
+            add(
+                root,
+                "path",
+                class_=f"hist {side}",
+                d=_histogram_path(x_edges, TOP_MARGIN + HISTOGRAM_HEIGHT * (1 - shares[side] / top)),
+            )
     for k, (label, (_, values)) in enumerate(zip(labels, rows, strict=True)):
-        y = EDGE + TALL + ROW * k + 2
+        y = TOP_MARGIN + HISTOGRAM_HEIGHT + RUG_HEIGHT * k + 2
         inside = axis.place(values[(values >= axis.lo) & (values <= axis.hi)])
-        add(root, "path", class_="rug", d="".join(f"M{x:.1f} {y + 1:.1f}v{ROW - 4:g}" for x in inside))
-        add_text(root, left - 6, y + ROW - 4, label, anchor="end")
-    add_axis(root, axis, EDGE + TALL + ROW * len(rows) + 3)
+        add(root, "path", class_="rug", d="".join(f"M{x:.1f} {y + 1:.1f}v{RUG_HEIGHT - 4:g}" for x in inside))
+        add_text(root, left - 6, y + RUG_HEIGHT - 4, label, anchor="end")
+    add_axis(root, axis, TOP_MARGIN + HISTOGRAM_HEIGHT + RUG_HEIGHT * len(rows) + 3)
     return Markup(markup(root))
 
 
-def _steps(edges: Array, heights: Array) -> str:
-    """Outline of a histogram."""
-    base = EDGE + TALL
+def _histogram_path(edges: Array, heights: Array) -> str:
+    """Return the outline of a histogram as an SVG path."""
+    base = TOP_MARGIN + HISTOGRAM_HEIGHT
     parts = [f"M{edges[0]:.1f} {base:.1f}"]
     parts += [f"V{y:.1f}H{x:.1f}" for y, x in zip(heights, edges[1:], strict=True)]
     return "".join(parts) + f"V{base:.1f}"

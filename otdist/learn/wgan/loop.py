@@ -1,4 +1,4 @@
-"""The loop of training, and what follows from each check."""
+"""Training loop: rounds of steps, checks, rollbacks and the end of a run."""
 
 from __future__ import annotations
 
@@ -16,65 +16,70 @@ from torch import Tensor
 
 from otdist.arrays import caller_level
 from otdist.errors import ConvergenceWarning
-from otdist.learn.critics.processes import numbers_of_first, rank_and_world
+from otdist.learn.critics.processes import broadcast_numbers, rank_and_world_size
 from otdist.learn.wgan import checkpoint
-from otdist.learn.wgan.alarms import Alarm, of_checks
-from otdist.learn.wgan.health import look
-from otdist.learn.wgan.journal import Journal, told
-from otdist.learn.wgan.probe import followed
-from otdist.learn.wgan.real import Real
-from otdist.learn.wgan.stopping import ended, following
+from otdist.learn.wgan.alarms import Alarm, new_alarms
+from otdist.learn.wgan.log import RunLog, progress_line
+from otdist.learn.wgan.probe import adapt_n_critic
+from otdist.learn.wgan.real import RealData
+from otdist.learn.wgan.run_check import run_check
+from otdist.learn.wgan.stopping import end_message, update_schedule
 from otdist.learn.wgan.wgan import WGAN
 from otdist.progress import working
 
-ROLLBACKS = 3  # after which values that are not finite are no accident
+PROGRESS_SECONDS = 0.5  # time between two lines of progress
+MAX_ROLLBACKS = 3  # rollbacks after which values that are not finite end the run
 
 
 @dataclass(eq=False)
 class Loop:
-    """A run on its way: rounds, checks, and what follows from them."""
+    """Training of a run: rounds of steps, checks and rollbacks."""
 
     run: WGAN
-    real: Real
+    real: RealData
     folder: Path | None
     progress: bool
-    began: float = 0.0
-    kept: tuple[dict[str, Tensor], int, int] = field(init=False)
-    falls: int = 0
+    start_time: float = 0.0
+    good_state: tuple[dict[str, Tensor], int, int] = field(init=False)
+    n_rollbacks: int = 0
 
-    def go(self) -> WGAN:
-        """Train until the budget is used, nothing more is gained, or the caller interrupts."""
+    def train(self) -> WGAN:
+        """Train until the budget is used, there is no more progress, or Ctrl-C is pressed."""
         run, state = self.run, self.run.state
-        self.began = time.perf_counter() - run.seconds
-        if not run.strips.checks:
-            run.strips.add(state, 0)
-        self._keep()
+        self.start_time = time.perf_counter() - run.seconds
+        if not run.snapshots.checks:
+            run.snapshots.add(state, 0)
+        self._store_good_state()
         self._save()
-        first = rank_and_world()[0] == 0
-        self.journal = Journal(self.folder if first else None, run.history, run.alarms)
-        with interruptions() as asked, working(self.progress, "training") as tell:
-            tell(told(run))
+        is_first = rank_and_world_size()[0] == 0
+        self.log = RunLog(self.folder if is_first else None, run.history, run.alarms)
+        with defer_interrupts() as stop_requested, working(self.progress, "training") as report_progress:
+            report_progress(progress_line(run))
+            last_report = time.perf_counter()
             while True:
-                share, stop = self._agreed(asked())
-                if stop or share >= run.schedule.end or self.falls > ROLLBACKS:
+                share, stop = self._shared_progress(stop_requested())
+                if stop or share >= run.schedule.end or self.n_rollbacks > MAX_ROLLBACKS:
                     break
                 state.set_rates(run.schedule.factor(share))
-                if not self._round():
-                    self._fall_back()
+                if not self._train_round():
+                    self._roll_back()
                 elif state.step % state.settings.check_every == 0:
-                    tell(self._check())
-        return self._ended(interrupted=bool(stop))
+                    report_progress(self._check())
+                if time.perf_counter() - last_report > PROGRESS_SECONDS:
+                    last_report = time.perf_counter()
+                    report_progress(progress_line(run))
+        return self._finish(interrupted=bool(stop))
 
-    def _agreed(self, asked: bool) -> tuple[float, float]:
-        """Share of the budget and whether to stop, as the first process has them."""
+    def _shared_progress(self, stop_requested: bool) -> tuple[float, float]:
+        """Return the used share of the budget and whether to stop, as on the first process."""
         run = self.run
-        run.seconds = time.perf_counter() - self.began
+        run.seconds = time.perf_counter() - self.start_time
         share = run.schedule.share(run.state.step, run.seconds)
-        first, stop = numbers_of_first([share, float(asked)], run.state.device)
-        return first, stop
+        share, stop = broadcast_numbers([share, float(stop_requested)], run.state.device)
+        return share, stop
 
-    def _round(self) -> bool:
-        """Steps of the critic, then one of the generator; False where values were not finite."""
+    def _train_round(self) -> bool:
+        """Take steps of the critic, then one of the generator; return False if values were not finite."""
         state = self.run.state
         return (
             all(state.critic_step(self.real.train) for _ in range(state.n_critic)) and state.generator_step()
@@ -82,77 +87,80 @@ class Loop:
 
     def _check(self) -> str:
         run, state = self.run, self.run.state
-        check = look(state, self.real, run.seconds, run.history[-1] if run.history else None)
+        check = run_check(state, self.real, run.seconds, run.history[-1] if run.history else None)
         run.history.append(check)
-        run.strips.add(state, len(run.history))
-        alarms = of_checks(run.history, run.settings)
+        run.snapshots.add(state, len(run.history))
+        alarms = new_alarms(run.history, run.settings)
         run.alarms.extend(alarms)
         state.gaps.clear()
         if run.settings.n_critic == "auto":
-            state.n_critic = followed(state.n_critic, check.probe)
+            state.n_critic = adapt_n_critic(state.n_critic, check.probe)
         if run.settings.stop:
-            run.schedule = following(run.schedule, run.history, run.seconds)
-        self._keep()
+            run.schedule = update_schedule(run.schedule, run.history, run.seconds)
+        self._store_good_state()
         self._save()
-        self.journal.write(check, run.alarms)
-        return told(run)
+        self.log.write(check, run.alarms)
+        return progress_line(run)
 
-    def _keep(self) -> None:
-        """Remember a good state."""
+    def _store_good_state(self) -> None:
+        """Store the current state for a rollback."""
         state = self.run.state
-        self.kept = checkpoint.tensors_of(state), state.step, state.n_critic
+        self.good_state = checkpoint.collect_tensors(state), state.step, state.n_critic
 
-    def _fall_back(self) -> None:
-        """Go back to the last good state, with half the learning rates."""
+    def _roll_back(self) -> None:
+        """Restore the last good state, and halve the learning rates."""
         run, state = self.run, self.run.state
-        self.falls += 1
-        seen = state.step
-        checkpoint.restore(state, self.kept[0])
-        state.step, state.n_critic = self.kept[1:]
+        self.n_rollbacks += 1
+        failed_step = state.step
+        checkpoint.restore(state, self.good_state[0])
+        state.step, state.n_critic = self.good_state[1:]
         state.gaps.clear()
         state.rate_scale /= 2
         cause = "values of the critic or generator are not finite"
-        remedy = f"went back to step {state.step} with half the learning rates; lower them if it comes again"
-        run.alarms.append(Alarm(seen, "exploding", cause, remedy))
+        remedy = f"went back to step {state.step} with half the learning rates; lower them if it recurs"
+        run.alarms.append(Alarm(failed_step, "exploding", cause, remedy))
 
     def _save(self) -> None:
-        if self.folder is not None and rank_and_world()[0] == 0:
+        if self.folder is not None and rank_and_world_size()[0] == 0:
             self.run.save(self.folder)
 
-    def _ended(self, *, interrupted: bool) -> WGAN:
+    def _finish(self, *, interrupted: bool) -> WGAN:
         run, state = self.run, self.run.state
         if interrupted:
-            run.message = f"interrupted at step {state.step}"
-        elif self.falls > ROLLBACKS:
-            run.message = f"values are not finite, also after going back {ROLLBACKS} times"
+            run.stop_reason, run.message = "interrupted", f"interrupted at step {state.step}"
+        elif self.n_rollbacks > MAX_ROLLBACKS:
+            run.stop_reason = "diverged"
+            run.message = f"values are not finite, also after going back {MAX_ROLLBACKS} times"
         else:
-            # At the end of a budget that is no multiple of check_every; an interrupted run goes on without.
+            # At the end of a budget that is not a multiple of check_every; not for an interrupted run.
             if not run.history or run.history[-1].step != state.step:
                 self._check()
-            run.message = ended(run.history, run.schedule.end < 1)
+            by_clock = run.schedule.steps is None or state.step < run.schedule.steps
+            run.stop_reason = "converged" if run.schedule.end < 1 else "budget"
+            run.message = end_message(run.history, run.schedule.end < 1, by_clock=by_clock)
         self._save()
-        self.journal.close()
-        if interrupted or self.falls > ROLLBACKS:
+        self.log.close()
+        if interrupted or self.n_rollbacks > MAX_ROLLBACKS:
             warnings.warn(run.message, ConvergenceWarning, stacklevel=caller_level())
         return run
 
 
 @contextmanager
-def interruptions() -> Iterator[Callable[[], bool]]:
-    """Let Ctrl-C wait for the end of a step; a second one does not wait."""
+def defer_interrupts() -> Iterator[Callable[[], bool]]:
+    """Defer Ctrl-C to the end of a step; a second Ctrl-C interrupts at once."""
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    asked: list[int] = []
+    stop_requested: list[int] = []
 
-    def note(number: int, frame: Any) -> None:
-        if asked:
+    def handle_interrupt(number: int, frame: Any) -> None:
+        if stop_requested:
             raise KeyboardInterrupt
-        asked.append(number)
+        stop_requested.append(number)
 
-    before = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, note)
+    previous_handler = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, handle_interrupt)
     try:
-        yield lambda: bool(asked)
+        yield lambda: bool(stop_requested)
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous_handler)

@@ -1,4 +1,4 @@
-"""What a generator makes, drawn beside real data: points, images, series or columns."""
+"""Pictures of generated data beside real data: points, images, series or columns."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from otdist.learn.wgan.card import kind
-from otdist.learn.wgan.histograms import histograms
+from otdist.learn.wgan.histograms import draw_histograms
+from otdist.learn.wgan.summary import point_kind
 from otdist.pages.axis import LEFT, LETTER, RIGHT, Axis, number_ticks
 from otdist.pages.chart import Chart
 from otdist.pages.drawing import add, add_text, canvas, markup, path
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-FRESH = 2000  # points made for the figures of the generator as it is
-DOTS = 400  # drawn of either kind
-THUMB = 200.0  # units of a small square
-IMAGES, ROW = 16, 8  # of a check, and side by side
-LINES = 8  # series of a check
-SEED = 0
+FRESH_POINTS = 2000  # generated points for the figures of the current generator
+MAX_DOTS = 400  # points drawn, generated and real each
+THUMBNAIL_SIZE = 200.0  # side of a thumbnail, in SVG units
+N_IMAGES, IMAGES_PER_ROW = 16, 8  # images of a snapshot, and in a row
+N_SERIES = 8  # series in a picture
+SAMPLE_SEED = 0
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture: a drawing, or the address of an image."""
+    """One picture: a drawing, or the data URI of an image."""
 
     drawing: Markup | None
     image: str
@@ -46,63 +46,68 @@ class Gallery:
     Attributes
     ----------
     now : list of Panel
-        The generator as it is.
-    strip : list of Panel
-        What the same latent numbers gave at some checks.
+        Pictures of the current generator.
+    snapshots : list of Panel
+        Snapshots: points of the same latent numbers at some checks.
     note : str
-        How to read them.
+        Explanation of the pictures.
     beside : bool
-        Whether the strip has its place beside the others.
+        Whether the snapshots are placed beside the other pictures.
     """
 
     now: list[Panel]
-    strip: list[Panel]
+    snapshots: list[Panel]
     note: str
     beside: bool = False
 
 
-def gallery(run: WGAN) -> Gallery:
-    """Pictures of what a run makes, in the caller's units."""
+def build_gallery(run: WGAN) -> Gallery:
+    """Draw the pictures of a run, in the caller's units."""
     d = int(np.prod(run.shape))
-    fresh = run.sample(FRESH if d < 64 else DOTS, rng=SEED).reshape(-1, d)
-    held = None if run.real is None else run.scale.restore(run.real.heldout[:FRESH])
-    strip = [
-        (step, run.scale.restore(z)) for step, z in zip(run.strips.steps, run.strips.points, strict=True)
+    fresh = run.sample(FRESH_POINTS if d < 64 else MAX_DOTS, rng=SAMPLE_SEED).reshape(-1, d)
+    heldout = None if run.real is None else run.scale.inverse_transform(run.real.heldout[:FRESH_POINTS])
+    snapshots = [
+        (step, run.scale.inverse_transform(z))
+        for step, z in zip(run.snapshots.steps, run.snapshots.points, strict=True)
     ]
-    what = kind(run.shape, run.columns)
-    if what == "image":
-        return _images(run, fresh, strip)
-    if what == "series":
-        return _series(fresh, held, strip)
+    kind = point_kind(run.shape, run.columns)
+    if kind == "image":
+        return _image_gallery(run, fresh, snapshots)
+    if kind == "series":
+        return _series_gallery(fresh, heldout, snapshots)
     if d == 2:
-        return _plane(run, fresh, held, strip)
-    panels, note = histograms(run, fresh, held, strip)
+        return _plane_gallery(run, fresh, heldout, snapshots)
+    panels, note = draw_histograms(run, fresh, heldout, snapshots)
     return Gallery([Panel(drawing, "", name) for name, drawing in panels], [], note)
 
 
-def _plane(run: WGAN, fresh: Array, held: Array | None, strip: list[tuple[int, Array]]) -> Gallery:
-    """Points in the plane, made over real."""
-    seen = fresh if held is None else np.concatenate([held, fresh])
-    low, high = np.quantile(seen, 0.002, axis=0), np.quantile(seen, 0.998, axis=0)
+def _plane_gallery(
+    run: WGAN, fresh: Array, heldout: Array | None, snapshots: list[tuple[int, Array]]
+) -> Gallery:
+    """Draw points in the plane, small generated ones over large real ones, so that both are visible."""
+    pool = fresh if heldout is None else np.concatenate([heldout, fresh])
+    low, high = np.quantile(pool, 0.002, axis=0), np.quantile(pool, 0.998, axis=0)
     middle, half = (low + high) / 2, 0.55 * np.where(high > low, high - low, 1.0)
     if run.scale.common:  # one unit for both: circles stay circles
         half = np.full(2, half.max())
     names = run.columns or ("first number", "second number")
-    now = _scatter(fresh[:DOTS], held, middle, half, names)
+    now = _draw_scatter(fresh[:MAX_DOTS], heldout, middle, half, names)
     thumbs = [
-        Panel(_dots(z, held, middle, half), "", f"step {step:,}" if step else "before training")
-        for step, z in strip
+        Panel(_draw_thumbnail(z, heldout, middle, half), "", f"step {step:,}" if step else "before training")
+        for step, z in snapshots
     ]
-    real = "" if held is None else f", over {min(DOTS, len(held))} points kept aside"
-    note = f"{min(DOTS, len(fresh))} fresh points{real}."
-    if strip:
-        note += f" The small pictures: the same {len(strip[0][1])} latent points at some checks."
+    real = "" if heldout is None else f", over {min(MAX_DOTS, len(heldout))} points kept aside"
+    note = f"{min(MAX_DOTS, len(fresh))} fresh points{real}."
+    if snapshots:
+        note += f" The small pictures: the same {len(snapshots[0][1])} latent points at some checks."
     return Gallery([Panel(now, "", "")], thumbs, note, beside=True)
 
 
-def _scatter(fresh: Array, held: Array | None, middle: Array, half: Array, names: tuple[str, ...]) -> Markup:
+def _draw_scatter(
+    fresh: Array, heldout: Array | None, middle: Array, half: Array, names: tuple[str, ...]
+) -> Markup:
     side = RIGHT - LEFT
-    root = canvas("Points made by the generator, and real ones", side + 62)
+    root = canvas("Generated points over real ones", side + 62)
     box = (LEFT, 16.0, side)
     axis = Axis(float(middle[0] - half[0]), float(middle[0] + half[0]))
     for x, label in axis.ticks():
@@ -116,112 +121,151 @@ def _scatter(fresh: Array, held: Array | None, middle: Array, half: Array, names
         add_text(root, LEFT - 6, y + 4, label, anchor="end")
     add_text(root, RIGHT, side + 52, names[0], anchor="end", class_="name")
     add_text(root, LEFT, 10, names[1], class_="name")
-    _cloud(root, held, "ref", middle, half, box)
-    _cloud(root, fresh, "cur", middle, half, box)
+    _add_points(root, heldout, "ref", middle, half, box)
+    _add_points(root, fresh, "cur", middle, half, box)
     return Markup(markup(root))
 
 
-def _dots(made: Array, held: Array | None, middle: Array, half: Array) -> Markup:
-    root = canvas("Points of the same latent numbers at a check", THUMB, THUMB)
-    add(root, "rect", class_="frame", x=0.5, y=0.5, width=THUMB - 1, height=THUMB - 1, rx=6.0)
-    _cloud(root, held, "ref", middle, half, (0.0, 0.0, THUMB))
-    _cloud(root, made, "cur big", middle, half, (0.0, 0.0, THUMB))
+def _draw_thumbnail(fresh: Array, heldout: Array | None, middle: Array, half: Array) -> Markup:
+    root = canvas("Points of the same latent numbers at a check", THUMBNAIL_SIZE, THUMBNAIL_SIZE)
+    add(
+        root,
+        "rect",
+        class_="frame",
+        x=0.5,
+        y=0.5,
+        width=THUMBNAIL_SIZE - 1,
+        height=THUMBNAIL_SIZE - 1,
+        rx=6.0,
+    )
+    _add_points(root, heldout, "ref", middle, half, (0.0, 0.0, THUMBNAIL_SIZE))
+    _add_points(root, fresh, "cur big", middle, half, (0.0, 0.0, THUMBNAIL_SIZE))
     return Markup(markup(root))
 
 
-def _cloud(
+def _add_points(
     root: object, points: Array | None, class_: str, middle: Array, half: Array, box: tuple[float, ...]
 ) -> None:
-    """Add the first points as dots of one path; what lies outside is left out."""
+    """Add the first points as dots of one path, without points outside the box."""
     if points is None:
         return
     left, top, side = box
-    places = (points[:DOTS] - middle) / half
+    places = (points[:MAX_DOTS] - middle) / half
     inside = places[(np.abs(places) <= 1).all(1)]
     x, y = left + side * (1 + inside[:, 0]) / 2, top + side * (1 - inside[:, 1]) / 2
     d = "".join(f"M{a:.1f} {b:.1f}h0" for a, b in zip(x, y, strict=True))
     add(root, "path", class_=f"cloud {class_}", d=d)  # type: ignore[arg-type]
 
 
-def _images(run: WGAN, fresh: Array, strip: list[tuple[int, Array]]) -> Gallery:
-    """Grids of images; below each of the last ones, the nearest real one."""
+def _image_gallery(run: WGAN, fresh: Array, snapshots: list[tuple[int, Array]]) -> Gallery:
+    """Draw grids of images, with the nearest training image below each generated one."""
     train = None if run.real is None else run.real.train
-    known = fresh if train is None else run.scale.restore(train[:FRESH])
-    span = float(np.quantile(known, 0.001)), float(np.quantile(known, 0.999))
-    made = fresh[: 2 * IMAGES]
+    reference = fresh if train is None else run.scale.inverse_transform(train[:FRESH_POINTS])
+    span = float(np.quantile(reference, 0.001)), float(np.quantile(reference, 0.999))
+    fresh = fresh[: 2 * N_IMAGES]
     if train is None:
-        now = [Panel(None, data_uri(grid(_planes(made, run.shape), ROW, span)), "fresh samples")]
+        now = [
+            Panel(
+                None,
+                data_uri(grid(_to_channels_last(fresh, run.shape), IMAGES_PER_ROW, span)),
+                "fresh samples",
+            )
+        ]
         note = ""
     else:
-        near = _nearest(run, made[:IMAGES])
-        # Rows in turns: what is made, and below it what it is nearest to.
-        rows = np.stack([made[:IMAGES].reshape(-1, ROW, made.shape[1]), near.reshape(-1, ROW, made.shape[1])])
-        both = rows.swapaxes(0, 1).reshape(-1, made.shape[1])
-        pictures = data_uri(grid(_planes(both, run.shape), ROW, span))
+        nearest = _nearest_train_points(run, fresh[:N_IMAGES])
+        # Alternating rows: generated images, and below each the nearest training image.
+        rows = np.stack(
+            [
+                fresh[:N_IMAGES].reshape(-1, IMAGES_PER_ROW, fresh.shape[1]),
+                nearest.reshape(-1, IMAGES_PER_ROW, fresh.shape[1]),
+            ]
+        )
+        both = rows.swapaxes(0, 1).reshape(-1, fresh.shape[1])
+        pictures = data_uri(grid(_to_channels_last(both, run.shape), IMAGES_PER_ROW, span))
         caption = "first and third row: fresh samples; below each, the nearest of the training images"
         now = [Panel(None, pictures, caption)]
-        few = run.real.heldout[: 2 * IMAGES]  # type: ignore[union-attr]
-        real = data_uri(grid(_planes(run.scale.restore(few), run.shape), ROW, span))
+        few = run.real.heldout[: 2 * N_IMAGES]  # type: ignore[union-attr]
+        real = data_uri(
+            grid(_to_channels_last(run.scale.inverse_transform(few), run.shape), IMAGES_PER_ROW, span)
+        )
         now.append(Panel(None, real, "real images, kept aside"))
         note = "Nearest by the Euclidean distance of pixels: a copy would look like what stands below it."
     thumbs = [
         Panel(
             None,
-            data_uri(grid(_planes(z[:IMAGES], run.shape), ROW, span)),
+            data_uri(grid(_to_channels_last(z[:N_IMAGES], run.shape), IMAGES_PER_ROW, span)),
             f"step {step:,}" if step else "before training",
         )
-        for step, z in strip
+        for step, z in snapshots
     ]
     return Gallery(now, thumbs, note)
 
 
-def _planes(points: Array, shape: tuple[int, ...]) -> Array:
-    """Images (n, height, width, 1 or 3)."""
+def _to_channels_last(points: Array, shape: tuple[int, ...]) -> Array:
+    """Return images (n, height, width, 1 or 3)."""
     images = points.reshape(len(points), *(shape if len(shape) == 3 else (1, *shape)))
     channels = 3 if images.shape[1] == 3 else 1
     return np.moveaxis(images[:, :channels], 1, -1)
 
 
-def _nearest(run: WGAN, made: Array) -> Array:
+def _nearest_train_points(run: WGAN, fresh: Array) -> Array:
     """The training point nearest to each, in the caller's units."""
-    train, z = run.real.train.cpu(), run.scale.place(made)  # type: ignore[union-attr]
-    best = np.full(len(made), np.inf)
-    rows = np.zeros(len(made), int)
-    for first in range(0, len(train), FRESH):
-        apart = torch.cdist(z, train[first : first + FRESH]).numpy()
-        least = apart.argmin(1)
-        value = apart[np.arange(len(made)), least]
-        rows = np.where(value < best, first + least, rows)
+    train, z = run.real.train.cpu(), run.scale.transform(fresh)  # type: ignore[union-attr]
+    best = np.full(len(fresh), np.inf)
+    rows = np.zeros(len(fresh), int)
+    for first in range(0, len(train), FRESH_POINTS):
+        distances = torch.cdist(z, train[first : first + FRESH_POINTS]).numpy()
+        nearest_rows = distances.argmin(1)
+        value = distances[np.arange(len(fresh)), nearest_rows]
+        rows = np.where(value < best, first + nearest_rows, rows)
         best = np.minimum(best, value)
-    return run.scale.restore(train[rows])
+    return run.scale.inverse_transform(train[rows])
 
 
-def _series(fresh: Array, held: Array | None, strip: list[tuple[int, Array]]) -> Gallery:
-    """Lines, made over real."""
-    known = fresh[:DOTS] if held is None else np.concatenate([fresh[:DOTS], held[:DOTS]])
-    span = np.array([np.quantile(known, 0.001), np.quantile(known, 0.999)])
-    now = [Panel(_lines(fresh[:LINES], "cur", span, "Series made by the generator"), "", "fresh samples")]
-    if held is not None:
-        now.append(Panel(_lines(held[:LINES], "ref", span, "Real series"), "", "real series, kept aside"))
+def _series_gallery(fresh: Array, heldout: Array | None, snapshots: list[tuple[int, Array]]) -> Gallery:
+    """Draw series, generated and real."""
+    reference = (
+        fresh[:MAX_DOTS] if heldout is None else np.concatenate([fresh[:MAX_DOTS], heldout[:MAX_DOTS]])
+    )
+    span = np.array([np.quantile(reference, 0.001), np.quantile(reference, 0.999)])
+    now = [
+        Panel(
+            _draw_series(fresh[:N_SERIES], "cur", span, "Series made by the generator"), "", "fresh samples"
+        )
+    ]
+    if heldout is not None:
+        now.append(
+            Panel(_draw_series(heldout[:N_SERIES], "ref", span, "Real series"), "", "real series, kept aside")
+        )
     thumbs = [
         Panel(
-            _lines(z[:LINES], "cur", span, "Series of the same latent numbers", small=True),
+            _draw_series(z[:N_SERIES], "cur", span, "Series of the same latent numbers", small=True),
             "",
             f"step {step:,}" if step else "before training",
         )
-        for step, z in strip
+        for step, z in snapshots
     ]
-    return Gallery(now, thumbs, f"{LINES} series in each picture; values over their place in the series.")
+    return Gallery(now, thumbs, f"{N_SERIES} series in each picture; values over their place in the series.")
 
 
-def _lines(series: Array, class_: str, span: Array, title: str, *, small: bool = False) -> Markup:
+def _draw_series(series: Array, class_: str, span: Array, title: str, *, small: bool = False) -> Markup:
     x = np.arange(series.shape[1], dtype=float)
     if small:
-        root = canvas(title, THUMB / 2, THUMB)
-        add(root, "rect", class_="frame", x=0.5, y=0.5, width=THUMB - 1, height=THUMB / 2 - 1, rx=6.0)
-        across = 4 + (THUMB - 8) * x / max(x[-1], 1.0)
+        root = canvas(title, THUMBNAIL_SIZE / 2, THUMBNAIL_SIZE)
+        add(
+            root,
+            "rect",
+            class_="frame",
+            x=0.5,
+            y=0.5,
+            width=THUMBNAIL_SIZE - 1,
+            height=THUMBNAIL_SIZE / 2 - 1,
+            rx=6.0,
+        )
+        across = 4 + (THUMBNAIL_SIZE - 8) * x / max(x[-1], 1.0)
         for values in series:
-            up = 4 + (THUMB / 2 - 8) * np.clip((span[1] - values) / (span[1] - span[0] or 1.0), 0, 1)
+            up = 4 + (THUMBNAIL_SIZE / 2 - 8) * np.clip((span[1] - values) / (span[1] - span[0] or 1.0), 0, 1)
             add(root, "path", class_=f"curve thin {class_}", d=path(across, up))
         return Markup(markup(root))
     chart = Chart.of(x, span, whole=True)

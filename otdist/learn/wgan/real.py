@@ -1,63 +1,75 @@
-"""Real data as a trainer needs it: in two parts, on one scale, with what it was kept aside."""
+"""Real data for training: training and held-out points on one scale."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from otdist.arrays import is_torch, read
 from otdist.errors import InputError
 
-FEWEST = 32  # points: below, no part can be kept aside that would show anything
-LARGEST = 64  # pixels on a side: beyond, the networks here are the wrong ones
+MIN_POINTS = 32  # fewest points from which some can be held out
+MAX_SIDE_PIXELS = 64  # largest side of an image that the networks here suit
+
+
+class DataNote(NamedTuple):
+    """Oddity of the data: its cause, and what to do."""
+
+    cause: str
+    remedy: str
 
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """``z = (x - centre) / unit``, per number of a point; ``common`` where there is one unit for all."""
+    """Scaling ``z = (x - centre) / unit`` of each column; ``common`` if all columns have one unit."""
 
     centre: NDArray[np.float64]
     unit: NDArray[np.float64]
     common: bool
 
-    def place(self, points: NDArray[np.float64]) -> Tensor:
-        """Points (n, d) as float32 on the scale of the networks."""
-        return torch.from_numpy(((points - self.centre) / self.unit).astype(np.float32))
+    def transform(self, points: NDArray[np.float64]) -> Tensor:
+        """Return points (n, d) as float32 on the scale of the networks."""
+        # By exact powers of two first, so that neither difference nor quotient overflows or underflows.
+        points, centre, unit = (
+            np.ldexp(v, -np.frexp(self.unit)[1]) for v in (points, self.centre, self.unit)
+        )
+        return torch.from_numpy(((points - centre) / unit).astype(np.float32))
 
-    def restore(self, z: Tensor) -> NDArray[np.float64]:
-        """Points (n, d) in the caller's units."""
+    def inverse_transform(self, z: Tensor) -> NDArray[np.float64]:
+        """Return points (n, d) in the caller's units."""
         return np.asarray(z.detach().cpu().double().numpy() * self.unit + self.centre)
 
     @property
-    def length(self) -> float:
-        """What a distance on this scale is multiplied by; 1 where columns have units of their own."""
+    def distance_unit(self) -> float:
+        """Unit of distances on this scale; 1 if columns have separate units."""
         return float(self.unit[0]) if self.common else 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class Real:
-    """Data to train on and data kept aside, as points (n, d) on the scale of the networks.
+class RealData:
+    """Training data and held-out data, as points (n, d) on the scale of the networks.
 
     Attributes
     ----------
     train, heldout : Tensor, shape (n, d), (m, d)
-        On the scale of the networks.
+        Points on the scale of the networks.
     scale : Scale
-        How to come back.
+        Scaling of the points.
     shape : tuple of int
-        Shape of one point as the caller gave it.
+        Shape of one point in the input.
     columns : tuple of str or None
-        Names, if the data had some.
+        Names of the columns, if the data have any.
     sha256 : str
-        Of the numbers, so that a run is not continued on other data.
-    notes : tuple of str
-        What is odd about the data, and what to do.
+        Hash of the data, so that a run is not continued on other data.
+    notes : tuple of DataNote
+        Oddities of the data, and what to do.
     """
 
     train: Tensor
@@ -66,41 +78,42 @@ class Real:
     shape: tuple[int, ...]
     columns: tuple[str, ...] | None
     sha256: str
-    notes: tuple[str, ...]
+    notes: tuple[DataNote, ...]
 
     @classmethod
-    def of(cls, data: Any, *, held_out: float, scale: str, seed: int) -> Real:
-        """Check data, keep a share aside by a random draw, and bring both parts on one scale."""
-        points, shape, columns = _points(data)
+    def of(cls, data: Any, *, held_out: float, scale: str, seed: int) -> RealData:
+        """Check data, hold out a random share, and scale both parts."""
+        points, shape, columns = _read_points(data)
         order = np.random.default_rng([seed, 0]).permutation(len(points))
-        aside = max(round(held_out * len(points)), FEWEST // 4)
-        if len(points) - aside < FEWEST // 2:
-            what = f"{held_out:g} leaves {len(points) - aside} of {len(points)} points to train on"
-            raise InputError("held_out", what, "keep less aside")
-        train = points[np.sort(order[aside:])]
+        n_heldout = max(round(held_out * len(points)), MIN_POINTS // 4)
+        if len(points) - n_heldout < MIN_POINTS // 2:
+            n_train = len(points) - n_heldout
+            problem = f"must leave {MIN_POINTS // 2} points to train on, {held_out:g} leaves {n_train}"
+            raise InputError("held_out", problem, "hold out a smaller share")
+        train = points[np.sort(order[n_heldout:])]
         per_column = scale == "columns" or (scale == "auto" and columns is not None)
-        placed = _scale(train, per_column)
+        fitted_scale = _fit_scale(train, per_column)
         return cls(
-            placed.place(train),
-            placed.place(points[np.sort(order[:aside])]),
-            placed,
+            fitted_scale.transform(train),
+            fitted_scale.transform(points[np.sort(order[:n_heldout])]),
+            fitted_scale,
             shape,
             columns,
             hashlib.sha256(np.ascontiguousarray(points).tobytes()).hexdigest(),
-            tuple(_oddities(points, columns, images=len(shape) > 1)),
+            tuple(_find_oddities(points, columns, images=len(shape) > 1)),
         )
 
-    def to(self, device: torch.device) -> Real:
-        """The same on a device."""
+    def to(self, device: torch.device) -> RealData:
+        """Return the data on a device."""
         parts = self.train.to(device), self.heldout.to(device)
-        return Real(*parts, self.scale, self.shape, self.columns, self.sha256, self.notes)
+        return RealData(*parts, self.scale, self.shape, self.columns, self.sha256, self.notes)
 
 
-def _points(data: Any) -> tuple[NDArray[np.float64], tuple[int, ...], tuple[str, ...] | None]:
-    """Numbers (n, d), the shape of one point, and names of columns."""
-    columns = None
+def _read_points(data: Any) -> tuple[NDArray[np.float64], tuple[int, ...], tuple[str, ...] | None]:
+    """Return numbers (n, d), the shape of one point, and the names of columns."""
+    columns, data = None, _unpack(data)
     if isinstance(data, np.ndarray) or is_torch(data):
-        # Images: `read` knows rows and columns only, so the axes of a point are flattened first.
+        # Images: `read` takes two axes only, so the axes of a point are flattened first.
         shape = tuple(int(k) for k in data.shape[1:])
         values = (
             read(data.reshape(len(data), -1), "data").values if data.ndim > 1 else read(data, "data").values
@@ -109,51 +122,88 @@ def _points(data: Any) -> tuple[NDArray[np.float64], tuple[int, ...], tuple[str,
         table = read(data, "data")
         values, columns, shape = table.values, table.columns, table.values.shape[1:]
     if values.ndim < 2 or 0 in values.shape:
-        what = f"has shape {values.shape}"
+        problem = f"must have shape (n, d) or (n, height, width), got {values.shape}"
         if values.ndim == 1:
-            what += ": a list of numbers, or labels, are no points"
-        raise InputError("data", what, "give points of shape (n, d), or images (n, height, width)")
-    if len(values) < FEWEST:
-        raise InputError("data", f"has {len(values)} points", f"give {FEWEST} or more")
-    if len(shape) > 3 or (len(shape) > 1 and max(shape[-2:]) > LARGEST):
-        what = f"has points of shape {shape}"
-        raise InputError("data", what, f"give images of at most {LARGEST} x {LARGEST}, or flat points")
+            problem += ", which may be labels"
+        raise InputError("data", problem, "give points or images; a single column has shape (n, 1)")
+    if len(values) < MIN_POINTS:
+        raise InputError("data", f"must have {MIN_POINTS} points or more, got {len(values)}", "give more")
+    if len(shape) > 3 or (len(shape) > 1 and max(shape[-2:]) > MAX_SIDE_PIXELS):
+        largest = f"{MAX_SIDE_PIXELS} x {MAX_SIDE_PIXELS}"
+        problem = f"must be images of at most {largest}, or flat points, got shape {shape}"
+        raise InputError("data", problem, "scale the images down")
     finite = np.isfinite(values).all(1)
     if not finite.all():
         row = int(np.argmin(finite))
-        raise InputError("data", f"row {row} is not finite", "drop such rows, or fill them in")
+        raise InputError("data", f"must be finite, row {row} is not", "drop such rows, or fill them in")
     return values, shape, columns
 
 
-def _scale(points: NDArray[np.float64], per_column: bool) -> Scale:
-    centre = points.mean(0)
-    spread = points.std(0)
+def _unpack(data: Any) -> Any:
+    """Unpack containers of torch's data loaders; raises InputError if they do not hold points alone."""
+    if isinstance(data, TensorDataset) and len(data.tensors) == 1:
+        return data.tensors[0]
+    if isinstance(data, Dataset | DataLoader):
+        problem = f"must be points, got a {type(data).__name__}"
+        if isinstance(data, TensorDataset):
+            problem = f"must be points, got a TensorDataset of {len(data.tensors)} tensors"
+        remedy = "give the points alone, as one tensor: batches are drawn from it, labels are not used"
+        raise InputError("data", problem, remedy)
+    if not isinstance(data, list | tuple) or not all(getattr(part, "ndim", 0) for part in data):
+        return data
+    shapes = {tuple(part.shape) for part in data}
+    if len(shapes) > 1 or (len(data) < MIN_POINTS and len(next(iter(shapes), ())) > 1):
+        listed = " and ".join(str(tuple(part.shape)) for part in data[:2])
+        problem = f"must be one array of points, got a {type(data).__name__} of {len(data)} arrays, {listed}"
+        raise InputError("data", problem, "give the points alone, as one array; labels are not used")
+    return torch.stack(list(data)) if all(map(is_torch, data)) else np.stack([np.asarray(v) for v in data])
+
+
+def _fit_scale(points: NDArray[np.float64], per_column: bool) -> Scale:
+    centre, spread = _mean_and_spread(points)
     if not spread.max() > 0:
-        raise InputError("data", "is one point, repeated", "there is nothing to learn from it")
+        raise InputError("data", "must have two distinct points, all rows are equal", "give other data")
     if per_column:
         return Scale(centre, np.where(spread > 0, spread, 1.0), False)
-    # One unit, so that distances keep their meaning: the root mean square over columns that vary.
-    unit = float(np.sqrt(np.square(spread[spread > 0]).mean()))
+    # One unit, the root mean square over columns that vary, so that distances keep their meaning.
+    exponent = np.frexp(spread.max())[1]
+    scaled = np.ldexp(spread[spread > 0], -exponent)
+    unit = float(np.ldexp(np.sqrt(np.square(scaled).mean()), exponent))
     return Scale(centre, np.full(points.shape[1], unit), True)
 
 
-def _oddities(points: NDArray[np.float64], columns: tuple[str, ...] | None, *, images: bool) -> list[str]:
-    """What may be wrong with data that can be trained on."""
-    spread = points.std(0)
-    found = []
-    still = np.flatnonzero(spread == 0)
-    if len(still) and len(still) < points.shape[1] and not images:  # the margin of images is often constant
-        names = ", ".join(columns[k] if columns else str(k) for k in still[:5])
-        more = f" and {len(still) - 5} more" if len(still) > 5 else ""
-        found.append(f"constant columns: {names}{more}; leave them out, or see whether a step lost them")
-    repeated = 1 - len(np.unique(points, axis=0)) / len(points)
-    if repeated > 0.05:
-        found.append(
-            f"{repeated:.0%} of the rows are repeated; see whether values were rounded or cast to integers"
-        )
-    elif points.shape[1] > 1 and np.all(points == np.round(points)) and np.ptp(points) <= 4:
-        found.append("few whole numbers only; see whether values were cast to integers")
-    ratio = spread[spread > 0].max() / spread[spread > 0].min()
+def _mean_and_spread(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard deviation of each column, at any scale; 0 for constant columns."""
+    exponents = np.frexp(np.abs(points).max(0))[1]
+    scaled = np.ldexp(points, -exponents)  # exact, and squares neither overflow nor underflow
+    varies = scaled.max(0) > scaled.min(0)  # mean and spread of a constant column would be rounded
+    mean, spread = np.where(varies, scaled.mean(0), scaled[0]), np.where(varies, scaled.std(0), 0.0)
+    return np.ldexp(mean, exponents), np.ldexp(spread, exponents)
+
+
+def _find_oddities(
+    points: NDArray[np.float64], columns: tuple[str, ...] | None, *, images: bool
+) -> list[DataNote]:
+    """Find oddities of data that may be mistakes of the caller."""
+    spread = _mean_and_spread(points)[1]
+    notes: list[DataNote] = []
+    constant = np.flatnonzero(spread == 0)
+    if (
+        len(constant) and len(constant) < points.shape[1] and not images
+    ):  # margins of images are often constant
+        names = ", ".join(columns[k] if columns else str(k) for k in constant[:5])
+        more = f" and {len(constant) - 5} more" if len(constant) > 5 else ""
+        remedy = "leave them out, or check whether a step lost their values"
+        notes.append(DataNote(f"constant columns: {names}{more}", remedy))
+    repeated_share = 1 - len(np.unique(points, axis=0)) / len(points)
+    if repeated_share > 0.05:
+        remedy = "check whether values were rounded or cast to integers"
+        notes.append(DataNote(f"{repeated_share:.0%} of the rows are repeated", remedy))
+    elif points.shape[1] > 1 and np.all(points == np.round(points)) and points.max() <= points.min() + 4:
+        notes.append(DataNote("few distinct integers only", "check whether values were cast to integers"))
+    with np.errstate(over="ignore"):
+        ratio = spread[spread > 0].max() / spread[spread > 0].min()
     if ratio > 1e3 and points.ndim == 2 and columns is None and points.shape[1] <= 64:
-        found.append(f"columns differ {ratio:.0e}-fold in spread: the largest decide; use scale='columns'")
-    return found
+        cause = f"columns differ {ratio:.0e}-fold in spread, so the largest dominate"
+        notes.append(DataNote(cause, "use scale='columns'"))
+    return notes

@@ -1,9 +1,8 @@
-"""Everything that training moves, and the two steps that move it."""
+"""Training state of a run: networks, optimisers, random streams, and the steps of training."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,24 +12,24 @@ from torch.optim.swa_utils import AveragedModel
 
 from otdist.learn.constraints import clip_weights, gradient_penalty, lipschitz_constant
 from otdist.learn.critics.orthogonal import Orthogonal
-from otdist.learn.critics.processes import add_up, rank_and_world
+from otdist.learn.critics.processes import rank_and_world_size, sum_over_processes
 from otdist.learn.wgan.networks import (
-    OWN_RATE,
+    USER_RATE,
     default_critic,
     default_generator,
-    judged_critic,
-    judged_generator,
-    settled,
-    sizes,
+    network_sizes,
+    prepare_critic,
+    prepare_generator,
+    resolve_settings,
 )
 from otdist.learn.wgan.objectives import critic_loss, generator_loss
-from otdist.learn.wgan.settings import AUTO, PRECISIONS, Settings
+from otdist.learn.wgan.settings import DEFAULT_CRITIC_STEPS, PRECISIONS, Settings
 
-BETAS = (0.0, 0.9)  # momentum carries a critic past a generator that has moved (Gulrajani et al. 2017)
-STREAMS = ("data", "latent", "penalty", "check")
-CLIP = 0.01
-UP = 1.0 + 1e-12  # rounding of a singular value
-FLOOR = 0.01  # of the learning rates at the end
+ADAM_BETAS = (0.0, 0.9)  # no momentum, since the generator moves (Gulrajani et al. 2017)
+STREAM_NAMES = ("data", "latent", "penalty", "check")
+WEIGHT_CLIP = 0.01  # largest absolute value of a clipped weight
+ROUND_UP = 1.0 + 1e-12  # covers the rounding error of a singular value
+MIN_RATE_SHARE = 0.01  # smallest factor of the learning rates
 
 
 @dataclass(eq=False)
@@ -40,19 +39,19 @@ class State:
     Attributes
     ----------
     generator, critic : Module
-        From latent numbers (n, latent) to points, from packed points to scores.
+        Networks from latent numbers (n, latent) to points, and from packed points to scores.
     settings : Settings
-        Choices of the run.
+        Settings of the run.
     d : int
-        Numbers of a point.
+        Number of entries of a point.
     seed : int
-        Of all streams; torch's and numpy's global generators are never used.
+        Seed of all streams; the global generators of torch and numpy are not used.
     gaps : list of float
-        Of the critic's training batches since the last check.
+        Gaps of the critic on training batches since the last check.
     rate_scale : float
-        Halved whenever training had to go back.
+        Factor of the learning rates, halved by each rollback.
     device : torch.device
-        Where networks are.
+        Device of the networks.
     """
 
     generator: nn.Module
@@ -71,48 +70,48 @@ class State:
 
     def __post_init__(self) -> None:
         s = self.settings
-        self.latent = sizes(s, self.d)[0]
-        self.rates = {"generator": s.learning_rate or OWN_RATE, "critic": s.critic_rate or OWN_RATE}
-        self.n_critic = self.n_critic or (s.n_critic if isinstance(s.n_critic, int) else AUTO)
+        self.latent = network_sizes(s, self.d)[0]
+        self.rates = {"generator": s.learning_rate or USER_RATE, "critic": s.critic_rate or USER_RATE}
+        self.n_critic = self.n_critic or (s.n_critic if isinstance(s.n_critic, int) else DEFAULT_CRITIC_STEPS)
         self.generator, self.critic = self.generator.to(self.device), self.critic.to(self.device)
-        self.average = AveragedModel(self.generator, multi_avg_fn=_rolling(s.average), use_buffers=True)
+        self.average = AveragedModel(self.generator, multi_avg_fn=MovingAverage(s.average), use_buffers=True)
         self.optimisers = {
-            "generator": _adam(self.generator, self.rates["generator"]),
-            "critic": _adam(self.critic, self.rates["critic"]),
+            "generator": _make_adam(self.generator, self.rates["generator"]),
+            "critic": _make_adam(self.critic, self.rates["critic"]),
         }
-        # On the CPU wherever the networks are: the same numbers on every device.
+        # On the CPU, so that all devices have the same numbers.
         self.streams = {
-            name: torch.Generator().manual_seed(self.seed * 8 + k) for k, name in enumerate(STREAMS)
+            name: torch.Generator().manual_seed(self.seed * 8 + k) for k, name in enumerate(STREAM_NAMES)
         }
 
     def critic_step(self, train: Tensor) -> bool:
-        """One ascent of the critic; returns False where values are not finite, with nothing moved."""
+        """Take a step of the critic; return False, without a change, if values are not finite."""
         s = self.settings
         real, fake = self.pack(self.batch(train)), self.pack(self.fakes(s.batch_size))
         self.critic.train()
         scores = self.scores(torch.cat([real, fake]))
-        count = s.batch_size // s.packing  # of all processes
+        count = s.batch_size // s.packing  # over all processes
         loss = critic_loss(s.objective, *scores.split([len(real), len(fake)])) / count
         gap = (scores[: len(real)].sum() - scores[len(real) :].sum()).detach() / count
         if s.constraint in ("gp", "lp"):
-            loss = loss + self._penalty(real, fake) * (len(real) / count)
-        if not self._descend("critic", loss, gap):
+            loss = loss + self._gradient_penalty(real, fake) * (len(real) / count)
+        if not self._optimiser_step("critic", loss, gap):
             return False
         if isinstance(self.critic, Orthogonal):
             self.critic.retract()
         elif s.constraint == "clip":
-            clip_weights(self.critic, CLIP)
+            clip_weights(self.critic, WEIGHT_CLIP)
         self.gaps.append(float(gap))
         return True
 
     def generator_step(self) -> bool:
-        """One step of the generator against the critic as it is, and of the average."""
+        """Take a step of the generator against the fixed critic, and update the moving average."""
         s = self.settings
         self.critic.requires_grad_(False)
         try:
             scores = self.scores(self.pack(self.fakes(s.batch_size, grad=True)))
             loss = generator_loss(s.objective, scores) / (s.batch_size // s.packing)
-            moved = self._descend("generator", loss)
+            moved = self._optimiser_step("generator", loss)
         finally:
             self.critic.requires_grad_(True)
         if moved:
@@ -121,102 +120,106 @@ class State:
         return moved
 
     def batch(self, points: Tensor, stream: str = "data", size: int | None = None) -> Tensor:
-        """Rows drawn with replacement; of several processes each gets its own part of a common batch."""
+        """Draw rows with replacement, and return the part of this process of the common batch."""
         size = self.settings.batch_size if size is None else size
         rows = torch.randint(len(points), (size,), generator=self.streams[stream])
-        return points[self._own(rows).to(points.device)]
+        return points[self._local_rows(rows).to(points.device)]
 
     def noise(self, size: int, stream: str = "latent") -> Tensor:
-        """Latent numbers for this process's part of a batch."""
+        """Draw latent numbers for this process's part of a batch."""
         z = torch.randn(size, self.latent, generator=self.streams[stream])
-        return self._own(z).to(self.device)
+        return self._local_rows(z).to(self.device)
 
     def fakes(self, size: int, *, grad: bool = False) -> Tensor:
-        """Points (n, d) of the generator as it is."""
+        """Return points (n, d) of the current generator."""
         self.generator.train()
-        with torch.set_grad_enabled(grad), self._cast():
+        with torch.set_grad_enabled(grad), self._autocast():
             return self.generator(self.noise(size)).flatten(1).float()
 
     def scores(self, packed: Tensor) -> Tensor:
-        """Scores (n,) of the critic."""
-        with self._cast():
+        """Return scores (n,) of the critic."""
+        with self._autocast():
             return self.critic(packed).reshape(len(packed), -1)[:, 0].float()
 
     def pack(self, points: Tensor) -> Tensor:
-        """Put ``packing`` points behind each other."""
+        """Concatenate every ``packing`` points."""
         return points.reshape(len(points) // self.settings.packing, -1)
 
     def constant(self) -> float:
-        """Bound of the critic's Lipschitz constant, at least 1; infinite if unknown."""
+        """Return an upper bound of the critic's Lipschitz constant, at least 1; infinite if unknown."""
         if not self.settings.certain:
             return math.inf
         if isinstance(self.critic, Orthogonal):
             return max(self.critic.lipschitz(), 1.0)
         shape = (self.d * self.settings.packing,)
-        return max(lipschitz_constant(self.critic, shape) * UP, 1.0)
+        return max(lipschitz_constant(self.critic, shape) * ROUND_UP, 1.0)
 
     def set_rates(self, factor: float) -> None:
-        """Both learning rates, as a share of the first ones."""
+        """Set both learning rates to a multiple of the initial ones."""
         for name, rate in self.rates.items():
             for group in self.optimisers[name].param_groups:
-                group["lr"] = rate * max(factor, FLOOR) * self.rate_scale
+                group["lr"] = rate * max(factor, MIN_RATE_SHARE) * self.rate_scale
 
-    def _descend(self, name: str, loss: Tensor, *told: Tensor) -> bool:
+    def _optimiser_step(self, name: str, loss: Tensor, *extra: Tensor) -> bool:
         optimiser = self.optimisers[name]
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         loss = loss.detach()
         gradients = [p.grad for group in optimiser.param_groups for p in group["params"]]
-        if rank_and_world()[1] > 1:
-            add_up([loss, *told, *gradients])
+        if rank_and_world_size()[1] > 1:
+            sum_over_processes([loss, *extra, *gradients])
         if not math.isfinite(float(loss)):
             return False
         optimiser.step()
         return True
 
-    def _penalty(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Price on slopes on the lines between real and fake points."""
+    def _gradient_penalty(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return the gradient penalty on lines between real and fake points."""
         s = self.settings
         count = s.batch_size // s.packing
-        t = self._own(torch.rand(count, 1, generator=self.streams["penalty"]), 1)
-        places = fake + t.to(real.device) * (real - fake)
+        t = self._local_rows(torch.rand(count, 1, generator=self.streams["penalty"]), 1)
+        points_between = fake + t.to(real.device) * (real - fake)
         sided = "two" if s.constraint == "gp" else "one"
-        return gradient_penalty(self.critic, places, places, weight=s.weight, sided=sided, between="x")
+        return gradient_penalty(
+            self.critic, points_between, points_between, weight=s.weight, sided=sided, between="x"
+        )
 
-    def _own(self, batch: Tensor, packing: int | None = None) -> Tensor:
-        """Part of a batch that this process computes: whole packs."""
-        rank, world = rank_and_world()
+    def _local_rows(self, batch: Tensor, packing: int | None = None) -> Tensor:
+        """Return the part of a batch for this process, in whole packs."""
+        rank, world = rank_and_world_size()
         if world == 1:
             return batch
         packs = batch.unflatten(0, (-1, self.settings.packing if packing is None else packing))
         return packs[rank::world].flatten(0, 1)
 
-    def _cast(self) -> Any:
+    def _autocast(self) -> Any:
         dtype = PRECISIONS[self.settings.precision]
         return torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
 
 
-def _rolling(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
-    """Moving average that begins as a mean of few: a constant decay would hold on to the first weights."""
+@dataclass(frozen=True)
+class MovingAverage:
+    """Moving average of weights, with a shorter memory in the first steps."""
+
+    decay: float
 
     @torch.no_grad()
-    def update(averages: list[Tensor], current: list[Tensor], count: Tensor) -> None:
-        weight = 1 - min(decay, (1 + float(count)) / (10 + float(count)))
+    def __call__(self, averages: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+        """Update the averages in place."""
+        weight = 1 - min(self.decay, (1 + float(count)) / (10 + float(count)))
         if averages[0].is_floating_point():
             torch._foreach_lerp_(averages, current, weight)
-        else:  # counts of batches and the like have no average
+        else:  # integer buffers have no average
             for old, new in zip(averages, current, strict=True):
                 old.copy_(new)
 
-    return update
+
+def _make_adam(module: nn.Module, rate: float) -> torch.optim.Adam:
+    """Make a fused Adam, which takes a tenth of the time for small layers."""
+    return torch.optim.Adam(module.parameters(), rate, ADAM_BETAS, fused=True)
 
 
-def _adam(module: nn.Module, rate: float) -> torch.optim.Adam:
-    """Adam in one kernel: a tenth of a step's time where layers are small."""
-    return torch.optim.Adam(module.parameters(), rate, BETAS, fused=True)
-
-
-def state_of(
+def build_state(
     settings: Settings,
     shape: tuple[int, ...],
     seed: int,
@@ -224,17 +227,17 @@ def state_of(
     critic: nn.Module | None,
     device: torch.device,
 ) -> State:
-    """Networks, the caller's or ours, and all that goes with them, before the first step."""
+    """Build the initial training state, with default networks or the caller's."""
     d = math.prod(shape)
-    settings = settled(settings, shape, (generator is not None, critic is not None))
-    source = torch.Generator().manual_seed(seed * 8 + 7)
-    made = (
-        default_generator(settings, shape, source)
+    settings = resolve_settings(settings, shape, (generator is not None, critic is not None))
+    rng = torch.Generator().manual_seed(seed * 8 + 7)
+    prepared_generator = (
+        default_generator(settings, shape, rng)
         if generator is None
-        else judged_generator(generator, settings, d)
+        else prepare_generator(generator, settings, d)
     )
     if critic is None:
-        judge = default_critic(settings, shape, source)
+        prepared_critic = default_critic(settings, shape, rng)
     else:
-        judge = judged_critic(critic, settings, shape, source)
-    return State(made, judge, settings, d, seed, device)
+        prepared_critic = prepare_critic(critic, settings, shape, rng)
+    return State(prepared_generator, prepared_critic, settings, d, seed, device)

@@ -1,4 +1,4 @@
-"""A trained generator, with everything that is known about it."""
+"""Trained generator with the record of its training."""
 
 from __future__ import annotations
 
@@ -12,34 +12,36 @@ from numpy.typing import NDArray
 from torch import nn
 
 from otdist.errors import InputError
+from otdist.inputs.arguments import Rng, check_integer
+from otdist.learn.options import check_torch_seed
 from otdist.learn.wgan import checkpoint
 from otdist.learn.wgan.alarms import Alarm
-from otdist.learn.wgan.card import card_of, line, paragraph
 from otdist.learn.wgan.check import Check
-from otdist.learn.wgan.facts import facts_of, read_run
-from otdist.learn.wgan.real import Real, Scale
+from otdist.learn.wgan.metadata import collect_metadata, read_run
+from otdist.learn.wgan.real import RealData, Scale
 from otdist.learn.wgan.schedule import Schedule
 from otdist.learn.wgan.settings import Settings
+from otdist.learn.wgan.snapshots import Snapshots
 from otdist.learn.wgan.state import State
-from otdist.learn.wgan.strips import Strips
+from otdist.learn.wgan.summary import build_card, one_line_summary, summarise
 
-BLOCK = 4096  # points that are made at a time
+SAMPLE_BATCH_POINTS = 4096  # points that are generated at a time
 
 
 @dataclass(frozen=True)
 class Bracket:
-    """W1 between the law of the data and that of the generator, from data kept aside.
+    """Bracket of W1 between the distributions of the data and of the generator, from held-out data.
 
     Attributes
     ----------
     lower, upper : float
-        Bounds at 95 %, each.
+        Bounds, with joint level 95 %.
     estimate : float
-        Mean W1 between minibatches of ``n`` held-out and ``n`` fresh points: too large on average.
+        Mean W1 between minibatches of ``n`` held-out and ``n`` fresh points, biased upwards.
     floor : float
-        The same between real and real: what the estimate would be for a perfect generator.
+        W1 between minibatches of real points, the estimate of a perfect generator.
     n : int
-        Points of a minibatch.
+        Number of points in a minibatch.
     """
 
     lower: float
@@ -55,30 +57,32 @@ class Bracket:
 
 @dataclass(eq=False)
 class WGAN:
-    """A generator that has been trained against a critic, and the record of how.
+    """Generator trained against a critic, with the record of its training.
 
     Made by :func:`~otdist.learn.fit_wgan` or :meth:`load`.
 
     Attributes
     ----------
     history : list of Check
-        One entry a check, the last one at the end.
+        Checks in order.
     alarms : list of Alarm
-        What went wrong, when, why, and what to do.
+        Failures, with step, cause and remedy.
     message : str
-        Why training ended.
+        Description of how training ended.
+    stop_reason : {"", "budget", "converged", "interrupted", "diverged"}
+        Reason why training ended; empty before its end.
     steps : int
-        Of the generator so far.
+        Steps of the generator so far.
     seconds : float
-        Of training, checks included.
+        Training time, including checks.
     settings : Settings
-        Every choice of the run.
+        Settings of the run.
     card : dict
-        What a reader of a figure needs: settings, versions, hash of the data, networks.
+        Settings, versions, hash of the data, networks and training time.
     sizes : tuple of int
-        Points trained on, and kept aside.
-    strips : Strips
-        What the same latent numbers gave at some checks, for pictures.
+        Numbers of training and held-out points.
+    snapshots : Snapshots
+        Points of the same latent numbers at some checks, for pictures.
 
     Examples
     --------
@@ -98,30 +102,31 @@ class WGAN:
     schedule: Schedule
     sha256: str
     columns: tuple[str, ...] | None = None
-    own: tuple[str, ...] = ()
+    user_modules: tuple[str, ...] = ()
     history: list[Check] = field(default_factory=list)
     alarms: list[Alarm] = field(default_factory=list)
     seconds: float = 0.0
     message: str = ""
     sizes: tuple[int, int] = (0, 0)
-    strips: Strips = field(default_factory=Strips)
+    snapshots: Snapshots = field(default_factory=Snapshots)
     versions: dict[str, str] = field(default_factory=dict)
-    real: Real | None = None  # for pictures; never written to a file of the run
+    stop_reason: str = ""
+    real: RealData | None = None  # for pictures; not written to the file of the run
 
     def __repr__(self) -> str:
-        return line(self)
+        return one_line_summary(self)
 
     def __str__(self) -> str:
-        return paragraph(self)
+        return summarise(self)
 
     @property
     def card(self) -> dict[str, Any]:
-        """Settings, versions, hash of the data, networks, seconds: what a reader of a figure needs."""
-        return card_of(self)
+        """Settings, versions, hash of the data, networks and training time."""
+        return build_card(self)
 
     @property
     def settings(self) -> Settings:
-        """Every choice of the run."""
+        """Settings of the run."""
         return self.state.settings
 
     @property
@@ -132,87 +137,90 @@ class WGAN:
     @property
     def interrupted(self) -> bool:
         """Whether Ctrl-C ended training."""
-        return self.message.startswith("interrupted")
+        return self.stop_reason == "interrupted"
 
     @property
     def diverged(self) -> bool:
-        """Whether values that are not finite ended it."""
-        return self.message.startswith("values are not finite")
+        """Whether values that are not finite ended training."""
+        return self.stop_reason == "diverged"
 
     @property
     def w1(self) -> Bracket:
-        """W1 to the law of the data, from the last check."""
+        """Bracket of W1 to the distribution of the data, from the last check."""
         if not self.history:
-            raise InputError("steps", "no check has been made", "train until the first one")
+            raise InputError("steps", "must reach the first check", "train for more steps")
         last = self.history[-1]
         return Bracket(last.lower, last.estimate, last.upper, last.floor, last.n)
 
-    def sample(self, n: int, *, rng: int = 0) -> NDArray[np.float64]:
-        """Fresh points of the averaged generator, shape (n, ...) and units of the data.
+    def sample(self, n: int, *, rng: Rng = 0) -> NDArray[np.float64]:
+        """Generate points with the averaged generator, of shape (n, ...) and in units of the data.
 
         Parameters
         ----------
         n : int
             Number of points.
-        rng : int
-            Seed: the same points for the same seed.
+        rng : int or numpy.random.Generator
+            Seed; the same seed gives the same points. A generator gives new points in every call.
 
         Returns
         -------
         ndarray, shape (n, ...)
             Points, float64.
         """
-        if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-            raise InputError("n", f"{n!r} is no number of points", "give a whole number from 1 on")
-        stream = torch.Generator().manual_seed(rng)
+        n = check_integer(n, "n")
+        stream = torch.Generator().manual_seed(check_torch_seed(rng))
         self.state.average.eval()
         parts = []
         with torch.no_grad():
-            for first in range(0, n, BLOCK):
-                z = torch.randn(min(BLOCK, n - first), self.state.latent, generator=stream)
-                parts.append(self.scale.restore(self.state.average(z.to(self.state.device)).flatten(1)))
+            for first in range(0, n, SAMPLE_BATCH_POINTS):
+                z = torch.randn(min(SAMPLE_BATCH_POINTS, n - first), self.state.latent, generator=stream)
+                parts.append(
+                    self.scale.inverse_transform(self.state.average(z.to(self.state.device)).flatten(1))
+                )
         return np.concatenate(parts).reshape(n, *self.shape)
 
     def save(self, folder: str | Path) -> Path:
-        """Write the run into a folder: one file of tensors and facts, nothing that runs code when read.
+        """Write the run into a folder, as one file of tensors and metadata; no code runs when it is read.
 
         Parameters
         ----------
         folder : path
-            Made if it is not there; a run in it is replaced, whole or not at all.
+            Folder, created if needed; a run in it is replaced atomically.
 
         Returns
         -------
         Path
-            The file.
+            Path of the file.
         """
-        tensors = checkpoint.tensors_of(self.state) | self.strips.tensors()
-        return checkpoint.write(Path(folder), tensors, facts_of(self))
+        tensors = checkpoint.collect_tensors(self.state) | self.snapshots.tensors()
+        return checkpoint.write(Path(folder), tensors, collect_metadata(self))
 
-    def report(self, path: str | Path, data: Any = None) -> Path:
-        """Write one HTML page about the run: how far from the data, curves, samples, alarms, settings.
+    def report(self, path: str | Path, data: Any = None, *, name: str | None = None) -> Path:
+        """Write an HTML report: distance to the data, curves, samples, alarms and settings.
 
         Parameters
         ----------
         path : path
-            File to write; its folder must exist. It loads nothing: no script, no font, no picture.
+            File to write; its folder must exist. The page loads no other file.
         data : array_like, optional
-            What the run was made with, to be drawn beside the samples. None: known after training; a run from
-            a file does not hold its data, and its page shows samples alone.
+            Data of the run, drawn beside the samples. None: the data are known after training, but not for a
+            run from a file, whose page shows the samples alone.
+        name : str, optional
+            Heading of the page, such as the name of the data file. None: a description of the points.
 
         Returns
         -------
         Path
-            Absolute path of the page. With data it shows some hundred points of them.
+            Absolute path of the page. With data it shows some hundred of their points.
 
         Raises
         ------
         InputError
-            If the page cannot be written, or ``data`` are others.
+            If the page cannot be written, or ``data`` are not the data of the run.
         """
         from otdist.learn.wgan.report import write_report
 
-        return write_report(self, Path(path), data)
+        return write_report(self, Path(path), data, name)
 
     @classmethod
     def load(
@@ -223,25 +231,25 @@ class WGAN:
         critic: nn.Module | None = None,
         device: str = "cpu",
     ) -> WGAN:
-        """Read a run that :meth:`save`, or training with a folder, wrote.
+        """Read a run from a folder of :meth:`save` or of training.
 
         Parameters
         ----------
         folder : path
-            Where it is.
+            Folder of the run.
         generator, critic : Module, optional
-            Your own ones, if the run was made with such: files hold their numbers, not their code.
+            Your modules, if the run was made with yours: files hold their numbers, not their code.
         device : str
-            Where to put it.
+            Device of the run.
 
         Returns
         -------
         WGAN
-            As it was.
+            The run.
 
         Raises
         ------
         InputError
-            If there is no run, its file is damaged, or modules do not fit it.
+            If there is no run, its file is damaged, or the modules do not fit.
         """
         return read_run(cls, Path(folder), (generator, critic), torch.device(device))

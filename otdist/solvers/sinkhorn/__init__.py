@@ -1,68 +1,67 @@
-"""Entropic transport that says how far it is from the truth."""
+"""Entropic transport with a proved interval for the unregularised cost."""
 
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 
-import numpy as np
-
-from otdist.errors import InputError
+from otdist.deadline import SETUP_SECONDS, Deadline, OutOfTimeError
+from otdist.inputs.arguments import check_bytes, check_integer, check_number, set_option
 from otdist.problem import Problem
 from otdist.progress import working
 from otdist.result import Result
-from otdist.solvers.costs import rounding
-from otdist.solvers.merge import Merged
+from otdist.solvers.costs import weight_rounding_cost
+from otdist.solvers.merge import MergedProblem
+from otdist.solvers.quick import quick_result
 
-FINEST = 1e-13  # regularisation below which float64 potentials no longer move
-GAP = 1e-2  # relative gap to reach where none is asked for
-OFF = "The plan's marginals are off by {:.0e} in all: raise max_iter or max_seconds, or eps."
-STOPPED = (
+MIN_EPS = 1e-13  # smallest relative regularisation at which updates still change float64 potentials
+DEFAULT_GAP = 1e-2  # relative gap for tol=0
+RESIDUAL_TOO_LARGE = "The L1 error of the plan's marginals is {:.0e}: raise max_iter or max_seconds, or eps."
+NO_ENTROPIC_PLAN = "Time was up before there was an entropic plan of all points: raise max_seconds."
+GAP_TOO_LARGE = (
     "The gap is {:.1e}, not {:.1e}: raise max_iter or max_seconds, or use method='sparse', which is exact."
 )
 
 
 @dataclass(frozen=True)
 class Sinkhorn:
-    """Entropic transport by alternating updates, and the interval it proves for the plain cost.
+    """Entropic transport by Sinkhorn's iteration, with a proved interval for the unregularised cost.
 
     Parameters
     ----------
     eps : float, optional
-        Regularisation, relative to the mean cost between the two samples. None: from coarse to fine, it
-        falls until the proved gap is ``tol`` (0.01 for ``tol=0``).
+        Regularisation, relative to the mean cost between the two samples. None: it is annealed, from
+        coarse to fine, until the proved gap is at most ``tol`` (0.01 for ``tol=0``).
     max_residual : float
-        With ``eps``: what the plan's marginals may be off, in all, for a mass of 1. For points not less
-        than about ``1e-7 / eps``, the rounding of float32 exponents.
+        With ``eps``: largest L1 error of the plan's marginals, for a mass of 1. For points it cannot be
+        smaller than about ``1e-7 / eps``, the rounding of float32 exponents.
     max_iter : int
-        Updates of both sides, on the points themselves.
+        Maximal number of updates of both sides, on the points themselves.
     max_bytes : int, optional
-        Memory it may take. None: half of what is free.
+        Memory limit. None: half of the free memory.
 
     Notes
     -----
-    With ``eps``, ``value`` is the cost of the entropic plan, rounded to its marginals: an upper bound.
-    ``lower`` is that of its potentials, after c-transforms in float64. ``info`` holds ``objective``, the
-    entropic optimum ``min <P, C> + eps KL(P | a b)``, its ``potentials``, ``eps_abs``, all in units of
-    the cost, ``residual`` and ``iterations``.
+    With ``eps``, ``value`` is the cost of the entropic plan, rounded to the marginals: an upper bound.
+    ``lower`` is the dual value of its potentials, after c-transforms in float64. ``info`` holds
+    ``objective``, the entropic optimum ``min <P, C> + eps KL(P | a b)``, its ``potentials`` and ``eps_abs``,
+    all in units of the cost, ``residual`` and ``iterations``.
 
-    Without ``eps``, where the metric has compiled code, plans lie on a shortlist of ``info["pairs"]`` pairs,
-    and ``residual`` is that of the entropic plan on these; potentials are feasible for all pairs. If the gap
-    is not reached so, the exact solver goes on from there, on few pairs, until it is: ``info["pivots"]`` says
-    how many pivots or bids that took. In the plane, with more than 2,000 points a side, plan and ``residual``
-    are those of a copy with fewer points, from which the exact solver goes on from coarse to fine. For other
-    metrics plans lie on all pairs, and nothing is left to the exact solver.
+    Without ``eps``, where the metric has compiled code, plans are restricted to a shortlist of
+    ``info["pairs"]`` pairs, and ``residual`` belongs to the entropic plan on these; potentials are feasible
+    for all pairs. If this does not reach the gap, the exact solver continues on few pairs:
+    ``info["pivots"]`` counts its pivots or bids. In the plane, with more than 2,000 points a side, the
+    entropic plan and ``residual`` belong to a coarser copy, from which the exact solver continues from
+    coarse to fine. For other metrics plans lie on all pairs, and the exact solver is not used.
 
-    With tensors, ``value`` carries the gradient that holds plan and potentials fixed. In the points that
-    is the gradient of ``objective`` at fixed ``eps_abs``, and in the weights that of ``lower``; both come
-    to the gradient of the distance as ``eps`` falls. It takes the whole plan; for a loss see
-    ``otdist.learn``.
+    With tensors, ``value`` carries the gradient at fixed plan and potentials: the gradient of ``objective``
+    in the points, at fixed ``eps_abs``, and of ``lower`` in the weights; both converge to the gradient of
+    the distance as ``eps`` decreases. It needs the whole plan; for a loss see ``otdist.learn``.
 
-    Cost: O(n m d) an update, two of them an iteration, in memory of O((n + m) d) for the same metrics as
-    "sparse"; for others 8 n m bytes more. Iterations grow about like 1 / eps. On a shortlist O(n + m) an
-    update, and two to ten passes over all pairs. Source: Cuturi (2013); in the log domain, from coarse to
-    fine and with truncated kernels Schmitzer (2019); over-relaxed by Lehmann et al. (2021).
+    Cost: O(n m d) an update, two updates an iteration, in memory of O((n + m) d) for the same metrics as
+    "sparse"; for others 8 n m bytes more. The number of iterations grows about like 1 / eps. On a shortlist
+    O(n + m) an update, and two to ten passes over all pairs. Source: Cuturi (2013); in the log domain, from
+    coarse to fine and with truncated kernels Schmitzer (2019); over-relaxation by Lehmann et al. (2021).
     """
 
     eps: float | None = None
@@ -70,58 +69,67 @@ class Sinkhorn:
     max_iter: int = 2000
     max_bytes: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.eps is not None:
+            set_option(self, "eps", check_number(self.eps, "eps", above=0))
+        set_option(self, "max_residual", check_number(self.max_residual, "max_residual", above=0))
+        set_option(self, "max_iter", check_integer(self.max_iter, "max_iter"))
+        set_option(self, "max_bytes", check_bytes(self.max_bytes))
+
     def __call__(self, problem: Problem) -> Result:
         """Solve the problem."""
-        self._check()
-        deadline = None if problem.max_seconds is None else time.monotonic() + problem.max_seconds
+        deadline = Deadline(problem.max_seconds)
         return (
-            self._annealed(problem, deadline) if self.eps is None else self._at(self.eps, problem, deadline)
+            self._solve_to_gap(problem, deadline)
+            if self.eps is None
+            else self._solve_at_eps(self.eps, problem, deadline)
         )
 
-    def _at(self, eps: float, problem: Problem, deadline: float | None) -> Result:
-        """Answer at a given regularisation."""
-        from otdist.solvers.sinkhorn.entropic import Iteration, stopping  # numba is loaded when it is needed
-        from otdist.solvers.sinkhorn.regularised import Regularised
+    def _solve_at_eps(self, eps: float, problem: Problem, deadline: Deadline) -> Result:
+        """Solve at a fixed regularisation."""
+        from otdist.solvers.sinkhorn.entropic_problem import EntropicProblem, without_merging
+        from otdist.solvers.sinkhorn.fixed_eps import solve_at_eps  # numba is loaded when it is needed
+        from otdist.solvers.sparse.point_costs import cost_kernel
 
-        made = Regularised.whole(problem, self.max_bytes)
-        state, now = made.opened(eps * made.mean)
-        iteration = Iteration(made.streams, made.a, made.b)
-        iteration.cool(state, now, eps * made.mean, late=stopping(self.max_iter, deadline))
-        finished = iteration.settle(state, max(self.max_residual, made.noise(eps)), self.max_iter, deadline)
-        finished = finished and eps >= FINEST
-        info = made.entropic(state) | {"iterations": state.iterations}
-        return made.result(made.judged(state), finished, math.inf, OFF.format(state.residual), info)
+        try:
+            # Without a cost matrix this takes little time, and leaves the rest to the interval.
+            with deadline.interrupting(grace=cost_kernel(problem) is not None):
+                entropic = EntropicProblem.of_unmerged(problem, self.max_bytes, deadline)
+        except OutOfTimeError:  # while the cost matrix was computed
+            return quick_result(without_merging(problem).rescale(), "sinkhorn", NO_ENTROPIC_PLAN, deadline)
+        goal = max(self.max_residual, entropic.residual_floor(eps))
+        bounds, finished = solve_at_eps(entropic, eps * entropic.mean, goal, self.max_iter, deadline)
+        state = bounds.state
+        info = entropic.entropic_info(state) | {"iterations": state.iterations}
+        message = (
+            RESIDUAL_TOO_LARGE.format(state.residual) if math.isfinite(state.residual) else NO_ENTROPIC_PLAN
+        )
+        return entropic.to_result(bounds, finished and eps >= MIN_EPS, math.inf, message, info)
 
-    def _annealed(self, problem: Problem, deadline: float | None) -> Result:
-        """Answer to the gap that is asked for."""
-        merged = Merged.of(problem)
+    def _solve_to_gap(self, problem: Problem, deadline: Deadline) -> Result:
+        """Anneal the regularisation until the proved gap is small enough."""
+        merged = MergedProblem.of(problem)
         if min(len(merged.a), len(merged.b)) == 0:
-            return merged.nothing_moves("sinkhorn", rounding(problem))
-        from otdist.solvers.sinkhorn.annealed import annealed
-        from otdist.solvers.sinkhorn.regularised import Bounds, Regularised
+            return merged.zero_result("sinkhorn", weight_rounding_cost(merged.problem))
+        from otdist.solvers.sinkhorn.annealing import anneal_to_gap
+        from otdist.solvers.sinkhorn.entropic_problem import Bounds, EntropicProblem
 
-        made = Regularised.of(merged, self.max_bytes, rough=True)
-        goal = problem.tol if problem.tol > 0 else GAP
-        with working(problem.progress, "entropic transport") as tell:
+        try:
+            with deadline.earlier_by(-SETUP_SECONDS).interrupting():
+                entropic = EntropicProblem.of(merged, self.max_bytes, rough=True)
+        except OutOfTimeError:
+            return quick_result(merged.rescale(), "sinkhorn", NO_ENTROPIC_PLAN, deadline)
+        goal = problem.tol if problem.tol > 0 else DEFAULT_GAP
+        with working(problem.progress, "entropic transport") as report:
 
             def show(bounds: Bounds) -> None:
-                tell(f"gap {bounds.gap:.0e} at eps {bounds.state.eps / made.mean:.0e}")
+                report(f"gap {bounds.gap:.0e} at eps {bounds.state.eps / entropic.mean:.0e}")
 
-            bounds, finished = annealed(made, 0.98 * goal, self.max_iter, deadline, show)
-        message = STOPPED.format(bounds.gap, goal)
+            bounds, finished = anneal_to_gap(entropic, 0.98 * goal, self.max_iter, deadline, show)
+        message = GAP_TOO_LARGE.format(bounds.gap, goal)
         info = {"iterations": bounds.state.iterations}
-        if bounds.listed:
-            info["pairs"] = bounds.listed
+        if bounds.listed_pairs:
+            info["pairs"] = bounds.listed_pairs
         if bounds.pivots:
             info["pivots"] = bounds.pivots
-        return made.result(bounds, finished, goal, message, info)
-
-    def _check(self) -> None:
-        """Raise InputError for options that mean nothing."""
-        for name in ("eps", "max_residual", "max_iter"):
-            value = getattr(self, name)
-            if value is None and name == "eps":
-                continue
-            number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-            if not (number and 0 < value < math.inf):
-                raise InputError(name, f"{value!r} is not a positive number", "give a positive number")
+        return entropic.to_result(bounds, finished, goal, message, info)

@@ -1,33 +1,32 @@
-"""Some of the pairs, and soft minima over these alone: a truncated kernel."""
+"""Soft minima over a shortlist of pairs: a truncated kernel."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from numba import float32
 from numpy.typing import NDArray
 
-from otdist.solvers.sinkhorn.entropic import Potentials
-from otdist.solvers.sinkhorn.passes import LEAST, power
-from otdist.solvers.sparse.compiled import summed
-from otdist.solvers.sparse.ground import Ground
+from otdist.solvers.sinkhorn.iteration import SinkhornState
+from otdist.solvers.sinkhorn.logsumexp32_kernels import MIN_EXPONENT32, exp2
+from otdist.solvers.sparse.compiled import float32, summed
+from otdist.solvers.sparse.pairwise_costs import PairwiseCosts
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
-Listed = tuple[Index, Index, Array]  # rows, columns and costs
+PairList = tuple[Index, Index, Array]  # rows, columns and costs
 
 LN2 = math.log(2.0)
-HIGHEST = 700.0  # exponents above overflow: the terms of a plan with exact rows are at most its masses
+MAX_EXPONENT = 700.0  # larger exponents overflow; with exact rows the terms are at most the masses
 
 
 class Shortlist:
-    """Pairs that may carry mass; all others carry none.
+    """Pairs that may carry mass.
 
     Parameters
     ----------
     pairs : tuple of ndarray
-        Rows, columns and costs, by rows, and no pair twice. Every row and every column has a pair.
+        Rows, columns and costs, sorted by rows, without duplicates. Every row and every column has a pair.
     shape : tuple of int
         Numbers of rows and columns.
 
@@ -37,13 +36,13 @@ class Shortlist:
         The pairs.
     """
 
-    def __init__(self, pairs: Listed, shape: tuple[int, int]) -> None:
+    def __init__(self, pairs: PairList, shape: tuple[int, int]) -> None:
         self.rows, self.cols, self.cost = pairs
         self.shape = shape
-        narrow = self.cols.astype(np.min_scalar_type(shape[1]))  # 16 bits are sorted by digits
-        by_col = np.argsort(narrow, kind="stable")
+        columns = self.cols.astype(np.min_scalar_type(shape[1]))  # 16 bits are sorted by digits
+        by_col = np.argsort(columns, kind="stable")
         across = self.cols[by_col]
-        # Starts, the points on the other side, and costs: a half-step reads them in this order.
+        # Starts, the points on the other side, and costs, in the order in which an update reads them.
         self._sides = (
             (_starts(self.rows, shape[0]), self.cols.astype(np.uint32), self.cost),
             (_starts(across, shape[1]), self.rows[by_col].astype(np.uint32), self.cost[by_col]),
@@ -55,23 +54,23 @@ class Shortlist:
         starts, others, cost = self._sides[flip]
         top, total = np.empty(len(starts) - 1), np.empty(len(starts) - 1, np.float32)
         h = (potential / eps + log_mass) / LN2
-        sums(starts, others, cost, h, 1.0 / (eps * LN2), self._term, top, total)
+        logsumexp_rows(starts, others, cost, h, 1.0 / (eps * LN2), self._term, top, total)
         top += np.log2(total)
         top *= -eps * LN2
         return top
 
-    def least(self, potential: Array, flip: bool = False) -> Array:
+    def c_transform(self, potential: Array, flip: bool = False) -> Array:
         """``min_j c_ij - g_j`` of every row; ``flip``: of every column."""
         starts, others, cost = self._sides[flip]
         return np.asarray(np.minimum.reduceat(cost - potential[others], starts[:-1]))
 
-    def carried(self, state: Potentials, a: Array, b: Array) -> Array:
+    def plan_masses(self, state: SinkhornState, a: Array, b: Array) -> Array:
         """Mass of each pair: ``a_i b_j exp((f_i + g_j - c_ij) / eps)``."""
         exponents = (state.f[self.rows] + state.g[self.cols] - self.cost) / state.eps
-        return np.asarray(a[self.rows] * b[self.cols] * np.exp(np.minimum(exponents, HIGHEST)))
+        return np.asarray(a[self.rows] * b[self.cols] * np.exp(np.minimum(exponents, MAX_EXPONENT)))
 
-    def joined(self, other: Listed) -> Shortlist:
-        """With more pairs, some of which may be on it."""
+    def merge(self, other: PairList) -> Shortlist:
+        """Return the union with other pairs, some of which may be listed already."""
         m = self.shape[1]
         keys = np.concatenate([self.rows * m + self.cols, other[0] * m + other[1]])
         order = np.argsort(keys, kind="stable")
@@ -81,15 +80,15 @@ class Shortlist:
         return Shortlist((rows, cols, np.concatenate([self.cost, other[2]])[order[first]]), self.shape)
 
 
-def everything(ground: Ground) -> Shortlist:
-    """All pairs, for few points."""
+def all_pairs(ground: PairwiseCosts) -> Shortlist:
+    """List all pairs, for few points."""
     n, m = ground.shape
     rows, cols = np.divmod(np.arange(n * m), m)
     return Shortlist((rows, cols, ground.costs(rows, cols)), (n, m))
 
 
-def smallest(ground: Ground, f: Array, g: Array, k: int) -> Shortlist:
-    """Pairs with one of the k smallest reduced costs of their row or column."""
+def cheapest_pairs(ground: PairwiseCosts, f: Array, g: Array, k: int) -> Shortlist:
+    """List the pairs with one of the k smallest reduced costs of their row or column."""
     n, m = ground.shape
     by_row = ground.smallest(f, g, min(k, m))[0].astype(np.intp)
     by_col = ground.smallest(f, g, min(k, n), flip=True)[0].astype(np.intp)
@@ -106,11 +105,10 @@ def _starts(sorted_points: Index, count: int) -> Index:
 
 
 @summed
-def sums(starts, others, cost, h, rate, term, top, total):
-    """``sum_q 2**(h_q - rate cost_q) = 2**top_i total_i`` over the pairs q of each row; ``term``: room.
+def logsumexp_rows(starts, others, cost, h, rate, term, top, total):
+    """``sum_q 2**(h_q - rate cost_q) = 2**top_i total_i`` over the pairs q of each row; ``term``: workspace.
 
-    Exponents are float64, powers and their sums float32: what these are off is made good when a plan is
-    completed.
+    Exponents are float64, powers and their sums float32; completing the plan corrects their rounding.
     """
     for i in range(len(top)):
         first, width = starts[i], starts[i + 1] - starts[i]
@@ -118,7 +116,7 @@ def sums(starts, others, cost, h, rate, term, top, total):
         for q in range(width):
             term[q] = h[others[first + q]] - rate * cost[first + q]
             high = max(high, term[q])
-        here = float32(0.0)
+        total_here = float32(0.0)
         for q in range(width):
-            here += power(float32(max(term[q] - high, LEAST)))
-        top[i], total[i] = high, here
+            total_here += exp2(float32(max(term[q] - high, MIN_EXPONENT32)))
+        top[i], total[i] = high, total_here

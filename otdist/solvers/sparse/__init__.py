@@ -1,52 +1,83 @@
-"""Exact transport between large clouds, on the few arcs that matter."""
+"""Exact transport between large clouds, by column generation on few arcs."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
+from otdist.deadline import SETUP_SECONDS, Deadline, OutOfTimeError
+from otdist.inputs.arguments import check_bytes, set_option
+from otdist.number import change
 from otdist.problem import Problem
 from otdist.progress import working
 from otdist.result import Result
-from otdist.solvers.costs import rounding
-from otdist.solvers.merge import Merged
+from otdist.solvers.costs import weight_rounding_cost
+from otdist.solvers.dense import Dense
+from otdist.solvers.merge import MergedProblem
+from otdist.solvers.quick import quick_result
+
+MAX_PAIRS_REFINED = 2**22  # up to this size the dense solver refines answers that float64 pivots leave open
 
 
 @dataclass(frozen=True)
 class Sparse:
-    """Exact transport by column generation: few arcs are kept, all pairs are checked.
+    """Exact transport by column generation: the plan uses few arcs, and all pairs are checked.
 
     Parameters
     ----------
     max_bytes : int, optional
-        Memory it may take. None: half of what is free.
+        Memory limit. None: half of the free memory.
 
     Notes
     -----
-    A network simplex solves the problem on about ten arcs a point; where both sides have as many
-    points, all of equal mass, and more than two columns, an auction does most of its work. One pass over
-    all pairs, which are never held at once, then either proves that no other arc can help or finds those
-    that do. It starts from the solution of a copy with half as many points, and so on down to 64.
+    A network simplex solves the problem on about ten arcs a point; if both sides have the same number of
+    points, all of equal mass, and more than two columns, an auction does most of the work. One pass over
+    all pairs, which are never stored, then either proves that no other arc reduces the cost or finds those
+    that do. The first arcs come from the solution of a copy with half as many points, and so on down to 64.
 
-    Holds for any cost. For "euclidean", "cityblock", "chebyshev" and "sqeuclidean" with p = 1, and
+    Works for any cost. For "euclidean", "cityblock", "chebyshev" and "sqeuclidean" with p = 1, and
     "euclidean" with p = 2, memory is O((n + m) d + arcs). Other costs are computed once, as a
-    matrix of 8 bytes a pair. Cost: a pass is O(n m d), 5 to 15 are needed; pivots grow like n^1.3
-    in all, bids like n. Shortlist and column generation: Gottschlich, Schuhmacher (2014); coarse to fine:
-    Merigot (2011), Schmitzer (2016); differs in that every round is a certificate.
+    matrix of 8 bytes a pair. Cost: a pass is O(n m d), 5 to 15 are needed; the total number of pivots grows
+    like n^1.3, of bids like n. Shortlist and column generation: Gottschlich, Schuhmacher (2014); coarse to
+    fine: Merigot (2011), Schmitzer (2016); differs in that every round proves an interval. If costs differ
+    by so many orders of magnitude that pivots at the scale of the largest cannot close the gap, "dense"
+    refines the answer, for problems of up to 4 million pairs.
     """
 
     max_bytes: int | None = None
 
+    def __post_init__(self) -> None:
+        set_option(self, "max_bytes", check_bytes(self.max_bytes))
+
     def __call__(self, problem: Problem) -> Result:
         """Solve the problem."""
-        start = time.monotonic()
-        merged = Merged.of(problem)
+        deadline = Deadline(problem.max_seconds)
+        merged = MergedProblem.of(problem)
         if min(len(merged.a), len(merged.b)) == 0:
-            return merged.nothing_moves("sparse", rounding(problem))
-        merged = merged.rescaled()
-        from otdist.solvers.sparse.setting import Setting  # numba is loaded when it is needed
+            return merged.zero_result("sparse", weight_rounding_cost(merged.problem))
+        merged = merged.rescale()
+        from otdist.solvers.sparse.prepared_problem import (  # numba is loaded when it is needed
+            GAP_OPEN,
+            PreparedProblem,
+        )
 
-        setting = Setting.of(merged, self.max_bytes)
-        deadline = None if problem.max_seconds is None else start + problem.max_seconds
-        with working(problem.progress, "exact transport") as tell:
-            return setting.solved(deadline, tell)
+        try:
+            with deadline.earlier_by(-SETUP_SECONDS).interrupting():
+                prepared = PreparedProblem.of(merged, self.max_bytes)
+        except OutOfTimeError:  # while the cost matrix was computed
+            return quick_result(merged, "sparse", GAP_OPEN, deadline)
+        with working(problem.progress, "exact transport") as report:
+            result = prepared.solve(deadline, report)
+        if result.converged or deadline.is_finite or len(merged.a) * len(merged.b) > MAX_PAIRS_REFINED:
+            return result
+        return combine_bounds(result, Dense(max_bytes=self.max_bytes)(problem))
+
+
+def combine_bounds(first: Result, second: Result) -> Result:
+    """Combine two results of one problem: the better plan and the narrower bounds."""
+    lower, upper = max(first.lower, second.lower), min(first.upper, second.upper)
+    best = second if second.upper <= first.upper else first
+    info = first.info | {"refined_by": second.method}
+    converged, message = second.converged, second.message
+    return change(
+        best, method=first.method, lower=lower, upper=upper, converged=converged, message=message, info=info
+    )

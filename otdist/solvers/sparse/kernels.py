@@ -1,7 +1,7 @@
-"""Costs and reduced costs of very many pairs: the innermost loops.
+"""Inner loops of costs and reduced costs of very many pairs.
 
-A float32 test with a margin that covers all its rounding sorts out the pairs whose reduced cost
-may be small; those, and only those, are computed again in float64, by differences.
+A float32 test with a margin that covers all its rounding selects the pairs whose reduced cost may be
+small; only those are computed again in float64, by differences.
 """
 
 from __future__ import annotations
@@ -10,19 +10,26 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import float32, int32
 from numpy.typing import NDArray
 
-from otdist.solvers.sparse.compiled import compiled, inlined, tested
-from otdist.solvers.sparse.spreads import CITYBLOCK, EUCLIDEAN, FOUR, RUN, SQUARED, spread_four, spread_one
+from otdist.solvers.sparse.compiled import compiled, float32, inlined, int32, tested
+from otdist.solvers.sparse.distance_tiles import (
+    CITYBLOCK,
+    EUCLIDEAN,
+    ROWS_AT_ONCE,
+    SQUARED,
+    TILE,
+    distances_four,
+    distances_one,
+)
 
-ROWS = 16  # rows that are tested against a run in turn
+ROWS_PER_GROUP = 16  # rows that are tested against a tile in turn
 
 
-class Test(NamedTuple):
-    """What the float32 test needs: potentials on its scale, that scale, and the bound of its error.
+class Float32Test(NamedTuple):
+    """Data of the float32 test: scaled potentials, the scale, and the bound of its error.
 
-    Places of ``g`` after the last point hold -inf: nothing there is ever small.
+    Entries of ``g`` after the last point are -inf, so that their reduced costs are never small.
     """
 
     f: NDArray[np.float32]
@@ -31,8 +38,8 @@ class Test(NamedTuple):
     margin: float
 
 
-class Boxes(NamedTuple):
-    """Bounding box (coordinates first) and largest potential of each run of points."""
+class BoundingBoxes(NamedTuple):
+    """Bounding box (coordinates first) and largest potential of each tile of points."""
 
     low: NDArray[np.float64]
     high: NDArray[np.float64]
@@ -40,7 +47,7 @@ class Boxes(NamedTuple):
     used: bool
 
 
-# Arrays are passed whole, with the places to read: making a view of a row costs as much as testing a run.
+# Arrays are passed whole, with indices: making a view of a row costs as much as testing a tile.
 
 
 @compiled
@@ -66,16 +73,16 @@ def pair_costs(kind, x, y, rows, cols, out):
 
 
 @inlined
-def _hits(kind, spread, r, s, g, start):
-    """How many costs in row r are below ``s + g``. A sum of integers: the loop is vectorised."""
+def _count_below(kind, distances, r, s, g, start):
+    """Count costs in row r below ``s + g``; a sum of integers, so that the loop is vectorised."""
     count = int32(0)
     if kind == EUCLIDEAN:
-        for j in range(RUN):
+        for j in range(TILE):
             t = s + g[start + j]
-            count += int32(spread[r, j] < t * abs(t))
+            count += int32(distances[r, j] < t * abs(t))
     else:
-        for j in range(RUN):
-            count += int32(spread[r, j] < s + g[start + j])
+        for j in range(TILE):
+            count += int32(distances[r, j] < s + g[start + j])
     return count
 
 
@@ -84,7 +91,7 @@ def fill_boxes(y, g, boxes):
     """Find the bounding boxes and the largest potentials."""
     boxes.low[:], boxes.high[:], boxes.top[:] = np.inf, -np.inf, -np.inf
     for j in range(len(y)):
-        b = j // RUN
+        b = j // TILE
         boxes.top[b] = max(boxes.top[b], g[j])
         for c in range(y.shape[1]):
             boxes.low[c, b] = min(boxes.low[c, b], y[j, c])
@@ -112,19 +119,23 @@ def box_costs(kind, x, i, low, high, out):
 
 
 @inlined
-def _reach(kind, t):
-    """What a cost as ``_spread`` gives it has to be below, to be below t."""
+def _comparable(kind, t):
+    """Convert a threshold of costs to one of the tile's entries, which are squared for EUCLIDEAN."""
     return t * abs(t) if kind == EUCLIDEAN else t
 
 
 @tested
 def smallest(kind, x, y, f, g, x32, tiles, test, boxes, below, first, last, cols, costs):
-    """The smallest reduced costs ``cost - f_i - g_j < below`` of rows first to last, in order.
+    """Find the smallest reduced costs ``cost - f_i - g_j < below`` of rows first to last, in order.
 
-    Where boxes are of no use, rows are taken a few at a time, so that a tile is read from the cache nearby.
+    Without boxes, rows are processed in groups, so that a tile stays in the nearest cache.
     """
-    group = 1 if boxes.used else ROWS
-    spread, limits, near = np.empty((FOUR, RUN), np.float32), np.empty(ROWS), np.empty(len(tiles))
+    group = 1 if boxes.used else ROWS_PER_GROUP
+    distances, limits, near = (
+        np.empty((ROWS_AT_ONCE, TILE), np.float32),
+        np.empty(ROWS_PER_GROUP),
+        np.empty(len(tiles)),
+    )
     home = 0
     for start in range(first, last, group):
         stop = min(start + group, last)
@@ -133,39 +144,39 @@ def smallest(kind, x, y, f, g, x32, tiles, test, boxes, below, first, last, cols
         if boxes.used:
             box_costs(kind, x, start, boxes.low, boxes.high, near)
         for step in range(len(tiles)):
-            # Neighbours have their smallest costs in the same run: it comes first, and limits drop at once.
+            # Neighbours have their smallest costs in the same tile: it comes first, and limits drop at once.
             b = home if step == 0 else (step - 1 if step <= home else step)
-            if boxes.used and near[b] >= _reach(kind, f[start] + boxes.top[b] + limits[0]):
+            if boxes.used and near[b] >= _comparable(kind, f[start] + boxes.top[b] + limits[0]):
                 continue
             for i in range(start, stop):
-                r = (i - start) % FOUR
+                r = (i - start) % ROWS_AT_ONCE
                 if boxes.used:
-                    spread_one(kind, x32, i, tiles, b, spread, r)
+                    distances_one(kind, x32, i, tiles, b, distances, r)
                 elif r == 0:
-                    spread_four(kind, x32, i, stop - 1, tiles, b, spread)
+                    distances_four(kind, x32, i, stop - 1, tiles, b, distances)
                 limit = limits[i - start]
                 s = test.f[i] + float32(limit * test.unit + test.margin)
-                if _hits(kind, spread, r, s, test.g, b * RUN) > 0:
-                    limits[i - start] = _choose(
-                        kind, x, y, f, g, test, spread, r, i, b * RUN, limit, cols, costs
+                if _count_below(kind, distances, r, s, test.g, b * TILE) > 0:
+                    limits[i - start] = _recompute(
+                        kind, x, y, f, g, test, distances, r, i, b * TILE, limit, cols, costs
                     )
         if cols[stop - 1, 0] >= 0:
-            home = cols[stop - 1, 0] // RUN
+            home = cols[stop - 1, 0] // TILE
 
 
 @compiled
-def _choose(kind, x, y, f, g, test, spread, r, i, start, limit, cols, costs):
-    """Compute again, in float64, what the test lets pass; returns the cost that the next one has to beat.
+def _recompute(kind, x, y, f, g, test, distances, r, i, start, limit, cols, costs):
+    """Recompute in float64 the pairs that pass the test; returns the new limit.
 
-    ``r``: row of ``spread``.
+    ``r``: row of ``distances``.
     """
     s = test.f[i] + float32(limit * test.unit + test.margin)
-    for q in range(RUN):
-        if not spread[r, q] < _reach(kind, s + test.g[start + q]):
+    for q in range(TILE):
+        if not distances[r, q] < _comparable(kind, s + test.g[start + q]):
             continue
         reduced = pair_cost(kind, x, i, y, start + q) - (f[i] + g[start + q])
         if reduced < limit:
-            insert(cols, costs, i, start + q, reduced)
+            insert_sorted(cols, costs, i, start + q, reduced)
             if costs[i, -1] < limit:
                 limit = costs[i, -1]
                 s = test.f[i] + float32(limit * test.unit + test.margin)
@@ -173,8 +184,8 @@ def _choose(kind, x, y, f, g, test, spread, r, i, start, limit, cols, costs):
 
 
 @compiled
-def insert(cols, costs, i, j, r):
-    """Put an entry into its place in row i of short sorted lists; the last one falls out."""
+def insert_sorted(cols, costs, i, j, r):
+    """Insert an entry into row i of short sorted lists, and drop the last one."""
     q = costs.shape[1] - 1
     while q > 0 and costs[i, q - 1] > r:
         costs[i, q], cols[i, q] = costs[i, q - 1], cols[i, q - 1]

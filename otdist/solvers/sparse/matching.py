@@ -1,4 +1,4 @@
-"""A transport problem whose masses are all the same, on some of its arcs: an auction that can go on."""
+"""Auction algorithm for problems of equal masses, on a growing set of arcs."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.solvers.sparse.bids import Auction, bid, least, release
-from otdist.solvers.sparse.ground import Arcs
+from otdist.solvers.sparse.auction import AuctionState, best_offers, place_bids, release_rows
 from otdist.solvers.sparse.network import Network
+from otdist.solvers.sparse.pairwise_costs import Arcs
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-SHRINK = 8.0  # by how much a phase is finer than the one before
-WINDOW = 2**18  # bids between two looks at the clock
-FEW = 0.1  # new arcs a row, below which they are better left to the simplex
-ENOUGH = 600  # bids a row, after which the simplex takes over
-DIGITS = 2.0**-50  # of the largest price: a bid has to be more than a rounding
+EPS_REDUCTION = 8.0  # ratio of eps of two successive phases
+BIDS_PER_WINDOW = 2**18  # bids between two checks of the clock
+MAX_NEW_ARCS_PER_ROW = 0.1  # fewer new arcs are left to the network simplex
+MAX_BIDS_PER_ROW = 600  # after so many bids the network simplex takes over
+MIN_EPS_PER_PRICE = 2.0**-50  # smallest eps relative to the largest price: a bid must exceed rounding
 
 
 class Matching:
-    """Arcs from n sources to n sinks of one mass each, and a best matching on those added so far.
+    """Optimal matching of n sources and n sinks of equal masses, on the arcs added so far.
 
-    Answers as :class:`Network` does.
+    Has the interface of :class:`Network`.
 
     Parameters
     ----------
     n : int
-        Sources, and sinks.
+        Number of sources, and of sinks.
 
     Notes
     -----
     Auction with scaling (Bertsekas 1988; Goldberg, Kennedy 1995). Rows bid for columns, and each
-    row's column is within eps of its best one; eps falls to a quarter of ``tol``. Differs in that
-    prices are kept when arcs are added, and that the first eps follows from how far plan and prices are
-    apart. The network simplex goes on from the best matching when few arcs are new, and where prices
-    are too large for ``tol`` or bids do not come to an end.
+    row's column is within eps of its best one; eps decreases to a quarter of ``tol``. Differs in that
+    prices are kept when arcs are added, and that the first eps follows from the gap between plan and
+    prices. The network simplex continues from the best matching if few arcs are new, if prices are too large
+    for ``tol``, or if the bids do not terminate.
     """
 
     def __init__(self, n: int) -> None:
@@ -48,7 +48,7 @@ class Matching:
         self._simplex: Network | None = None
         self._source = np.empty(0, np.int32)
         nobody = np.full(n, -1, np.int32)
-        self._auction = Auction(
+        self._auction = AuctionState(
             np.zeros(n + 1, np.int64),
             self._source,
             np.empty(0),
@@ -60,7 +60,7 @@ class Matching:
 
     @property
     def pivots(self) -> int:
-        """Bids, and pivots of the simplex if it took over."""
+        """Number of bids, and of pivots of the network simplex if it took over."""
         return self._bids + (0 if self._simplex is None else self._simplex.pivots)
 
     def add(self, rows: Index, cols: Index, cost: Array) -> None:
@@ -80,79 +80,79 @@ class Matching:
         )
 
     def begin(self, first: Arcs, f: Array, g: Array) -> None:
-        """Begin with arcs, a feasible plan on them, and any potentials."""
+        """Initialise with arcs, a feasible plan on them, and any potentials."""
         self.add(first.rows, first.cols, first.cost)
         used = first.flow > 0
         self._plan = Arcs(first.rows[used], first.cols[used], first.cost[used], first.flow[used])
         auction, plan = self._auction, self._plan
-        auction.mate[plan.rows], auction.paid[plan.rows] = plan.cols, plan.cost
+        auction.mate[plan.rows], auction.mate_cost[plan.rows] = plan.cols, plan.cost
         auction.owner[plan.cols] = plan.rows
         np.negative(g, out=auction.price)
 
-    def solve(self, first: int, tol: float, paused: Callable[[], bool]) -> bool:
-        """Bid until no arc has a reduced cost below ``-tol``; False if ``paused`` said stop.
+    def solve(self, first: int, tol: float, should_stop: Callable[[], bool]) -> bool:
+        """Bid until no arc has a reduced cost below ``-tol``; returns False if ``should_stop`` stopped it.
 
-        ``first``: the arcs from this number on are new.
+        ``first``: index of the first new arc.
         """
-        if self._solved and self.count - first < FEW * self.n:
+        if self._solved and self.count - first < MAX_NEW_ARCS_PER_ROW * self.n:
             self._hand_over()
-        # Columns end as far off as they may: at tol, rounding would decide which arcs are missing.
-        last, limit = tol / 4, self._bids + ENOUGH * self.n
-        eps = max(self._apart(), last)
+        # Reduced costs end near eps: with eps = tol, rounding would decide which arcs are missing.
+        last, limit = tol / 4, self._bids + MAX_BIDS_PER_ROW * self.n
+        eps = max(self._mean_excess(), last)
         while self._simplex is None:
-            if not self._phase(eps, limit, paused):
+            if not self._run_phase(eps, limit, should_stop):
                 return False
             if self._simplex is None and eps <= last:
                 return True
-            eps = max(eps / SHRINK, last)
-        return self._simplex.solve(first, tol, paused)
+            eps = max(eps / EPS_REDUCTION, last)
+        return self._simplex.solve(first, tol, should_stop)
 
-    def _phase(self, eps: float, limit: int, paused: Callable[[], bool]) -> bool:
-        """Match all rows within eps, or hand over to the simplex; False if ``paused`` said stop."""
+    def _run_phase(self, eps: float, limit: int, should_stop: Callable[[], bool]) -> bool:
+        """Match all rows within eps, or hand over to the simplex; False if ``should_stop`` stopped it."""
         list_of_free = np.empty(self.n, np.int32)
-        free = release(self._auction, eps, list_of_free)
+        free = release_rows(self._auction, eps, list_of_free)
         while free > 0:
-            free, bids = bid(self._auction, eps, list_of_free, free, WINDOW)
+            free, bids = place_bids(self._auction, eps, list_of_free, free, BIDS_PER_WINDOW)
             self._bids += bids
-            if free > 0 and paused():
+            if free > 0 and should_stop():
                 return False
-            if self._bids > limit or float(np.abs(self._auction.price).max()) * DIGITS > eps:
+            if self._bids > limit or float(np.abs(self._auction.price).max()) * MIN_EPS_PER_PRICE > eps:
                 if free == 0:
-                    self._keep()
+                    self._update_best()
                 self._hand_over()
                 return True
-        self._keep()
+        self._update_best()
         self._solved = True
         return True
 
     def potentials(self) -> tuple[Array, Array]:
-        """Potentials (f, g), feasible on all arcs but for what ``solve`` allows."""
+        """Potentials (f, g), feasible on all arcs up to the tolerance of ``solve``."""
         if self._simplex is not None:
             return self._simplex.potentials()
-        return self._least(), -self._auction.price
+        return self._best_offers(), -self._auction.price
 
     def plan(self) -> Arcs:
         """The best matching so far."""
         return self._plan if self._simplex is None else self._simplex.plan()
 
-    def _least(self) -> Array:
+    def _best_offers(self) -> Array:
         out = np.empty(self.n)
-        least(self._auction, out)
+        best_offers(self._auction, out)
         return out
 
-    def _apart(self) -> float:
-        """By how much rows could do better at these prices, on average."""
+    def _mean_excess(self) -> float:
+        """Mean difference between a row's cost in the plan and its best offer, at the present prices."""
         plan = self._plan
-        return float((plan.cost + self._auction.price[plan.cols] - self._least()[plan.rows]).mean())
+        return float((plan.cost + self._auction.price[plan.cols] - self._best_offers()[plan.rows]).mean())
 
-    def _keep(self) -> None:
-        """Take the matching of the moment, which is complete, if it is the best one."""
-        mate, paid = self._auction.mate, self._auction.paid
-        if paid.sum() < self._plan.cost.sum():
-            self._plan = Arcs(np.arange(self.n), mate.astype(np.intp), paid.copy(), self._plan.flow)
+    def _update_best(self) -> None:
+        """Keep the present matching, which is complete, if it is the best one."""
+        mate, mate_cost = self._auction.mate, self._auction.mate_cost
+        if mate_cost.sum() < self._plan.cost.sum():
+            self._plan = Arcs(np.arange(self.n), mate.astype(np.intp), mate_cost.copy(), self._plan.flow)
 
     def _hand_over(self) -> None:
-        """Let the network simplex go on."""
+        """Hand over to the network simplex."""
         if self._simplex is None:
             simplex = Network(self.n, self.n)
             simplex.add(self._source.astype(np.intp), self._auction.sink.astype(np.intp), self._auction.cost)

@@ -1,4 +1,4 @@
-"""A transport problem on some of its arcs, solved by a network simplex that can grow."""
+"""Network simplex for transport problems on a growing set of arcs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.solvers.sparse.ground import Arcs
-from otdist.solvers.sparse.pieces import new_window
-from otdist.solvers.sparse.pivots import run
-from otdist.solvers.sparse.tree import hang, lay_out, new_tree
+from otdist.solvers.sparse.pairwise_costs import Arcs
+from otdist.solvers.sparse.pivots import run_pivots
+from otdist.solvers.sparse.tree import lay_out, link_forest, new_tree
+from otdist.solvers.sparse.tree_fragments import new_window
 
 Array = NDArray[np.float64]
 Masses = NDArray[np.int64]
@@ -19,12 +19,12 @@ Index = NDArray[np.intp]
 
 
 class Network:
-    """Arcs from n sources to m sinks, and an optimal basis for those added so far.
+    """Optimal basis of n sources and m sinks, on the arcs added so far.
 
     Parameters
     ----------
     n, m : int
-        Sources and sinks.
+        Numbers of sources and sinks.
 
     Notes
     -----
@@ -45,7 +45,7 @@ class Network:
         self._window = new_window(n + m + 1, self._window_size)
 
     def add(self, rows: Index, cols: Index, cost: Array) -> Index:
-        """Append arcs; returns their numbers."""
+        """Append arcs; returns their indices."""
         first, self.count = self.count, self.count + len(rows)
         if self.count > len(self._cost):
             room = max(self.count, int(1.3 * len(self._cost)))
@@ -61,34 +61,34 @@ class Network:
         return np.arange(first, self.count)
 
     def begin(self, first: Arcs, f: Array, g: Array) -> None:
-        """Begin with arcs, a feasible plan on them whose support is a forest, and any potentials."""
+        """Initialise with arcs, a feasible plan on them whose support is a forest, and any potentials."""
         numbers = self.add(first.rows, first.cols, first.cost)
         used = first.flow > 0
         self.start(numbers[used], first.flow[used], f, g)
 
     def start(self, arcs: Index, flow: Masses, f: Array, g: Array) -> None:
-        """As :meth:`begin`, on arcs that were added."""
+        """Initialise as :meth:`begin`, on arcs that were added before."""
         tree = self._tree
-        hang(tree, self.n, arcs, self._source[arcs], self._sink[arcs], flow)
-        tree.pi[: self.n] = -f  # places are still the nodes' own numbers
+        link_forest(tree, self.n, arcs, self._source[arcs], self._sink[arcs], flow)
+        tree.pi[: self.n] = -f  # positions are still the nodes' indices
         tree.pi[self.n : -1] = g
         self._lay_out()
 
-    def solve(self, first: int, tol: float, paused: Callable[[], bool]) -> bool:
-        """Pivot until no arc has a reduced cost below ``-tol``; False if ``paused`` said stop.
+    def solve(self, first: int, tol: float, should_stop: Callable[[], bool]) -> bool:
+        """Pivot until no arc has a reduced cost below ``-tol``; returns False if ``should_stop`` stopped it.
 
         ``first``: arc at which the search begins.
         """
-        # Half the usual root: a look at an arc costs four reads in random places, a pivot not much more.
+        # Half the usual root: pricing an arc takes four random reads, a pivot not much more.
         block = max(20, math.isqrt(self.count) // 2)
         cursor = first
         while cursor >= 0:
-            done, cursor = run(
+            done, cursor = run_pivots(
                 self._tree, self._window, self.n, self._source, self._sink, self._cost,
                 self.count, cursor, block, tol, self._window_size,
             )  # fmt: skip
             self.pivots += done
-            if cursor >= 0 and paused():
+            if cursor >= 0 and should_stop():
                 break
         self._lay_out()
         return cursor < 0

@@ -1,4 +1,4 @@
-"""Better potentials to start from: a few rounds of Sinkhorn's iteration on the candidate arcs."""
+"""Better initial potentials: a few updates of Sinkhorn's iteration on the candidate arcs."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ Array = NDArray[np.float64]
 Masses = NDArray[np.int64]
 Index = NDArray[np.intp]
 
-LOOSE = 0.02  # mean least reduced cost, relative to the costs, from which it pays
-SMOOTH = (0.03, 0.01)  # regularisation, relative to the costs
-ROUNDS = 4  # at each
+MIN_SLACK_RATIO = 0.02  # smoothing pays above this mean least reduced cost, relative to the median cost
+SMOOTHING_EPS_RATIOS = (0.03, 0.01)  # regularisation, relative to the median cost
+UPDATES_PER_EPS = 4
 
 
-def smoothed(
+def smooth_potentials(
     rows: Index, cols: Index, cost: Array, a: Masses, b: Masses, f: Array, g: Array
 ) -> tuple[Array, Array]:
-    """Move potentials towards the optimal ones of the arcs, which are given by rows.
+    """Move potentials towards the optimal ones of the arcs, which are sorted by rows.
 
-    In many dimensions the potentials of a coarser copy lie far below: then each point has to be
-    moved by pivots of its own. Potentials that are tight are left as they are. They need not be feasible.
+    In many dimensions the potentials of a coarser copy are far too low, and correcting each point takes
+    pivots of its own. Potentials that are tight are not changed. The result need not be feasible.
 
     Notes
     -----
     Cuturi (2013), on a sparse support, in the log domain.
     """
-    positive = cost[cost > 0]  # of a cost of nothing there may be many
+    positive = cost[cost > 0]  # many costs may be 0
     if len(positive) == 0:
         return f, g
     scale = float(np.median(positive))
     starts = np.searchsorted(rows, np.arange(len(a) + 1))
     least = np.minimum.reduceat(cost - (f[rows] + g[cols]), starts[:-1])
-    if float(np.average(least, weights=a.astype(float))) <= LOOSE * scale:
+    if float(np.average(least, weights=a.astype(float))) <= MIN_SLACK_RATIO * scale:
         return f, g
     by_col = np.argsort(cols, kind="stable")
     ends = np.searchsorted(cols[by_col], np.arange(len(b) + 1))
     log_a, log_b = (np.log(mass / float(mass.sum())) for mass in (a, b))
     f, g = f.copy(), g.copy()
-    for eps in SMOOTH:
-        for _ in range(ROUNDS):
+    for eps in SMOOTHING_EPS_RATIOS:
+        for _ in range(UPDATES_PER_EPS):
             _half_step(starts, np.arange(len(rows)), cols, cost, log_a, eps * scale, g, f)
             _half_step(ends, by_col, rows, cost, log_b, eps * scale, f, g)
     return np.minimum.reduceat(cost - g[cols], starts[:-1]), g

@@ -1,9 +1,9 @@
-"""The basis of the network simplex: a spanning tree that carries the flow.
+"""Basis of the network simplex: a spanning tree that carries the flow.
 
 Nodes are the n sources, the m sinks and a root. The arc between a node and its parent is stored
 at the node; a non-basic arc carries nothing, so arcs can be added without touching the tree.
 Every arc leads from a source to a sink, hence upwards from a source and downwards to a sink.
-The root is joined by *connectors*, which lead upwards and never carry anything.
+The root is linked by *connectors*, which lead upwards and never carry flow.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from otdist.solvers.sparse.compiled import compiled
 
-# One record a node, 32 bytes: half a cache line holds all that a climb reads.
-NODE = np.dtype(
+# One record a node, 32 bytes: half a cache line holds all that a walk to the root reads.
+NODE_DTYPE = np.dtype(
     [
         ("flow", "i8"),  # on the arc to the parent
         ("parent", "i4"),
@@ -31,7 +31,7 @@ CONNECTOR = -1
 
 
 class Tree(NamedTuple):
-    """Arrays of the tree; numba reads the tuple as it is."""
+    """Arrays of the tree."""
 
     nodes: NDArray[np.void]
     place: NDArray[np.int32]  # position of a node in the layout (a preorder)
@@ -41,18 +41,18 @@ class Tree(NamedTuple):
 
 def new_tree(count: int) -> Tree:
     """Tree of ``count`` nodes and a root, not yet connected."""
-    nodes = np.zeros(count + 1, NODE)
+    nodes = np.zeros(count + 1, NODE_DTYPE)
     nodes["parent"], nodes["arc"], nodes["joint"] = count, CONNECTOR, -1
     identity = np.arange(count + 1, dtype=np.int32)
     return Tree(nodes, identity, identity.copy(), np.zeros(count + 1))
 
 
 @compiled
-def hang(tree, n, arcs, source, sink, flow):
-    """Hang a plan whose support is a forest on the root: one connector a component.
+def link_forest(tree, n, arcs, source, sink, flow):
+    """Link a plan whose support is a forest to the root, by one connector a component.
 
-    ``arcs``, ``source``, ``sink``, ``flow``: its cells. No phase 1 is needed: connectors carry
-    nothing, so their costs never matter and each component keeps the potentials it came with.
+    ``arcs``, ``source``, ``sink``, ``flow``: its cells. No phase 1 is needed: connectors carry no flow, so
+    their costs do not matter and each component keeps its potentials.
     """
     nodes = tree.nodes
     root = len(nodes) - 1
@@ -66,12 +66,12 @@ def hang(tree, n, arcs, source, sink, flow):
     for q in range(len(ends)):
         cells[fill[ends[q]]] = q % len(source)
         fill[ends[q]] += 1
-    seen = np.zeros(root, np.bool_)
+    visited = np.zeros(root, np.bool_)
     stack = np.empty(root, np.int32)
     for first in range(root):
-        if seen[first]:
+        if visited[first]:
             continue
-        seen[first] = True
+        visited[first] = True
         nodes[first].parent, nodes[first].arc, nodes[first].flow = root, CONNECTOR, 0
         stack[0], depth = first, 1
         while depth > 0:
@@ -79,8 +79,8 @@ def hang(tree, n, arcs, source, sink, flow):
             u = stack[depth]
             for q in cells[start[u] : start[u + 1]]:
                 v = sink[q] if u < n else source[q]
-                if not seen[v]:
-                    seen[v] = True
+                if not visited[v]:
+                    visited[v] = True
                     nodes[v].parent, nodes[v].arc, nodes[v].flow = u, arcs[q], flow[q]
                     stack[depth] = v
                     depth += 1
@@ -88,10 +88,10 @@ def hang(tree, n, arcs, source, sink, flow):
 
 @compiled
 def lay_out(tree, n, cost, child, chain):
-    """Number the nodes in preorder; compute sizes, and potentials afresh from the arcs.
+    """Number the nodes in preorder; compute sizes, and potentials anew from the arcs.
 
-    Recomputing removes what the shifts since the last layout have rounded. ``child``, ``chain``:
-    scratch, a place for each node.
+    Recomputing removes the rounding of the shifts since the last layout. ``child``, ``chain``: workspace,
+    an entry for each node.
     """
     nodes, place, order, pi = tree
     count = len(nodes)

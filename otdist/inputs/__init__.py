@@ -1,0 +1,1 @@
+"""Arguments, labels, units and times of the caller, checked in one place."""

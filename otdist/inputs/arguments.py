@@ -1,0 +1,229 @@
+"""Arguments that are numbers, names, flags or seeds: one checker for all public functions."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Collection, Iterable
+from dataclasses import fields
+from decimal import Decimal
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from otdist.errors import InputError
+
+Rng = int | np.random.Generator | None
+
+LARGEST_INTEGER = 2**63 - 1
+LARGEST_ORDER = 2.0**53  # beyond it float64 no longer tells p from p + 1
+
+
+def check_number(
+    value: Any,
+    name: str,
+    *,
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+    remedy: str = "",
+) -> float:
+    """Read a finite real number, as Python's float; raises InputError.
+
+    NumPy scalars, arrays and tensors without axes, Decimal and Fraction are numbers; booleans and
+    text are not.
+    """
+    number = _real(value)
+    fits = (
+        number is not None
+        and math.isfinite(number)
+        and (at_least is None or number >= at_least)
+        and (above is None or number > above)
+        and (at_most is None or number <= at_most)
+    )
+    if number is None or not fits:
+        limits = ((">=", at_least), (">", above), ("<=", at_most))
+        bounds = [f"{sign} {limit:g}" for sign, limit in limits if limit is not None]
+        wanted = " ".join(["a finite number", " and ".join(bounds)]).strip()
+        raise InputError(name, f"must be {wanted}, got {shown(value)}", remedy or "pass such a number")
+    return number
+
+
+def check_integer(value: Any, name: str, *, at_least: int = 1, remedy: str = "") -> int:
+    """Read a whole number, as Python's int; raises InputError.
+
+    NumPy integers are integers; booleans and floats are not, whatever their value.
+    """
+    try:
+        whole = None if _is_boolean(value) else operator.index(value)
+    except (TypeError, ValueError, RuntimeError):
+        whole = None
+    if whole is None or not at_least <= whole <= LARGEST_INTEGER:
+        problem = f"must be an integer >= {at_least}, got {shown(value)}"
+        raise InputError(name, problem, remedy or f"pass such a number, for example {max(at_least, 1) * 10}")
+    return whole
+
+
+def check_count(count: Any, name: str = "n_resamples") -> int:
+    """Read a positive whole number; raises InputError."""
+    return check_integer(count, name, remedy="use a number such as 999")
+
+
+def check_choice(value: Any, name: str, choices: Collection[str]) -> str:
+    """Return the value if it is one of these names; raises InputError."""
+    if isinstance(value, str) and value in choices:
+        return str(value)
+    known = [repr(choice) for choice in choices]
+    listed = f"{', '.join(known[:-1])} or {known[-1]}" if len(known) > 1 else known[0]
+    raise InputError(name, f"must be {listed}, got {shown(value)}", f"use {known[0]}")
+
+
+def check_flag(value: Any, name: str) -> bool:
+    """Read a switch: True or False, or 1 or 0; raises InputError."""
+    if _is_boolean(value) or (isinstance(value, int | np.integer) and value in (0, 1)):
+        return bool(value)
+    raise InputError(name, f"must be True or False, got {shown(value)}", "use True or False")
+
+
+def check_rng(rng: Any, name: str = "rng") -> np.random.Generator:
+    """Make a random generator from a seed, or return the caller's; raises InputError."""
+    try:
+        if _is_boolean(rng):
+            raise TypeError("a boolean is no seed")
+        # Arrays and tensors without axes are numbers here as elsewhere, not sequences.
+        return np.random.default_rng(operator.index(rng) if _is_index(rng) else rng)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            name,
+            f"must be None, an integer >= 0 or a numpy Generator, got {shown(rng)} ({error})",
+            "use a seed such as 0, or np.random.default_rng(0)",
+        ) from None
+
+
+def check_seed(rng: Any, name: str = "rng") -> int:
+    """Read a seed as an integer; a Generator gives the next number of its stream."""
+    if isinstance(rng, int | np.integer) and not isinstance(rng, bool) and rng >= 0:
+        return int(rng)
+    return int(check_rng(rng, name).integers(2**60))
+
+
+def check_positive(**options: Any) -> None:
+    """Raise InputError unless all of these are positive, finite numbers."""
+    for name, value in options.items():
+        check_number(value, name, above=0.0)
+
+
+def check_order(p: Any) -> float:
+    """Read the order p of W_p: a finite number of at least 1."""
+    return check_number(p, "p", at_least=1.0, at_most=LARGEST_ORDER, remedy="use p=1 or p=2")
+
+
+def check_policy(nan_policy: Any) -> str:
+    """Return the policy if it is known; raises InputError."""
+    return check_choice(nan_policy, "nan_policy", ("raise", "omit", "propagate"))
+
+
+def check_mass(mass: Any) -> str:
+    """Return the rule for totals that differ if it is known; raises InputError."""
+    return check_choice(mass, "mass", ("normalize", "strict"))
+
+
+def check_on_fail(on_fail: Any) -> str:
+    """Return what to do about an unfinished result if it is known; raises InputError."""
+    return check_choice(on_fail, "on_fail", ("warn", "raise"))
+
+
+def check_seconds(max_seconds: Any) -> float | None:
+    """Read a time limit in seconds, or None; raises InputError."""
+    if max_seconds is None or (isinstance(max_seconds, float | np.floating) and max_seconds == math.inf):
+        return None
+    return check_number(max_seconds, "max_seconds", above=0.0, remedy="give a time in seconds, or None")
+
+
+def check_tol(tol: Any) -> float:
+    """Read the relative gap to stop at; raises InputError."""
+    return check_number(tol, "tol", at_least=0.0, remedy="give the relative gap to stop at; 0 is exact")
+
+
+def check_jobs(n_jobs: Any) -> int | None:
+    """Read a number of threads as joblib understands it; raises InputError."""
+    if n_jobs is None:
+        return None
+    jobs = check_integer(n_jobs, "n_jobs", at_least=-(2**31), remedy="use None, 1, 2, ... or -1 for all")
+    if jobs == 0:
+        raise InputError("n_jobs", "must not be 0", "use None, 1, 2, ... or -1 for all cores")
+    return jobs
+
+
+def check_axis(axis: Any) -> int:
+    """Read the number of an axis; raises InputError."""
+    remedy = "pass one integer: -1 is the last axis, 0 the first"
+    return check_integer(axis, "axis", at_least=-(2**31), remedy=remedy)
+
+
+def check_bytes(max_bytes: Any) -> int | None:
+    """Read a limit of memory, or None; raises InputError."""
+    if max_bytes is None:
+        return None
+    number = check_number(max_bytes, "max_bytes", above=0.0, remedy="give a number of bytes, or None")
+    return int(number)
+
+
+def check_names(options: Iterable[str], allowed: Collection[str], owner: str) -> None:
+    """Raise InputError for the first option that its owner does not have; the message lists those it has."""
+    for name in options:
+        if name not in allowed:
+            listed = ", ".join(allowed)
+            remedy = f"its options are {listed}" if allowed else "call it without"
+            raise InputError(name, f"is not an option of {owner}", remedy)
+
+
+def set_option(owner: Any, name: str, value: Any) -> None:
+    """Set a field of a frozen dataclass to its checked value; for ``__post_init__``."""
+    object.__setattr__(owner, name, value)
+
+
+def call_error(error: TypeError) -> bool:
+    """Whether a call itself failed, and not what the function did."""
+    trace = error.__traceback__
+    return trace is not None and trace.tb_next is None
+
+
+def option_names(owner: Any) -> tuple[str, ...]:
+    """Names of the options of a solver, which are the fields of its dataclass."""
+    return tuple(field.name for field in fields(owner) if field.init)
+
+
+def _real(value: Any) -> float | None:
+    """Value as a float, or None where it is not one real number."""
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        try:
+            value = value.item()
+        except (RuntimeError, NotImplementedError, TypeError, ValueError):
+            return None
+    if _is_boolean(value) or not isinstance(value, Real | Decimal):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+    except (TypeError, ValueError):
+        return None
+
+
+def _is_index(value: Any) -> bool:
+    return hasattr(value, "__index__") and getattr(value, "ndim", 0) == 0
+
+
+def _is_boolean(value: Any) -> bool:
+    return isinstance(value, bool | np.bool_) or str(getattr(value, "dtype", "")) in ("bool", "torch.bool")
+
+
+def shown(value: Any) -> str:
+    """Short text of any value, for messages."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # a value whose repr fails is shown by its type
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,140 @@
+"""Numbers of NumPy arrays, of any type, as float64."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otdist.errors import InputError, PublicName, Remedy
+from otdist.inputs.exact import EXACT_INTEGER, is_exact
+from otdist.inputs.table import Table
+from otdist.inputs.times import Clock, is_time, read_time_objects, read_times
+from otdist.inputs.units import refuse_unit
+
+TO_NUMBERS = Remedy("encode it as numbers, or use {} for tables with labels", PublicName("compare"))
+
+
+def from_array(values: NDArray[Any], name: str) -> Table:
+    """Read an array of any type; raises InputError for what is no number and no time."""
+    kind = values.dtype.kind
+    if kind == "f":
+        return _from_floats(values, name)
+    if kind in "iu":
+        exact = values.dtype.itemsize < 8 or is_exact(values)
+        return Table(
+            values.astype(np.float64), raw=None if exact else values.astype(values.dtype.newbyteorder("="))
+        )
+    if kind == "b":
+        return Table(values.astype(np.float64))
+    if kind == "O":
+        return from_objects(values, name)
+    if kind in "mM":
+        ticks, missing, clock = read_times(values, name)
+        return from_ticks(ticks, missing, clock)
+    if values.dtype.type.__module__.startswith("ml_dtypes"):  # bfloat16 and shorter floats, of kind "V"
+        return Table(values.astype(np.float64))
+    raise InputError(name, *_not_numeric(values.dtype))
+
+
+def _not_numeric(dtype: np.dtype[Any]) -> tuple[str, str]:
+    if dtype.names is not None:
+        return (
+            f"is a structured array with fields {', '.join(dtype.names)}",
+            "pass numpy.lib.recfunctions.structured_to_unstructured(x), or a table",
+        )
+    if dtype.kind == "V":
+        return (
+            f"dtype {dtype} is bytes without a meaning",
+            "say what they are: x.view(ml_dtypes.bfloat16) if bfloat16 was saved by np.save",
+        )
+    remedy = "pass real and imaginary parts as two columns" if dtype.kind == "c" else TO_NUMBERS
+    return f"dtype {dtype} is not numeric", remedy
+
+
+def _from_floats(values: NDArray[Any], name: str) -> Table:
+    if values.dtype == np.float64:
+        return Table(values)
+    with np.errstate(over="ignore"):
+        out = values.astype(np.float64)
+    if values.dtype.itemsize <= 8:
+        return Table(out)
+    beyond = np.isinf(out) & np.isfinite(values)
+    if beyond.any():
+        _refuse_beyond(name, tuple(int(k) for k in np.argwhere(beyond)[0]))
+    exact = np.array_equal(out, values, equal_nan=True)
+    return Table(out, raw=None if exact else values)
+
+
+def from_ticks(ticks: NDArray[Any], missing: NDArray[np.bool_], clock: Clock) -> Table:
+    """Table of times, NaN where one is missing."""
+    out = ticks.astype(np.float64)
+    out[missing] = np.nan
+    return Table(out, raw=ticks, clock=clock)
+
+
+def without_masked(table: Table, mask: NDArray[np.bool_]) -> Table:
+    """The same numbers with NaN where the mask is set."""
+    filled = table.values.copy()
+    filled[mask] = np.nan
+    return replace(table, values=filled)
+
+
+def _refuse_beyond(name: str, index: tuple[int, ...]) -> None:
+    where = index[0] if len(index) == 1 else index
+    raise InputError(name, f"entry {where} exceeds the largest float64", "rescale the data")
+
+
+def _is_missing(item: Any) -> bool:
+    return item is None or type(item).__name__ in ("NAType", "NaTType")
+
+
+def from_objects(values: NDArray[Any], name: str) -> Table:
+    """Read an array of Python objects: numbers or times, None and NA as missing."""
+    if any(is_time(item) and not _is_missing(item) for item in values.flat):
+        return from_ticks(*read_time_objects(values, name))
+    out, raw = np.empty(values.shape), np.zeros(values.shape, dtype=object)
+    rounded = False
+    for index, item in np.ndenumerate(values):
+        if _is_missing(item):
+            out[index] = np.nan
+            continue
+        out[index] = near = _number(item, name, index)
+        whole = _whole(item, near)
+        rounded = rounded or (whole is not None and math.isfinite(near) and int(near) != whole)
+        raw[index] = near if whole is None else whole
+    return Table(out, raw=raw if rounded else None)
+
+
+def _number(item: Any, name: str, index: tuple[int, ...]) -> float:
+    where = index[0] if len(index) == 1 else index
+    # Text, complex numbers and containers are not numbers, though float() takes some of them.
+    if isinstance(item, str | bytes | complex | np.complexfloating | Sequence):
+        raise InputError(name, f"entry {where} is {item!r}, not a number", TO_NUMBERS)
+    refuse_unit(item, f"{name}[{where}]")
+    try:
+        near = float(item)
+    except OverflowError:
+        _refuse_beyond(name, index)
+    except Exception:  # objects raise what they like when asked for a number
+        raise InputError(
+            name, f"entry {where} has type {type(item).__name__}, not a number", "pass numbers"
+        ) from None
+    if math.isinf(near) and not isinstance(item, float) and item not in (math.inf, -math.inf):
+        _refuse_beyond(name, index)
+    return near
+
+
+def _whole(item: Any, near: float) -> int | None:
+    """Whole number that an entry is, where it is so large that float64 may round it."""
+    if not EXACT_INTEGER <= abs(near) < math.inf or not isinstance(
+        item, int | np.integer | Decimal | Fraction
+    ):
+        return None
+    return int(item) if item == int(item) else None

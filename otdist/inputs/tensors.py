@@ -1,0 +1,52 @@
+"""Numbers of torch tensors of any layout, type and subclass; torch is not imported."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from numpy.typing import NDArray
+
+from otdist.budget import require_memory
+from otdist.errors import InputError
+from otdist.inputs.numbers import from_array
+from otdist.inputs.table import Table
+
+
+def from_torch(values: Any, name: str) -> Table:
+    """Read a tensor of any layout, type and device, without its gradient; raises InputError."""
+    if values.is_complex():
+        raise InputError(name, "dtype is complex", "pass real and imaginary parts as two columns")
+    if values.device.type == "meta":
+        raise InputError(name, "is on the device meta, which holds no numbers", "pass a tensor with data")
+    if str(values.layout) != "torch.strided" and not values.is_nested:
+        require_memory(
+            8 * math.prod(values.shape),
+            f"{name}: a dense copy of this sparse tensor of shape {tuple(values.shape)}",
+            "reduce the columns first (for instance by a principal component analysis)",
+        )
+    try:
+        return from_array(_torch_to_numpy(values), name)
+    except MemoryError:
+        raise
+    except Exception as error:  # a tensor without data of its own raises in many ways
+        if isinstance(error, InputError):
+            raise
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(
+            name, f"{type(values).__name__} holds no numbers to read ({reason})", "pass a plain tensor"
+        ) from None
+
+
+def _torch_to_numpy(values: Any) -> NDArray[Any]:
+    """Array with the numbers of a real tensor of any layout and type."""
+    dense = values.detach()
+    if dense.is_quantized:
+        dense = dense.dequantize()
+    if str(dense.layout) != "torch.strided":
+        dense = dense.to_dense()
+    dense = dense.cpu()  # before double: Apple's devices have no float64
+    if dense.is_floating_point():
+        dense = dense.double()
+    array: NDArray[Any] = dense.resolve_neg().numpy()
+    return array

@@ -1,0 +1,179 @@
+"""Critics on disk: tensors in safetensors, metadata in JSON; no code runs when they are read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from otdist.atomic import make_folder, replace_files
+from otdist.errors import InputError
+from otdist.learn.critics.affine import Pieces
+from otdist.learn.critics.anchors import Anchors
+from otdist.learn.critics.fitted import Fitted, Placement
+from otdist.learn.critics.folds import Folds
+from otdist.learn.critics.frame import Frame, exact_device
+from otdist.learn.critics.landmarks import Landmarks
+from otdist.learn.critics.orthogonal import Orthogonal
+from otdist.learn.critics.penalised import Penalised
+from otdist.learn.critics.subspace import Subspace
+from otdist.metrics import Metric
+from otdist.metrics.names import resolve
+
+CRITIC_FORMAT = "otdist critic 1"
+TENSOR_FILE, METADATA_FILE = "critic.safetensors", "critic.json"
+
+
+def write_critic(folder: Path, fitted: Fitted, metadata: dict[str, Any]) -> Path:
+    """Write a critic and its metadata; each existing file is replaced atomically."""
+    from safetensors.torch import save
+
+    frame, placement = fitted.frame, fitted.placement
+    if find_metric(frame.metric.name) is not frame.metric:
+        raise InputError(
+            "metric",
+            f"must be a metric of otdist by name, got {frame.metric.name!r}",
+            "use one such as 'euclidean'",
+        )
+    module = {
+        f"module.{name}": value.contiguous().cpu() for name, value in fitted.module.state_dict().items()
+    }
+    arrays = {"centre": frame.centre, "landmarks": frame.landmarks, "placement": placement.centre}
+    frames = {f"frame.{name}": torch.as_tensor(a) for name, a in arrays.items() if a is not None}
+    header = {
+        "format": CRITIC_FORMAT,
+        "kind": type(fitted.module).__name__,
+        "name": fitted.name,
+        "metric": frame.metric.name,
+        "unit": frame.unit,
+        "tau": getattr(fitted.module, "tau", None),
+        "poles": getattr(fitted.module, "poles", None),
+        "constraint": getattr(fitted.module, "constraint", None),
+        "activation": getattr(fitted.module, "activation", None),
+        "exponent": placement.exponent,
+        "degree": placement.degree,
+        "box": fitted.box,
+    }
+    tensors = save(module | frames)
+    header["sha256"] = hashlib.sha256(tensors).hexdigest()  # detects files that do not belong together
+    text = json.dumps(header | metadata, indent=1, default=_to_plain)
+    make_folder(folder)
+    replace_files({folder / TENSOR_FILE: tensors, folder / METADATA_FILE: text.encode()}, "folder")
+    return folder
+
+
+def read_critic(folder: Path, device: torch.device, fields: tuple[str, ...]) -> tuple[Fitted, dict[str, Any]]:
+    """Read a critic and the given fields of its metadata."""
+    try:
+        metadata = json.loads((folder / METADATA_FILE).read_bytes())
+        content = (folder / TENSOR_FILE).read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(
+            "folder", f"must hold a saved critic, {error.filename} is missing", "give a folder of Critic.save"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise InputError("folder", f"{folder} cannot be read: {error}", "save the critic again") from error
+    if not isinstance(metadata, dict) or metadata.get("format") != CRITIC_FORMAT:
+        raise InputError(
+            "folder", f"{folder / METADATA_FILE} is not a critic of this version", "save the critic again"
+        )
+    if hashlib.sha256(content).hexdigest() != metadata.get("sha256"):
+        raise InputError(
+            "folder",
+            f"{folder / TENSOR_FILE} is damaged or belongs to another critic",
+            "save the critic again",
+        )
+    try:
+        return _build_fitted(metadata, content, device), {name: metadata[name] for name in fields}
+    except KeyError as error:
+        raise InputError(
+            "folder", f"{folder / METADATA_FILE} lacks {error}", "save the critic again"
+        ) from error
+    except Exception as error:
+        # The tensors have a checksum, so an error here is due to the metadata.
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(
+            "folder", f"{folder / METADATA_FILE} is damaged ({reason})", "save the critic again"
+        ) from error
+
+
+def _build_fitted(metadata: dict[str, Any], content: bytes, device: torch.device) -> Fitted:
+    from safetensors.torch import load
+
+    tensors = load(content)
+    state = {name.removeprefix("module."): v for name, v in tensors.items() if name.startswith("module.")}
+    arrays = {name: _array(tensors, name) for name in ("centre", "landmarks", "placement")}
+    centre = arrays["centre"]
+    assert centre is not None
+    frame = Frame(resolve(metadata["metric"]), centre, metadata["unit"], device, arrays["landmarks"])
+    placement = Placement(arrays["placement"], metadata["exponent"], metadata["degree"])
+    module = _build_module(metadata, state).to(exact_device(device))
+    return Fitted.of(metadata["name"], module, frame, placement, metadata["box"])
+
+
+def find_metric(name: str) -> Metric | None:
+    """Return the metric of a name, or None."""
+    try:
+        return resolve(name)
+    except InputError:
+        return None
+
+
+def _build_module(metadata: dict[str, Any], state: dict[str, torch.Tensor]) -> torch.nn.Module:
+    kind, tau = metadata["kind"], metadata["tau"]
+    generator = torch.Generator()  # for initial weights, which are replaced; keeps torch's own state
+    if kind == "Anchors":
+        module: torch.nn.Module = Anchors(
+            state["anchors"], poles=metadata["poles"], metric=metadata["metric"], tau=tau
+        )
+    elif kind == "Landmarks":
+        module = Landmarks(state["offsets"].shape[1], poles=metadata["poles"], tau=tau)
+    elif kind == "Pieces":
+        members, groups, d = state["slopes"].shape
+        module = Pieces(torch.zeros(groups, d), members=members, tau=tau, generator=generator)
+    elif kind == "Folds":
+        heads, d = len(state["offsets"]), state["weights.0"].shape[1]
+        module = Folds(torch.zeros(heads, d), poles=metadata["poles"], tau=tau, generator=generator)
+    elif kind == "Subspace":
+        inner = Anchors(state["inner.anchors"], poles=metadata["poles"], tau=tau)
+        module = Subspace(state["weights.0"], inner)
+    elif kind == "Penalised":
+        width = len(state["network.0.bias"])
+        d = next(v for name, v in state.items() if name.startswith("network.0") and v.ndim == 2).shape[1]
+        module = Penalised(d, metadata["constraint"], width=width, generator=generator)
+    elif kind == "Orthogonal":
+        depth = sum(name.startswith("weights.") for name in state)
+        width, d = state["weights.0"].shape
+        heads = 1 if state["head"].ndim == 1 else len(state["head"])
+        module = Orthogonal(
+            d,
+            width=width,
+            depth=depth,
+            activation=metadata["activation"],
+            heads=heads,
+            poles=metadata["poles"] or "max",  # not stored for a single head
+            generator=generator,
+        )
+        if heads > 1:
+            module.tau = tau
+    else:
+        raise InputError("folder", f"holds a critic of unknown kind {kind!r}", "update otdist")
+    module = module.double()
+    module.load_state_dict(state)
+    return module
+
+
+def _array(tensors: dict[str, torch.Tensor], name: str) -> Any:
+    tensor = tensors.get(f"frame.{name}")
+    return None if tensor is None else np.asarray(tensor.numpy(), dtype=np.float64)
+
+
+def _to_plain(value: Any) -> Any:
+    """Convert NumPy scalars for JSON."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} cannot be written")

@@ -1,0 +1,20 @@
+"""k-means centres, from which critics with many parts start."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+LLOYD_ITERATIONS = 10
+
+
+def kmeans_centres(points: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+    """Return at most ``count`` k-means centres, by Lloyd's algorithm from random points."""
+    order = torch.randperm(len(points), generator=generator).to(points.device)
+    centres = points[order[:count]].clone()
+    for _ in range(LLOYD_ITERATIONS):
+        nearest = torch.cdist(points, centres).argmin(1)
+        total = torch.zeros_like(centres).index_add_(0, nearest, points)
+        counts = torch.bincount(nearest, minlength=len(centres))[:, None]
+        centres = torch.where(counts > 0, total / counts.clamp_min(1), centres)
+    return centres

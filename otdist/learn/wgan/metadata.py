@@ -1,0 +1,99 @@
+"""Metadata of a run for its file, and a run from its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from otdist.errors import InputError
+from otdist.learn.wgan import checkpoint
+from otdist.learn.wgan.alarms import Alarm
+from otdist.learn.wgan.check import Check
+from otdist.learn.wgan.real import Scale
+from otdist.learn.wgan.schedule import Schedule
+from otdist.learn.wgan.settings import Settings
+from otdist.learn.wgan.snapshots import Snapshots
+from otdist.learn.wgan.state import State, build_state
+
+if TYPE_CHECKING:
+    from otdist.learn.wgan.wgan import WGAN
+
+UserModules = tuple[nn.Module | None, nn.Module | None]  # the caller's generator and critic
+
+
+def collect_metadata(run: WGAN) -> dict[str, Any]:
+    """Collect everything about a run that is not a tensor, for JSON."""
+    state = run.state
+    return {
+        "settings": run.settings.to_dict(),
+        "seed": state.seed,
+        "step": state.step,
+        "n_critic": state.n_critic,
+        "rate_scale": state.rate_scale,
+        "gaps": state.gaps,
+        "schedule": vars(run.schedule),
+        "shape": list(run.shape),
+        "columns": None if run.columns is None else list(run.columns),
+        "centre": run.scale.centre.tolist(),
+        "unit": run.scale.unit.tolist(),
+        "common": run.scale.common,
+        "sha256": run.sha256,
+        "own": list(run.user_modules),
+        "history": [check.to_dict() for check in run.history],
+        "alarms": [alarm.to_dict() for alarm in run.alarms],
+        "seconds": run.seconds,
+        "message": run.message,
+        "stop_reason": run.stop_reason,
+        "sizes": list(run.sizes),
+        "strips": run.snapshots.metadata(),
+        "versions": run.versions,
+    }
+
+
+def read_run(run_class: type[WGAN], folder: Path, user_modules: UserModules, device: torch.device) -> WGAN:
+    """Read the run of a folder."""
+    tensors, metadata = checkpoint.read(folder)
+    for name in metadata["own"]:
+        if dict(zip(("generator", "critic"), user_modules, strict=True))[name] is None:
+            raise InputError(name, "must be given, since the run was made with yours", f"pass {name}=...")
+    return run_class(
+        _state(metadata, tensors, user_modules, device),
+        Scale(np.array(metadata["centre"]), np.array(metadata["unit"]), metadata["common"]),
+        tuple(metadata["shape"]),
+        Schedule(**metadata["schedule"]),
+        metadata["sha256"],
+        None if metadata["columns"] is None else tuple(metadata["columns"]),
+        tuple(metadata["own"]),
+        [Check(**check) for check in metadata["history"]],
+        [Alarm(**alarm) for alarm in metadata["alarms"]],
+        metadata["seconds"],
+        metadata["message"],
+        tuple(metadata["sizes"]),
+        Snapshots.of(metadata["strips"], tensors),
+        metadata["versions"],
+        stop_reason=metadata.get("stop_reason", ""),  # files of earlier versions have none
+    )
+
+
+def _state(
+    metadata: dict[str, Any], tensors: dict[str, Tensor], user_modules: UserModules, device: torch.device
+) -> State:
+    """Build the training state from metadata and tensors."""
+    settings = Settings(**metadata["settings"])
+    state = build_state(settings, tuple(metadata["shape"]), metadata["seed"], *user_modules, device)
+    try:
+        checkpoint.restore(state, tensors)
+    except (RuntimeError, KeyError, ValueError) as error:
+        problem = f"does not fit these networks: {str(error).splitlines()[0]}"
+        raise InputError("folder", problem, "pass the modules that the run was made with") from error
+    state.step, state.n_critic, state.rate_scale = (
+        metadata["step"],
+        metadata["n_critic"],
+        metadata["rate_scale"],
+    )
+    state.gaps = list(metadata["gaps"])
+    return state

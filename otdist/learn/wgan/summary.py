@@ -1,0 +1,111 @@
+"""Summary of a run: its card, a line and a paragraph."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+if TYPE_CHECKING:
+    from otdist.learn.wgan.wgan import WGAN
+
+RECORDED_PACKAGES = ("otdist", "torch", "numpy", "scipy")
+MIN_SERIES_LENGTH = 8  # entries from which a point without column names counts as a series
+
+
+def point_kind(shape: tuple[int, ...], columns: tuple[str, ...] | None) -> str:
+    """Return the kind of points: "image", "series" or "row"."""
+    if len(shape) > 1 and min(shape[-2:]) > 1:
+        return "image"
+    return "row" if columns is not None or max(shape) < MIN_SERIES_LENGTH else "series"
+
+
+def describe_points(shape: tuple[int, ...], columns: tuple[str, ...] | None) -> str:
+    """Describe the generated points in words."""
+    kind = point_kind(shape, columns)
+    if kind == "image":
+        channels = f" in {shape[0]} channels" if len(shape) > 2 and shape[0] > 1 else ""
+        return f"images of {shape[-2]} x {shape[-1]}{channels}"
+    if kind == "series":
+        return f"series of {max(shape)} numbers"
+    if columns is not None:
+        return f"a table of {format_count(len(columns), 'column')}"
+    return {1: "points on a line", 2: "points in the plane"}.get(
+        max(shape), f"points in {max(shape)} columns"
+    )
+
+
+def one_line_summary(run: WGAN) -> str:
+    """Summarise a run in one line."""
+    parts = [f"WGAN of {describe_points(run.shape, run.columns)}", f"{run.steps:,} steps"]
+    if run.history:
+        parts.append(str(run.w1))
+    if run.alarms:
+        parts.append(format_count(len(run.alarms), "alarm"))
+    return f"<{'; '.join(parts)}>"
+
+
+def summarise(run: WGAN) -> str:
+    """Summarise a run in some lines, with its alarms."""
+    points, seconds = describe_points(run.shape, run.columns), format_duration(run.seconds)
+    heading = f"WGAN of {points}, {run.steps:,} steps in {seconds}"
+    lines = [heading, str(run.w1) if run.history else "no check has been made"]
+    lines += [run.message] if run.message else []
+    return "\n".join(lines + [f"alarm at {alarm}" for alarm in run.alarms])
+
+
+def build_card(run: WGAN) -> dict[str, Any]:
+    """Collect settings, data, networks, versions and time of a run, without details of the machine."""
+    state = run.state
+    return {
+        "subject": describe_points(run.shape, run.columns),
+        "steps": run.steps,
+        "seconds": run.seconds,
+        "message": run.message,
+        "seed": state.seed,
+        "budget": {"steps": run.schedule.steps, "max_seconds": run.schedule.max_seconds},
+        "settings": run.settings.to_dict() | {"latent": state.latent},
+        "n_critic now": state.n_critic,
+        "points": {"trained on": run.sizes[0], "kept aside": run.sizes[1]},
+        "shape": list(run.shape),
+        "columns": None if run.columns is None else list(run.columns),
+        "sha256 of the data": run.sha256,
+        "networks": {name: _network(getattr(state, name)) for name in ("generator", "critic")},
+        "versions": dict(run.versions),
+    }
+
+
+def merge_versions(previous: Mapping[str, str]) -> dict[str, str]:
+    """Return the versions of Python and packages, after those that a run started with."""
+    current = {"python": platform.python_version()}
+    for name in RECORDED_PACKAGES:
+        try:
+            current[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            current[name] = "unknown"
+    return {
+        name: version
+        if previous.get(name, version).endswith(version)
+        else f"{previous[name]}, then {version}"
+        for name, version in current.items()
+    }
+
+
+def format_count(count: int, noun: str) -> str:
+    """Format a count with its noun."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def format_duration(seconds: float) -> str:
+    """Format a time in seconds, minutes or hours."""
+    if seconds < 99.5:
+        return f"{seconds:.2g} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _network(module: nn.Module) -> dict[str, Any]:
+    return {"parameters": sum(p.numel() for p in module.parameters()), "layers": repr(module)}

@@ -1,0 +1,166 @@
+"""Points in kd order and integer masses for the multiscale solver, and the map back to a Result."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otdist.bounds import UNIT_ROUNDOFF, outward, scale
+from otdist.budget import require_memory
+from otdist.deadline import Deadline, check_deadline
+from otdist.result import Result
+from otdist.solvers.answer import make_result
+from otdist.solvers.costs import (
+    UNDERFLOW_DISTANCE,
+    cost_matrix,
+    cost_rounding,
+    metric_error,
+    weight_rounding_cost,
+)
+from otdist.solvers.merge import MergedProblem
+from otdist.solvers.quick import Sides, quick_potentials
+from otdist.solvers.sparse.column_generation import Certificate
+from otdist.solvers.sparse.integer_masses import integer_masses
+from otdist.solvers.sparse.kd_order import kd_order
+from otdist.solvers.sparse.matrix_costs import MatrixCosts
+from otdist.solvers.sparse.multiscale import MultiscaleSolver
+from otdist.solvers.sparse.pairwise_costs import Dual, PairwiseCosts
+from otdist.solvers.sparse.point_costs import PointCosts, cost_kernel
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+GAP_OPEN = (
+    "Time was up before the gap was closed: raise max_seconds, or set tol to a gap that is good enough."
+)
+SMALLEST_GAP = 1e-12  # smallest relative gap to ask for
+BYTES_PER_COST = 8  # of a cost matrix
+BYTES_PER_COORDINATE, BYTES_PER_NODE = 40, 800  # bytes a point, for each column and besides (measured)
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedProblem:
+    """Points of a merged problem in kd order, and the map back.
+
+    Attributes
+    ----------
+    merged : MergedProblem
+        The problem.
+    ground : PairwiseCosts
+        Costs between the remaining points.
+    rows, cols : ndarray
+        Their indices in ``merged``.
+    exponent : int
+        Costs were divided by ``2**exponent``.
+    cost_error : float
+        Bound of the absolute error of a cost, without the error of its distance (``metric.error``).
+    """
+
+    merged: MergedProblem
+    ground: PairwiseCosts
+    rows: Index
+    cols: Index
+    exponent: int = 0
+    cost_error: float = 0.0
+
+    @property
+    def entry_error(self) -> float:
+        """Bound of the absolute error of a cost, including the error of its distance."""
+        largest = math.ldexp(self.ground.extent, self.exponent)
+        return self.cost_error + math.ldexp(metric_error(self.merged.problem, largest), -self.exponent)
+
+    @classmethod
+    def of(cls, merged: MergedProblem, max_bytes: int | None, method: str = "sparse") -> PreparedProblem:
+        """Choose how costs are computed, and bring the points into kd order."""
+        problem = merged.problem
+        n, m = len(merged.a), len(merged.b)
+        kind = cost_kernel(problem)
+        points = (n + m) * (BYTES_PER_COORDINATE * problem.d + BYTES_PER_NODE)
+        needed = points if kind is not None else points + BYTES_PER_COST * n * m
+        remedy = "pass a random subset of the rows, or raise max_bytes"
+        require_memory(needed, f"method {method!r} on {n} x {m} points", remedy, max_bytes)
+        if kind is not None:
+            x, y = problem.x[merged.sources], problem.y[merged.sinks]
+            check_deadline()
+            rows = kd_order(x)
+            check_deadline()
+            cols = kd_order(y)
+            check_deadline()
+            return cls(merged, PointCosts.of(x[rows], y[cols], kind), rows, cols)
+        matrix, exponent, cost_error = cost_matrix(merged)
+        ground = MatrixCosts.of(matrix)
+        rows, cols = ground.order()
+        return cls(merged, ground.subset(rows, cols), rows, cols, exponent, cost_error)
+
+    def quick_dual(self, deadline: Deadline) -> Dual:
+        """Compute feasible potentials without a pass over all pairs, in kd order."""
+        dual, _ = quick_potentials(Sides.of(self.merged), deadline)
+        return Dual(np.ldexp(dual.f[self.rows], -self.exponent), np.ldexp(dual.g[self.cols], -self.exponent))
+
+    def solve(self, deadline: Deadline, report: Callable[[str], None]) -> Result:
+        """Solve the problem, and prove its interval."""
+        problem = self.merged.problem
+        a, b, k, mass_error = integer_masses(self.merged.a[self.rows], self.merged.b[self.cols])
+        share = math.ldexp(float(a.sum()), -k) / problem.mass  # of the mass that has to move
+        goal = max(0.98 * problem.tol, SMALLEST_GAP)
+        quick_dual = partial(self.quick_dual, deadline)
+        solver = MultiscaleSolver(
+            self.ground, a, b, goal, deadline, show_progress=problem.progress, quick_dual=quick_dual
+        )
+        solver.on_certificate = lambda size, certificate: report(
+            self._progress_text(size, certificate, share)
+        )
+        certificate, finished = solver.run()
+        value = share * certificate.upper
+        cost_error = self.cost_error + mass_error / problem.mass * self.ground.extent
+        cost_error += math.ldexp(weight_rounding_cost(problem), -self.exponent) + self._underflow_error(
+            certificate
+        )
+        # Besides the costs, their comparison with f + g, the averages and the quotient round.
+        lower, upper = outward(value, (cost_rounding(problem) + 8 * UNIT_ROUNDOFF) * value + cost_error)
+        lower = max(lower - share * certificate.gap, 0.0)
+        value, lower, upper = (scale(bound, self.exponent) for bound in (value, lower, upper))
+        return make_result(
+            problem,
+            "sparse",
+            (value, lower, upper),
+            plan=partial(self._plan, certificate, k),
+            potentials=partial(self.full_potentials, certificate.dual.f, certificate.dual.g),
+            converged=finished,
+            message="" if finished else GAP_OPEN,
+            info=solver.statistics(),
+        )
+
+    def _progress_text(self, size: int, certificate: Certificate | None, share: float) -> str:
+        """Describe the progress, in the units of the answer."""
+        where = f"{size:,} of {max(self.ground.shape):,} points"
+        if certificate is None:
+            return where
+        bounds = (scale(share * bound, self.exponent) for bound in (certificate.lower, certificate.upper))
+        low, high = (self.merged.problem.to_distance(bound) for bound in bounds)
+        return f"gap {certificate.gap / (certificate.upper or 1.0):.0e}, {low:.6g} to {high:.6g} ({where})"
+
+    def _underflow_error(self, certificate: Certificate) -> float:
+        """Bound of the cost of plan cells between different points whose squares underflow."""
+        return (
+            UNDERFLOW_DISTANCE
+            if bool((certificate.plan.cost < UNDERFLOW_DISTANCE).any())
+            and isinstance(self.ground, PointCosts)
+            else 0.0
+        )
+
+    def _plan(self, certificate: Certificate, k: int) -> tuple[Index, Index, Array]:
+        plan = certificate.plan
+        mass = np.ldexp(plan.flow.astype(float), -k)
+        return self.merged.full_plan(self.rows[plan.rows], self.cols[plan.cols], mass)
+
+    def full_potentials(self, f: Array, g: Array) -> tuple[Array, Array]:
+        """Map potentials from kd order to the problem's rows."""
+        by_row, by_col = np.empty(len(self.rows)), np.empty(len(self.cols))
+        by_row[self.rows], by_col[self.cols] = f, g
+        return self.merged.scaled_potentials(by_row, by_col, self.exponent)

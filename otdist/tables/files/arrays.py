@@ -1,0 +1,27 @@
+"""Arrays from NPY and NPZ. Nothing is read by pickle."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from otdist.errors import InputError
+
+
+def read_array(stream: BinaryIO, name: str, key: str) -> Any:
+    """Read an array; ``key`` names one of several in an NPZ file."""
+    return _loaded(name, key, np.load(stream, allow_pickle=False))
+
+
+def _loaded(name: str, key: str, loaded: Any) -> Any:
+    if not isinstance(loaded, np.lib.npyio.NpzFile):
+        return loaded
+    with loaded as arrays:
+        names = arrays.files
+        if key and key not in names:
+            raise InputError(f"{name}:{key}", "no such array", f"choose from {names}")
+        if not key and len(names) != 1:
+            remedy = f"name one: {name}:{names[0]}" if names else "save an array into it"
+            raise InputError(name, f"holds {len(names)} arrays: {names}", remedy)
+        return arrays[key or names[0]]
