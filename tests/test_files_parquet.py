@@ -13,7 +13,7 @@ from pyarrow import parquet
 import otdist
 from otdist.cli import main
 from otdist.errors import InputError
-from otdist.stats.relabel import LONG
+from otdist.stats.relabelling import MAX_UNGROUPED_ROWS
 from otdist.tables.columns import Column, open_table
 from otdist.tables.files import Reading, open_file, read_file, table_notes
 from otdist.tables.files.parquet import ParquetTable, Part
@@ -65,7 +65,7 @@ def short():
 @pytest.fixture(scope="module")
 def long():
     names = ["amount", "score", "weight", "items", "stamp", "country", "shop", "day"]
-    return mixed(1, LONG + 500).select(names), mixed(2, LONG + 100).select(names)
+    return mixed(1, MAX_UNGROUPED_ROWS + 500).select(names), mixed(2, MAX_UNGROUPED_ROWS + 100).select(names)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ class TestOneFile:
 
     @pytest.mark.parametrize("groups", [1, 40])
     def test_so_it_is_for_a_long_table(self, tmp_path, monkeypatch, long, long_report, groups):
-        monkeypatch.setattr("otdist.tables.files.parquet.BATCH_ROWS", 3000)
+        monkeypatch.setattr("otdist.tables.files.parquet.PARQUET_BATCH_ROWS", 3000)
         files = [written(tmp_path / f"{k}.parquet", side, groups) for k, side in enumerate(long)]
         assert report_of(*map(open_file, files)) == long_report
 
@@ -196,13 +196,13 @@ class TestWhatIsRead:
     @pytest.fixture
     def loaded(self, monkeypatch):
         names = []
-        batches = Part.batches
+        iterate_batches = Part.iterate_batches
 
         def watched(part, name):
             names.append(name)
-            return batches(part, name)
+            return iterate_batches(part, name)
 
-        monkeypatch.setattr(Part, "batches", watched)
+        monkeypatch.setattr(Part, "iterate_batches", watched)
         return names
 
     def test_only_columns_that_are_asked_for(self, tmp_path, short, loaded):
@@ -247,7 +247,7 @@ class TestWhatIsRead:
         assert most and max(most) == 1
 
     def test_progress_moves(self, tmp_path, monkeypatch, short):
-        monkeypatch.setattr("otdist.tables.files.parquet.BATCH_ROWS", 50)
+        monkeypatch.setattr("otdist.tables.files.parquet.PARQUET_BATCH_ROWS", 50)
         for k in range(2):
             written(tmp_path / f"{k}.parquet", short[k])
         lines = []

@@ -13,7 +13,7 @@ from pyarrow import csv
 import otdist
 from otdist import cli
 from otdist.tables.gate import Gate
-from otdist.tables.summary import summary
+from otdist.tables.summary import summarise_comparison
 
 STRICT = Gate(p=0.01, above=0.2, missing=0.1)
 
@@ -59,7 +59,9 @@ class TestFindings:
         assert [column.name for column in report.moved] == ["x7"] and not report.undecided
         assert report["x7"].qvalue <= 0.05 and report["x7"].draws > 999
         assert report["x7"].shift == pytest.approx(100, abs=0.5)
-        assert summary(report).startswith(f"1 of {columns} columns moved beyond sampling noise: x7 +")
+        assert summarise_comparison(report).startswith(
+            f"1 of {columns} columns moved beyond sampling noise: x7 +"
+        )
         (line,) = Gate(p=0.05).violations(report)
         assert line.startswith("x7: q = ")
         assert any(line.startswith("x7: W1/scale ") for line in STRICT.violations(report))
@@ -73,7 +75,7 @@ class TestFindings:
         assert (lost.verdict, lost.missing_verdict, lost.moved) == ("not moved", "moved", True)
         assert (lost.missing_reference, lost.missing_current) == (0, 0.6) and lost.missing_qvalue < 1e-9
         assert [column.name for column in report.moved] == ["a"]
-        assert "Missing values changed in 1 column: a 0% → 60%." in summary(report)
+        assert "Missing values changed in 1 column: a 0% → 60%." in summarise_comparison(report)
         # For shell: null, not the text "nan".
         gappy = {**after, "a": [None if math.isnan(v) else v for v in after["a"]]}
         for rule, words in (
@@ -119,7 +121,7 @@ class TestFindings:
         before, after = ({**side, "tags": pa.array([[1]] * 400)} for side in pair)
         report = otdist.compare(pa.table(before), pa.table(after), joint=False)
         assert [column.name for column in report.moved] == ["tags"]
-        assert "1 column is not readable: tags." in summary(report)
+        assert "1 column is not readable: tags." in summarise_comparison(report)
         (line,) = STRICT.violations(report)
         assert line.startswith("tags: unreadable (reference has type ") and "--allow unreadable" in line
         assert Gate(p=0.01, allowed=("unreadable",)).violations(report) == []
@@ -130,7 +132,9 @@ class TestFindings:
         tables = {"a": before[0], "b": before[0]}, {"a": after[0], "b": after[1]}
         report = otdist.compare(*tables)
         assert report.moved == () and report.joint.verdict == "moved" and report.joint.qvalue <= 0.05
-        assert "0 of 2 columns moved" in summary(report) and "Whole rows moved (" in summary(report)
+        assert "0 of 2 columns moved" in summarise_comparison(
+            report
+        ) and "Whole rows moved (" in summarise_comparison(report)
         status, out, err = run(*tables, "--fail")
         assert status == 1 and "Whole rows moved (" in out and "* whole rows: joint W1" in out
         rows, pair = err
@@ -179,7 +183,9 @@ class TestFindings:
     def test_a_column_that_cannot_be_measured_fails_every_rule(self, rng):
         before, after = {"a": np.append(rng.normal(size=9), np.inf)}, {"a": rng.normal(size=9)}
         report = otdist.compare(before, after)
-        assert report["a"].verdict == "not measured" and "could not be tested: a" in summary(report)
+        assert report["a"].verdict == "not measured" and "could not be tested: a" in summarise_comparison(
+            report
+        )
         for gate in (Gate(p=0.05), Gate(above=10.0), Gate(missing=1.0)):
             assert any(
                 line.startswith("a: could not be measured (infinite") for line in gate.violations(report)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import otdist
-from otdist.stats import ordered, relabel
-from otdist.stats.relabel import GROUPS, LONG, grouped
+from otdist.stats import ordered, relabelling
+from otdist.stats.relabelling import MAX_UNGROUPED_ROWS, TARGET_GROUPS, group_values
 
 SAMPLES = {
     "normal": lambda rng, n: rng.normal(size=n),
@@ -30,7 +30,7 @@ def test_quantiles_and_median_are_those_of_numpy(rng, law, n):
 @pytest.mark.parametrize("law", SAMPLES)
 @pytest.mark.parametrize("sizes", [(1, 1), (1, 90), (70, 3), (64, 64), (500, 401)])
 def test_w1_is_that_of_samples_in_any_order(rng, monkeypatch, law, sizes):
-    monkeypatch.setattr(ordered, "BLOCK_VALUES", 50)
+    monkeypatch.setattr(ordered, "MERGE_BLOCK_VALUES", 50)
     x, y = (SAMPLES[law](rng, size) for size in sizes)
     sorted_x, sorted_y = np.sort(x), np.sort(y)
     assert ordered.wasserstein(sorted_x, sorted_y) == pytest.approx(otdist.wasserstein_1d(x, y), rel=1e-12)
@@ -44,11 +44,11 @@ def test_equal_samples_are_exactly_at_distance_zero(rng):
     assert ordered.wasserstein(x, np.repeat(x, 3)) == 0
 
 
-@pytest.mark.parametrize("distinct", [1, 7, GROUPS, GROUPS + 1, LONG + 5000])
+@pytest.mark.parametrize("distinct", [1, 7, TARGET_GROUPS, TARGET_GROUPS + 1, MAX_UNGROUPED_ROWS + 5000])
 def test_groups_do_not_depend_on_the_blocks_of_gaps(rng, monkeypatch, distinct):
-    values = np.sort(rng.choice(np.cumsum(rng.exponential(size=distinct)), LONG + 5000))
-    whole = grouped(values)
-    monkeypatch.setattr(relabel, "GAP_BLOCK", 777)
-    for one, other in zip(grouped(values), whole, strict=True):
+    values = np.sort(rng.choice(np.cumsum(rng.exponential(size=distinct)), MAX_UNGROUPED_ROWS + 5000))
+    whole = group_values(values)
+    monkeypatch.setattr(relabelling, "GAP_BLOCK_VALUES", 777)
+    for one, other in zip(group_values(values), whole, strict=True):
         assert np.array_equal(one, other)
-    assert whole[1].sum() == len(values) and len(whole[1]) <= max(GROUPS, 1)
+    assert whole[1].sum() == len(values) and len(whole[1]) <= max(TARGET_GROUPS, 1)

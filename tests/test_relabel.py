@@ -14,9 +14,9 @@ import pytest
 from scipy.stats import wasserstein_distance
 
 import otdist
-from otdist.stats.relabel import (
-    ENOUGH,
-    LONG,
+from otdist.stats.relabelling import (
+    MAX_EXCEEDANCES,
+    MAX_UNGROUPED_ROWS,
     CountedCircle,
     CountedLabels,
     CountedLine,
@@ -27,10 +27,10 @@ from otdist.stats.relabel import (
     UnitsLine,
     UnitsMatrix,
     advance,
-    grouped,
-    share_pvalue,
+    compute_share_pvalue,
+    group_values,
 )
-from otdist.tables.decide import decide, draws_needed
+from otdist.tables.decisions import compute_required_draws, decide
 
 
 def singles(n: int, m: int, mass: Any = None) -> Units:
@@ -61,18 +61,18 @@ class TestSharePvalue:
                     if abs(Fraction(i, n) - Fraction(total - i, m)) >= observed
                 )
                 exact = Fraction(hits, comb(n + m, n))
-                assert share_pvalue(a, n, b, m) == pytest.approx(float(exact), rel=1e-12), (a, b)
+                assert compute_share_pvalue(a, n, b, m) == pytest.approx(float(exact), rel=1e-12), (a, b)
 
     def test_it_is_the_same_for_either_side_and_for_the_other_label(self):
         for a, n, b, m in ((3, 10, 8, 11), (0, 5, 1, 200), (17, 1000, 40, 900)):
-            p = share_pvalue(a, n, b, m)
-            assert share_pvalue(b, m, a, n) == pytest.approx(p, rel=1e-9)
-            assert share_pvalue(n - a, n, m - b, m) == pytest.approx(p, rel=1e-9)
+            p = compute_share_pvalue(a, n, b, m)
+            assert compute_share_pvalue(b, m, a, n) == pytest.approx(p, rel=1e-9)
+            assert compute_share_pvalue(n - a, n, m - b, m) == pytest.approx(p, rel=1e-9)
 
     def test_millions_of_rows_are_no_trouble(self):
-        assert share_pvalue(0, 10**7, 10**6, 10**7) < 1e-300
-        assert share_pvalue(10**6, 10**7, 10**6, 10**7) == 1.0
-        assert share_pvalue(0, 10**7, 1, 10**7) == pytest.approx(1.0, rel=1e-12)
+        assert compute_share_pvalue(0, 10**7, 10**6, 10**7) < 1e-300
+        assert compute_share_pvalue(10**6, 10**7, 10**6, 10**7) == 1.0
+        assert compute_share_pvalue(0, 10**7, 1, 10**7) == pytest.approx(1.0, rel=1e-12)
 
 
 class TestEngines:
@@ -139,7 +139,7 @@ class TestEngines:
             np.append(np.diff(np.repeat(places, counts)), widths[-1]),
             singles(k, int(counts.sum()) - k),
             rng,
-            closed=True,
+            circular=True,
         )
         for row, found in zip(left, engine.measure(left, counts - left), strict=True):
             x, y = np.repeat(places, row), np.repeat(places, counts - row)
@@ -176,7 +176,7 @@ class TestEngines:
         engine = UnitsLine(np.diff(pool), units, np.random.default_rng(0))
         known = set()
         for left in combinations(range(4), 2):
-            inside = np.isin(units.of_row, left)
+            inside = np.isin(units.row_units, left)
             known.add(round(wasserstein_distance(pool[inside], pool[~inside]), 12))
         assert {round(float(value), 12) for value in engine.draw([0], 400)[:, 0]} == known
 
@@ -193,10 +193,10 @@ class TestEngines:
 
 class TestGroups:
     def test_few_values_are_counted_and_many_are_brought_to_groups(self, rng):
-        places, counts = grouped(np.array([1.0, 1, 2, 5, 5, 5]))
+        places, counts = group_values(np.array([1.0, 1, 2, 5, 5, 5]))
         assert (places.tolist(), counts.tolist()) == ([1, 2, 5], [2, 1, 3])
-        values = np.sort(np.append(rng.normal(size=LONG), [1e6, 1e7]))
-        places, counts = grouped(values)
+        values = np.sort(np.append(rng.normal(size=MAX_UNGROUPED_ROWS), [1e6, 1e7]))
+        places, counts = group_values(values)
         assert len(places) <= 1100 and counts.sum() == len(values) and (np.diff(places) > 0).all()
         ends = np.cumsum(counts)
         # Groups are runs of neighbours, and their places means.
@@ -206,8 +206,8 @@ class TestGroups:
             assert places[k] == pytest.approx(part.mean(), rel=1e-12)
 
     def test_ties_are_never_split(self, rng):
-        values = np.sort(np.round(rng.normal(size=3 * LONG), 3))
-        places, counts = grouped(values)
+        values = np.sort(np.round(rng.normal(size=3 * MAX_UNGROUPED_ROWS), 3))
+        places, counts = group_values(values)
         ends = np.cumsum(counts)[:-1]
         assert (values[ends] > values[ends - 1]).all() and len(places) == len(counts)
 
@@ -243,7 +243,7 @@ def labelled_with_absences(rng):
 
 def by_units(rng):
     units = Units(np.sort(rng.integers(0, 14, 40)), rng.uniform(0.5, 2, 40), 7, 14)
-    return UnitsLine(np.diff(np.sort(rng.normal(size=40))), units.taken(rng.permutation(40)), rng)
+    return UnitsLine(np.diff(np.sort(rng.normal(size=40))), units.take(rng.permutation(40)), rng)
 
 
 class TestPvalues:
@@ -260,7 +260,7 @@ class TestPvalues:
     def test_a_test_ends_after_so_many_relabellings_as_far_apart(self):
         test = RelabellingTest(shared(np.random.default_rng(0)), 0, 0.0)
         advance([test], 999)
-        assert (test.draws, test.exceeded, test.pvalue) == (ENOUGH, ENOUGH, 1.0)
+        assert (test.draws, test.exceedances, test.pvalue) == (MAX_EXCEEDANCES, MAX_EXCEEDANCES, 1.0)
 
     def test_the_count_does_not_depend_on_how_draws_come_in_batches(self, rng):
         distances = rng.random(400)
@@ -269,30 +269,30 @@ class TestPvalues:
         for part in np.array_split(distances, 7):
             if not parts.ended:
                 parts.record(part)
-        last = int(np.flatnonzero(distances >= 0.9)[ENOUGH - 1]) + 1
-        assert (whole.draws, whole.exceeded) == (parts.draws, parts.exceeded) == (last, ENOUGH)
-        assert whole.pvalue == ENOUGH / last
+        last = int(np.flatnonzero(distances >= 0.9)[MAX_EXCEEDANCES - 1]) + 1
+        assert (whole.draws, whole.exceedances) == (parts.draws, parts.exceedances) == (last, MAX_EXCEEDANCES)
+        assert whole.pvalue == MAX_EXCEEDANCES / last
 
     def test_a_relabelling_equal_up_to_rounding_counts_as_far_apart(self):
         test = RelabellingTest(shared(np.random.default_rng(0)), 0, 1.0)
         test.record(np.array([1 - 1e-12, 1 - 1e-6, np.nan, 2.0]))
-        assert (test.draws, test.exceeded) == (4, 3)  # one without a distance counts as well
+        assert (test.draws, test.exceedances) == (4, 3)  # one without a distance counts as well
 
 
 class TestDecisions:
-    def waiting(self, draws: int, exceeded: int = 0) -> RelabellingTest:
-        return RelabellingTest(shared(np.random.default_rng(0)), 0, 1.0, exceeded, draws)
+    def waiting(self, draws: int, exceedances: int = 0) -> RelabellingTest:
+        return RelabellingTest(shared(np.random.default_rng(0)), 0, 1.0, exceedances, draws)
 
     def test_as_many_relabellings_are_asked_for_as_one_alone_needs(self):
         still = [0.9] * 59
-        needed = draws_needed([self.waiting(999), *still], 0.05)
+        needed = compute_required_draws([self.waiting(999), *still], 0.05)
         assert needed >= 60 / 0.05  # the least q is 60 / (needed + 1)
         assert decide([self.waiting(999), *still], 0.05)[0].verdict == "undecided"
         assert decide([self.waiting(needed), *still], 0.05)[0].verdict == "moved"
 
     def test_none_are_asked_for_where_none_waits(self):
-        assert draws_needed([0.001, 0.5, None, self.waiting(999, exceeded=1)], 0.05) == 0
-        assert draws_needed([], 0.05) == draws_needed([None], 0.05) == 0
+        assert compute_required_draws([0.001, 0.5, None, self.waiting(999, exceedances=1)], 0.05) == 0
+        assert compute_required_draws([], 0.05) == compute_required_draws([None], 0.05) == 0
 
     def test_what_is_not_tested_does_not_count(self):
         with_gaps = decide([0.01, None, 0.04, None], 0.05)
@@ -300,4 +300,4 @@ class TestDecisions:
         assert [d.qvalue for d in with_gaps if d.qvalue == d.qvalue] == [0.02, 0.04]
 
     def test_one_that_a_relabelling_has_reached_is_not_undecided(self):
-        assert decide([self.waiting(19, exceeded=1), 0.9], 0.05)[0].verdict == "not moved"
+        assert decide([self.waiting(19, exceedances=1), 0.9], 0.05)[0].verdict == "not moved"

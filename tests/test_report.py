@@ -254,11 +254,11 @@ def test_without_joint_and_without_columns() -> None:
     empty = comparison(columns=(), joint=None, notes=())
     text = Page(report.render(empty)).text
     assert "No column could be compared." in text and "Not computed" in text
-    assert "No column could be compared." in terminal.as_text(empty)
-    assert "joint" not in terminal.as_text(empty) and "whole rows" not in terminal.as_text(empty)
+    assert "No column could be compared." in terminal.to_text(empty)
+    assert "joint" not in terminal.to_text(empty) and "whole rows" not in terminal.to_text(empty)
     assert "Not computed" in Page(report.render(comparison(joint=None))).text
     rows = comparison(columns=())
-    assert "whole rows: joint W1" in terminal.as_text(rows)
+    assert "whole rows: joint W1" in terminal.to_text(rows)
     text = Page(report.render(rows)).text
     assert "joint W1 = 0.4124" in text and "Not computed" not in text
 
@@ -267,7 +267,7 @@ def test_solver_that_stopped_early_is_said_so() -> None:
     result = Result(0.5, 0.3, INF, "sinkhorn", converged=False, message="Deadline <5 s>.")
     stopped = comparison(joint=joint(result=result, floor=NAN, pvalue=NAN, marginal=NAN))
     assert "Deadline <5 s>." in Page(report.render(stopped)).text
-    assert "not converged: Deadline <5 s>." in terminal.as_text(stopped)
+    assert "not converged: Deadline <5 s>." in terminal.to_text(stopped)
 
 
 def test_write_returns_the_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,7 +310,7 @@ def test_bad_path_is_named(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("width", [80, 100, 120])
 def test_terminal_text(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
-    text = terminal.as_text(comparison(), width)
+    text = terminal.to_text(comparison(), width)
     lines = text.splitlines()
     assert "\x1b" not in text and "\x00" not in text
     assert all(len(line) <= width for line in lines)
@@ -330,7 +330,7 @@ def test_terminal_text(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_own_words_of_the_text_are_ascii() -> None:
     # print() of a comparison must work on a pipe that is not UTF-8.
     plain = comparison(columns=columns()[:7], reference_name="a", current_name="b")
-    assert terminal.as_text(plain).isascii()
+    assert terminal.to_text(plain).isascii()
 
 
 def test_moved_columns_are_red_and_bold() -> None:
@@ -338,7 +338,7 @@ def test_moved_columns_are_red_and_bold() -> None:
 
     console = Console(width=100, force_terminal=True, color_system="standard", file=io.StringIO())
     with console.capture() as capture:
-        console.print(terminal.as_table(comparison()))
+        console.print(terminal.make_sheet(comparison()))
     lines = capture.get().splitlines()
     plain = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in lines]
     for names, star in (
@@ -353,7 +353,7 @@ def test_moved_columns_are_red_and_bold() -> None:
 
 @pytest.mark.parametrize("width", [40, 60, 80])
 def test_names_and_stars_stay_on_a_narrow_screen(width: int) -> None:
-    lines = terminal.as_text(comparison(columns=columns()[:12]), width).splitlines()
+    lines = terminal.to_text(comparison(columns=columns()[:12]), width).splitlines()
     assert all(len(line) <= width for line in lines)
     rows = {line[1:].split()[0]: line for line in lines if re.match(r"[*? ] +[a-z_]+ ", line)}
     assert set(rows) >= {"length", "member", "signed_up", "city", "gone", "fixed", "lost", "slow"}
@@ -370,11 +370,11 @@ def test_names_and_stars_stay_on_a_narrow_screen(width: int) -> None:
 
 def test_whole_rows_that_moved_are_starred_and_in_the_headline() -> None:
     moved = comparison(joint=joint(verdict="moved", qvalue=0.01))
-    text = " ".join(terminal.as_text(moved).split())
+    text = " ".join(terminal.to_text(moved).split())
     assert "Whole rows moved (8.05 times what chance alone shows)." in text
     assert "* whole rows: joint W1 = 0.4124" in text and "q = 0.01" in text
     assert "Whole rows moved (8.05 times what chance alone shows)." in Page(report.render(moved)).text
-    waiting = " ".join(terminal.as_text(comparison(joint=joint(verdict="undecided", draws=1999))).split())
+    waiting = " ".join(terminal.to_text(comparison(joint=joint(verdict="undecided", draws=1999))).split())
     assert "? whole rows" in waiting
     assert "Whole rows could not be decided with 1,999 relabellings." in waiting
 
@@ -382,14 +382,14 @@ def test_whole_rows_that_moved_are_starred_and_in_the_headline() -> None:
 def test_of_many_columns_those_that_did_not_move_are_counted_and_listed_on_request() -> None:
     still = [column(f"still{k}", verdict="not moved", qvalue=0.8) for k in range(60)]
     many = comparison(columns=(*still, *columns()[:12]))
-    text = terminal.as_text(many)
+    text = terminal.to_text(many)
     assert "and 60 columns that did not move" in text and "still7" not in text
     assert all(c.name in text for c in columns()[:12])
     from rich.console import Console
 
     console = Console(width=120, file=io.StringIO())
     with console.capture() as capture:
-        console.print(terminal.as_table(many, every=True))
+        console.print(terminal.make_sheet(many, every=True))
     assert all(f"still{k} " in capture.get() for k in range(60)) and "did not move" not in capture.get()
 
 
@@ -442,8 +442,8 @@ def test_long_tail_is_cropped_and_said_so() -> None:
 def test_shares_of_rare_labels_still_add_up_to_w1() -> None:
     sketch = columns()[3].sketch
     assert sketch is not None
-    rows = svg._share_rows(sketch)
-    assert len(rows) == svg.MOST_LABELS
+    rows = svg._make_share_rows(sketch)
+    assert len(rows) == svg.MAX_BAR_LABELS
     total_variation = 0.5 * float(np.abs(sketch.reference - sketch.current).sum())
     for side in (1, 2):
         moves = sum(float(row[side]) - row[3] for row in rows)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import otdist
-from otdist.stats.relabel import LONG
+from otdist.stats.relabelling import MAX_UNGROUPED_ROWS
 from otdist.tables.column import Column
-from otdist.tables.sample import DEPENDENCE_ROWS, RowSample
+from otdist.tables.sample import MAX_DEPENDENCE_ROWS, RowSample
 
-LARGE = LONG + 4000
+LARGE = MAX_UNGROUPED_ROWS + 4000
 
 
 def table(seed, rows):
@@ -25,15 +25,17 @@ def test_the_rows_that_are_drawn_are_kept_at_their_places(sizes):
     sample = RowSample.draw(sizes, 3, 2000, 500)
     for side, size in enumerate(sizes):
         values = np.random.default_rng(side).normal(size=size)
-        kept = Column("a", "numeric", values).take(sample.kept[side]).values
-        assert len(kept) == size if size <= LONG else len(kept) <= 6000
-        parts = [sample.compared[side], sample.tested[side], sample.correlated[side]]
-        for rows in [*parts, sample.floor] if side == 0 else parts:
+        kept = Column("a", "numeric", values).take(sample.stored_rows[side]).values
+        assert len(kept) == size if size <= MAX_UNGROUPED_ROWS else len(kept) <= 6000
+        parts = [sample.distance_rows[side], sample.test_rows[side], sample.correlation_rows[side]]
+        for rows in [*parts, sample.floor_rows] if side == 0 else parts:
             assert len(np.unique(rows)) == len(rows)
-            assert np.array_equal(kept[sample.places(side, rows)], values[rows])
-        assert len(sample.compared[side]) == min(size, 2000) and len(sample.tested[side]) == min(size, 500)
-        assert np.isin(sample.tested[side], sample.compared[side]).all()
-        assert len(sample.correlated[side]) == min(size, DEPENDENCE_ROWS)
+            assert np.array_equal(kept[sample.locate(side, rows)], values[rows])
+        assert len(sample.distance_rows[side]) == min(size, 2000) and len(sample.test_rows[side]) == min(
+            size, 500
+        )
+        assert np.isin(sample.test_rows[side], sample.distance_rows[side]).all()
+        assert len(sample.correlation_rows[side]) == min(size, MAX_DEPENDENCE_ROWS)
 
 
 @pytest.mark.parametrize("options", [{}, {"blocks": 1000}])
@@ -41,9 +43,9 @@ def test_rows_that_are_not_kept_change_nothing(monkeypatch, options):
     sides = table(1, LARGE), table(2, LARGE - 1500)
     few = {"n_resamples": 19, "max_rows": 60, "test_rows": 40, **options}
     report = otdist.compare(*sides, **few).to_dict()
-    monkeypatch.setattr("otdist.tables.sample._union", lambda count, *parts: np.arange(count))
+    monkeypatch.setattr("otdist.tables.sample._merge_rows", lambda count, *parts: np.arange(count))
     assert otdist.compare(*sides, **few).to_dict() == report
-    assert report["dependence"]["n_reference"] == DEPENDENCE_ROWS
+    assert report["dependence"]["n_reference"] == MAX_DEPENDENCE_ROWS
 
 
 def test_figures_of_long_columns_are_those_of_all_rows():

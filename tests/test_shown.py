@@ -179,13 +179,13 @@ class TestComparison:
         assert "sketch" not in found.columns and next(iter(found["moved"]))
 
     def test_summary_is_one_line(self, report):
-        text = frame.summary_line(report)
+        text = frame.format_summary_line(report)
         assert text.startswith("<Comparison: reference -> current, 40 -> 30 rows: ") and text.isprintable()
 
     def test_html(self, report):
-        html = frame.as_html(report)
+        html = frame.to_html(report)
         assert is_safe(html) and rows_of(html) == len(report.columns) and "joint W1 = " in html
         for column in report.columns:
-            one = frame.as_html_column(column)
+            one = frame.column_to_html(column)
             assert "W1 = " in one and "<script" not in one
-        assert ">not measured, missing values 100% → 0%<" in frame.as_html_column(report["gone"])
+        assert ">not measured, missing values 100% → 0%<" in frame.column_to_html(report["gone"])

@@ -14,8 +14,8 @@ import otdist
 from otdist import metrics
 from otdist.errors import InputError
 from otdist.stats import noise_floor, permutation_test
-from otdist.stats.draws import BATCH, LinePool, MatrixPool, random_subset, shrunk
-from otdist.stats.relabel import CountedLabels
+from otdist.stats.draws import SPLIT_BATCH_LABELS, LinePool, MatrixPool, draw_subset, shrink_sizes
+from otdist.stats.relabelling import CountedLabels
 
 VALUES = np.array([0.0, 0.5, 0.5, 1.75, 4.0, 4.125, 9.0])  # seven values, one tie
 PLANE = np.array([[0.0, 0.0], [3.0, 1.0], [1.0, 2.0], [4.0, 4.0], [0.5, 5.0], [2.0, 2.5]])
@@ -71,14 +71,14 @@ class TestPools:
         assert same_law(MatrixPool(cost)(2, 4, 1_000, rng), exact)
 
     def test_draws_made_in_several_batches_are_all_made_and_all_different(self, rng):
-        values = rng.normal(size=BATCH // 4)
+        values = rng.normal(size=SPLIT_BATCH_LABELS // 4)
         draws = LinePool(values)(1000, len(values) - 1000, 9, rng)
         assert len(draws) == 9 and len(set(draws)) == 9
         assert draws.mean() == pytest.approx(1 / np.sqrt(1000), rel=0.5)
 
     @given(st.integers(1, 10**6), st.integers(1, 10**6), st.integers(2, 10**6))
     def test_parts_fit_into_the_pool_in_the_ratio_asked_for(self, n, m, available):
-        k, rest = shrunk(n, m, available)
+        k, rest = shrink_sizes(n, m, available)
         assert k >= 1 and rest >= 1 and k + rest <= available
         if n + m <= available:
             assert (k, rest) == (n, m)
@@ -286,7 +286,7 @@ class TestRandomSubset:
         rng = np.random.default_rng(5)
         counts = {}
         for _ in range(6000):
-            mask = random_subset(5, 2, rng)
+            mask = draw_subset(5, 2, rng)
             counts[tuple(np.flatnonzero(mask))] = counts.get(tuple(np.flatnonzero(mask)), 0) + 1
         assert len(counts) == 10
         assert all(480 < count < 720 for count in counts.values()), counts  # 600 +- 5 sigma
@@ -295,12 +295,12 @@ class TestRandomSubset:
         ("n", "k"), [(1, 1), (7, 0), (7, 7), (100_000, 1), (100_000, 99_999), (70_000, 30_000)]
     )
     def test_it_has_the_size_asked_for(self, n, k):
-        assert random_subset(n, k, np.random.default_rng(0)).sum() == k
+        assert draw_subset(n, k, np.random.default_rng(0)).sum() == k
 
     def test_long_pools_agree_with_short_ones(self, monkeypatch):
         pool = LinePool(np.random.default_rng(1).normal(size=300))
         short = pool(150, 100, 800, np.random.default_rng(2))
-        monkeypatch.setattr("otdist.stats.draws.LONG", 10)
+        monkeypatch.setattr("otdist.stats.draws.MAX_BATCHED_ROWS", 10)
         long = pool(150, 100, 800, np.random.default_rng(3))
         error = 4 * np.sqrt(short.var() / 800 + long.var() / 800)
         assert abs(short.mean() - long.mean()) < error

@@ -181,10 +181,10 @@ def _gate(
     *, fail: bool, p: float | None, above: float | None, missing: float | None, allowed: Sequence[str] | None
 ) -> Any:
     """Check thresholds; one that nothing can break, or that everything breaks, is an error."""
-    from otdist.tables.decide import MOST_DRAWS
+    from otdist.tables.decisions import MAX_COLUMN_DRAWS
     from otdist.tables.gate import Gate
 
-    least = 1 / (MOST_DRAWS + 1)
+    least = 1 / (MAX_COLUMN_DRAWS + 1)
     if p is not None and not least < p <= 1:
         raise InputError("--fail-p", f"must be above {least:.1g} and at most 1, got {p:g}", "give 0.05")
     if above is not None and not 0 <= above < math.inf:
@@ -224,14 +224,14 @@ def _numbers_of(texts: dict[str, str], option: str) -> dict[str, float]:
 def _show(comparison: Any, *, html: Path | None, as_json: bool, every: bool = False) -> None:
     from rich.console import Console
 
-    from otdist.tables.terminal import as_table
+    from otdist.tables.terminal import make_sheet
 
     if as_json:
         print(comparison.to_json())
     else:
         # In a pipe rich would fold at 80 columns.
         width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
-        Console(width=width).print(as_table(comparison, every=every))
+        Console(width=width).print(make_sheet(comparison, every=every))
     if html is not None:
         written = comparison.report(html)
         print(f"Report: {written}", file=sys.stderr if as_json else sys.stdout)

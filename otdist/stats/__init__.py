@@ -1,4 +1,4 @@
-"""How much of a distance is sampling noise."""
+"""Permutation tests and noise floors of Wasserstein distances."""
 
 from otdist.stats.null import NoiseFloor, NullTest, noise_floor, permutation_test
 

@@ -1,4 +1,4 @@
-"""Tests and noise floors in one line, for terminals and notebooks."""
+"""One-line descriptions of tests and noise floors, for terminals and notebooks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from otdist.pages.words import visible
 if TYPE_CHECKING:
     from otdist.stats.null import NoiseFloor, NullTest
 
-LEVEL = 0.95  # share of the draws that a line names the limit of
+LIMIT_LEVEL = 0.95  # level of the quantile in a description
 
 
 def describe_test(test: NullTest) -> str:
@@ -22,23 +22,23 @@ def describe_test(test: NullTest) -> str:
     Parameters
     ----------
     test : NullTest
-        What ``otdist.stats.permutation_test`` returned.
+        Result of ``otdist.stats.permutation_test``.
 
     Returns
     -------
     str
         Distance, p-value, and the distance that 95 % of relabellings do not exceed.
     """
-    chance = f"; {_limit(test)}" if len(test.null) else ""
-    return visible(f"{_distance(test)}{_proof(test)}, {_pvalue(test)}{chance}")
+    limit = f"; {_format_limit(test)}" if len(test.null) else ""
+    return visible(f"{_format_distance(test)}{_format_proof(test)}, {_format_pvalue(test)}{limit}")
 
 
 def show_test(test: NullTest) -> str:
-    """HTML of what :func:`describe_test` says."""
+    """Return the text of :func:`describe_test` as HTML."""
     from otdist.pages.notebook import line
 
-    detail = f"{_limit(test)}; {test.result._source()}" if len(test.null) else test.result._source()
-    return line(f"{_distance(test)}{_proof(test)}", _pvalue(test), detail)
+    detail = f"{_format_limit(test)}; {test.result._source()}" if len(test.null) else test.result._source()
+    return line(f"{_format_distance(test)}{_format_proof(test)}", _format_pvalue(test), detail)
 
 
 def describe_floor(floor: NoiseFloor) -> str:
@@ -47,32 +47,32 @@ def describe_floor(floor: NoiseFloor) -> str:
     Parameters
     ----------
     floor : NoiseFloor
-        What ``otdist.stats.noise_floor`` returned.
+        Result of ``otdist.stats.noise_floor``.
 
     Returns
     -------
     str
         Mean, and the distance that 95 % of the draws do not exceed.
     """
-    return visible(f"{_mean(floor)}, {_spread(floor)}, {_sizes(floor)}")
+    return visible(f"{_format_mean(floor)}, {_format_spread(floor)}, {_format_sizes(floor)}")
 
 
 def show_floor(floor: NoiseFloor) -> str:
-    """HTML of what :func:`describe_floor` says."""
+    """Return the text of :func:`describe_floor` as HTML."""
     from otdist.pages.notebook import line
 
-    return line(_mean(floor), _spread(floor), _sizes(floor))
+    return line(_format_mean(floor), _format_spread(floor), _format_sizes(floor))
 
 
-def _distance(test: NullTest) -> str:
-    return f"{test.result.name} = {float(test.result):.4g}{_unit(test.result.unit)}"
+def _format_distance(test: NullTest) -> str:
+    return f"{test.result.name} = {float(test.result):.4g}{_format_unit(test.result.unit)}"
 
 
-def _proof(test: NullTest) -> str:
+def _format_proof(test: NullTest) -> str:
     return test.result._proof()
 
 
-def _pvalue(test: NullTest) -> str:
+def _format_pvalue(test: NullTest) -> str:
     count = len(test.null)
     if math.isnan(test.pvalue) or count == 0:
         return "p = nan (a value is missing)"
@@ -80,27 +80,29 @@ def _pvalue(test: NullTest) -> str:
     return f"p = {test.pvalue:.{digits}f} ({count:,} relabelling{'' if count == 1 else 's'})"
 
 
-def _limit(test: NullTest) -> str:
-    return f"95 % of relabellings give at most {_quantile(test.null):.3g}{_unit(test.result.unit)}"
+def _format_limit(test: NullTest) -> str:
+    return (
+        f"95 % of relabellings give at most {_compute_limit(test.null):.3g}{_format_unit(test.result.unit)}"
+    )
 
 
-def _mean(floor: NoiseFloor) -> str:
-    return f"W1 by chance = {floor.mean:.4g}{_unit(floor.unit)} on average"
+def _format_mean(floor: NoiseFloor) -> str:
+    return f"W1 by chance = {floor.mean:.4g}{_format_unit(floor.unit)} on average"
 
 
-def _spread(floor: NoiseFloor) -> str:
+def _format_spread(floor: NoiseFloor) -> str:
     draws = f"{len(floor.draws):,} draw{'' if len(floor.draws) == 1 else 's'}"
-    return f"95 % of {draws} give at most {_quantile(floor.draws):.4g}{_unit(floor.unit)}"
+    return f"95 % of {draws} give at most {_compute_limit(floor.draws):.4g}{_format_unit(floor.unit)}"
 
 
-def _sizes(floor: NoiseFloor) -> str:
+def _format_sizes(floor: NoiseFloor) -> str:
     return f"n={floor.n}/{floor.m}"
 
 
-def _quantile(draws: NDArray[np.float64]) -> float:
-    """One of the draws, not a mean of two: that share of them is at most as large."""
-    return float(np.quantile(draws, LEVEL, method="higher"))
+def _compute_limit(draws: NDArray[np.float64]) -> float:
+    """Return the ``LIMIT_LEVEL`` quantile as one of the draws, without interpolation."""
+    return float(np.quantile(draws, LIMIT_LEVEL, method="higher"))
 
 
-def _unit(unit: str) -> str:
+def _format_unit(unit: str) -> str:
     return f" {unit}" if unit else ""

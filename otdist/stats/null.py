@@ -25,8 +25,8 @@ from otdist.result import Result
 from otdist.solvers.answer import describe
 from otdist.solvers.line import power_on_line
 from otdist.stats.describe import describe_floor, describe_test, show_floor, show_test
-from otdist.stats.draws import Draws, LinePool, MatrixPool, shrunk
-from otdist.stats.relabel import TIE, Engine, Units, UnitsLine, UnitsMatrix
+from otdist.stats.draws import DistanceSampler, LinePool, MatrixPool, shrink_sizes
+from otdist.stats.relabelling import TIE_TOLERANCE, Engine, Units, UnitsLine, UnitsMatrix
 
 Array = NDArray[np.float64]
 Ground = str | Metric | Callable[..., float]
@@ -34,7 +34,7 @@ Ground = str | Metric | Callable[..., float]
 
 @dataclass(frozen=True, eq=False)
 class NullTest:
-    """A distance, and how often chance alone gives one as large.
+    """A distance with its permutation p-value.
 
     Attributes
     ----------
@@ -62,14 +62,14 @@ class NullTest:
 
 @dataclass(frozen=True, eq=False)
 class NoiseFloor:
-    """What two samples of one law are apart by chance.
+    """Distances between two samples of one distribution.
 
     Attributes
     ----------
     draws : ndarray
-        Distances between disjoint random parts of the reference.
+        Distances between disjoint random subsets of the reference.
     n, m : int
-        Sizes of these parts; smaller than asked for when the reference is short.
+        Sizes of these subsets; smaller than requested when the reference is short.
     unit : str
         Unit of the draws, as in :class:`otdist.Result`.
     """
@@ -80,13 +80,13 @@ class NoiseFloor:
     unit: str = ""
 
     def quantile(self, level: float = 0.95) -> float:
-        """Distance that chance exceeds in a share ``1 - level`` of the cases."""
+        """Quantile of the distances under the null hypothesis, exceeded with probability ``1 - level``."""
         level = check_number(level, "level", at_least=0, at_most=1, remedy="use a share such as 0.95")
         return float(np.quantile(self.draws, level))
 
     @property
     def mean(self) -> float:
-        """Mean distance by chance: the upward bias of W1 between finite samples."""
+        """Mean distance under the null hypothesis: the upward bias of W1 between finite samples."""
         return float(self.draws.mean())
 
     def __str__(self) -> str:
@@ -112,11 +112,11 @@ def permutation_test(
     n_jobs: int | None = None,
     nan_policy: NanPolicy = "raise",
 ) -> NullTest:
-    """Test whether two samples come from one law, by W1 and permutation.
+    """Test whether two samples come from one distribution, by W1 and permutation.
 
-    Under the hypothesis all relabellings of the pooled rows are equally likely, so the p-value
-    is exact: at most ``alpha`` of such pairs have ``pvalue <= alpha``. **Assumption:** rows are independent;
-    else relabel what is, by ``groups`` or ``blocks``.
+    Under the null hypothesis all relabellings of the pooled rows are equally likely, so the p-value
+    is exact: ``pvalue <= alpha`` has probability at most ``alpha``. **Assumption:** rows are independent;
+    otherwise relabel independent units, by ``groups`` or ``blocks``.
 
     Parameters
     ----------
@@ -133,9 +133,9 @@ def permutation_test(
     blocks : int, optional
         Number of consecutive rows that are relabelled together, for rows in order of time.
     rng : int or Generator, optional
-        Seed.
+        Seed or random generator.
     n_jobs : int, optional
-        Threads for more than one column, as joblib understands it.
+        Number of threads for more than one column, as in joblib.
     nan_policy : {"raise", "omit", "propagate"}
         As in :func:`otdist.w1`; with "propagate" a missing value makes the p-value NaN.
 
@@ -147,14 +147,15 @@ def permutation_test(
     Raises
     ------
     InputError
-        As :func:`otdist.w1`, and for infinite values.
+        As :func:`otdist.w1`, and if values are infinite.
     BudgetError
         If the (n + m)^2 cost matrix does not fit.
 
     Notes
     -----
-    Cost: on the line O(n + m) a relabelling; otherwise one exact solve each, O(n^2.5). The
-    add-one rule: Phipson, Smyth (2010), *Permutation p-values should never be zero*.
+    Cost: on the line O(n + m) for each relabelling; otherwise one exact solve each, O(n^2.5). The
+    observed labelling counts as a relabelling: Phipson, Smyth (2010), *Permutation p-values should never be
+    zero*.
 
     Examples
     --------
@@ -164,7 +165,7 @@ def permutation_test(
     >>> test.pvalue
     0.001
     """
-    n_resamples, random, n_jobs = check_count(n_resamples), check_rng(rng), check_jobs(n_jobs)
+    n_resamples, generator, n_jobs = check_count(n_resamples), check_rng(rng), check_jobs(n_jobs)
     problem = Problem.of(x, y, metric=metric, nan_policy=nan_policy)
     result = solve(problem)
     problem = problem if problem.fixed_value is not None else problem.rescale()
@@ -174,13 +175,13 @@ def permutation_test(
         return NullTest(result, math.nan, np.empty(0))
     n, m = len(problem.x), len(problem.y)
     pooled = np.concatenate([problem.x, problem.y])
-    units = pooled_units(groups, blocks, problem)
+    units = pool_units(groups, blocks, problem)
     if units is None:
-        null = _pool(problem, pooled, n_jobs)(n, m, n_resamples, random)
+        null = _make_sampler(problem, pooled, n_jobs)(n, m, n_resamples, generator)
     else:
-        null = _unit_engine(problem, pooled, units, random).draw([0], n_resamples)[:, 0]
+        null = _make_unit_engine(problem, pooled, units, generator).draw([0], n_resamples)[:, 0]
     null = np.asarray(problem.to_caller_costs(null))
-    return NullTest(result, add_one(float(result), null), null)
+    return NullTest(result, compute_pvalue(float(result), null), null)
 
 
 @isolate_errstate
@@ -195,30 +196,30 @@ def noise_floor(
     n_jobs: int | None = None,
     nan_policy: NanPolicy = "raise",
 ) -> NoiseFloor:
-    """Measure W1 between disjoint random parts of one sample.
+    """Sample W1 between disjoint random subsets of one sample.
 
-    That is what a distance between n and m rows is made of when nothing has changed: for d = 10
-    and n = m = 1000 standard normal rows it is 2.0, not 0.
+    This is the distance between n and m rows of one distribution, which is not 0: for d = 10
+    and n = m = 1000 standard normal rows it is 2.0.
 
     Parameters
     ----------
     reference : array_like, shape (N, d) or (N,)
-        A sample of the law in question.
+        Sample of the distribution.
     n, m : int
-        Sizes to measure the floor for. If ``n + m > N`` the parts are made smaller in the same
-        ratio; on the line the draws are then brought to (n, m) by the rate (1/n + 1/m)^(1/2),
-        in more dimensions, where the rate is not known, they are left as they are: too high.
+        Sample sizes of the floor. If ``n + m > N`` the subsets are smaller, in the same ratio; on
+        the line the draws are then rescaled to (n, m) by the rate (1/n + 1/m)^(1/2). In more
+        dimensions, where the rate is unknown, they are not rescaled: the floor is then too high.
     metric, rng, n_jobs
         As in :func:`permutation_test`.
     n_resamples : int
         Number of splits.
     nan_policy : {"raise", "omit"}
-        Rows with missing values: an error, or left out.
+        Whether rows with missing values raise an error or are omitted.
 
     Returns
     -------
     NoiseFloor
-        The draws, in the units of the reference.
+        Distances, in the units of the reference.
 
     Raises
     ------
@@ -237,18 +238,18 @@ def noise_floor(
     >>> bool(0.02 < floor.mean < 0.1 < 3 * floor.quantile(0.95))
     True
     """
-    n_resamples, random, n_jobs = check_count(n_resamples), check_rng(rng), check_jobs(n_jobs)
+    n_resamples, generator, n_jobs = check_count(n_resamples), check_rng(rng), check_jobs(n_jobs)
     n, m = check_count(n, "n"), check_count(m, "m")
-    problem = _alone(reference, metric, nan_policy)
-    k, l = shrunk(n, m, len(problem.x))  # noqa: E741
-    draws = _pool(problem, problem.x, n_jobs)(k, l, n_resamples, random)
+    problem = _read_reference(reference, metric, nan_policy)
+    k, l = shrink_sizes(n, m, len(problem.x))  # noqa: E741
+    draws = _make_sampler(problem, problem.x, n_jobs)(k, l, n_resamples, generator)
     draws = np.asarray(problem.to_caller_costs(draws))
-    if on_the_line(problem):
-        draws = draws * line_rate(n, m, k, l)
+    if is_on_line(problem):
+        draws = draws * compute_line_rate(n, m, k, l)
     return NoiseFloor(draws, k, l, describe(problem)["unit"])
 
 
-def _alone(reference: ArrayLike, metric: Ground, nan_policy: NanPolicy) -> Problem:
+def _read_reference(reference: ArrayLike, metric: Ground, nan_policy: NanPolicy) -> Problem:
     if check_policy(nan_policy) == "propagate":
         raise InputError("nan_policy", "a floor of NaN says nothing", "use 'raise' or 'omit'")
     reference = list(reference) if isinstance(reference, Iterator) else reference
@@ -260,7 +261,7 @@ def _alone(reference: ArrayLike, metric: Ground, nan_policy: NanPolicy) -> Probl
         raise InputError("reference", "has infinite values", "drop them")
     try:
         problem = Problem.of(table, table, metric=metric, nan_policy=nan_policy)
-    except InputError as error:  # the caller knows one sample, not x and y
+    except InputError as error:  # the caller passed one sample, not x and y
         name = "reference" if error.argument in ("x", "y") else error.argument
         raise InputError(name, error.problem, error.remedy) from None
     if len(problem.x) < 2:
@@ -270,49 +271,46 @@ def _alone(reference: ArrayLike, metric: Ground, nan_policy: NanPolicy) -> Probl
     return problem.rescale()
 
 
-def on_the_line(problem: Problem) -> bool:
-    """Whether W1 of this problem is a distance on the line."""
+def is_on_line(problem: Problem) -> bool:
+    """Return whether W1 of this problem is a distance on the line."""
     return power_on_line(problem.metric, problem.d, problem.p) == 1
 
 
-def line_rate(n: int, m: int, k: int, l: int) -> float:  # noqa: E741
-    """Brings W1 by chance on the line from sizes (k, l) to (n, m)."""
+def compute_line_rate(n: int, m: int, k: int, l: int) -> float:  # noqa: E741
+    """Compute the factor from the noise of W1 on the line at sizes (k, l) to that at (n, m)."""
     return math.sqrt((1 / n + 1 / m) / (1 / k + 1 / l))
 
 
-def add_one(value: float, null: Array) -> float:
-    """Permutation p-value: the observed labelling counts as one of the relabellings."""
-    return (1 + int(np.sum(null >= value * (1 - TIE)))) / (1 + len(null))
+def compute_pvalue(value: float, null: Array) -> float:
+    """Compute the permutation p-value; the observed labelling counts as one of the relabellings."""
+    return (1 + int(np.sum(null >= value * (1 - TIE_TOLERANCE)))) / (1 + len(null))
 
 
-def pooled_units(groups: Any, blocks: Any, problem: Problem) -> Units | None:
-    """Units of the pooled rows that are relabelled together; None where each row is one."""
+def pool_units(groups: Any, blocks: Any, problem: Problem) -> Units | None:
+    """Return the units of pooled rows that are relabelled together; None where each row is a unit."""
     if groups is None and blocks is None:
         return None
     if groups is not None and blocks is not None:
         raise InputError("blocks", "and groups are both given", "give one of them")
-    kept = [np.arange(len(z)) if rows is None else rows for z, rows in _kept_rows(problem)]
+    sides = (problem.x, problem.rows), (problem.y, problem.cols)
+    rows_used = [np.arange(len(z)) if rows is None else rows for z, rows in sides]
     if blocks is not None:
         length = check_count(blocks, "blocks")
-        labels = [rows // length for rows in kept]
+        labels = [rows // length for rows in rows_used]
     else:
-        given = read_groups(groups, problem.shape)
-        labels = [own[rows] for own, rows in zip(given, kept, strict=True)]
-    codes = [np.unique(own, return_inverse=True) for own in labels]
+        group_labels = read_groups(groups, problem.shape)
+        labels = [side[rows] for side, rows in zip(group_labels, rows_used, strict=True)]
+    codes = [np.unique(side, return_inverse=True) for side in labels]
     sizes = [len(names) for names, _ in codes]
     if min(sizes) < 2:
         argument = "groups" if blocks is None else "blocks"
         raise InputError(argument, "leave one unit on a side", "use smaller ones, or more rows")
-    of_row = np.concatenate([codes[0][1].ravel(), codes[1][1].ravel() + sizes[0]])
-    return Units(of_row, np.ones(len(of_row)), sizes[0], sum(sizes))
-
-
-def _kept_rows(problem: Problem) -> tuple[tuple[Array, Any], tuple[Array, Any]]:
-    return (problem.x, problem.rows), (problem.y, problem.cols)
+    row_units = np.concatenate([codes[0][1].ravel(), codes[1][1].ravel() + sizes[0]])
+    return Units(row_units, np.ones(len(row_units)), sizes[0], sum(sizes))
 
 
 def read_groups(groups: Any, sizes: tuple[int, int]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Groups of the rows of both samples; raises InputError."""
+    """Read the groups of the rows of both samples; raise InputError."""
     try:
         left, right = groups
     except (TypeError, ValueError):
@@ -322,18 +320,18 @@ def read_groups(groups: Any, sizes: tuple[int, int]) -> tuple[NDArray[Any], NDAr
     for name, side, size in zip(("x", "y"), sides, sizes, strict=True):
         if side.shape != (size,):
             raise InputError("groups", f"have shape {side.shape} for {size} rows of {name}", "give one a row")
-        gone = np.array([value is None or value != value for value in side.tolist()], dtype=bool)
-        if gone.any():
+        missing = np.array([value is None or value != value for value in side.tolist()], dtype=bool)
+        if missing.any():
             raise InputError(
-                "groups", f"row {int(np.argmax(gone))} of {name} has none", "name one in each row"
+                "groups", f"row {int(np.argmax(missing))} of {name} has none", "name one in each row"
             )
     return sides[0].astype(str), sides[1].astype(str)
 
 
-def _unit_engine(problem: Problem, pooled: Array, units: Units, rng: np.random.Generator) -> Engine:
-    if on_the_line(problem):
+def _make_unit_engine(problem: Problem, pooled: Array, units: Units, rng: np.random.Generator) -> Engine:
+    if is_on_line(problem):
         order = np.argsort(pooled[:, 0], kind="stable")
-        return UnitsLine(np.diff(pooled[order, 0]), units.taken(order), rng)
+        return UnitsLine(np.diff(pooled[order, 0]), units.take(order), rng)
     size = len(pooled)
     require_memory(
         8 * size * size, f"the cost matrix of {size} pooled rows", "test a random subset of the rows"
@@ -341,8 +339,8 @@ def _unit_engine(problem: Problem, pooled: Array, units: Units, rng: np.random.G
     return UnitsMatrix(problem.costs(pooled, pooled), units, rng)
 
 
-def _pool(problem: Problem, points: Array, n_jobs: int | None) -> Draws:
-    if on_the_line(problem):
+def _make_sampler(problem: Problem, points: Array, n_jobs: int | None) -> DistanceSampler:
+    if is_on_line(problem):
         return LinePool(points[:, 0])
     size = len(points)
     require_memory(

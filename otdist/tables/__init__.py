@@ -1,4 +1,4 @@
-"""Two tables compared: how far each column moved, and all of them together."""
+"""Comparison of two tables: distances and tests of each column and of whole rows."""
 
 from otdist.tables.compare import compare
 from otdist.tables.comparison import ColumnReport, Comparison, DependenceReport, JointReport

@@ -1,4 +1,4 @@
-"""A column as float64 numbers, and two columns of one name brought to one kind."""
+"""Columns as float64 numbers, and conversion of two columns of one name to one kind."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from otdist.tables.labels import recode
 
 Array = NDArray[np.float64]
 
-LABELLED = ("categorical", "ordinal")
-MIXED_ORDERS = "the sides order the labels differently: compared without an order"
+LABEL_KINDS = ("categorical", "ordinal")
+MIXED_ORDERS_NOTE = "the sides order the labels differently: compared without an order"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,19 +32,19 @@ class Column:
     name : str
         Column name.
     kind : str or None
-        None when every value is missing and the type does not tell.
+        None when every value is missing and the type does not determine the kind.
     values : ndarray of float64
         Numbers, days since 1970, or the codes of labels; NaN where a value is missing.
     unit : str
         Unit of the numbers: "days", "hours", "steps" of ordered labels, or "".
     labels : tuple of str
-        What the codes stand for; of an ordinal column in increasing order.
+        Labels of the codes; in increasing order for an ordinal column.
     note : str
-        What a reader must know of how the column was read.
+        Remark on how the column was read.
     zoned : bool or None
-        Whether times have a time zone; None for what is not a time, and for dates that have no value.
+        Whether times have a time zone; None for other kinds and for dates without values.
     exact : ndarray or None
-        The numbers in a type that holds them, where float64 rounds them; missing ones are any number.
+        The numbers in an exact type, where float64 rounds them; missing ones are arbitrary.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Column:
 
     @property
     def missing(self) -> NDArray[np.bool_]:
-        """Which values are missing."""
+        """Mask of missing values."""
         return np.asarray(np.isnan(self.values))
 
     @property
@@ -68,12 +68,12 @@ class Column:
 
     @property
     def present(self) -> Array:
-        """The values that are there."""
+        """Values that are not missing."""
         return self.values[~self.missing]
 
     @property
     def meaning(self) -> str:
-        """Kind, unit of numbers and zone of times, in words."""
+        """Description of the kind, the unit of numbers and the zone of times."""
         if self.kind == "numeric" and self.unit:
             return f"numeric ({self.unit})"
         if self.kind == "datetime" and self.zoned is not None:
@@ -81,15 +81,15 @@ class Column:
         return str(self.kind)
 
     def take(self, rows: NDArray[np.intp]) -> Column:
-        """The column of some of the rows."""
+        """Return the column at the given rows."""
         if len(rows) == len(self.values):
             return self
         return replace(self, values=self.values[rows], exact=None)
 
 
 @dataclass(frozen=True)
-class Unread:
-    """A column that cannot be compared, and its type."""
+class UnsupportedColumn:
+    """Column of a type that cannot be compared."""
 
     dtype: str
 
@@ -99,7 +99,7 @@ class Unread:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """The columns of a table, each of which is read when it is asked for.
+    """Columns of a table, each of which is read on demand.
 
     Attributes
     ----------
@@ -108,20 +108,20 @@ class Table:
     rows : int
         Number of rows.
     load : callable
-        Reads the column of a name; the second argument is called with how far it is.
+        Function that reads the column of a name; its second argument reports progress.
     """
 
     names: tuple[str, ...]
     rows: int
-    load: Callable[[str, Progress], Column | Unread]
+    load: Callable[[str, Progress], Column | UnsupportedColumn]
 
-    def read(self, name: str, report_progress: Progress = ignore_progress) -> Column | Unread:
-        """Read a column, which nothing but the caller keeps in memory."""
+    def read(self, name: str, report_progress: Progress = ignore_progress) -> Column | UnsupportedColumn:
+        """Read a column; the table holds no reference to it."""
         return self.load(name, report_progress)
 
 
 class RetypedError(InputError):
-    """The two sides of a column cannot be measured on one axis; ``change`` says from what to what."""
+    """Error for a column whose two sides have no common kind or unit; ``change`` names both."""
 
     def __init__(self, argument: str, problem: str, remedy: str, change: str = "") -> None:
         super().__init__(argument, problem, remedy)
@@ -129,109 +129,113 @@ class RetypedError(InputError):
 
 
 def matched(reference: Column, current: Column) -> tuple[Column, Column]:
-    """Give both sides one kind, one unit and one list of labels.
+    """Convert both sides to one kind, one unit and one list of labels.
 
     Raises
     ------
     RetypedError
-        If numbers, times and labels, or two units, stand on the two sides.
+        If the sides have different kinds, such as numbers and labels, or different units.
     """
-    kind = _common_kind(reference, current)
-    if _shape(current.note) == _shape(reference.note):
+    kind = _find_common_kind(reference, current)
+    if _strip_example(current.note) == _strip_example(reference.note):
         current = replace(current, note="")
-    if kind in LABELLED:
-        return _with_common_labels(reference, current)
+    if kind in LABEL_KINDS:
+        return _align_labels(reference, current)
     unit = reference.unit or current.unit
     sides = [replace(column, kind=kind, unit=unit) for column in (reference, current)]
     if all(side.exact is None for side in sides):
         return sides[0], sides[1]
-    return _shifted(sides[0], sides[1])
+    return _subtract_origin(sides[0], sides[1])
 
 
-def _shape(note: str) -> str:
-    """A note without its example."""
+def _strip_example(note: str) -> str:
+    """Remove the example from a note."""
     return re.sub(r", such as .*?(?=;|$)", "", note)
 
 
-def _shifted(reference: Column, current: Column) -> tuple[Column, Column]:
-    """Large whole numbers less a common origin, subtracted before they are rounded: distances stay."""
+def _subtract_origin(reference: Column, current: Column) -> tuple[Column, Column]:
+    """Subtract a common origin from large integers before they are rounded, which preserves distances."""
     sides = (reference, current)
     numbers = [side.values if side.exact is None else side.exact for side in sides]
     origin = common_origin((part, side.missing) for part, side in zip(numbers, sides, strict=True))
-    near, exact = [], True
+    shifted, exact = [], True
     for part, side in zip(numbers, sides, strict=True):
         difference, whole = subtract(part, side.missing, origin)
-        values, kept = to_float(difference, side.missing)
-        exact = exact and whole and kept
-        near.append(replace(side, values=values, exact=None))
+        values, lossless = to_float(difference, side.missing)
+        exact = exact and whole and lossless
+        shifted.append(replace(side, values=values, exact=None))
     if not exact:
         warn_rounded(f"column {reference.name!r}")
     note = f"numbers less {origin:,}" if origin else ""
-    return replace(near[0], note="; ".join(filter(None, (reference.note, note)))), near[1]
+    return replace(shifted[0], note="; ".join(filter(None, (reference.note, note)))), shifted[1]
 
 
-def _common_kind(reference: Column, current: Column) -> Kind:
+def _find_common_kind(reference: Column, current: Column) -> Kind:
     known = [column for column in (reference, current) if column.kind is not None]
     if not known:
         return "numeric"
     kinds = {column.kind for column in known}
-    if len(kinds) == 2 and kinds not in ({"numeric", "boolean"}, set(LABELLED)):
-        raise _retyped(reference, current)
+    if len(kinds) == 2 and kinds not in ({"numeric", "boolean"}, set(LABEL_KINDS)):
+        raise _make_retyped_error(reference, current)
     if kinds == {"numeric", "boolean"} and any(column.unit for column in known):
-        raise _retyped(reference, current)
-    if len(kinds) == 1 and len(known) == 2 and not _alike(reference, current):
-        raise _retyped(reference, current)
+        raise _make_retyped_error(reference, current)
+    if len(kinds) == 1 and len(known) == 2 and not _have_equal_units(reference, current):
+        raise _make_retyped_error(reference, current)
     kind = known[0].kind if len(kinds) == 1 else ("numeric" if "numeric" in kinds else "categorical")
     assert kind is not None
     return kind
 
 
-def _alike(reference: Column, current: Column) -> bool:
-    """Whether two columns of one kind have one unit, and times a zone on both sides or on none."""
+def _have_equal_units(reference: Column, current: Column) -> bool:
+    """Return whether two columns of one kind have equal units, and time zones on both sides or on neither."""
     zones = {column.zoned for column in (reference, current)} - {None}
     return reference.unit == current.unit and len(zones) <= 1
 
 
-def _retyped(reference: Column, current: Column) -> RetypedError:
+def _make_retyped_error(reference: Column, current: Column) -> RetypedError:
     before, after = reference.meaning, current.meaning
     kinds = Option("categorical", "[...]"), Option("numeric", "[...]")
-    how: str = Remedy("convert one, state its kind ({}, {})", *kinds)
+    remedy: str = Remedy("convert one, state its kind ({}, {})", *kinds)
     if reference.kind == current.kind:
-        how = "give both a time zone, or none" if reference.kind == "datetime" else "bring both to one unit"
+        is_time = reference.kind == "datetime"
+        remedy = "give both a time zone, or none" if is_time else "bring both to one unit"
     return RetypedError(
         f"current[{current.name!r}]",
         f"is {after}, but {before} in the reference",
-        Remedy("{}, or leave it out with {}", how, Option("columns", "[...]")),
+        Remedy("{}, or leave it out with {}", remedy, Option("columns", "[...]")),
         f"{before} -> {after}",
     )
 
 
-def _with_common_labels(reference: Column, current: Column) -> tuple[Column, Column]:
-    """Both sides in codes of one list: the order that both state, or no order."""
+def _align_labels(reference: Column, current: Column) -> tuple[Column, Column]:
+    """Encode both sides with one list of labels: in the order common to both, or without an order."""
     kinds = {column.kind for column in (reference, current) if column.kind is not None}
     if kinds == {"ordinal"}:
-        ordered = _common_order(reference.labels, current.labels)
+        ordered = _find_common_order(reference.labels, current.labels)
         if ordered is not None:
-            return _coded(reference, "ordinal", ordered), _coded(current, "ordinal", ordered)
-    note = "" if "ordinal" not in kinds else MIXED_ORDERS
+            return _recode_column(reference, "ordinal", ordered), _recode_column(current, "ordinal", ordered)
+    note = "" if "ordinal" not in kinds else MIXED_ORDERS_NOTE
     labels = reference.labels
     if labels != current.labels:
         labels = tuple(dict.fromkeys((*labels, *current.labels)))
-    reference, current = _coded(reference, "categorical", labels), _coded(current, "categorical", labels)
+    reference, current = (
+        _recode_column(reference, "categorical", labels),
+        _recode_column(current, "categorical", labels),
+    )
     return replace(reference, note="; ".join(filter(None, (reference.note, note)))), current
 
 
-def _common_order(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...] | None:
-    """The longer of two orders where the other is a part of it."""
+def _find_common_order(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the longer of two orders if the other is a subsequence of it."""
     longer, shorter = (first, second) if len(first) >= len(second) else (second, first)
-    rest = iter(longer)
-    return longer if all(label in rest for label in shorter) else None
+    remaining = iter(longer)
+    return longer if all(label in remaining for label in shorter) else None
 
 
-def _coded(column: Column, kind: Kind, labels: tuple[str, ...]) -> Column:
+def _recode_column(column: Column, kind: Kind, labels: tuple[str, ...]) -> Column:
     values = column.values
     if column.labels and column.labels != labels:
-        place = {label: float(k) for k, label in enumerate(labels)}
-        values = recode(values, np.array([place[label] for label in column.labels]))
+        codes = {label: float(k) for k, label in enumerate(labels)}
+        values = recode(values, np.array([codes[label] for label in column.labels]))
     unit = "steps" if kind == "ordinal" else ""
     return replace(column, kind=kind, values=values, labels=labels, unit=unit)

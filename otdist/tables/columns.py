@@ -1,4 +1,4 @@
-"""Any table as columns of numbers and labels."""
+"""Readers of tables of any library as columns of numbers and labels."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from otdist.arrays import is_torch, read
 from otdist.errors import InputError
 from otdist.inputs.frames import as_series, collecting_call, from_native
 from otdist.progress import Progress
-from otdist.tables.column import Column, RetypedError, Table, Unread, matched
-from otdist.tables.declared import as_labels, as_numbers
+from otdist.tables.column import Column, RetypedError, Table, UnsupportedColumn, matched
+from otdist.tables.conversion import to_labels, to_numbers
+from otdist.tables.files.notes import column_note
 from otdist.tables.files.parquet import ParquetTable
-from otdist.tables.files.said import column_note
 from otdist.tables.labels import from_arrow
 from otdist.tables.series import from_texts, read_array, read_column, read_values
 
@@ -25,37 +25,37 @@ __all__ = ["Column", "RetypedError", "as_names", "matched", "open_table", "read_
 
 def read_columns(
     table: Any, name: str, *, categorical: Sequence[str] = (), numeric: Sequence[str] = ()
-) -> tuple[dict[str, Column], dict[str, Unread]]:
+) -> tuple[dict[str, Column], dict[str, UnsupportedColumn]]:
     """Read a DataFrame of any library, an array, a dict or a list of dicts, as named columns in order.
 
     Parameters
     ----------
     table : DataFrame, array, dict of columns or list of dicts
-        What to read.
+        Table to read.
     name : str
-        How messages call it.
+        Name of the table in messages.
     categorical, numeric : sequence of str
-        Columns to read as labels, and as numbers, whatever their type; names that the table does not
-        have are passed over.
+        Columns to read as labels, and as numbers, whatever their type; names that are not in the table
+        are ignored.
 
     Returns
     -------
     columns : dict of str to Column
         Columns that can be compared.
-    others : dict of str to Unread
-        Those that cannot.
+    others : dict of str to UnsupportedColumn
+        Columns that cannot be compared.
 
     Raises
     ------
     InputError
-        If this is not a table, or a column of ``numeric`` holds anything but numbers.
+        If this is not a table, or a column of ``numeric`` holds other values than numbers.
     """
     columns: dict[str, Column] = {}
-    others: dict[str, Unread] = {}
+    others: dict[str, UnsupportedColumn] = {}
     source = open_table(table, name, categorical=categorical, numeric=numeric)
     for label in source.names:
         column = source.read(label)
-        if isinstance(column, Unread):
+        if isinstance(column, UnsupportedColumn):
             others[label] = column
         else:
             columns[label] = column
@@ -65,27 +65,27 @@ def read_columns(
 def open_table(
     table: Any, name: str, *, categorical: Sequence[str] = (), numeric: Sequence[str] = ()
 ) -> Table:
-    """Find the columns of a table as :func:`read_columns` does, each to be read when it is asked for.
+    """Open a table as :func:`read_columns` does, but read each column on demand.
 
-    So only one column at a time takes memory as float64.
+    Only one column at a time is held in memory as float64.
     """
     if both := set(categorical) & set(numeric):
         raise InputError("numeric", f"{sorted(both)[0]!r} is in categorical as well", "name it once")
-    source = _open(table, name)
+    source = _open_source(table, name)
 
-    def load(label: str, report_progress: Progress) -> Column | Unread:
+    def load(label: str, report_progress: Progress) -> Column | UnsupportedColumn:
         column = source.load(label, report_progress)
-        if isinstance(column, Unread):
+        if isinstance(column, UnsupportedColumn):
             return column
         if label in categorical:
-            return as_labels(column)
-        return as_numbers(column, name) if label in numeric else column
+            return to_labels(column)
+        return to_numbers(column, name) if label in numeric else column
 
     return replace(source, load=load)
 
 
 def as_names(names: Iterable[Any] | None, argument: str) -> tuple[str, ...]:
-    """Names of columns as text, as tables with numbers for names have them.
+    """Return names of columns as text; some tables have numbers for names.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def as_names(names: Iterable[Any] | None, argument: str) -> tuple[str, ...]:
     return tuple(str(name) for name in names)
 
 
-def _open(table: Any, name: str) -> Table:
+def _open_source(table: Any, name: str) -> Table:
     import narwhals.stable.v2 as nw
 
     if isinstance(table, str | Path) or (type(table) is dict and not table):
@@ -107,33 +107,33 @@ def _open(table: Any, name: str) -> Table:
             name, f"is {str(table)!r}, not a table", "read the file first, or use the command line"
         )
     if isinstance(table, ParquetTable):
-        return _from_parquet(table, name)
+        return _open_parquet(table, name)
     if isinstance(table, Mapping) and not type(table).__module__.startswith("scipy"):
-        return _collected([(key, table[key]) for key in table], name, read_values)
+        return _collect_columns([(key, table[key]) for key in table], name, read_values)
     if isinstance(table, list) and table and all(isinstance(row, dict) for row in table):
         keys = dict.fromkeys(key for row in table for key in row)
-        return _collected([(key, _field(table, key)) for key in keys], name, read_array)
+        return _collect_columns([(key, _extract_field(table, key)) for key in keys], name, read_array)
     if isinstance(table, np.ndarray) and table.dtype.names is not None:
-        return _collected([(key, table[key]) for key in table.dtype.names], name, read_values)
-    native = _eager(table, name)
+        return _collect_columns([(key, table[key]) for key in table.dtype.names], name, read_values)
+    native = _collect_native(table, name)
     frame = from_native(native, name, allow_series=True)
     if isinstance(frame, nw.LazyFrame):
         raise InputError(name, "is a lazy frame", f"call {collecting_call(table)} first")
     if isinstance(frame, nw.Series):
-        return _collected([("x0", frame)], name, read_column)
+        return _collect_columns([("x0", frame)], name, read_column)
     if not isinstance(frame, nw.DataFrame):
-        return _from_matrix(table, name)
+        return _open_matrix(table, name)
     _check_size(frame.shape, name)
-    series = _by_name([(part.name, part) for part in frame.iter_columns()], name)
+    series = _index_by_name([(part.name, part) for part in frame.iter_columns()], name)
 
-    def load(label: str, report_progress: Progress) -> Column | Unread:
+    def load(label: str, report_progress: Progress) -> Column | UnsupportedColumn:
         report_progress(label)
-        return _with_file_note(_read_or_type(label, series[label], name, read_column), table)
+        return _add_file_note(_read_or_describe(label, series[label], name, read_column), table)
 
     return Table(tuple(series), len(frame), load)
 
 
-def _from_parquet(table: ParquetTable, name: str) -> Table:
+def _open_parquet(table: ParquetTable, name: str) -> Table:
     import narwhals.stable.v2 as nw
     import pyarrow as pa
     from pyarrow.types import is_fixed_size_list, is_large_list, is_list, is_struct
@@ -143,16 +143,16 @@ def _from_parquet(table: ParquetTable, name: str) -> Table:
 
     _check_size((table.num_rows, len(table.column_names)), name)
 
-    def load(label: str, report_progress: Progress) -> Column | Unread:
+    def load(label: str, report_progress: Progress) -> Column | UnsupportedColumn:
         dtype = table.schema.field(label).type
-        if is_nested(dtype):  # of which no value need be read
+        if is_nested(dtype):  # not comparable: its values need not be read
             chunks, is_text = pa.chunked_array([], dtype), False
         else:
             chunks, is_text = table.read_column(label, report_progress)
         if is_text:
-            return _with_file_note(from_texts(label, from_arrow(chunks)), table)
+            return _add_file_note(from_texts(label, from_arrow(chunks)), table)
         series = nw.from_native(chunks, series_only=True)
-        return _with_file_note(_read_or_type(label, series, name, read_column), table)
+        return _add_file_note(_read_or_describe(label, series, name, read_column), table)
 
     return Table(tuple(table.column_names), table.num_rows, load)
 
@@ -162,22 +162,22 @@ def _check_size(shape: tuple[int, int], name: str) -> None:
         raise InputError(name, f"is empty (shape {shape})", "give at least one row and one column")
 
 
-def _with_file_note(column: Column | Unread, table: Any) -> Column | Unread:
-    if isinstance(column, Unread):
+def _add_file_note(column: Column | UnsupportedColumn, table: Any) -> Column | UnsupportedColumn:
+    if isinstance(column, UnsupportedColumn):
         return column
     note, unit = column_note(table, column.name)
     return replace(column, note=note or column.note, unit=unit or column.unit)
 
 
-def _field(rows: list[dict[Any, Any]], key: Any) -> Any:
-    """One value of every row; a key that a row lacks is missing."""
+def _extract_field(rows: list[dict[Any, Any]], key: Any) -> Any:
+    """Return the value of a key in every row; None where the row has no such key."""
     values = np.empty(len(rows), dtype=object)
     values[:] = [row.get(key) for row in rows]
     return values
 
 
-def _eager(table: Any, name: str) -> Any:
-    """Tables of databases and engines as Arrow tables; others as they are."""
+def _collect_native(table: Any, name: str) -> Any:
+    """Convert tables of databases and engines to Arrow tables; return others unchanged."""
     module = type(table).__module__.split(".")[0]
     if module == "pyspark" and hasattr(table, "toArrow"):
         return table.toArrow()
@@ -188,26 +188,26 @@ def _eager(table: Any, name: str) -> Any:
     return as_series(table)
 
 
-def _collected(parts: list[tuple[Any, Any]], name: str, read_part: Any) -> Table:
-    """Columns that stand by themselves, read at once: only then are their lengths known."""
+def _collect_columns(parts: list[tuple[Any, Any]], name: str, read_part: Any) -> Table:
+    """Make a table of separate columns, which are read at once so that their lengths can be checked."""
     columns = {
-        label: _read_or_type(label, values, name, read_part)
-        for label, values in _by_name(parts, name).items()
+        label: _read_or_describe(label, values, name, read_part)
+        for label, values in _index_by_name(parts, name).items()
     }
     sizes = {
-        label: len(values) if isinstance(column, Unread) else len(column.values)
+        label: len(values) if isinstance(column, UnsupportedColumn) else len(column.values)
         for (label, column), (_, values) in zip(columns.items(), parts, strict=True)
     }
     if len(set(sizes.values())) > 1:
         raise InputError(name, f"columns have different lengths ({sizes})", "give one value a row")
-    return _table_in_memory(columns, next(iter(sizes.values()), 0))
+    return _make_memory_table(columns, next(iter(sizes.values()), 0))
 
 
-def _table_in_memory(columns: Mapping[str, Column | Unread], rows: int) -> Table:
+def _make_memory_table(columns: Mapping[str, Column | UnsupportedColumn], rows: int) -> Table:
     return Table(tuple(columns), rows, lambda label, report_progress: columns[label])
 
 
-def _by_name(parts: list[tuple[Any, Any]], name: str) -> dict[str, Any]:
+def _index_by_name(parts: list[tuple[Any, Any]], name: str) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     for key, values in parts:
         label = str(key)
@@ -217,12 +217,12 @@ def _by_name(parts: list[tuple[Any, Any]], name: str) -> dict[str, Any]:
     return columns
 
 
-def _read_or_type(label: str, values: Any, name: str, read_part: Any) -> Column | Unread:
+def _read_or_describe(label: str, values: Any, name: str, read_part: Any) -> Column | UnsupportedColumn:
     column: Column | None = read_part(label, values, name)
-    return Unread(_type_of(values)) if column is None else column
+    return UnsupportedColumn(_get_type_name(values)) if column is None else column
 
 
-def _type_of(values: Any) -> str:
+def _get_type_name(values: Any) -> str:
     import narwhals.stable.v2 as nw
 
     if isinstance(values, nw.Series) and values.dtype == nw.Unknown:
@@ -230,12 +230,12 @@ def _type_of(values: Any) -> str:
     return str(getattr(values, "dtype", getattr(values, "type", type(values).__name__)))
 
 
-def _from_matrix(table: Any, name: str) -> Table:
+def _open_matrix(table: Any, name: str) -> Table:
     if isinstance(table, list | tuple) and not is_torch(table):
-        table = _array_of(table)
+        table = _to_text_array(table)
     if isinstance(table, np.ndarray) and table.dtype.kind in "OUSTmM" and table.ndim in (1, 2):
         rows = table[:, None] if table.ndim == 1 else table
-        return _collected([(f"x{k}", rows[:, k]) for k in range(rows.shape[1])], name, read_array)
+        return _collect_columns([(f"x{k}", rows[:, k]) for k in range(rows.shape[1])], name, read_array)
     values = read(table, name)
     matrix = values.values[:, None] if values.values.ndim == 1 else values.values
     if matrix.ndim != 2 or 0 in matrix.shape:
@@ -244,11 +244,11 @@ def _from_matrix(table: Any, name: str) -> Table:
         )
     names = values.columns or tuple(f"x{k}" for k in range(matrix.shape[1]))
     columns = {label: Column(label, "numeric", matrix[:, k]) for k, label in enumerate(names)}
-    return _table_in_memory(columns, len(matrix))
+    return _make_memory_table(columns, len(matrix))
 
 
-def _array_of(rows: Any) -> Any:
-    """Lists of text as an array; others as they are, for the reader of numbers to judge."""
+def _to_text_array(rows: Any) -> Any:
+    """Convert lists of text to an array; return others unchanged, for the reader of numbers to check."""
     try:
         array = np.asarray(rows)
     except ValueError:

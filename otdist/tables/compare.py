@@ -1,4 +1,4 @@
-"""``compare``: two tables in, one report out."""
+"""Comparison of two tables by ``compare``."""
 
 from __future__ import annotations
 
@@ -10,22 +10,19 @@ import numpy as np
 
 from otdist.errors import InputError
 from otdist.errstate import isolate_errstate
-from otdist.inputs.arguments import Rng, check_number
-from otdist.inputs.arguments import check_count as require_count
-from otdist.inputs.arguments import check_rng as generator
+from otdist.inputs.arguments import Rng, check_count, check_number, check_rng
 from otdist.progress import Progress, working
-from otdist.stats.relabel import RelabellingTest, advance
-from otdist.tables.chance import Chance, ColumnTests, Design, relabelling_tests
+from otdist.stats.relabelling import RelabellingTest, advance
+from otdist.tables.column_tests import ColumnTestBuilder, ColumnTests, Design, collect_relabelling_tests
 from otdist.tables.columns import as_names, open_table
 from otdist.tables.comparison import ColumnReport, Comparison, DependenceReport, JointReport
-from otdist.tables.decide import Outcome, decide, draws_needed
-from otdist.tables.dependence import DependenceTest, dependence
+from otdist.tables.decisions import Outcome, compute_required_draws, decide
+from otdist.tables.dependence import DependenceTest, compare_correlations
 from otdist.tables.design import Sampling, read_design
-from otdist.tables.joint import JointTest
-from otdist.tables.joint import joint as compare_rows
-from otdist.tables.measure import SCALES, Scale, measure, to_column_unit
+from otdist.tables.joint import JointTest, compare_rows
+from otdist.tables.measurement import SCALES, Scale, measure, to_column_unit
 from otdist.tables.sample import RowSample, SampledPair
-from otdist.tables.schema import Layout, lay_out
+from otdist.tables.schema import Layout, match_columns
 
 
 @isolate_errstate
@@ -51,14 +48,14 @@ def compare(
     rng: Rng = 0,
     progress: bool = False,
 ) -> Comparison:
-    """Compare two tables column by column and jointly, with noise floor and p-values.
+    """Compare two tables by column and jointly, with noise floors and p-values.
 
     Parameters
     ----------
     reference, current : DataFrame, array or dict of columns
-        pandas, polars, pyarrow and whatever else narwhals reads. Columns are matched by name:
-        numbers, booleans, dates and labels each get the distance that fits them. A column of one table
-        alone, or of another kind, is a row of the report and counts as moved.
+        pandas, polars, pyarrow and any other table that narwhals reads. Columns are matched by name;
+        numbers, booleans, dates and labels each have a suitable distance. A column that is in one table
+        only, or of different kinds, is a row of the report and counts as moved.
     columns : sequence of str, optional
         Columns to compare. None: all.
     categorical : sequence of str, optional
@@ -66,21 +63,21 @@ def compare(
     numeric : sequence of str, optional
         Columns of text to compare as numbers: ``"1.234,50"``, ``"12,5 %"``, ``"€ 3.50"``.
     scale : {"std", "iqr", "mad", "range", "none"}
-        What of the reference column the scaled distance divides by.
+        Statistic of the reference column that divides the scaled distance.
     joint : bool
-        Whether to compare the rows as well, and how columns go together.
+        Whether to compare whole rows, and the correlations of columns, as well.
     n_resamples : int
-        Relabellings for each column's p-value (at most 199 for the rows). A test ends early once 20 of
-        them are as far apart as the data; one that none has reached goes on until it is decided, to at
-        most 100,000.
+        Relabellings for each column's p-value (at most 199 for the rows). A test ends early once the
+        distances of 20 relabellings are at least the observed one; a test without any such relabelling
+        continues until it is decided, to at most 100,000.
     level : float
         False discovery rate at which a column counts as moved, between 0 and 1.
     groups : str or pair of array_like, optional
-        Column, or labels of the rows of both tables, of what was sampled as a whole, such as customers:
-        their rows are relabelled together. The column itself is not compared.
+        Column, or labels of the rows of both tables, of the sampling units, such as customers: rows of
+        one unit are relabelled together. The column itself is not compared.
     blocks : int, optional
         Number of consecutive rows that are relabelled together, for rows in order of time. Choose it
-        several times as long as the data remember.
+        several times as long as the autocorrelation time.
     weights : str or pair of array_like, optional
         Column, or non-negative weights of the rows of both tables. The column itself is not compared.
     periodic : mapping of str to float, optional
@@ -88,14 +85,14 @@ def compare(
     units : mapping of str to str, optional
         Units of columns, for the report.
     names : pair of str
-        What the report calls the two tables.
+        Names of the two tables in the report.
     max_rows, test_rows : int
-        Largest number of rows a side for the joint distance and for its test; more are
-        sampled at random, and the report says so.
+        Largest number of rows a side for the joint distance and for its test; of larger tables a
+        random sample is used, and the report says so.
     rng : int or Generator
-        Seed; the default makes reports repeatable.
+        Seed; the default makes reports reproducible.
     progress : bool
-        Show a bar on standard error.
+        Whether to show a progress bar on standard error.
 
     Returns
     -------
@@ -106,7 +103,7 @@ def compare(
     Raises
     ------
     InputError
-        If no column is shared, a column asked for is in neither table, or a table cannot be read.
+        If no column is shared, a requested column is in neither table, or a table cannot be read.
 
     Notes
     -----
@@ -114,15 +111,15 @@ def compare(
     dependent rows valid. With rows in order of time, or several rows a customer, p-values of single rows
     are far too small.
 
-    Cost: O(n log n) time a column, and memory for one column of both tables at a time as float64; O(n)
-    for each relabelling of at most 20,000 rows; more are brought to 1,024 groups for the test, which is
-    exact for the distance between groups. Of labels, beside W1, the test counts the rows whose label the
-    other side does not have. Columns of the same sizes share their relabellings. The joint
-    part is about 300 exact solves on ``test_rows`` rows. A missing value counts in the test of the
-    column's share of missing values, which is exact (hypergeometric), and as a value of its own in the
-    joint distance. How columns go together is also tested by the largest change of a rank correlation, on
-    at most 2,000 rows a side. False discovery rate over all tests of the comparison: Benjamini, Hochberg
-    (1995), by scipy. Early stops: Besag, Clifford (1991).
+    Cost: O(n log n) time for each column, and memory for one column of both tables at a time as float64;
+    O(n) for each relabelling of at most 20,000 rows. Values of more rows are merged into 1,024 groups for
+    the test, which is exact for the distance between groups. For labels the statistic adds to W1 the
+    shares of rows whose label does not occur on the other side. Columns of equal sizes share
+    relabellings. The joint part takes about 300 exact solves on ``test_rows`` rows. Missing values enter
+    the test of the column's share of missing values, which is exact (hypergeometric), and are values of
+    their own in the joint distance. The dependence of columns is also tested by the largest change of a
+    rank correlation, on at most 2,000 rows a side. False discovery rate over all tests of the comparison:
+    Benjamini, Hochberg (1995), by scipy. Early stops: Besag, Clifford (1991).
 
     Examples
     --------
@@ -135,7 +132,7 @@ def compare(
     >>> round(report["team"].w1, 3)
     0.333
     """
-    _check(scale, n_resamples, max_rows, test_rows)
+    _check_arguments(scale, n_resamples, max_rows, test_rows)
     level = check_number(level, "level", above=0, at_most=1, remedy="use a rate such as 0.05")
     if not isinstance(names, tuple | list) or len(names) != 2:
         raise InputError("names", f"must be a pair of names, got {names!r}", "give (reference, current)")
@@ -144,18 +141,18 @@ def compare(
         raise InputError("columns", "is []", "give a list of names, or None for all")
     kinds = {"categorical": as_names(categorical, "categorical"), "numeric": as_names(numeric, "numeric")}
     tables = open_table(reference, "reference", **kinds), open_table(current, "current", **kinds)
-    _check_known(kinds, [*tables[0].names, *tables[1].names])
+    _check_names(kinds, [*tables[0].names, *tables[1].names])
     sampling = read_design(tables, groups=groups, blocks=blocks, weights=weights)
-    layout = lay_out(tables, columns, left_out=sampling.columns, units=units, periodic=periodic)
-    seed = int(generator(rng).integers(2**63))
+    layout = match_columns(tables, columns, excluded=sampling.columns, units=units, periodic=periodic)
+    seed = int(check_rng(rng).integers(2**63))
     sample = RowSample.draw(layout.sizes, seed, max_rows, test_rows) if joint else None
-    study = _Study(layout, sampling.design, seed, scale, sample, progress)
+    study = _TableStudy(layout, sampling.design, seed, scale, sample, progress)
     tests = study.measure_columns()
-    study.relabel(relabelling_tests(tests), n_resamples, "columns: relabelling")
-    rows = together = None
+    study.relabel(collect_relabelling_tests(tests), n_resamples, "columns: relabelling")
+    joint_test = dependence_test = None
     if sample is not None and study.pairs:
         with working(progress, "rows: exact transport, again for each relabelling") as report_progress:
-            rows = compare_rows(
+            joint_test = compare_rows(
                 study.pairs,
                 sample,
                 sampling.design,
@@ -164,21 +161,21 @@ def compare(
                 report_progress=report_progress,
             )
         with working(progress, "correlations: relabelling") as report_progress:
-            together = dependence(
+            dependence_test = compare_correlations(
                 study.pairs,
                 sample,
                 sampling.design,
                 n_resamples=n_resamples,
                 report_progress=report_progress,
             )
-    comparison = study.concluded(
-        tests, rows, together, level, n_resamples=n_resamples, names=names, sampling=sampling
+    comparison = study.conclude(
+        tests, joint_test, dependence_test, level, n_resamples=n_resamples, names=names, sampling=sampling
     )
     return replace(comparison, seed=int(rng) if isinstance(rng, int | np.integer) else None)
 
 
-class _Study:
-    """The columns of two tables, measured and tested."""
+class _TableStudy:
+    """Measurements and tests of the columns of two tables."""
 
     def __init__(
         self,
@@ -191,9 +188,9 @@ class _Study:
     ) -> None:
         self.layout, self.design, self.scale = layout, design, scale
         self.sample, self.progress = sample, progress
-        self.chance = Chance(design, seed)
+        self.test_builder = ColumnTestBuilder(design, seed)
         self.reports: dict[str, ColumnReport] = {}
-        self.exponents: list[int] = []  # of the columns that are measured
+        self.exponents: list[int] = []  # one for each measured column
         self.pairs: list[SampledPair] = []
 
     def measure_columns(self) -> list[ColumnTests]:
@@ -202,58 +199,61 @@ class _Study:
         with working(self.progress, "columns") as report_progress:
             for place, name in enumerate(names, 1):
                 self._measure(name, _add_prefix(report_progress, f"{place} of {len(names)}, "))
-        return self.chance.finish()
+        return self.test_builder.finish()
 
     def _measure(self, name: str, report_progress: Progress) -> None:
-        """Read and measure a column; of its values only what its tests need outlives the call."""
+        """Read and measure a column; only values that its tests need stay in memory."""
         pair = self.layout.read(name, report_progress)
         if isinstance(pair, ColumnReport):
             self.reports[name] = pair
             return
         report_progress(name)
-        measured, report = measure(*pair, self.scale, self.design.weights, self.layout.periods.get(name, 0.0))
+        period = self.layout.periods.get(name, 0.0)
+        measurement, report = measure(*pair, self.scale, self.design.weights, period)
         present = ~pair[0].missing, ~pair[1].missing
         if self.sample is not None:
             self.pairs.append(SampledPair.of(pair, report, self.sample))
         del pair
         report_progress(f"{name}: noise floor")
-        self.chance.add(name, measured, present)
+        self.test_builder.add(name, measurement, present)
         self.reports[name] = report
-        self.exponents.append(measured.exponent)
+        self.exponents.append(measurement.exponent)
 
-    def relabel(self, tests: list[RelabellingTest], total: int, what: str) -> None:
-        """Relabel until every test has ended or has made so many draws."""
-        with working(self.progress, what) as report_progress:
+    def relabel(self, tests: list[RelabellingTest], total: int, task: str) -> None:
+        """Relabel until every test has ended or used ``total`` draws."""
+        with working(self.progress, task) as report_progress:
             advance(tests, total, report_progress)
 
-    def concluded(
+    def conclude(
         self,
         tests: list[ColumnTests],
-        rows: JointTest | None,
-        together: DependenceTest | None,
+        joint_test: JointTest | None,
+        dependence_test: DependenceTest | None,
         level: float,
         *,
         n_resamples: int,
         names: tuple[str, str],
         sampling: Sampling,
     ) -> Comparison:
-        """Go on with tests that are not decided, and report."""
+        """Continue undecided tests, and make the report."""
         outcomes: list[Outcome] = [test.values for test in tests] + [test.missing for test in tests]
-        outcomes.append(None if rows is None else rows.test)
-        outcomes.append(None if together is None else together.test)
-        more = relabelling_tests(tests) + ([] if together is None else [together.test])
+        outcomes.append(None if joint_test is None else joint_test.test)
+        outcomes.append(None if dependence_test is None else dependence_test.test)
+        pending = collect_relabelling_tests(tests)
+        if dependence_test is not None:
+            pending.append(dependence_test.test)
         total = n_resamples
-        while (needed := draws_needed(outcomes, level)) > total:
-            # Tests that end meanwhile leave fewer that can be decided together, which takes more draws.
-            self.relabel(more, needed, "columns: relabelling until decided")
-            if rows is not None:
+        while (needed := compute_required_draws(outcomes, level)) > total:
+            # If tests end without significance, fewer can be decided together, which needs more draws.
+            self.relabel(pending, needed, "columns: relabelling until decided")
+            if joint_test is not None:
                 with working(self.progress, "rows: relabelling until decided") as report_progress:
-                    rows.advance(needed, report_progress)
+                    joint_test.advance(needed, report_progress)
             total = needed
         decisions = decide(outcomes, level)
         count = len(tests)
         for k, (exponent, test) in enumerate(zip(self.exponents, tests, strict=True)):
-            values, gaps = decisions[k], decisions[count + k]
+            values, missing = decisions[k], decisions[count + k]
             self.reports[test.name] = replace(
                 self.reports[test.name],
                 floor=to_column_unit(test.floor, exponent),
@@ -261,22 +261,25 @@ class _Study:
                 qvalue=values.qvalue,
                 draws=values.draws,
                 verdict=values.verdict,
-                missing_pvalue=gaps.pvalue,
-                missing_qvalue=gaps.qvalue,
-                missing_verdict="not moved" if test.missing is None else gaps.verdict,
+                missing_pvalue=missing.pvalue,
+                missing_qvalue=missing.qvalue,
+                missing_verdict="not moved" if test.missing is None else missing.verdict,
             )
-        of_rows, of_pairs = decisions[-2:]
-        whole: JointReport | None = None
-        if rows is not None:
-            whole = replace(rows.finished(), qvalue=of_rows.qvalue, verdict=of_rows.verdict)
-        pairs: DependenceReport | None = None
-        if together is not None:
-            pairs = replace(together.finished(), qvalue=of_pairs.qvalue, verdict=of_pairs.verdict)
+        joint: JointReport | None = None
+        if joint_test is not None:
+            decision = decisions[-2]
+            joint = replace(joint_test.make_report(), qvalue=decision.qvalue, verdict=decision.verdict)
+        dependence: DependenceReport | None = None
+        if dependence_test is not None:
+            decision = decisions[-1]
+            dependence = replace(
+                dependence_test.make_report(), qvalue=decision.qvalue, verdict=decision.verdict
+            )
         layout = self.layout
         return Comparison(
             columns=tuple(self.reports[name] for name in layout.order),
-            joint=whole,
-            dependence=pairs,
+            joint=joint,
+            dependence=dependence,
             scale=self.scale,
             n_reference=layout.sizes[0],
             n_current=layout.sizes[1],
@@ -294,18 +297,18 @@ def _add_prefix(report_progress: Progress, prefix: str) -> Progress:
     return lambda text: report_progress(prefix + text)
 
 
-def _check_known(kinds: Mapping[str, Sequence[str]], known: Sequence[str]) -> None:
-    for option, chosen in kinds.items():
-        if unknown := [name for name in chosen if name not in known]:
-            choice = f"choose from {list(dict.fromkeys(known))}"
-            raise InputError(option, f"{unknown} in neither table", choice)
+def _check_names(kinds: Mapping[str, Sequence[str]], known: Sequence[str]) -> None:
+    for option, names in kinds.items():
+        if unknown := [name for name in names if name not in known]:
+            remedy = f"choose from {list(dict.fromkeys(known))}"
+            raise InputError(option, f"{unknown} in neither table", remedy)
 
 
-def _check(scale: str, n_resamples: int, max_rows: int, test_rows: int) -> None:
+def _check_arguments(scale: str, n_resamples: int, max_rows: int, test_rows: int) -> None:
     if scale not in SCALES:
         raise InputError("scale", f"{scale!r} is unknown", f"use one of {SCALES}")
-    require_count(n_resamples)
+    check_count(n_resamples)
     for name, count in (("max_rows", max_rows), ("test_rows", test_rows)):
-        require_count(count, name)
+        check_count(count, name)
         if count < 2:
             raise InputError(name, f"{count} is too few", "use at least 2")

@@ -1,4 +1,4 @@
-"""What ``compare`` answers: a row for each column, and one for all of them together."""
+"""Results of ``compare``: reports on each column, on whole rows and on correlations."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from otdist.result import Result, plain
 Kind = Literal["numeric", "boolean", "datetime", "categorical", "ordinal"]
 Status = Literal["ok", "all_missing", "undefined_scale", "infinite", "gone", "new", "retyped", "unreadable"]
 Verdict = Literal["moved", "not moved", "undecided", "not measured", "gone", "new", "retyped", "unreadable"]
-SCHEMA: tuple[Verdict, ...] = ("gone", "new", "retyped", "unreadable")
+SCHEMA_VERDICTS: tuple[Verdict, ...] = ("gone", "new", "retyped", "unreadable")
 
 
 @dataclass(frozen=True, eq=False)
 class Sketch:
-    """Enough of the two distributions of a column to draw them.
+    """Summary of the two distributions of a column for drawings.
 
     For numbers and dates: ``levels`` in [0, 1] and the two quantile functions at these levels.
-    For categories: ``labels`` and the two shares of each label.
+    For categories: ``labels`` and the shares of each label on both sides.
     """
 
     reference: NDArray[np.float64]
@@ -37,25 +37,25 @@ class Sketch:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ColumnReport:
-    """How far one column moved.
+    """Distances and tests of one column.
 
     Attributes
     ----------
     name : str
         Column name.
     kind : {"numeric", "boolean", "datetime", "categorical", "ordinal"}
-        How the column was read.
+        Kind of the values.
     verdict : str
         "moved" or "not moved": whether ``qvalue`` is at most the level of the comparison; "undecided" if
-        the column is further apart than all relabellings, and these were too few to tell; "not measured"
+        the distance exceeds that of all relabellings, and these were too few to decide; "not measured"
         if there is no p-value; "gone", "new", "retyped" or "unreadable" if there is nothing to compare.
     missing_verdict : str
         The same for the share of missing values: "moved", "not moved" or "undecided".
     status : str
-        ``"ok"``, or why a figure below is NaN or infinite: "all_missing", "undefined_scale",
+        ``"ok"``, or the reason for values that are NaN or infinite: "all_missing", "undefined_scale",
         "infinite", or as ``verdict``.
     w1 : float
-        Wasserstein-1 distance in the column's own ``unit``; for categories the total
+        Wasserstein-1 distance in the column's ``unit``; for categories the total
         variation (the share of rows that would have to change their label).
     scaled : float
         ``w1`` divided by ``scale``; equal to ``w1`` for booleans and categories.
@@ -65,16 +65,16 @@ class ColumnReport:
         Mean of the current values minus mean of the reference, in ``unit``, at most ``w1`` in size; NaN
         for categories and on a circle.
     floor : float
-        95th percentile of ``w1`` between two samples of the reference at these sizes: what
-        sampling noise alone can show.
+        95th percentile of ``w1`` between two samples of the reference at these sizes: the level of
+        sampling noise.
     pvalue, qvalue : float
         Permutation p-value, and the same controlled for the false discovery rate over all tests of
-        the comparison: columns, shares of missing values, rows. Of a column with more than two labels, the
-        test adds to W1 the shares of rows whose label the other side does not have.
+        the comparison: columns, shares of missing values, rows. For a column with more than two labels, the
+        statistic adds to W1 the shares of rows whose label does not occur on the other side.
     draws : int
-        Relabellings behind the p-value; 0 where it is computed without.
+        Number of relabellings of the p-value; 0 for an exact p-value.
     n_reference, n_current : int
-        Values that are present.
+        Number of values that are not missing.
     missing_reference, missing_current : float
         Share of missing values, 0 to 1.
     missing_pvalue, missing_qvalue : float
@@ -83,10 +83,10 @@ class ColumnReport:
         ``""`` for numbers, ``"days"`` for dates, ``"steps"`` for ordered labels, ``"share"`` for
         booleans and categories.
     note : str
-        What a reader must know, such as labels that the reference has not seen.
+        Remarks, such as on labels that are not in the reference.
     identifier : bool
-        Whether nearly every row has a label of its own: such a column tells rows apart, and says
-        nothing of a distribution.
+        Whether nearly every row has a distinct label: such a column identifies rows, and is not
+        informative about a distribution.
     """
 
     name: str
@@ -120,53 +120,52 @@ class ColumnReport:
         return f"<ColumnReport: {visible(self.name)}: {self.verdict}, {figures}>"
 
     def _repr_html_(self) -> str:
-        from otdist.tables.frame import as_html_column
+        from otdist.tables.frame import column_to_html
 
-        return as_html_column(self)
+        return column_to_html(self)
 
     @property
     def moved(self) -> bool:
-        """Whether anything about the column has changed: its values, its gaps, or its kind."""
-        return self.verdict in ("moved", *SCHEMA) or self.missing_verdict == "moved"
+        """Whether the values, the share of missing values or the kind have changed."""
+        return self.verdict in ("moved", *SCHEMA_VERDICTS) or self.missing_verdict == "moved"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and strings; NaN and infinity become None and "inf"."""
-        skip = {"sketch"}
-        own = {key: plain(value) for key, value in vars(self).items() if key not in skip}
-        return {**own, "moved": self.moved}
+        """Convert to plain numbers and strings; NaN and infinity become None and "inf"."""
+        fields = {key: plain(value) for key, value in vars(self).items() if key != "sketch"}
+        return {**fields, "moved": self.moved}
 
 
 @dataclass(frozen=True, eq=False)
 class JointReport:
-    """How far the rows moved, all columns together.
+    """Distance and test of whole rows, with all columns jointly.
 
     The ground metric is the mean over columns of ``|difference| / scale`` (0 or 1 for labels), so
-    the joint W1 is at least the mean of the columns' scaled W1 (``marginal``). The excess shows
-    a change in how columns go together.
+    the joint W1 is at least the mean of the columns' scaled W1 (``marginal``). The excess indicates
+    a change in the dependence of the columns.
 
     Attributes
     ----------
     result : Result
         W1 with its proved interval, for the rows used.
     marginal : float
-        Mean of the columns' own scaled W1, on the same rows: a lower bound of the joint W1.
+        Mean of the columns' scaled W1, on the same rows: a lower bound of the joint W1.
     floor : float
         95th percentile between two samples of the reference, at the sizes of the test.
     pvalue, qvalue : float
         Permutation p-value of the test, and the same controlled for the false discovery rate over all
         tests of the comparison.
     draws : int
-        Relabellings behind the p-value.
+        Number of relabellings of the p-value.
     verdict : str
-        "moved", "not moved" or "undecided", as of a column.
+        "moved", "not moved" or "undecided", as for a column.
     columns : tuple of str
-        Columns that took part.
+        Columns in the joint distance.
     n_reference, n_current : int
-        Rows that the distance was computed on.
+        Number of rows in the distance.
     n_test : int
-        Rows a side that the permutation test was computed on.
+        Number of rows a side in the permutation test.
     note : str
-        Rows left out, and why.
+        Remarks on sampled rows, missing values and columns that are left out.
     """
 
     result: Result
@@ -188,30 +187,30 @@ class JointReport:
         return self.verdict == "moved"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and strings."""
-        own = {key: plain(value) for key, value in vars(self).items() if key != "result"}
-        return {**own, "w1": plain(float(self.result)), "result": self.result.to_dict()}
+        """Convert to plain numbers and strings."""
+        fields = {key: plain(value) for key, value in vars(self).items() if key != "result"}
+        return {**fields, "w1": plain(float(self.result)), "result": self.result.to_dict()}
 
 
 @dataclass(frozen=True, eq=False)
 class DependenceReport:
-    """The pair of columns whose rank correlation changed most.
+    """Pair of columns with the largest change of rank correlation.
 
     Attributes
     ----------
     columns : tuple of str
-        The two; ``channel=web`` is a label, and ``price missing`` the gaps of a column.
+        Names; ``channel=web`` is the indicator of a label, ``price missing`` that of missing values.
     before, after : float
         Correlation of their ranks in the reference and in the current table.
     pvalue, qvalue : float
         Permutation p-value of the largest change over all pairs, and the same controlled for the false
         discovery rate over all tests of the comparison.
     draws : int
-        Relabellings behind the p-value.
+        Number of relabellings of the p-value.
     verdict : str
-        "moved", "not moved" or "undecided", as of a column.
+        "moved", "not moved" or "undecided", as for a column.
     n_reference, n_current : int
-        Rows that the correlations were computed on.
+        Number of rows in the correlations.
     """
 
     columns: tuple[str, str]
@@ -226,42 +225,42 @@ class DependenceReport:
 
     @property
     def moved(self) -> bool:
-        """Whether columns go together otherwise than before."""
+        """Whether the dependence of the columns has changed."""
         return self.verdict == "moved"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and strings."""
+        """Convert to plain numbers and strings."""
         return {key: plain(value) for key, value in vars(self).items()}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """Two tables compared: a report per column, and a joint one.
+    """Result of the comparison of two tables.
 
     Attributes
     ----------
     columns : tuple of ColumnReport
-        One report a column, in the order of the reference; then those that are new.
+        One report for each column, in the order of the reference, followed by new columns.
     joint : JointReport or None
-        All columns together; None when it was not asked for, or no column has a scale.
+        Report on whole rows; None if it was not requested, or no column has a scale.
     dependence : DependenceReport or None
-        The pair of columns whose correlation changed most; None as ``joint``, or for a single column.
+        Pair of columns with the largest change of correlation; None as ``joint``, or for a single column.
     scale : str
-        What ``scaled`` divides by.
+        Statistic that divides ``scaled``.
     n_reference, n_current : int
-        Rows of the two tables.
+        Number of rows of the two tables.
     n_resamples : int
-        Relabellings behind each p-value, unless a column says otherwise.
+        Number of relabellings of each p-value, unless the report on a column differs.
     level : float
         False discovery rate at which a column counts as moved.
     tests : int
         Number of p-values that the q-values take into account.
     assumption : str
-        What the p-values take for granted about the rows.
+        Assumption of the p-values on the rows.
     seed : int or None
-        Seed of the relabellings; None if a generator was given.
+        Seed of the relabellings; None for a generator.
     notes : tuple of str
-        Columns reordered, and what else a reader must know.
+        Remarks on the tables, such as reordered columns.
     """
 
     columns: tuple[ColumnReport, ...]
@@ -281,12 +280,12 @@ class Comparison:
 
     @property
     def moved(self) -> tuple[ColumnReport, ...]:
-        """Columns whose values, gaps or kind have changed."""
+        """Columns whose values, shares of missing values or kinds have changed."""
         return tuple(column for column in self.columns if column.moved)
 
     @property
     def undecided(self) -> tuple[ColumnReport, ...]:
-        """Columns that more relabellings would decide."""
+        """Columns that need more relabellings to be decided."""
         return tuple(
             column for column in self.columns if "undecided" in (column.verdict, column.missing_verdict)
         )
@@ -307,24 +306,24 @@ class Comparison:
         raise KeyError(f"{name!r} is no column; there are {[column.name for column in self.columns]}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and strings, ready for JSON."""
+        """Convert to plain numbers and strings, ready for JSON."""
         parts = {"columns", "joint", "dependence"}
-        own = {key: plain(value) for key, value in vars(self).items() if key not in parts}
+        fields = {key: plain(value) for key, value in vars(self).items() if key not in parts}
         return {
-            **own,
+            **fields,
             "dependence": None if self.dependence is None else self.dependence.to_dict(),
             "columns": [column.to_dict() for column in self.columns],
             "joint": None if self.joint is None else self.joint.to_dict(),
         }
 
     def to_frame(self) -> Any:
-        """DataFrame with one row a column, of pandas or else polars."""
+        """Convert to a DataFrame with one row for each column, of pandas or else polars."""
         from otdist.tables.frame import to_frame
 
         return to_frame(self)
 
     def to_json(self) -> str:
-        """Strict JSON: no NaN, no Infinity."""
+        """Convert to strict JSON, without NaN and Infinity."""
         return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
     def report(self, path: str | Path) -> Path:
@@ -334,16 +333,16 @@ class Comparison:
         return write_report(self, Path(path))
 
     def __str__(self) -> str:
-        from otdist.tables.terminal import as_text
+        from otdist.tables.terminal import to_text
 
-        return as_text(self)
+        return to_text(self)
 
     def __repr__(self) -> str:
-        from otdist.tables.frame import summary_line
+        from otdist.tables.frame import format_summary_line
 
-        return summary_line(self)
+        return format_summary_line(self)
 
     def _repr_html_(self) -> str:
-        from otdist.tables.frame import as_html
+        from otdist.tables.frame import to_html
 
-        return as_html(self)
+        return to_html(self)

@@ -1,4 +1,4 @@
-"""A comparison as one HTML page."""
+"""Comparisons as HTML pages."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from otdist.pages import words
 from otdist.pages.axis import Axis
 from otdist.pages.page import target_of, template_of, version, write_page
 from otdist.tables import summary, svg
-from otdist.tables.comparison import SCHEMA, ColumnReport, Comparison, JointReport
+from otdist.tables.comparison import SCHEMA_VERDICTS, ColumnReport, Comparison, JointReport
 
-MANY = 40  # columns beyond which those that did not move have no drawing of their own
+MAX_DRAWN_COLUMNS = 40  # number of columns above which those that did not move have no drawing
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Section:
-    """What the page shows of one column: its row in the overview and its figures."""
+    """Content of the page for one column: its row in the overview and its figures."""
 
     column: ColumnReport
     bar: Markup
@@ -45,10 +45,10 @@ def write_report(comparison: Comparison, path: Path) -> Path:
     Parameters
     ----------
     comparison : Comparison
-        What ``otdist.compare`` returned.
+        Result of ``otdist.compare``.
     path : Path
-        File to write; its folder must exist. A file of that name is replaced, and only once
-        the new page is complete.
+        File to write; its folder must exist. An existing file is replaced once the new page is
+        complete.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def write_report(comparison: Comparison, path: Path) -> Path:
     InputError
         If the folder does not exist or cannot be written to.
     """
-    target = target_of(path)  # before the work of drawing
+    target = target_of(path)  # checked before the page is drawn
     return write_page(render(comparison), target)
 
 
@@ -69,72 +69,72 @@ def render(comparison: Comparison) -> str:
     template = template_of(
         "otdist.tables",
         "report.html.j2",
-        status_words=summary.status_words,
-        change=summary.change_words,
-        gaps=summary.missing_words,
+        describe_status=summary.describe_status,
+        describe_change=summary.describe_change,
+        describe_missing=summary.describe_missing,
     )
     joint = comparison.joint
-    sections = _sections(comparison)
+    sections = _make_sections(comparison)
     return template.render(
         comparison=comparison,
         sections=sections,
         joint=joint,
-        joint_figure=None if joint is None else _joint_figure(joint),
+        joint_figure=None if joint is None else _draw_joint(joint),
         joint_value="" if joint is None else words.number(float(joint.result)),
         joint_interval="" if joint is None else words.interval(joint.result.lower, joint.result.upper),
-        joint_reading="" if joint is None else _joint_reading(joint),
-        joint_words="" if joint is None else _sentence(summary.joint_words(joint)),
+        joint_reading="" if joint is None else _explain_joint(joint),
+        joint_text="" if joint is None else _capitalise(summary.describe_joint(joint)),
         pair=comparison.dependence,
-        pair_words="" if comparison.dependence is None else summary.dependence_words(comparison.dependence),
-        schema=SCHEMA,
-        many=len(comparison.columns) > MANY,
+        pair_text="" if comparison.dependence is None else summary.describe_dependence(comparison.dependence),
+        schema=SCHEMA_VERDICTS,
+        many=len(comparison.columns) > MAX_DRAWN_COLUMNS,
         folded=[section.column.name for section in sections if section.folded],
-        summary=summary.summary(comparison),
-        limit=comparison.level,
+        summary=summary.summarise_comparison(comparison),
+        level=comparison.level,
         rate=words.percent(comparison.level),
-        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=version(),
     )
 
 
-def _sections(comparison: Comparison) -> list[Section]:
-    """Every column, the one that moved most first."""
-    columns = sorted(comparison.columns, key=_rank)
+def _make_sections(comparison: Comparison) -> list[Section]:
+    """Make the sections of all columns, sorted by the size of the change."""
+    columns = sorted(comparison.columns, key=_compute_sort_key)
     names = comparison.reference_name, comparison.current_name
-    many = len(columns) > MANY
+    many = len(columns) > MAX_DRAWN_COLUMNS
     sections = []
     for column in columns:
-        # A page of hundreds of drawings is not read: those of columns that did not move are left out.
+        # Of many columns only those that moved have drawings.
         folded = column.identifier or (many and not column.moved and column.verdict == "not moved")
-        drawn = () if folded else tuple(_figures(column, names))
-        sections.append(Section(column, _bar(column), _shape(column), drawn, folded))
+        figures = () if folded else tuple(_draw_figures(column, names))
+        sections.append(Section(column, _draw_bar(column), _draw_shape(column), figures, folded))
     return sections
 
 
-def _shape(column: ColumnReport) -> Markup:
-    """Small histogram of both sides."""
-    if column.sketch is None or column.identifier or column.verdict in SCHEMA:
+def _draw_shape(column: ColumnReport) -> Markup:
+    """Draw a small histogram of both sides."""
+    if column.sketch is None or column.identifier or column.verdict in SCHEMA_VERDICTS:
         return Markup("")
-    return Markup(svg.spark(column.sketch, f"Shape of {column.name}"))
+    return Markup(svg.draw_sparkline(column.sketch, f"Shape of {column.name}"))
 
 
-def _sentence(text: str) -> str:
+def _capitalise(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _rank(column: ColumnReport) -> tuple[bool | float, ...]:
-    """Put lost columns first, then those that moved; numbers by W1 / scale, then labels by their share."""
+def _compute_sort_key(column: ColumnReport) -> tuple[bool | float, ...]:
+    """Sort schema changes first, then moved columns; numbers by W1 / scale, then labels by share."""
     in_shares = column.unit == "share"
-    order = (column.verdict not in SCHEMA, not column.moved, column.identifier)
+    order = (column.verdict not in SCHEMA_VERDICTS, not column.moved, column.identifier)
     return *order, math.isnan(column.scaled), in_shares, -column.scaled
 
 
-def _bar(column: ColumnReport) -> Markup:
+def _draw_bar(column: ColumnReport) -> Markup:
     title = f"W1 {words.number(column.w1)}, noise floor {words.number(column.floor)}"
-    return Markup(svg.floor_bar(column.w1, column.floor, title, moved=column.moved))
+    return Markup(svg.draw_floor_bar(column.w1, column.floor, title, moved=column.moved))
 
 
-def _figures(column: ColumnReport, names: tuple[str, str]) -> Iterable[Figure]:
+def _draw_figures(column: ColumnReport, names: tuple[str, str]) -> Iterable[Figure]:
     sketch = column.sketch
     if sketch is None or not column.n_reference or not column.n_current:
         return
@@ -144,24 +144,24 @@ def _figures(column: ColumnReport, names: tuple[str, str]) -> Iterable[Figure]:
             "Outlined in full colour: the share that must change its label. "
             "The ends of the upper bars add up to W1, and so do those of the lower bars."
         )
-        yield Figure(Markup(svg.shares(sketch, f"Share of each label of {both}")), caption)
+        yield Figure(Markup(svg.draw_shares(sketch, f"Share of each label of {both}")), caption)
         return
     axis = Axis.of(np.concatenate([sketch.reference, sketch.current]), dates=column.kind == "datetime")
     if axis is None:
         return
-    curves = svg.quantile_curves(sketch, axis, f"Quantile functions of {both}")
-    yield Figure(Markup(curves), _area_caption(column, axis))
-    lines = svg.transport(sketch, axis, names, f"Transport of the quantiles of {both}")
-    before, after = (axis.words(v) for v in svg.quantiles(sketch, 0.5))
+    curves = svg.draw_quantiles(sketch, axis, f"Quantile functions of {both}")
+    yield Figure(Markup(curves), _caption_area(column, axis))
+    lines = svg.draw_transport(sketch, axis, names, f"Transport of the quantiles of {both}")
+    before, after = (axis.words(v) for v in svg.interpolate_quantiles(sketch, 0.5))
     mean = "" if column.status == "infinite" else "; their mean shift is W1"
     caption = (
-        f"Each line carries 1/{svg.LINES} of the values from the old place (above) "
+        f"Each line carries 1/{svg.TRANSPORT_LINES} of the values from the old place (above) "
         f"to the new one (below){mean}. Thick: the median, {before} → {after}."
     )
     yield Figure(Markup(lines), caption)
 
 
-def _area_caption(column: ColumnReport, axis: Axis) -> str:
+def _caption_area(column: ColumnReport, axis: Axis) -> str:
     if column.status == "infinite":
         return (
             "Value against cumulative share. Infinite values are not drawn, so the area is only a part of W1."
@@ -171,15 +171,15 @@ def _area_caption(column: ColumnReport, axis: Axis) -> str:
     return f"Value against cumulative share. The shaded area between the two curves is W1: {amount}.{tail}"
 
 
-def _joint_figure(joint: JointReport) -> Markup | None:
+def _draw_joint(joint: JointReport) -> Markup | None:
     bounds = joint.result.lower, joint.result.upper
     title = f"Joint W1 {words.number(float(joint.result))}, noise floor {words.number(joint.floor)}"
-    drawing = svg.joint_bar(joint.marginal, bounds, joint.floor, title)
+    drawing = svg.draw_joint_bar(joint.marginal, bounds, joint.floor, title)
     return None if drawing is None else Markup(drawing)
 
 
-def _joint_reading(joint: JointReport) -> str:
-    """Say what the excess over the mean of columns means."""
+def _explain_joint(joint: JointReport) -> str:
+    """Explain the excess over the mean of the columns."""
     value, marginal = float(joint.result), joint.marginal
     if not (math.isfinite(value) and math.isfinite(marginal)) or value <= 0:
         return ""

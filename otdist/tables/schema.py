@@ -1,4 +1,4 @@
-"""Which columns two tables share, and which are gone, new, of another kind or not readable."""
+"""Matching of the columns of two tables, and reports on columns that cannot be compared."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_number
 from otdist.progress import Progress, ignore_progress
-from otdist.tables.column import Column, RetypedError, Table, Unread, matched
+from otdist.tables.column import Column, RetypedError, Table, UnsupportedColumn, matched
 from otdist.tables.comparison import ColumnReport, Verdict
 
 Tables = tuple[Table, Table]
 Pair = tuple[Column, Column]
 
-CIRCULAR = ("numeric", "datetime")
+CIRCULAR_KINDS = ("numeric", "datetime")
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Columns to compare, each of which is read when it is asked for.
+    """Columns to compare, each of which is read on demand.
 
     Attributes
     ----------
@@ -28,11 +28,11 @@ class Layout:
     order : list of str
         Columns of the report.
     units : mapping of str to str
-        Units that the caller states.
+        Units stated by the caller.
     periods : mapping of str to float
-        Lengths of the circles that some columns lie on, in their units.
+        Periods of columns on a circle, in their units.
     notes : list of str
-        What a reader must know of the columns.
+        Remarks on the columns.
     """
 
     tables: Tables
@@ -43,28 +43,28 @@ class Layout:
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """Rows of both tables."""
+        """Number of rows of both tables."""
         return self.tables[0].rows, self.tables[1].rows
 
     def read(self, name: str, report_progress: Progress = ignore_progress) -> Pair | ColumnReport:
-        """Read a column of both tables, brought to one kind; the report of one that cannot be compared.
+        """Read a column of both tables in one kind; return a report if it cannot be compared.
 
         Raises
         ------
         InputError
-            If ``units`` or ``periodic`` name a column that they cannot describe.
+            If ``units`` or ``periodic`` name a column of an unsuitable kind.
         """
         sides = [table.read(name, report_progress) if name in table.names else None for table in self.tables]
         before, after = sides
         if not (isinstance(before, Column) and isinstance(after, Column)):
             self._check_period(name, None)
-            return _break_of(name, before, after)
+            return _report_mismatch(name, before, after)
         try:
             pair = matched(before, after)
         except RetypedError as error:
             self._check_period(name, None)
-            return _retyped(before, after, error.change)
-        pair = _with_unit(pair, self.units.get(name))
+            return _report_retyped(before, after, error.change)
+        pair = _set_unit(pair, self.units.get(name))
         self._check_period(name, pair[0])
         return pair
 
@@ -72,17 +72,17 @@ class Layout:
         if name not in self.periods:
             return
         if column is None:
-            choice = f"choose from {[other for other in self.order if other != name]}"
-            raise InputError("periodic", f"names {name!r}, which is not compared", choice)
-        if column.kind not in CIRCULAR:
+            remedy = f"choose from {[other for other in self.order if other != name]}"
+            raise InputError("periodic", f"names {name!r}, which is not compared", remedy)
+        if column.kind not in CIRCULAR_KINDS:
             raise InputError("periodic", f"{name!r} is {column.kind}", "give periods of numeric columns")
 
 
-def lay_out(
+def match_columns(
     tables: Tables,
     columns: Sequence[str] | None,
     *,
-    left_out: Sequence[str] = (),
+    excluded: Sequence[str] = (),
     units: Mapping[str, str] | None = None,
     periodic: Mapping[str, float] | None = None,
 ) -> Layout:
@@ -91,18 +91,18 @@ def lay_out(
     Raises
     ------
     InputError
-        If nothing is shared, a column asked for is in neither table, or ``units`` or ``periodic`` name a
+        If no column is shared, a requested column is in neither table, or ``units`` or ``periodic`` name a
         column that is not compared.
     """
     for argument, mapping, example in (("units", units, "EUR"), ("periodic", periodic, 24)):
         if mapping is not None and not isinstance(mapping, Mapping):
             remedy = f"give a mapping from columns, such as {{'a': {example!r}}}"
             raise InputError(argument, f"must be a mapping, got {mapping!r}", remedy)
-    order = _order(tables, columns, left_out)
+    order = _order_columns(tables, columns, excluded)
     before, after = tables
     shared = [name for name in before.names if name in after.names]
     if columns is None and not any(name in shared for name in order):
-        raise _nothing_shared(tables)
+        raise _make_no_shared_error(tables)
     for argument, mapping in (("units", units), ("periodic", periodic)):
         for name in mapping or {}:
             if name not in order:
@@ -117,39 +117,41 @@ def lay_out(
     return Layout(tables, order, units or {}, periods, notes)
 
 
-def _order(tables: Tables, columns: Sequence[str] | None, left_out: Sequence[str]) -> list[str]:
+def _order_columns(tables: Tables, columns: Sequence[str] | None, excluded: Sequence[str]) -> list[str]:
     known = [*tables[0].names, *tables[1].names]
     if columns is None:
-        return [name for name in dict.fromkeys(known) if name not in left_out]
+        return [name for name in dict.fromkeys(known) if name not in excluded]
     names = list(dict.fromkeys(str(name) for name in columns))
     if unknown := [name for name in names if name not in known]:
-        choice = f"choose from {list(dict.fromkeys(known))}"
-        raise InputError("columns", f"{unknown} in neither table", choice)
+        remedy = f"choose from {list(dict.fromkeys(known))}"
+        raise InputError("columns", f"{unknown} in neither table", remedy)
     return names
 
 
-def _break_of(name: str, before: Column | Unread | None, after: Column | Unread | None) -> ColumnReport:
-    """Report of a column that is not in both tables, or that cannot be read."""
+def _report_mismatch(
+    name: str, before: Column | UnsupportedColumn | None, after: Column | UnsupportedColumn | None
+) -> ColumnReport:
+    """Report a column that is not in both tables or cannot be read."""
     kinds = [side.kind for side in (before, after) if isinstance(side, Column)]
     kind = kinds[0] if kinds else None
     if after is None:
-        return _without_figures(name, kind, "gone", "not in the current table")
+        return _make_empty_report(name, kind, "gone", "not in the current table")
     if before is None:
-        return _without_figures(name, kind, "new", "not in the reference")
+        return _make_empty_report(name, kind, "new", "not in the reference")
     types = " and ".join(
         f"{side} has type {column}"
         for side, column in (("reference", before), ("current", after))
-        if isinstance(column, Unread)
+        if isinstance(column, UnsupportedColumn)
     )
-    return _without_figures(name, kind, "unreadable", types)
+    return _make_empty_report(name, kind, "unreadable", types)
 
 
-def _without_figures(name: str, kind: str | None, verdict: Verdict, note: str) -> ColumnReport:
+def _make_empty_report(name: str, kind: str | None, verdict: Verdict, note: str) -> ColumnReport:
     return ColumnReport(name=name, kind=kind, status=verdict, verdict=verdict, note=note)  # type: ignore[arg-type]
 
 
-def _retyped(before: Column, after: Column, change: str) -> ColumnReport:
-    report = _without_figures(before.name, before.kind, "retyped", change)
+def _report_retyped(before: Column, after: Column, change: str) -> ColumnReport:
+    report = _make_empty_report(before.name, before.kind, "retyped", change)
     return replace(
         report,
         n_reference=len(before.present),
@@ -159,7 +161,7 @@ def _retyped(before: Column, after: Column, change: str) -> ColumnReport:
     )
 
 
-def _with_unit(pair: tuple[Column, Column], unit: str | None) -> tuple[Column, Column]:
+def _set_unit(pair: tuple[Column, Column], unit: str | None) -> tuple[Column, Column]:
     if unit is None:
         return pair
     if not isinstance(unit, str):
@@ -169,13 +171,18 @@ def _with_unit(pair: tuple[Column, Column], unit: str | None) -> tuple[Column, C
     return replace(pair[0], unit=unit), replace(pair[1], unit=unit)
 
 
-def _nothing_shared(tables: Tables) -> InputError:
+def _make_no_shared_error(tables: Tables) -> InputError:
     sides = [{name: table.read(name) for name in table.names} for table in tables]
     known = [[name for name in side if isinstance(side[name], Column)] for side in sides]
-    odd = {name: column for side in sides for name, column in side.items() if isinstance(column, Unread)}
-    left_out = "; ".join(f"{name} has type {dtype}" for name, dtype in odd.items())
+    odd = {
+        name: column
+        for side in sides
+        for name, column in side.items()
+        if isinstance(column, UnsupportedColumn)
+    }
+    excluded = "; ".join(f"{name} has type {dtype}" for name, dtype in odd.items())
     if odd and not any(known):
-        return InputError("reference", f"has no column that can be compared ({left_out})", "convert a column")
+        return InputError("reference", f"has no column that can be compared ({excluded})", "convert a column")
     remedy = "rename the columns so that they match"
-    listed = f"{known[1][:5]} against {known[0][:5]}{'; ' if left_out else ''}{left_out}"
+    listed = f"{known[1][:5]} against {known[0][:5]}{'; ' if excluded else ''}{excluded}"
     return InputError("current", f"shares no column with the reference ({listed})", remedy)

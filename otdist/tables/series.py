@@ -1,4 +1,4 @@
-"""One column of any library as numbers, times or labels."""
+"""Readers of one column of any library as numbers, times or labels."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from otdist.inputs.times import Clock, is_time, read_time_objects, read_times
 from otdist.inputs.units import refuse_unit
 from otdist.tables import labels
 from otdist.tables.column import Column
-from otdist.tables.numerals import hint
+from otdist.tables.numerals import suggest_conversion
 
 Array = NDArray[np.float64]
 
-DAY, HOUR = 86_400, 3_600
+SECONDS_PER_DAY, SECONDS_PER_HOUR = 86_400, 3_600
 CLOCK_NOTE = "times of day: hours since midnight"
 PERIOD_NOTE = "periods: each by its start"
 
 
 def read_values(name: str, values: Any, argument: str) -> Column | None:
-    """Read one column, whatever holds it; None for a type that cannot be compared."""
+    """Read one column in any container; None for a type that cannot be compared."""
     import narwhals.stable.v2 as nw
 
     place = f"{argument}[{name!r}]"
     if isinstance(values, np.ma.MaskedArray) and values.dtype.kind in "fiub":
-        return _numbers(name, read_table(values, place), logical=values.dtype.kind == "b")
+        return _make_numeric(name, read_table(values, place), logical=values.dtype.kind == "b")
     if is_torch(values):
-        return _numbers(name, read_table(values, place))
+        return _make_numeric(name, read_table(values, place))
     refuse_unit(values, place)
     if isinstance(values, np.ma.MaskedArray):
         mask, values = np.ma.getmaskarray(values), np.asarray(values.data).astype(object)
@@ -46,14 +46,14 @@ def read_values(name: str, values: Any, argument: str) -> Column | None:
         wrapped = from_native(as_series(values), place, allow_series=True)
         if isinstance(wrapped, nw.Series):
             return read_column(name, wrapped, argument)
-    return read_array(name, _as_array(values, place), argument)
+    return read_array(name, _to_array(values, place), argument)
 
 
-def _as_array(values: Any, place: str) -> NDArray[Any]:
+def _to_array(values: Any, place: str) -> NDArray[Any]:
     try:
         array = np.asarray(values)
         if array.dtype.kind in "US" and isinstance(values, list | tuple):
-            return np.asarray(values, dtype=object)  # NumPy makes text of numbers beside text
+            return np.asarray(values, dtype=object)  # NumPy would convert numbers beside text to text
         return array
     except ValueError as error:
         raise InputError(place, f"is ragged ({error})", "give one value a row") from None
@@ -71,10 +71,10 @@ def read_array(name: str, values: NDArray[Any], argument: str) -> Column | None:
     if values.dtype.kind == "c":
         return None
     refuse_unit(values, place)
-    return _numbers(name, read_table(values, place), logical=values.dtype.kind == "b")
+    return _make_numeric(name, read_table(values, place), logical=values.dtype.kind == "b")
 
 
-def _numbers(name: str, table: Table, *, logical: bool = False) -> Column:
+def _make_numeric(name: str, table: Table, *, logical: bool = False) -> Column:
     exact = None if table.raw is None else table.whole()
     return Column(name, "boolean" if logical else "numeric", table.values, exact=exact)
 
@@ -85,7 +85,7 @@ def read_column(name: str, series: Any, argument: str) -> Column | None:
 
     dtype, place = series.dtype, f"{argument}[{name!r}]"
     if dtype.is_numeric() or dtype == nw.Boolean:
-        return _numbers(name, read_series(series, place), logical=dtype == nw.Boolean)
+        return _make_numeric(name, read_series(series, place), logical=dtype == nw.Boolean)
     if dtype in (nw.Date, nw.Datetime, nw.Duration):
         return _from_ticks(name, read_series(series, place))
     if dtype == nw.Time:
@@ -93,14 +93,14 @@ def read_column(name: str, series: Any, argument: str) -> Column | None:
     if dtype in (nw.Categorical, nw.Enum):
         return _from_categories(name, series)
     if dtype in (nw.String, nw.Binary):
-        return from_texts(name, labels.from_arrow(_arrow(series)))
+        return from_texts(name, labels.from_arrow(_to_arrow(series)))
     if dtype == nw.Object:
         return _from_objects(name, series.to_list(), place)
     return _from_unknown(name, series, place) if dtype == nw.Unknown else None
 
 
 def _from_unknown(name: str, series: Any, place: str) -> Column | None:
-    """Columns without a type (all missing), of periods, and sparse ones; pandas calls the type by name."""
+    """Read columns without a type (all missing), of periods or intervals, and sparse ones, by type names."""
     native = series.to_native()
     word = str(getattr(native, "dtype", getattr(native, "type", "")))
     if len(series) and bool(series.is_null().all()):
@@ -119,20 +119,22 @@ def _from_categories(name: str, series: Any) -> Column:
     native = series.to_native()
     categorical = getattr(native, "array", None)
     if categorical is not None and hasattr(categorical, "codes"):
-        return _labelled(name, labels.from_categorical(categorical), ordered=bool(categorical.ordered))
-    arrow = _arrow(series)
-    # Of an Enum older releases of polars do not tell Arrow that it is ordered, nor that it has other labels.
+        return _make_labelled(name, labels.from_categorical(categorical), ordered=bool(categorical.ordered))
+    arrow = _to_arrow(series)
+    # Older releases of polars export an Enum to Arrow without its order and its unused labels.
     enum: Any = getattr(native, "dtype", None) if type(native).__module__.startswith("polars") else None
     if type(enum).__name__ == "Enum":
-        return _labelled(name, labels.in_order(labels.from_arrow(arrow), enum.categories), ordered=True)
-    return _labelled(name, labels.from_arrow(arrow), ordered=bool(getattr(arrow.type, "ordered", False)))
+        return _make_labelled(
+            name, labels.reorder_labels(labels.from_arrow(arrow), enum.categories), ordered=True
+        )
+    return _make_labelled(name, labels.from_arrow(arrow), ordered=bool(getattr(arrow.type, "ordered", False)))
 
 
-def _arrow(series: Any) -> Any:
-    return series.alias("values").to_arrow()  # polars aborts at names that hold a zero byte
+def _to_arrow(series: Any) -> Any:
+    return series.alias("values").to_arrow()  # polars aborts at names with a zero byte
 
 
-def _labelled(name: str, coded: labels.Coded, *, ordered: bool = False) -> Column:
+def _make_labelled(name: str, coded: labels.CodedLabels, *, ordered: bool = False) -> Column:
     values, texts = coded
     if not ordered:
         if not texts and len(values):
@@ -141,9 +143,9 @@ def _labelled(name: str, coded: labels.Coded, *, ordered: bool = False) -> Colum
     return Column(name, "ordinal", values, unit="steps", labels=texts)
 
 
-def from_texts(name: str, coded: labels.Coded) -> Column:
-    """Labels that nobody declared to be labels, with a note where they look like numbers or dates."""
-    return replace(_labelled(name, coded), note=hint(coded[1]))
+def from_texts(name: str, coded: labels.CodedLabels) -> Column:
+    """Make a column of text, with a note if it looks like numbers or dates."""
+    return replace(_make_labelled(name, coded), note=suggest_conversion(coded[1]))
 
 
 def _from_ticks(name: str, table: Table) -> Column:
@@ -157,7 +159,7 @@ def _from_ticks(name: str, table: Table) -> Column:
 def _from_times(
     name: str, ticks: NDArray[Any], missing: NDArray[np.bool_], clock: Clock, note: str = ""
 ) -> Column:
-    days, _ = to_seconds(ticks, missing, clock.tick / DAY)
+    days, _ = to_seconds(ticks, missing, clock.tick / SECONDS_PER_DAY)
     if clock.kind == "timedelta":
         return Column(name, "numeric", days, unit="days")
     return Column(name, "datetime", days, unit="days", note=note, zoned=clock.aware)
@@ -166,39 +168,48 @@ def _from_times(
 def _from_clock(name: str, series: Any) -> Column:
     import pyarrow as pa
 
-    arrow = _arrow(series)
+    arrow = _to_arrow(series)
     chunks = arrow if isinstance(arrow, pa.ChunkedArray) else pa.chunked_array([arrow])
-    per_hour = {"s": HOUR, "ms": HOUR * 10**3, "us": HOUR * 10**6, "ns": HOUR * 10**9}[chunks.type.unit]
+    per_hour = {
+        "s": SECONDS_PER_HOUR,
+        "ms": SECONDS_PER_HOUR * 10**3,
+        "us": SECONDS_PER_HOUR * 10**6,
+        "ns": SECONDS_PER_HOUR * 10**9,
+    }[chunks.type.unit]
     whole = chunks.cast(pa.int32() if chunks.type.bit_width == 32 else pa.int64())
     ticks = whole.cast(pa.float64(), safe=False).to_numpy()
     return Column(name, "numeric", np.asarray(ticks / per_hour), unit="hours", note=CLOCK_NOTE)
 
 
 def _from_objects(name: str, values: list[Any], place: str) -> Column | None:
-    if (coded := _texts(values)) is not None:
+    if (coded := _encode_texts(values)) is not None:
         return from_texts(name, coded)
     missing = np.array([labels.is_missing(value) for value in values], dtype=bool)
-    present = [value for value, gone in zip(values, missing, strict=True) if not gone]
+    present = [value for value, absent in zip(values, missing, strict=True) if not absent]
     if not present:
         return Column(name, None, np.full(len(values), np.nan))
     if all(isinstance(value, bool | np.bool_ | Real | Decimal) for value in present):
         logical = all(isinstance(value, bool | np.bool_) for value in present)
-        return _numbers(name, read_table(_as_objects(values, missing), place), logical=logical)
+        return _make_numeric(name, read_table(_to_object_array(values, missing), place), logical=logical)
     if all(hasattr(value, "start_time") for value in present):  # periods of pandas
-        values = [value if gone else value.start_time for value, gone in zip(values, missing, strict=True)]
+        values = [
+            value if absent else value.start_time for value, absent in zip(values, missing, strict=True)
+        ]
         return _from_time_objects(name, values, missing, place, PERIOD_NOTE)
     if all(is_time(value) for value in present):
         return _from_time_objects(name, values, missing, place)
     if all(isinstance(value, time) for value in present):
-        hours = [np.nan if gone else _hours(value) for value, gone in zip(values, missing, strict=True)]
+        hours = [
+            np.nan if absent else _to_hours(value) for value, absent in zip(values, missing, strict=True)
+        ]
         return Column(name, "numeric", np.array(hours), unit="hours", note=CLOCK_NOTE)
     if any(isinstance(value, list | dict | set | complex | np.ndarray) for value in present):
         return None
-    return _labelled(name, labels.from_objects(values, missing))
+    return _make_labelled(name, labels.from_objects(values, missing))
 
 
-def _texts(values: list[Any]) -> labels.Coded | None:
-    """Labels of a list of text and missing values; None where there is anything else."""
+def _encode_texts(values: list[Any]) -> labels.CodedLabels | None:
+    """Encode a list of text and missing values as labels; None for other values."""
     import pyarrow as pa
 
     try:
@@ -210,15 +221,20 @@ def _texts(values: list[Any]) -> labels.Coded | None:
 def _from_time_objects(
     name: str, values: list[Any], missing: NDArray[np.bool_], place: str, note: str = ""
 ) -> Column:
-    ticks, gone, clock = read_time_objects(_as_objects(values, missing), place)
-    return _from_times(name, ticks, gone, clock, note)
+    ticks, absent, clock = read_time_objects(_to_object_array(values, missing), place)
+    return _from_times(name, ticks, absent, clock, note)
 
 
-def _as_objects(values: list[Any], missing: NDArray[np.bool_]) -> NDArray[Any]:
+def _to_object_array(values: list[Any], missing: NDArray[np.bool_]) -> NDArray[Any]:
     objects = np.empty(len(values), dtype=object)
-    objects[:] = [None if gone else value for value, gone in zip(values, missing, strict=True)]
+    objects[:] = [None if absent else value for value, absent in zip(values, missing, strict=True)]
     return objects
 
 
-def _hours(value: time) -> float:
-    return value.hour + value.minute / 60 + value.second / HOUR + value.microsecond / (HOUR * 10**6)
+def _to_hours(value: time) -> float:
+    return (
+        value.hour
+        + value.minute / 60
+        + value.second / SECONDS_PER_HOUR
+        + value.microsecond / (SECONDS_PER_HOUR * 10**6)
+    )

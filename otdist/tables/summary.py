@@ -1,24 +1,24 @@
-"""A comparison in sentences: what moved, by how much, and which way."""
+"""Comparisons in sentences."""
 
 from __future__ import annotations
 
 import math
 
 from otdist.pages.words import number, percent
-from otdist.tables.comparison import SCHEMA, ColumnReport, Comparison, DependenceReport, JointReport
+from otdist.tables.comparison import SCHEMA_VERDICTS, ColumnReport, Comparison, DependenceReport, JointReport
 
-NAMED = 3  # columns that a sentence names before it counts the rest
-NOTHING = "No column could be compared."
-DRIFTED_RATIO = 1.005  # distances over the floor nearer to 1 than this read as the floor itself
+MAX_NAMED_COLUMNS = 3  # columns that a sentence lists by name
+NO_COLUMNS = "No column could be compared."
+MIN_EXCEEDING_RATIO = 1.005  # smaller ratios of the distance to the floor are described as equal to the floor
 
 
-def signed(value: float) -> str:
-    """Write a number with its sign."""
+def format_signed(value: float) -> str:
+    """Format a number with its sign."""
     return f"+{number(value)}" if value > 0 else number(value)
 
 
-def change_words(column: ColumnReport) -> str:
-    """Say which way the values went: a signed shift of the mean, or the label that changed most."""
+def describe_change(column: ColumnReport) -> str:
+    """Describe the change of the values: the signed shift of the mean, or the label that changed most."""
     sketch = column.sketch
     if sketch is not None and sketch.labels is not None:
         gains = sketch.current - sketch.reference
@@ -28,17 +28,17 @@ def change_words(column: ColumnReport) -> str:
         return f"{sketch.labels[k]} {percent(sketch.reference[k])} → {percent(sketch.current[k])}"
     if math.isnan(column.shift):
         return ""
-    return " ".join(filter(None, (signed(column.shift), column.unit)))
+    return " ".join(filter(None, (format_signed(column.shift), column.unit)))
 
 
-def missing_words(column: ColumnReport) -> str:
-    """Write the shares of missing values."""
+def describe_missing(column: ColumnReport) -> str:
+    """Describe the shares of missing values."""
     before, after = percent(column.missing_reference), percent(column.missing_current)
     return before if before == after else f"{before} → {after}"
 
 
-def status_words(column: ColumnReport) -> str:
-    """Say what a reader must know of the column: its own note, or why a figure is missing."""
+def describe_status(column: ColumnReport) -> str:
+    """Return the note of the column, or the reason for an undefined value."""
     if column.note:
         return column.note
     return {
@@ -48,99 +48,100 @@ def status_words(column: ColumnReport) -> str:
     }.get(column.status, "")
 
 
-def summary(comparison: Comparison) -> str:
-    """Sentences on columns that moved, gaps, columns that are gone or new, and whole rows."""
+def summarise_comparison(comparison: Comparison) -> str:
+    """Summarise moved columns, missing values, columns that are gone or new, and whole rows in sentences."""
     if not comparison.columns:
-        return NOTHING
+        return NO_COLUMNS
     return " ".join(
         filter(
             None,
             (
-                _moved_sentence(comparison),
-                _missing_sentence(comparison),
-                *(_schema_sentence(comparison, verdict) for verdict in SCHEMA),
-                _joint_sentence(comparison.joint),
-                _dependence_sentence(comparison.dependence),
-                _untold_sentence(comparison),
+                _describe_moved(comparison),
+                _describe_missing_shares(comparison),
+                *(_describe_schema(comparison, verdict) for verdict in SCHEMA_VERDICTS),
+                _describe_moved_rows(comparison.joint),
+                _describe_moved_dependence(comparison.dependence),
+                _describe_undecided(comparison),
             ),
         )
     )
 
 
-def joint_words(joint: JointReport) -> str:
-    """Compare the joint distance with what chance shows, in words."""
+def describe_joint(joint: JointReport) -> str:
+    """Describe the joint distance relative to the noise floor."""
     value = float(joint.result)
     if not (joint.floor > 0 and math.isfinite(value)) or joint.n_test < min(
         joint.n_reference, joint.n_current
     ):
-        # The floor belongs to the smaller samples of the test.
+        # The floor is that of the smaller samples of the test.
         if joint.verdict == "undecided":
             return "further apart than every relabelling"
         return "beyond sampling noise" if joint.moved else "within sampling noise"
     ratio = value / joint.floor
-    if ratio < DRIFTED_RATIO:
+    if ratio < MIN_EXCEEDING_RATIO:
         return "no further than chance alone shows" if not joint.moved else "beyond sampling noise"
     return f"{number(round(ratio, 2))} times what chance alone shows"
 
 
-def _moved_sentence(comparison: Comparison) -> str:
-    compared = [column for column in comparison.columns if column.verdict not in SCHEMA]
+def _describe_moved(comparison: Comparison) -> str:
+    compared = [column for column in comparison.columns if column.verdict not in SCHEMA_VERDICTS]
     if not compared:
-        return NOTHING
+        return NO_COLUMNS
     moved = [column for column in compared if column.verdict == "moved"]
     noun = "column" if len(compared) == 1 else "columns"
     rate = percent(comparison.level)
     sentence = f"{len(moved)} of {len(compared)} {noun} moved beyond sampling noise"
     named = sorted(moved, key=lambda column: -column.scaled)
-    words = [" ".join(filter(None, (column.name, change_words(column)))) for column in named]
-    return f"{sentence}{_listed(words)} (false discovery rate {rate})."
+    words = [" ".join(filter(None, (column.name, describe_change(column)))) for column in named]
+    return f"{sentence}{_format_list(words)} (false discovery rate {rate})."
 
 
-def _missing_sentence(comparison: Comparison) -> str:
+def _describe_missing_shares(comparison: Comparison) -> str:
     changed = [column for column in comparison.columns if column.missing_verdict == "moved"]
     if not changed:
         return ""
     changed.sort(key=lambda column: -abs(column.missing_current - column.missing_reference))
-    words = [f"{column.name} {missing_words(column)}" for column in changed]
+    words = [f"{column.name} {describe_missing(column)}" for column in changed]
     noun = "column" if len(changed) == 1 else "columns"
-    return f"Missing values changed in {len(changed)} {noun}{_listed(words)}."
+    return f"Missing values changed in {len(changed)} {noun}{_format_list(words)}."
 
 
-def _schema_sentence(comparison: Comparison, verdict: str) -> str:
+def _describe_schema(comparison: Comparison, verdict: str) -> str:
     names = [column.name for column in comparison.columns if column.verdict == verdict]
     if not names:
         return ""
     noun = "column is" if len(names) == 1 else "columns are"
     word = {"retyped": "of another kind", "unreadable": "not readable"}.get(verdict, verdict)
     if verdict == "retyped":
-        found = {column.name: column.note for column in comparison.columns}
-        names = [f"{name} ({found[name]})" if found[name] else name for name in names]
-    return f"{len(names)} {noun} {word}{_listed(names)}."
+        notes = {column.name: column.note for column in comparison.columns}
+        names = [f"{name} ({notes[name]})" if notes[name] else name for name in names]
+    return f"{len(names)} {noun} {word}{_format_list(names)}."
 
 
-def _joint_sentence(joint: JointReport | None) -> str:
-    return f"Whole rows moved ({joint_words(joint)})." if joint is not None and joint.moved else ""
+def _describe_moved_rows(joint: JointReport | None) -> str:
+    return f"Whole rows moved ({describe_joint(joint)})." if joint is not None and joint.moved else ""
 
 
-def _dependence_sentence(dependence: DependenceReport | None) -> str:
+def _describe_moved_dependence(dependence: DependenceReport | None) -> str:
     if dependence is None or not dependence.moved:
         return ""
-    return f"Columns go together otherwise: {dependence_words(dependence)}."
+    return f"Columns go together otherwise: {describe_dependence(dependence)}."
 
 
-def dependence_words(dependence: DependenceReport) -> str:
-    """Say which correlation changed most."""
+def describe_dependence(dependence: DependenceReport) -> str:
+    """Describe the correlation that changed most."""
     left, right = dependence.columns
     return f"correlation of {left} and {right} {dependence.before:.2f} → {dependence.after:.2f}"
 
 
-def _untold_sentence(comparison: Comparison) -> str:
+def _describe_undecided(comparison: Comparison) -> str:
     sentences = []
     if undecided := [column.name for column in comparison.undecided]:
         noun = "column" if len(undecided) == 1 else "columns"
         draws = max(column.draws for column in comparison.undecided)
+        subject = f"{len(undecided)} {noun}"
         sentences.append(
-            f"{len(undecided)} {noun} could not be decided with {draws:,} relabellings{_listed(undecided)}."
+            f"{subject} could not be decided with {draws:,} relabellings{_format_list(undecided)}."
         )
     if comparison.joint is not None and comparison.joint.verdict == "undecided":
         draws = comparison.joint.draws
@@ -150,12 +151,12 @@ def _untold_sentence(comparison: Comparison) -> str:
         sentences.append(f"Correlations could not be decided with {draws:,} relabellings.")
     if untested := [column.name for column in comparison.columns if column.verdict == "not measured"]:
         noun = "column" if len(untested) == 1 else "columns"
-        sentences.append(f"{len(untested)} {noun} could not be tested{_listed(untested)}.")
+        sentences.append(f"{len(untested)} {noun} could not be tested{_format_list(untested)}.")
     return " ".join(sentences)
 
 
-def _listed(words: list[str]) -> str:
+def _format_list(words: list[str]) -> str:
     if not words:
         return ""
-    more = len(words) - NAMED
-    return f": {', '.join(words[:NAMED])}{f' and {more} more' if more > 0 else ''}"
+    more = len(words) - MAX_NAMED_COLUMNS
+    return f": {', '.join(words[:MAX_NAMED_COLUMNS])}{f' and {more} more' if more > 0 else ''}"

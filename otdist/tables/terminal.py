@@ -1,4 +1,4 @@
-"""The comparison in a terminal, and the sentences that the HTML report shares with it."""
+"""Comparisons as tables for terminals."""
 
 from __future__ import annotations
 
@@ -8,22 +8,28 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from otdist.pages.words import DASH, interval, number, percent, probability, visible
-from otdist.tables.comparison import SCHEMA, ColumnReport, Comparison, DependenceReport, JointReport
-from otdist.tables.summary import change_words, joint_words, missing_words, status_words, summary
+from otdist.tables.comparison import SCHEMA_VERDICTS, ColumnReport, Comparison, DependenceReport, JointReport
+from otdist.tables.summary import (
+    describe_change,
+    describe_joint,
+    describe_missing,
+    describe_status,
+    summarise_comparison,
+)
 
-# rich is imported inside the functions: the report needs this file's wording, not rich.
+# rich is imported inside the functions: importing this module must not import rich.
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.table import Table
     from rich.text import Text
 
-MANY = 40  # columns beyond which only those that moved are listed
-NAME_WIDTH = 10  # least width of a column's name
-GAP = 2  # characters between two columns of the table
+MAX_LISTED_COLUMNS = 40  # number of columns above which only those that moved are listed
+MIN_NAME_WIDTH = 10  # characters for a column's name
+COLUMN_GAP = 2  # characters between two columns of the table
 
-# A pipe on Windows still writes cp1252, and a print() must never fail on our own punctuation.
-_ASCII = str.maketrans({DASH: "-", "∞": "inf", "−": "-", "→": "->", "×": "x"})
-_SHORT_KIND = {
+# Pipes on Windows write cp1252: print() must not fail on the punctuation of reports.
+_ASCII_TRANSLATION = str.maketrans({DASH: "-", "∞": "inf", "−": "-", "→": "->", "×": "x"})
+_KIND_ABBREVIATIONS = {
     "numeric": "num",
     "boolean": "bool",
     "datetime": "date",
@@ -35,9 +41,9 @@ _ASCII_RULE = "    \n    \n -- \n    \n    \n    \n    \n    \n"
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """Heading, table, joint line and notes; any rich console can print it.
+    """Comparison as a rich renderable: heading, table, joint line and notes.
 
-    Columns that moved are bold and red and carry a ``*``, so that they read without colour too.
+    Moved columns are bold and red and are marked by ``*``, so that they are visible without colour.
     """
 
     comparison: Comparison
@@ -45,94 +51,96 @@ class Sheet:
     every: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        """Draw at the width at hand: narrow screens get fewer figures, never a cut one or no name."""
+        """Render at the width of the console: narrow ones show fewer values, but never truncated ones."""
         comparison, joint = self.comparison, self.comparison.joint
-        yield from _heading(comparison)
+        yield from _make_heading(comparison)
         notes: list[str] = []
-        listed = self._listed()
+        listed = self._select_columns()
         if listed:
             yield ""
-            yield _table(listed, notes, ascii=self.ascii, width=options.max_width)
+            yield _make_table(listed, notes, ascii=self.ascii, width=options.max_width)
         if len(listed) < len(comparison.columns):
-            rest = len(comparison.columns) - len(listed)
-            yield _text(f"and {rest:,} columns that did not move", "dim")
+            count = len(comparison.columns) - len(listed)
+            yield _make_text(f"and {count:,} columns that did not move", "dim")
         yield ""
         if joint is not None:
-            yield from _joint_lines(joint)
+            yield from _make_joint_lines(joint)
         if comparison.dependence is not None:
-            yield _dependence_line(comparison.dependence)
+            yield _make_dependence_line(comparison.dependence)
         if joint is not None or comparison.dependence is not None:
             yield ""
         marked = [f"[{i}] {note}" for i, note in enumerate(notes, 1)]
         for line in (*marked, *filter(None, (joint.note if joint else "", *comparison.notes))):
-            yield _text(line, "dim")
-        yield _text(_legend(comparison), "dim")
+            yield _make_text(line, "dim")
+        yield _make_text(_make_legend(comparison), "dim")
         if comparison.assumption:
-            yield _text(comparison.assumption, "dim")
+            yield _make_text(comparison.assumption, "dim")
 
-    def _listed(self) -> list[ColumnReport]:
+    def _select_columns(self) -> list[ColumnReport]:
         columns = self.comparison.columns
-        if self.every or len(columns) <= MANY:
+        if self.every or len(columns) <= MAX_LISTED_COLUMNS:
             return list(columns)
-        shown = [c for c in columns if c.moved or c.verdict != "not moved"]
-        return sorted(shown, key=lambda c: (c.verdict not in SCHEMA, not c.moved, -c.scaled))
+        changed = [c for c in columns if c.moved or c.verdict != "not moved"]
+        return sorted(changed, key=lambda c: (c.verdict not in SCHEMA_VERDICTS, not c.moved, -c.scaled))
 
 
-def as_table(comparison: Comparison, *, every: bool = False) -> Sheet:
-    """Return what ``rich.print`` and the command line show.
+def make_sheet(comparison: Comparison, *, every: bool = False) -> Sheet:
+    """Make a sheet for ``rich.print`` and the command line.
 
     Parameters
     ----------
     comparison : Comparison
-        What ``otdist.compare`` returned.
+        Result of ``otdist.compare``.
     every : bool
-        Whether to list columns that did not move where there are many.
+        Whether to list columns that did not move even if there are many.
     """
     return Sheet(comparison, every=every)
 
 
-def as_text(comparison: Comparison, width: int = 100) -> str:
+def to_text(comparison: Comparison, width: int = 100) -> str:
     """Return the table as plain text, without colour codes.
 
     Parameters
     ----------
     comparison : Comparison
-        What ``otdist.compare`` returned.
+        Result of ``otdist.compare``.
     width : int
-        Characters a line.
+        Number of characters in a line.
 
     Returns
     -------
     str
-        ASCII, but for the names and labels of the data.
+        ASCII, except for the names and labels of the data.
     """
     from rich.console import Console
 
     page = StringIO()
-    # force_terminal: a FORCE_COLOR in the environment must not put codes into a string.
+    # force_terminal: FORCE_COLOR in the environment must not add colour codes to a string.
     console = Console(file=page, width=width, color_system=None, force_terminal=False, highlight=False)
     console.print(Sheet(comparison, ascii=True))
     return "\n".join(line.rstrip() for line in page.getvalue().splitlines()).strip("\n")
 
 
-def _heading(comparison: Comparison) -> tuple[Text, Text]:
+def _make_heading(comparison: Comparison) -> tuple[Text, Text]:
     names = f"{comparison.reference_name} -> {comparison.current_name}"
     rows = f"{comparison.n_reference:,} -> {comparison.n_current:,} rows"
-    return _text(f"{names}   {rows}", "bold"), _text(summary(comparison).translate(_ASCII))
+    return _make_text(f"{names}   {rows}", "bold"), _make_text(
+        summarise_comparison(comparison).translate(_ASCII_TRANSLATION)
+    )
 
 
-def _table(columns: list[ColumnReport], notes: list[str], *, ascii: bool, width: int) -> Table:
-    """Rows of the table; ``notes`` receives what the marks stand for."""
+def _make_table(columns: list[ColumnReport], notes: list[str], *, ascii: bool, width: int) -> Table:
+    """Make the table; append the notes of the marks to ``notes``."""
     from rich.box import SIMPLE_HEAD, Box
     from rich.table import Table
 
     marks = []
     for column in columns:
-        words = status_words(column)
+        words = describe_status(column)
         notes.extend([words] if words else [])
         marks.append(f" [{len(notes)}]" if words else "")
-    cells = [_cells(column) for column in columns]
-    headers = _fitting(cells, marks, columns, width)
+    cells = [_format_cells(column) for column in columns]
+    headers = _select_headers(cells, marks, columns, width)
     table = Table(
         box=Box(_ASCII_RULE, ascii=True) if ascii else SIMPLE_HEAD,
         show_edge=False,
@@ -141,27 +149,27 @@ def _table(columns: list[ColumnReport], notes: list[str], *, ascii: bool, width:
         header_style="bold",
     )
     table.add_column("", no_wrap=True)
-    # Only the name may break: a figure cut in two is a wrong figure.
-    table.add_column("column", overflow="fold", min_width=min(NAME_WIDTH, width // 3))
+    # Only names may wrap: a wrapped number could be misread.
+    table.add_column("column", overflow="fold", min_width=min(MIN_NAME_WIDTH, width // 3))
     for header in headers:
         left = header in ("kind", "change")
         table.add_column(header, justify="left" if left else "right", no_wrap=True)
     for column, mark, row in zip(columns, marks, cells, strict=True):
-        name = _text(column.name)
+        name = _make_text(column.name)
         name.append(mark, style="dim")
-        figures = [_figure(row[header]) for header in headers]
-        table.add_row(_star(column), name, *figures, style="bold red" if column.moved else "")
+        figures = [_make_figure(row[header]) for header in headers]
+        table.add_row(_make_marker(column), name, *figures, style="bold red" if column.moved else "")
     return table
 
 
-# What a narrow screen leaves out, first to last.
-_DISPENSABLE = ("kind", "p", "floor", "W1/scale", "change", "missing %")
+# Headers that narrow consoles omit, in this order.
+_OPTIONAL_HEADERS = ("kind", "p", "floor", "W1/scale", "change", "missing %")
 
 
-def _cells(column: ColumnReport) -> dict[str, str]:
-    if column.verdict in SCHEMA:
-        gone = missing_words(column).replace("%", "") if column.verdict == "retyped" else ""
-        kind = _SHORT_KIND.get(column.kind or "", "")
+def _format_cells(column: ColumnReport) -> dict[str, str]:
+    if column.verdict in SCHEMA_VERDICTS:
+        missing = describe_missing(column).replace("%", "") if column.verdict == "retyped" else ""
+        kind = _KIND_ABBREVIATIONS.get(column.kind or "", "")
         return {
             "kind": kind,
             "change": column.verdict,
@@ -170,13 +178,13 @@ def _cells(column: ColumnReport) -> dict[str, str]:
             "floor": DASH,
             "p": DASH,
             "q": DASH,
-            "missing %": gone,
+            "missing %": missing,
         }
     unit = {"share": "", "": ""}.get(column.unit, f" {column.unit}")
-    missing = missing_words(column).replace("%", "")
+    missing = describe_missing(column).replace("%", "")
     return {
-        "kind": _SHORT_KIND.get(column.kind or "", ""),
-        "change": _short(change_words(column)),
+        "kind": _KIND_ABBREVIATIONS.get(column.kind or "", ""),
+        "change": _shorten(describe_change(column)),
         "W1": f"{number(column.w1)}{unit}" if column.unit != "share" else percent(column.w1),
         "W1/scale": number(column.scaled),
         "floor": number(column.floor) if column.unit != "share" else percent(column.floor),
@@ -186,38 +194,39 @@ def _cells(column: ColumnReport) -> dict[str, str]:
     }
 
 
-def _short(text: str, most: int = 24) -> str:
-    return text if len(text) <= most else f"{text[: most - 2]}.."
+def _shorten(text: str, width: int = 24) -> str:
+    return text if len(text) <= width else f"{text[: width - 2]}.."
 
 
-def _fitting(
+def _select_headers(
     cells: list[dict[str, str]], marks: list[str], columns: list[ColumnReport], width: int
 ) -> list[str]:
-    """Headers that fit beside the names."""
+    """Select the headers that fit beside the names."""
     headers = list(cells[0])
     names = max(len(visible(column.name)) + len(mark) for column, mark in zip(columns, marks, strict=True))
-    room = width - GAP - 1 - min(max(names, NAME_WIDTH), max(width // 4, NAME_WIDTH))
+    room = width - COLUMN_GAP - 1 - min(max(names, MIN_NAME_WIDTH), max(width // 4, MIN_NAME_WIDTH))
 
-    def needed() -> int:
+    def compute_width() -> int:
         widest = (
-            max(len(header), *(len(row[header].translate(_ASCII)) for row in cells)) for header in headers
+            max(len(header), *(len(row[header].translate(_ASCII_TRANSLATION)) for row in cells))
+            for header in headers
         )
-        return sum(size + GAP for size in widest)
+        return sum(size + COLUMN_GAP for size in widest)
 
-    for header in _DISPENSABLE:
-        if needed() <= room:
+    for header in _OPTIONAL_HEADERS:
+        if compute_width() <= room:
             break
         headers.remove(header)
     return headers
 
 
-def _star(column: ColumnReport) -> Text:
-    return _text(
+def _make_marker(column: ColumnReport) -> Text:
+    return _make_text(
         "*" if column.moved else "?" if "undecided" in (column.verdict, column.missing_verdict) else ""
     )
 
 
-def _joint_lines(joint: JointReport) -> Iterator[Text]:
+def _make_joint_lines(joint: JointReport) -> Iterator[Text]:
     result = joint.result
     rows = f"{joint.n_reference:,} x {joint.n_current:,} rows"
     if joint.n_test < min(joint.n_reference, joint.n_current):
@@ -226,44 +235,44 @@ def _joint_lines(joint: JointReport) -> Iterator[Text]:
     bounds = "exact" if result._is_exact else f"proved interval {interval(result.lower, result.upper)}"
     line = (
         f"{star}whole rows: joint W1 = {number(float(result))} ({bounds}), "
-        f"{joint_words(joint)}; floor {number(joint.floor)}, p = {probability(joint.pvalue)}, "
+        f"{describe_joint(joint)}; floor {number(joint.floor)}, p = {probability(joint.pvalue)}, "
         f"q = {probability(joint.qvalue)}, {rows}; mean of columns {number(joint.marginal)}"
     )
-    yield _text(line.translate(_ASCII), "bold red" if joint.moved else "")
+    yield _make_text(line.translate(_ASCII_TRANSLATION), "bold red" if joint.moved else "")
     if not result.converged:
-        yield _text(f"not converged: {result.message}")
+        yield _make_text(f"not converged: {result.message}")
 
 
-def _dependence_line(pair: DependenceReport) -> Text:
+def _make_dependence_line(pair: DependenceReport) -> Text:
     star = "* " if pair.moved else "? " if pair.verdict == "undecided" else ""
     line = (
         f"{star}largest change of a correlation: {' and '.join(pair.columns)} "
         f"{pair.before:.2f} -> {pair.after:.2f}, "
         f"p = {probability(pair.pvalue)}, q = {probability(pair.qvalue)}"
     )
-    return _text(line.translate(_ASCII), "bold red" if pair.moved else "")
+    return _make_text(line.translate(_ASCII_TRANSLATION), "bold red" if pair.moved else "")
 
 
-def _legend(comparison: Comparison) -> str:
+def _make_legend(comparison: Comparison) -> str:
     star = f"* moved: q <= {comparison.level:g}"
     floor = "floor: the W1 that sampling noise alone can show"
-    most = max((column.draws for column in comparison.columns), default=0)
-    draws = f"{max(most, comparison.n_resamples):,} relabellings at most"
+    max_draws = max((column.draws for column in comparison.columns), default=0)
+    draws = f"{max(max_draws, comparison.n_resamples):,} relabellings at most"
     return f"{star}; {floor}; {draws}; scale: {comparison.scale}"
 
 
-def _figure(text: str) -> Text:
-    return _text(text.translate(_ASCII))
+def _make_figure(text: str) -> Text:
+    return _make_text(text.translate(_ASCII_TRANSLATION))
 
 
-def _text(text: str, style: str = "") -> Text:
+def _make_text(text: str, style: str = "") -> Text:
     from rich.text import Text
 
-    # Text, never a str: rich would read [red] in a name as markup.
+    # Text instead of str: rich would read [red] in a name as markup.
     return Text(visible(text), style=style)
 
 
-def _all_missing(column: ColumnReport) -> str:
+def _describe_all_missing(column: ColumnReport) -> str:
     sides = [("reference", column.n_reference), ("current", column.n_current)]
     empty = [side for side, present in sides if present == 0]
     return "all values missing" + (f" in {empty[0]}" if len(empty) == 1 else "")

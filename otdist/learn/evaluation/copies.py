@@ -18,7 +18,7 @@ from otdist.learn.evaluation.neighbours import (
     make_clouds,
     nearest_neighbours,
 )
-from otdist.stats.null import add_one
+from otdist.stats.null import compute_pvalue
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def memorisation(
     )
     fake_median, heldout_median = float(np.median(fake_distances)), float(np.median(heldout_distances))
     return Memorisation(
-        pvalue=add_one(n_preferred, null),
+        pvalue=compute_pvalue(n_preferred, null),
         share=n_preferred / len(y),
         expected=len(x) / len(counts),
         closer=1.0 - float(statistic) / (len(y) * len(z)),

@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist
 from otdist.learn.evaluation.neighbours import all_squared_distances, make_clouds
 from otdist.learn.wgan.check import Check
 from otdist.learn.wgan.schedule import Schedule
-from otdist.stats.null import add_one
+from otdist.stats.null import compute_pvalue
 
 PATIENCE_CHECKS = 5  # checks that are compared with as many before
 N_RELABELLINGS = 200
@@ -111,4 +111,4 @@ def energy_pvalue(x: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> 
     random = np.random.default_rng(seed)
     labels = np.concatenate([signs[None], random.permuted(np.tile(signs, (N_RELABELLINGS, 1)), axis=1)])
     energies = -np.einsum("ij,ij->i", labels @ distances.astype(np.float32), labels, dtype=np.float64)
-    return add_one(float(energies[0]), energies[1:])
+    return compute_pvalue(float(energies[0]), energies[1:])

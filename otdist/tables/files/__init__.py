@@ -1,7 +1,7 @@
-"""Tables and arrays from files, by their ending or, from standard input, by their first bytes."""
+"""Readers of tables and arrays in files; the format is that of the ending, or of the first bytes."""
 
+from otdist.tables.files.notes import column_note, table_notes
 from otdist.tables.files.read import ENDINGS, open_alike, open_file, read_file
-from otdist.tables.files.said import column_note, table_notes
 from otdist.tables.files.settings import Reading
 
 __all__ = ["ENDINGS", "Reading", "column_note", "open_alike", "open_file", "read_file", "table_notes"]

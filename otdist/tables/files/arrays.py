@@ -1,4 +1,4 @@
-"""Arrays from NPY and NPZ. Nothing is read by pickle."""
+"""Readers of NPY and NPZ files, without pickle."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from otdist.errors import InputError
 
 def read_array(stream: BinaryIO, name: str, key: str) -> Any:
     """Read an array; ``key`` names one of several in an NPZ file."""
-    return _loaded(name, key, np.load(stream, allow_pickle=False))
+    return _select_array(name, key, np.load(stream, allow_pickle=False))
 
 
-def _loaded(name: str, key: str, loaded: Any) -> Any:
-    if not isinstance(loaded, np.lib.npyio.NpzFile):
-        return loaded
-    with loaded as arrays:
+def _select_array(name: str, key: str, content: Any) -> Any:
+    if not isinstance(content, np.lib.npyio.NpzFile):
+        return content
+    with content as arrays:
         names = arrays.files
         if key and key not in names:
             raise InputError(f"{name}:{key}", "no such array", f"choose from {names}")

@@ -1,4 +1,4 @@
-"""Tables from Parquet, Feather (Arrow IPC) and JSON lines."""
+"""Readers of Parquet, Feather (Arrow IPC) and JSON lines."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 
 def read_parquet(source: Any, columns: tuple[str, ...] | None) -> Any:
-    """Read a Parquet file, of which only these columns if it has them all."""
+    """Read a Parquet file; only the given columns, if it has them all."""
     from pyarrow import parquet
 
-    with parquet.ParquetFile(_opened(source), memory_map=isinstance(source, str)) as file:
-        return _without_index(file.read(columns=chosen_columns(file.schema_arrow, columns)))
+    with parquet.ParquetFile(_open_source(source), memory_map=isinstance(source, str)) as file:
+        return _drop_index(file.read(columns=select_columns(file.schema_arrow, columns)))
 
 
 def read_feather(source: Any, columns: tuple[str, ...] | None) -> Any:
@@ -19,54 +19,54 @@ def read_feather(source: Any, columns: tuple[str, ...] | None) -> Any:
     from pyarrow import feather, ipc
 
     try:
-        table = feather.read_table(_opened(source))
+        table = feather.read_table(_open_source(source))
     except pa.ArrowInvalid:
         with ipc.open_stream(pa.memory_map(source) if isinstance(source, str) else source) as stream:
             table = stream.read_all()
-    chosen = chosen_columns(table.schema, columns)
-    return _without_index(table if chosen is None else table.select(chosen))
+    selected = select_columns(table.schema, columns)
+    return _drop_index(table if selected is None else table.select(selected))
 
 
 def read_json_lines(source: Any, columns: tuple[str, ...] | None) -> Any:
     """Read one JSON object a line."""
     from pyarrow import json
 
-    table = _with_times(json.read_json(_opened(source)))
-    chosen = chosen_columns(table.schema, columns)
-    return table if chosen is None else table.select(chosen)
+    table = _parse_times(json.read_json(_open_source(source)))
+    selected = select_columns(table.schema, columns)
+    return table if selected is None else table.select(selected)
 
 
-def _with_times(table: Any) -> Any:
-    """The table with times for texts of ISO 8601: JSON has no other spelling of them."""
+def _parse_times(table: Any) -> Any:
+    """Convert columns of ISO 8601 text to times, which JSON has no type for."""
     import pyarrow as pa
 
-    for place, field in enumerate(table.schema):
-        if not pa.types.is_string(field.type) or table[place].null_count == len(table):
+    for index, field in enumerate(table.schema):
+        if not pa.types.is_string(field.type) or table[index].null_count == len(table):
             continue
-        for form in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
+        for dtype in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
             try:
-                times = table[place].cast(form)
+                times = table[index].cast(dtype)
             except pa.ArrowInvalid:
                 continue
-            table = table.set_column(place, field.name, times)
+            table = table.set_column(index, field.name, times)
             break
     return table
 
 
-def _opened(source: Any) -> Any:
+def _open_source(source: Any) -> Any:
     import pyarrow as pa
 
     return source if isinstance(source, str) else pa.BufferReader(source)
 
 
-def chosen_columns(schema: Any, columns: tuple[str, ...] | None) -> list[str] | None:
-    """Columns to load; all where one is not there, so that a message can list what is."""
+def select_columns(schema: Any, columns: tuple[str, ...] | None) -> list[str] | None:
+    """Return the columns to load; None for all if one does not exist, so that a message can list them."""
     if columns is None or not set(columns) <= set(schema.names):
         return None
     return list(dict.fromkeys(columns))
 
 
-def _without_index(table: Any) -> Any:
-    # pandas stores its row index as a column; it numbers the rows and measures nothing.
+def _drop_index(table: Any) -> Any:
+    # pandas stores its row index as a column, which is not data.
     index = (table.schema.pandas_metadata or {}).get("index_columns", [])
     return table.drop_columns([name for name in index if name in table.column_names])

@@ -1,4 +1,4 @@
-"""Failures of parsers in words: which file cannot be read, and why."""
+"""Conversion of parser errors to InputErrors that name the file and the reason."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from otdist.errors import InputError, Option, Remedy
 
 
 class PickledError(Exception):
-    """An array that only an unsafe reader would load; NumPy's own advice is to use one."""
+    """Error for an array that only an unsafe reader would load, as the message of NumPy advises."""
 
 
 @contextmanager
 def name_failures(name: str, *, is_text: bool = False) -> Iterator[None]:
-    """Raise whatever a parser raises on a broken file as an InputError that names the file.
+    """Convert any exception of a parser on a broken file to an InputError that names the file.
 
     Parameters
     ----------
     name : str
-        The file.
+        Name of the file.
     is_text : bool
         Whether a wrong separator may be the cause.
     """
@@ -30,7 +30,7 @@ def name_failures(name: str, *, is_text: bool = False) -> Iterator[None]:
     except PickledError as error:
         raise InputError(
             name,
-            "is no complete NPY or NPZ file of numbers",
+            "is not a complete NPY or NPZ file of numbers",
             "save it again by numpy.save; pickled objects are not read",
         ) from error
     except Exception as error:

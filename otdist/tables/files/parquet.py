@@ -1,4 +1,4 @@
-"""Parquet files whose columns are read one at a time: one file, or the parts of a table."""
+"""Parquet tables of one or several files, whose columns are read one at a time."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 from otdist.errors import InputError
 from otdist.progress import Progress, ignore_progress
 from otdist.tables.files.failures import name_failures
-from otdist.tables.files.said import table_notes, with_notes
-from otdist.tables.labels import encode
+from otdist.tables.files.notes import add_notes, table_notes
+from otdist.tables.labels import encode_dictionary
 
-BATCH_ROWS = 2**19
+PARQUET_BATCH_ROWS = 2**19
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,13 +23,13 @@ class Part:
     Attributes
     ----------
     file : Path
-        Where it is.
+        Path of the file.
     metadata : pyarrow.parquet.FileMetaData
-        Its footer, read once.
+        Footer, read once.
     schema : pyarrow.Schema
-        Its columns and those that its folders name.
+        Columns of the file and of its folders.
     folders : dict of str to str
-        Values of columns that are folders called ``key=value``.
+        Values of the columns of folders named ``key=value``.
     """
 
     file: Path
@@ -39,19 +39,19 @@ class Part:
 
     @classmethod
     def open(cls, file: Path, folder: Path | None) -> Part:
-        """Read the footer of a file; ``folder``: of which it is a part."""
+        """Read the footer of a file; ``folder`` is the root of the table."""
         import pyarrow as pa
         from pyarrow import parquet
 
-        with name_failures(str(file)), parquet.ParquetFile(str(file)) as opened:
-            metadata, schema = opened.metadata, opened.schema_arrow
-        # pandas stores its row index as a column; it numbers the rows and measures nothing.
+        with name_failures(str(file)), parquet.ParquetFile(str(file)) as reader:
+            metadata, schema = reader.metadata, reader.schema_arrow
+        # pandas stores its row index as a column, which is not data.
         index = [
             name for name in (schema.pandas_metadata or {}).get("index_columns", []) if name in schema.names
         ]
         schema = pa.schema([field for field in schema if field.name not in index], schema.metadata)
         folders = {
-            key: value for key, value in folder_values(file, folder).items() if key not in schema.names
+            key: value for key, value in read_folder_values(file, folder).items() if key not in schema.names
         }
         for key in folders:
             schema = schema.append(pa.field(key, pa.string()))
@@ -62,8 +62,8 @@ class Part:
         """Number of rows."""
         return int(self.metadata.num_rows)
 
-    def batches(self, name: str) -> Iterator[Any]:
-        """Values of a column, some rows at a time."""
+    def iterate_batches(self, name: str) -> Iterator[Any]:
+        """Yield the values of a column in batches of rows."""
         import pyarrow as pa
         from pyarrow import parquet
 
@@ -74,22 +74,22 @@ class Part:
         else:
             with (
                 name_failures(str(self.file)),
-                parquet.ParquetFile(str(self.file), metadata=self.metadata) as opened,
+                parquet.ParquetFile(str(self.file), metadata=self.metadata) as reader,
             ):
-                for batch in opened.iter_batches(BATCH_ROWS, columns=[name]):
-                    yield batch.column(name)  # with "a" also "a.b" is read
+                for batch in reader.iter_batches(PARQUET_BATCH_ROWS, columns=[name]):
+                    yield batch.column(name)  # columns=["a"] also reads "a.b"
 
 
 @dataclass(frozen=True, eq=False)
 class ParquetTable:
-    """A table in Parquet files, of which only footers are in memory.
+    """Table in Parquet files, of which only footers are in memory.
 
     Attributes
     ----------
     schema : pyarrow.Schema
-        Columns, of the types that hold the values of all parts.
+        Columns, with types that can represent the values of all parts.
     parts : tuple of Part
-        The files, in order.
+        Files, in order.
     """
 
     schema: Any
@@ -102,23 +102,24 @@ class ParquetTable:
         Raises
         ------
         InputError
-            If one is broken, or parts hold columns of different types.
+            If a file is broken, or parts have columns of incompatible types.
         """
         import pyarrow as pa
 
         parts = tuple(Part.open(file, folder) for file in files)
         for part in parts:
-            if twice := [column for column in part.schema.names if part.schema.names.count(column) > 1]:
-                problem = f"has two columns of one name ({twice[0]!r})"
+            names = part.schema.names
+            if duplicates := [column for column in names if names.count(column) > 1]:
+                problem = f"has two columns of one name ({duplicates[0]!r})"
                 raise InputError(str(part.file), problem, "rename one of them")
         if len(parts) == 1:
             return cls(parts[0].schema, parts)
         try:
             schema = pa.unify_schemas([part.schema for part in parts], promote_options="permissive")
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise InputError(name, *different_types(error)) from error
+            raise InputError(name, *describe_type_mismatch(error)) from error
         notes = list(dict.fromkeys(note for part in parts for note in table_notes(part)))
-        return cls(with_notes(schema.empty_table(), notes).schema, parts)
+        return cls(add_notes(schema.empty_table(), notes).schema, parts)
 
     @property
     def column_names(self) -> list[str]:
@@ -131,7 +132,7 @@ class ParquetTable:
         return sum(part.rows for part in self.parts)
 
     def select(self, columns: Sequence[str]) -> ParquetTable:
-        """The table with some of its columns."""
+        """Return the table with some of its columns."""
         import pyarrow as pa
 
         fields = [self.schema.field(name) for name in dict.fromkeys(columns)]
@@ -143,9 +144,9 @@ class ParquetTable:
         Returns
         -------
         chunks : pyarrow.ChunkedArray
-            Its values; text and bytes as codes with dictionaries, which take a fraction of the memory.
+            Values; text and bytes are dictionary-encoded, which takes a fraction of the memory.
         is_text : bool
-            Whether these are text or bytes.
+            Whether the values are text or bytes.
         """
         import pyarrow as pa
 
@@ -154,20 +155,20 @@ class ParquetTable:
         is_text = all(map(_is_text, [dtype, *types]))
         chunks: list[Any] = []
         count, total = 0, max(self.num_rows, 1)
-        for place, part in enumerate(self.parts, 1):
-            where = f" (file {place} of {len(self.parts)})" if len(self.parts) > 1 else ""
-            for batch in part.batches(name):
-                report_progress(f"{name}: {count / total:.0%} read{where}")
+        for number, part in enumerate(self.parts, 1):
+            suffix = f" (file {number} of {len(self.parts)})" if len(self.parts) > 1 else ""
+            for batch in part.iterate_batches(name):
+                report_progress(f"{name}: {count / total:.0%} read{suffix}")
                 count += len(batch)
-                chunks.append(encode(batch.cast(dtype)) if is_text else batch)
+                chunks.append(encode_dictionary(batch.cast(dtype)) if is_text else batch)
         if is_text or all(chunk.type == dtype for chunk in chunks):
             return pa.chunked_array(chunks), is_text
         tables = [pa.table({name: chunk}) for chunk in chunks]
         return pa.concat_tables(tables, promote_options="permissive").column(0), False
 
 
-def folder_values(file: Path, folder: Path | None) -> dict[str, str]:
-    """Columns that the folders between ``folder`` and a file name, as in ``year=2026``."""
+def read_folder_values(file: Path, folder: Path | None) -> dict[str, str]:
+    """Return the columns of the folders between ``folder`` and a file, such as ``year=2026``."""
     values: dict[str, str] = {}
     for part in file.relative_to(folder).parts[:-1] if folder else ():
         key, equals, value = part.partition("=")
@@ -176,8 +177,8 @@ def folder_values(file: Path, folder: Path | None) -> dict[str, str]:
     return values
 
 
-def different_types(error: Exception) -> tuple[str, str]:
-    """Problem and remedy of parts that do not fit together."""
+def describe_type_mismatch(error: Exception) -> tuple[str, str]:
+    """Return the problem and the remedy for parts with incompatible types."""
     return f"has parts of other types ({str(error).splitlines()[0]})", "write all parts alike"
 
 

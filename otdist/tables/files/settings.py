@@ -1,4 +1,4 @@
-"""How a file is to be read, where it does not say so itself."""
+"""Options for reading files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": 
 
 @dataclass(frozen=True)
 class Reading:
-    """Options of text files; None: recognised.
+    """Options of text files; None: detected.
 
     Attributes
     ----------
@@ -21,7 +21,7 @@ class Reading:
     decimal : {".", ","} or None
         Decimal mark.
     encoding : str or None
-        Encoding, as Python names it.
+        Encoding, by its name in Python.
     header : bool or None
         Whether the first row holds the names.
     date_format : str or None
@@ -29,7 +29,7 @@ class Reading:
     columns : tuple of str or None
         Columns to load, if the file has them all.
     text : tuple of str
-        Columns to keep as text, whatever they look like.
+        Columns to read as text, whatever their content.
     numeric : tuple of str
         Columns to read as numbers, with a currency or a percent sign as their unit.
     """
