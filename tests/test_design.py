@@ -321,9 +321,9 @@ BAD = {
     "groups missing": (
         {"groups": (["x", None, "y", "z"], list("abcd"))},
         "groups",
-        "row 1 of reference has none",
+        "row 1 of reference has no group",
     ),
-    "groups nan": ({"groups": ([1, 2, 3, 4], [1, 2, np.nan, 4])}, "groups", "row 2 of current has none"),
+    "groups nan": ({"groups": ([1, 2, 3, 4], [1, 2, np.nan, 4])}, "groups", "row 2 of current has no group"),
     "groups one": ({"groups": ([1, 1, 1, 1], [1, 2, 3, 4])}, "groups", "one unit on a side; use smaller"),
     "blocks and groups": ({"groups": "l", "blocks": 2}, "blocks", "both given; give one"),
     "blocks 0": ({"blocks": 0}, "blocks", "integer >= 1, got 0"),
@@ -338,10 +338,10 @@ BAD = {
     "weights negative": (
         {"weights": ([1] * 4, [1, -1, 1, 1])},
         "weights",
-        "row 1 of current has -1.0; .* >= 0",
+        ">= 0, got -1.0 in row 1 of current; drop the row",
     ),
-    "weights nan": ({"weights": ([1, 1, np.nan, 1], [1] * 4)}, "weights", "row 2 of reference has nan"),
-    "weights inf": ({"weights": ([np.inf, 1, 1, 1], [1] * 4)}, "weights", "row 0 of reference has inf"),
+    "weights nan": ({"weights": ([1, 1, np.nan, 1], [1] * 4)}, "weights", "got nan in row 2 of reference"),
+    "weights inf": ({"weights": ([np.inf, 1, 1, 1], [1] * 4)}, "weights", "got inf in row 0 of reference"),
     "weights zero": (
         {"weights": ([0] * 4, [1] * 4)},
         "weights",
@@ -366,9 +366,9 @@ BAD = {
     "level 5": ({"level": 5}, "level", "> 0 and <= 1, got 5; use a rate"),
     "level nan": ({"level": np.nan}, "level", "> 0 and <= 1, got nan; use a rate"),
     "level text": ({"level": "5%"}, "level", "> 0 and <= 1, got '5%'; use a rate"),
-    "columns text": ({"columns": "a"}, "columns", "is 'a'; give a list"),
-    "columns number": ({"columns": 3}, "columns", "is 3; give a list"),
-    "columns none": ({"columns": []}, "columns", r"is \[\]; give a list"),
+    "columns text": ({"columns": "a"}, "columns", "sequence of names, got 'a'; give a list"),
+    "columns number": ({"columns": 3}, "columns", "sequence of names, got 3; give a list"),
+    "columns none": ({"columns": []}, "columns", r"not be empty, got \[\]; give a list"),
     "columns unknown": ({"columns": [0]}, "columns", r"\['0'\] in neither table; choose from \['a', 'l'\]"),
 }
 

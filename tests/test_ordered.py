@@ -18,20 +18,20 @@ SAMPLES = {
 }
 
 
-@pytest.mark.parametrize("law", SAMPLES)
+@pytest.mark.parametrize("name", SAMPLES)
 @pytest.mark.parametrize("n", [1, 2, 3, 50, 1001])
-def test_quantiles_and_median_are_those_of_numpy(rng, law, n):
-    values = np.sort(SAMPLES[law](rng, n))
+def test_quantiles_and_median_are_those_of_numpy(rng, name, n):
+    values = np.sort(SAMPLES[name](rng, n))
     levels = np.linspace(0, 1, 201)
     assert np.array_equal(ordered.quantiles(values, levels), np.quantile(values, levels))
     assert ordered.median(values) == np.median(values)
 
 
-@pytest.mark.parametrize("law", SAMPLES)
+@pytest.mark.parametrize("name", SAMPLES)
 @pytest.mark.parametrize("sizes", [(1, 1), (1, 90), (70, 3), (64, 64), (500, 401)])
-def test_w1_is_that_of_samples_in_any_order(rng, monkeypatch, law, sizes):
+def test_w1_is_that_of_samples_in_any_order(rng, monkeypatch, name, sizes):
     monkeypatch.setattr(ordered, "MERGE_BLOCK_VALUES", 50)
-    x, y = (SAMPLES[law](rng, size) for size in sizes)
+    x, y = (SAMPLES[name](rng, size) for size in sizes)
     sorted_x, sorted_y = np.sort(x), np.sort(y)
     assert ordered.wasserstein(sorted_x, sorted_y) == pytest.approx(otdist.wasserstein_1d(x, y), rel=1e-12)
     assert ordered.wasserstein(sorted_y, sorted_x) == pytest.approx(otdist.wasserstein_1d(x, y), rel=1e-12)

@@ -33,7 +33,7 @@ def line_distances(k, m):
     return np.array([wasserstein_distance(VALUES[i], VALUES[j]) for i, j in splits(len(VALUES), k, m)])
 
 
-def same_law(draws, exact):
+def same_distribution(draws, exact):
     """Whether the draws come from the equally likely exact values: same values, right frequencies."""
     possible, ways = np.unique(np.round(exact, 9), return_counts=True)
     seen, counts = np.unique(np.round(draws, 9), return_counts=True)
@@ -49,7 +49,7 @@ def same_law(draws, exact):
 class TestPools:
     @pytest.mark.parametrize(("k", "m"), [(3, 4), (1, 6), (2, 2), (1, 1), (5, 1)])
     def test_the_line_draws_every_split_equally_often_and_measures_it_as_scipy_does(self, k, m, rng):
-        assert same_law(LinePool(rng.permutation(VALUES))(k, m, 20_000, rng), line_distances(k, m))
+        assert same_distribution(LinePool(rng.permutation(VALUES))(k, m, 20_000, rng), line_distances(k, m))
 
     @pytest.mark.parametrize(("k", "m"), [(3, 4), (2, 3), (1, 1)])
     def test_labels_draw_every_split_equally_often_and_measure_total_variation(self, k, m, rng):
@@ -58,17 +58,17 @@ class TestPools:
         for left, right in splits(7, k, m):
             p, q = (np.bincount(labels[rows], minlength=3) / len(rows) for rows in (left, right))
             exact.append(np.abs(p - q).sum() / 2)
-        assert same_law(CountedLabels(np.array([4, 2, 1]), k, m, rng).draw([0], 5_000)[:, 0], exact)
+        assert same_distribution(CountedLabels(np.array([4, 2, 1]), k, m, rng).draw([0], 5_000)[:, 0], exact)
 
     @pytest.mark.parametrize(("k", "m"), [(3, 4), (2, 2)])
     def test_a_cost_matrix_of_points_on_the_line_draws_as_the_line_does(self, k, m, rng):
         cost = np.abs(VALUES[:, None] - VALUES)
-        assert same_law(MatrixPool(cost)(k, m, 1_000, rng), line_distances(k, m))
+        assert same_distribution(MatrixPool(cost)(k, m, 1_000, rng), line_distances(k, m))
 
     def test_a_cost_matrix_draws_as_the_exact_distance_of_every_split(self, rng):
         cost = np.linalg.norm(PLANE[:, None] - PLANE, axis=-1)
         exact = [float(otdist.w1(PLANE[i], PLANE[j])) for i, j in splits(6, 2, 4)]
-        assert same_law(MatrixPool(cost)(2, 4, 1_000, rng), exact)
+        assert same_distribution(MatrixPool(cost)(2, 4, 1_000, rng), exact)
 
     def test_draws_made_in_several_batches_are_all_made_and_all_different(self, rng):
         values = rng.normal(size=SPLIT_BATCH_LABELS // 4)
@@ -153,7 +153,7 @@ class TestPermutationTest:
         assert moved.null == pytest.approx(scale * plain.null, rel=1e-9)
         assert 0.01 < plain.pvalue < 0.9  # else nothing was compared
 
-    def test_a_metric_on_the_line_that_is_no_plain_distance_gives_the_same_p_value_law(self, rng):
+    def test_a_metric_on_the_line_that_is_no_plain_distance_gives_the_same_p_value_distribution(self, rng):
         x, y = rng.normal(size=12), rng.normal(0.8, 1, size=12)
         plain = permutation_test(x, y, n_resamples=2000, rng=1)
         half = permutation_test(x, y, metric=metrics.mixed([2.0]), n_resamples=2000, rng=2)
@@ -205,7 +205,7 @@ class TestPermutationTest:
 
 
 class TestNoiseFloor:
-    def test_it_is_what_independent_samples_of_the_law_are_apart(self):
+    def test_it_is_what_independent_samples_of_the_distribution_are_apart(self):
         rng = np.random.default_rng(21)
         truth = [wasserstein_distance(rng.normal(size=400), rng.normal(size=400)) for _ in range(200)]
         floor = noise_floor(rng.normal(size=20_000), 400, 400, n_resamples=200, rng=1)

@@ -251,7 +251,7 @@ def noise_floor(
 
 def _read_reference(reference: ArrayLike, metric: Ground, nan_policy: NanPolicy) -> Problem:
     if check_policy(nan_policy) == "propagate":
-        raise InputError("nan_policy", "a floor of NaN says nothing", "use 'raise' or 'omit'")
+        raise InputError("nan_policy", "must be 'raise' or 'omit', got 'propagate'", "use one of them")
     reference = list(reference) if isinstance(reference, Iterator) else reference
     points_unit = "" if is_gower(metric) else resolve(metric).points_unit
     if points_unit:
@@ -323,7 +323,7 @@ def read_groups(groups: Any, sizes: tuple[int, int]) -> tuple[NDArray[Any], NDAr
         missing = np.array([value is None or value != value for value in side.tolist()], dtype=bool)
         if missing.any():
             raise InputError(
-                "groups", f"row {int(np.argmax(missing))} of {name} has none", "name one in each row"
+                "groups", f"row {int(np.argmax(missing))} of {name} has no group", "name one in each row"
             )
     return sides[0].astype(str), sides[1].astype(str)
 

@@ -95,7 +95,8 @@ def as_names(names: Iterable[Any] | None, argument: str) -> tuple[str, ...]:
     if names is None:
         return ()
     if isinstance(names, str | bytes) or not isinstance(names, Iterable):
-        raise InputError(argument, f"is {names!r}", "give a list of names, or None for all")
+        problem = f"must be a sequence of names, got {names!r}"
+        raise InputError(argument, problem, "give a list of names, or None for all")
     return tuple(str(name) for name in names)
 
 

@@ -138,7 +138,7 @@ def compare(
         raise InputError("names", f"must be a pair of names, got {names!r}", "give (reference, current)")
     columns = None if columns is None else list(as_names(columns, "columns"))
     if columns == []:
-        raise InputError("columns", "is []", "give a list of names, or None for all")
+        raise InputError("columns", "must not be empty, got []", "give a list of names, or None for all")
     kinds = {"categorical": as_names(categorical, "categorical"), "numeric": as_names(numeric, "numeric")}
     tables = open_table(reference, "reference", **kinds), open_table(current, "current", **kinds)
     _check_names(kinds, [*tables[0].names, *tables[1].names])
@@ -306,9 +306,9 @@ def _check_names(kinds: Mapping[str, Sequence[str]], known: Sequence[str]) -> No
 
 def _check_arguments(scale: str, n_resamples: int, max_rows: int, test_rows: int) -> None:
     if scale not in SCALES:
-        raise InputError("scale", f"{scale!r} is unknown", f"use one of {SCALES}")
+        raise InputError("scale", f"must be one of {SCALES}, got {scale!r}", "use one of them")
     check_count(n_resamples)
     for name, count in (("max_rows", max_rows), ("test_rows", test_rows)):
         check_count(count, name)
         if count < 2:
-            raise InputError(name, f"{count} is too few", "use at least 2")
+            raise InputError(name, f"must be an integer >= 2, got {count}", "use at least 2")

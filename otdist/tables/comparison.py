@@ -303,7 +303,7 @@ class Comparison:
         for column in self.columns:
             if column.name == name:
                 return column
-        raise KeyError(f"{name!r} is no column; there are {[column.name for column in self.columns]}")
+        raise KeyError(f"{name!r} is not a column; choose from {[column.name for column in self.columns]}")
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to plain numbers and strings, ready for JSON."""

@@ -114,7 +114,7 @@ def _encode_units(sides: tuple[Any, Any]) -> tuple[NDArray[np.intp], NDArray[np.
         missing = np.array([value is None or value != value for value in values.tolist()], dtype=bool)
         if missing.any():
             row = int(np.argmax(missing))
-            raise InputError("groups", f"row {row} of {name} has none", "name a group in each row")
+            raise InputError("groups", f"row {row} of {name} has no group", "name a group in each row")
         values = values.astype(str) if values.dtype == object else values
         codes.append(np.unique(values, return_inverse=True)[1])
     return codes[0].ravel(), codes[1].ravel()
@@ -131,8 +131,8 @@ def _read_weights(sides: tuple[Any, Any]) -> tuple[NDArray[np.float64], NDArray[
             raise InputError("weights", f"of {name} are not numbers", "give numbers") from None
         if not np.isfinite(values).all() or (values < 0).any():
             row = int(np.argmax(~np.isfinite(values) | (values < 0)))
-            problem = f"row {row} of {name} has {values[row]}"
-            raise InputError("weights", problem, "weights must be finite and >= 0")
+            problem = f"must be finite and >= 0, got {values[row]} in row {row} of {name}"
+            raise InputError("weights", problem, "drop the row, or give it weight 0")
         if not values.any():
             raise InputError("weights", f"of {name} are all zero", "give at least one row a positive weight")
         # Scaling by a power of two is exact; sums of weights near 1e308 would overflow.

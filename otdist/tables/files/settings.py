@@ -60,4 +60,5 @@ class Reading:
                     "encoding", f"{self.encoding!r} is unknown", "use one such as utf-8, utf-16, cp1252"
                 ) from None
         if self.date_format is not None and "%" not in self.date_format:
-            raise InputError("date_format", f"{self.date_format!r} has no %", "use one such as '%d/%m/%Y'")
+            problem = f"must contain %, got {self.date_format!r}"
+            raise InputError("date_format", problem, "use one such as '%d/%m/%Y'")
