@@ -62,8 +62,8 @@ class TestLabels:
 
     def test_labels_of_chunks_with_their_own_dictionaries_are_one_list(self):
         parts = [pa.array(side).dictionary_encode() for side in (["b", "a"], ["a", None], ["c"])]
-        found = column(pa.chunked_array(parts))
-        texts = [None if np.isnan(v) else found.labels[int(v)] for v in found.values]
+        result = column(pa.chunked_array(parts))
+        texts = [None if np.isnan(v) else result.labels[int(v)] for v in result.values]
         assert texts == ["b", "a", "a", None, "c"]
 
     def test_a_null_within_the_dictionary_is_missing(self):
@@ -83,10 +83,10 @@ class TestLabels:
 
         sys.setprofile(lambda *event: calls.append(1))
         try:
-            found = column(array)
+            result = column(array)
         finally:
             sys.setprofile(None)
-        assert np.array_equal(found.values, codes)
+        assert np.array_equal(result.values, codes)
         assert len(calls) < 10_000
 
 

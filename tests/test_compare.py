@@ -208,12 +208,12 @@ class TestLibraries:
     )
     def test_missing_is_missing_in_every_pandas_type(self, values, dtype):
         plain = [None if value is pd.NA else value for value in values]
-        found = compare(pd.DataFrame({"a": pd.Series(values, dtype=dtype)}), {"a": [v for v in plain if v]})[
+        report = compare(pd.DataFrame({"a": pd.Series(values, dtype=dtype)}), {"a": [v for v in plain if v]})[
             "a"
         ]
         expected = compare(pl.DataFrame({"a": plain}), {"a": [v for v in plain if v]})["a"]
-        assert found.to_dict() == expected.to_dict()
-        assert (found.n_reference, found.missing_reference) == (2, 1 / 3)
+        assert report.to_dict() == expected.to_dict()
+        assert (report.n_reference, report.missing_reference) == (2, 1 / 3)
 
 
 class TestMissingAndDegenerate:
@@ -227,10 +227,10 @@ class TestMissingAndDegenerate:
     @pytest.mark.parametrize("other", [[1.0, 2.0, 3.0], ["a", "b", "c"], [True, False, True]])
     def test_a_column_without_values_is_reported_and_the_others_computed(self, other):
         report = compare({"a": other, "b": [1, 2, 3]}, {"a": [None] * 3, "b": [2, 3, 4]}, joint=True)
-        gone, kept = report.columns
-        assert gone.status == "all_missing" and gone.n_current == 0 and gone.missing_current == 1
-        assert all(map(math.isnan, (gone.w1, gone.scaled, gone.floor, gone.pvalue, gone.qvalue)))
-        assert kept.w1 == 1 and kept.qvalue == kept.pvalue
+        empty, other = report.columns
+        assert empty.status == "all_missing" and empty.n_current == 0 and empty.missing_current == 1
+        assert all(map(math.isnan, (empty.w1, empty.scaled, empty.floor, empty.pvalue, empty.qvalue)))
+        assert other.w1 == 1 and other.qvalue == other.pvalue
         assert report.joint.columns == ("b",) and "without a" in report.joint.note
 
     def test_a_constant_column_that_stays_is_zero_and_ok(self):
@@ -485,10 +485,12 @@ class TestTables:
     def test_two_kinds_are_a_row_that_says_from_what_to_what(self, before, after, kinds):
         for x, y, (old, new) in ((before, after, kinds), (after, before, kinds[::-1])):
             report = compare({"a": x, "b": range(len(x))}, {"a": y, "b": range(len(y))}, joint=True)
-            found = report["a"]
-            assert (found.verdict, found.note, found.moved) == ("retyped", f"{old} -> {new}", True)
-            assert (found.n_reference, found.n_current) == (len(x), len(y))
-            assert all(map(math.isnan, (found.w1, found.scaled, found.floor, found.pvalue, found.qvalue)))
+            column = report["a"]
+            assert (column.verdict, column.note, column.moved) == ("retyped", f"{old} -> {new}", True)
+            assert (column.n_reference, column.n_current) == (len(x), len(y))
+            assert all(
+                map(math.isnan, (column.w1, column.scaled, column.floor, column.pvalue, column.qvalue))
+            )
             assert report["b"].w1 == 0 and report.tests == 2 and report.joint.columns == ("b",)
             assert f"1 column is of another kind: a ({old} -> {new})." in " ".join(str(report).split())
 

@@ -20,11 +20,13 @@ def test_correlations_of_both_sides_are_numpys(count, product, rng, monkeypatch)
     features = Features(values, np.arange(5), tuple("abcde"))
     change = CorrelationChangeEngine(features, Units(np.arange(100), mass, 50, 100), rng)
     selection = rng.permutation(100) < count
-    for side, found in zip((selection, ~selection), change.compute_correlations(selection), strict=True):
+    for side, correlations in zip(
+        (selection, ~selection), change.compute_correlations(selection), strict=True
+    ):
         if side.sum() < 2:
-            assert (found == 0).all()  # correlations with a constant feature are 0
+            assert (correlations == 0).all()  # correlations with a constant feature are 0
             continue
         covariance = np.cov(values[side].T, aweights=mass[side], ddof=0)
         spread = np.sqrt(np.diag(covariance))
         expected = (covariance / np.outer(spread, spread))[features.pairs]
-        np.testing.assert_allclose(found, expected, atol=1e-10)
+        np.testing.assert_allclose(correlations, expected, atol=1e-10)

@@ -122,10 +122,10 @@ def test_parts_give_the_report_of_the_whole(tmp_path, expected, name, how):
         (tmp_path / f"year={k}").mkdir()
         (tmp_path / f"year={k}" / f"part-{name}").write_bytes(FORMATS[name](data.slice(k * 20, 20)))
     (tmp_path / "_SUCCESS").touch()
-    found = read_file(str(tmp_path if how == "folder" else tmp_path / "year=*" / "part-*"))
-    assert report(table(), found.select(data.column_names)) == expected
+    merged = read_file(str(tmp_path if how == "folder" else tmp_path / "year=*" / "part-*"))
+    assert report(table(), merged.select(data.column_names)) == expected
     if how == "folder":
-        assert found["year"].to_pylist() == ["0"] * 20 + ["1"] * 20
+        assert merged["year"].to_pylist() == ["0"] * 20 + ["1"] * 20
 
 
 @pytest.mark.parametrize("name", ["t.csv", "semicolon.csv", "t.csv.gz", "t.parquet", "t.feather", "t.jsonl"])
@@ -203,21 +203,25 @@ class TestShell:
         assert piped == self.columns(capsys, "r.csv", "c.csv")[0]
 
     def test_what_was_taken_for_granted_is_said(self, capsys, files):
-        found, notes = self.columns(capsys, "r.csv", "c.csv")
+        columns, notes = self.columns(capsys, "r.csv", "c.csv")
         assert "r.csv: separated by semicolons" in notes
-        assert "numeric reads it" in found["price"]["note"] and "leading zeros" in found["zip"]["note"]
+        assert "numeric reads it" in columns["price"]["note"] and "leading zeros" in columns["zip"]["note"]
 
     def test_kinds_are_stated(self, capsys, files):
-        found, _ = self.columns(capsys, "r.csv", "c.csv", "--categorical", "x", "--numeric", "price", "zip")
-        assert found["x"]["kind"] == "categorical" and found["x"]["w1"] == 0.5
-        assert (found["price"]["kind"], found["price"]["unit"], found["price"]["w1"]) == ("numeric", "%", 0.5)
-        assert found["zip"]["kind"] == "numeric"
+        columns, _ = self.columns(capsys, "r.csv", "c.csv", "--categorical", "x", "--numeric", "price", "zip")
+        assert columns["x"]["kind"] == "categorical" and columns["x"]["w1"] == 0.5
+        assert (columns["price"]["kind"], columns["price"]["unit"], columns["price"]["w1"]) == (
+            "numeric",
+            "%",
+            0.5,
+        )
+        assert columns["zip"]["kind"] == "numeric"
 
     @pytest.mark.parametrize("before", [["r.csv", "c.csv"], ["r.csv"], []])
     def test_files_after_the_names_of_columns_are_files(self, capsys, files, before):
         after = ["r.csv", "c.csv"][len(before) :]
-        found, _ = self.columns(capsys, *before, "--columns", "x", "zip", *after)
-        assert list(found) == ["x", "zip"]
+        columns, _ = self.columns(capsys, *before, "--columns", "x", "zip", *after)
+        assert list(columns) == ["x", "zip"]
 
     def test_a_file_that_is_missing_is_asked_for(self, capsys, files):
         code, _, err = self.run(capsys, "compare", "--columns", "x", "zip")
@@ -234,14 +238,14 @@ class TestShell:
     @pytest.mark.parametrize("order", [["r.csv", "new.csv"], ["new.csv", "r.csv"]])
     def test_codes_with_zeros_in_one_file_are_labels_in_both(self, capsys, files, order):
         (files / "new.csv").write_text("zip\n10115\n10115\n")
-        found, _ = self.columns(capsys, *order)
-        assert (found["zip"]["kind"], found["zip"]["w1"]) == ("categorical", 0.5)
+        columns, _ = self.columns(capsys, *order)
+        assert (columns["zip"]["kind"], columns["zip"]["w1"]) == ("categorical", 0.5)
 
     def test_a_name_in_latin_1_is_a_name(self, capsys, files):
         (files / "r.csv").write_bytes("größe\n1\n".encode("latin-1"))
         (files / "c.csv").write_bytes("größe\n2\n".encode("latin-1"))
-        found, notes = self.columns(capsys, "r.csv", "c.csv")
-        assert found["größe"]["w1"] == 1 and "r.csv: not UTF-8: read as cp1252" in notes
+        columns, notes = self.columns(capsys, "r.csv", "c.csv")
+        assert columns["größe"]["w1"] == 1 and "r.csv: not UTF-8: read as cp1252" in notes
         code, _, err = self.run(
             capsys, "compare", "r.csv", "c.csv", "--encoding", "utf-8", "--fail-above", "9"
         )

@@ -171,9 +171,9 @@ class TestParts:
     def test_folders_name_columns(self, tmp_path):
         for year in (2025, 2026):
             written(tmp_path / f"year={year}" / "a.parquet", pa.table({"a": [1.0, 2.0]}))
-        opened, read = open_file(str(tmp_path)), read_file(str(tmp_path))
-        assert opened.column_names == read.column_names == ["a", "year"]
-        assert opened.num_rows == 4 and report_of(opened, opened) == report_of(read, read)
+        lazy, read = open_file(str(tmp_path)), read_file(str(tmp_path))
+        assert lazy.column_names == read.column_names == ["a", "year"]
+        assert lazy.num_rows == 4 and report_of(lazy, lazy) == report_of(read, read)
 
     def test_parts_of_other_types_are_refused(self, tmp_path):
         written(tmp_path / "a.parquet", pa.table({"a": [1.0]}))
@@ -186,8 +186,8 @@ class TestParts:
         data = pa.table({"a": [1.0, 2.0], "l": ["x", "y"]})
         written(tmp_path / "a.parquet", data.slice(0, 0))
         written(tmp_path / "b.parquet", data)
-        opened = open_file(str(tmp_path))
-        assert report_of(opened, data) == report_of(data, data)
+        lazy = open_file(str(tmp_path))
+        assert report_of(lazy, data) == report_of(data, data)
         with pytest.raises(InputError, match="reference: is empty"):
             otdist.compare(open_file(str(tmp_path / "a.parquet")), data)
 

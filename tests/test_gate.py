@@ -110,11 +110,11 @@ class TestFindings:
         assert {column.name: column.verdict for column in report.moved} == expected
         status, out, err = run(*broken, "--no-joint", "--fail")
         assert status == 1 and len(err) == len(expected)
-        for name, found in expected.items():
-            words = {"gone": "gone: ", "new": "new: ", "retyped": "of another kind: "}[found]
+        for name, status in expected.items():
+            words = {"gone": "gone: ", "new": "new: ", "retyped": "of another kind: "}[status]
             assert f"1 column is {words}{name}" in out and f"* {name} " in out
-            assert any(line.startswith(f"otdist: FAILED: {name}: {found} (") for line in err)
-        allowed = [f"--allow={found}" for found in set(expected.values())]
+            assert any(line.startswith(f"otdist: FAILED: {name}: {status} (") for line in err)
+        allowed = [f"--allow={status}" for status in set(expected.values())]
         assert run(*broken, "--no-joint", "--fail", *allowed)[::2] == (0, [])
 
     def test_a_column_of_lists_that_cannot_be_read_fails(self, pair):

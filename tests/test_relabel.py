@@ -40,11 +40,11 @@ def singles(n: int, m: int, mass: Any = None) -> Units:
 
 def relabelled(pool: np.ndarray, k: int) -> dict[float, int]:
     """How often each distance occurs among all relabellings of a pool."""
-    found: Counter[float] = Counter()
+    counts: Counter[float] = Counter()
     for left in combinations(range(len(pool)), k):
         inside = np.isin(np.arange(len(pool)), left)
-        found[round(wasserstein_distance(pool[inside], pool[~inside]), 12)] += 1
-    return found
+        counts[round(wasserstein_distance(pool[inside], pool[~inside]), 12)] += 1
+    return counts
 
 
 class TestSharePvalue:
@@ -98,12 +98,12 @@ class TestEngines:
         size = 400 if name == "UnitsMatrix" else 2000
         draws = self.engines(k)[name].draw([0], size)
         assert draws.shape == (size, 1)
-        seen = Counter(round(float(value), 12) for value in draws[:, 0])
-        assert set(seen) <= set(known)
+        frequencies = Counter(round(float(value), 12) for value in draws[:, 0])
+        assert set(frequencies) <= set(known)
         total = sum(known.values())
         for value, count in known.items():
             share = count / total
-            assert abs(seen[value] / size - share) <= 5 * sqrt(share * (1 - share) / size), value
+            assert abs(frequencies[value] / size - share) <= 5 * sqrt(share * (1 - share) / size), value
 
     def test_columns_that_share_a_relabelling_are_each_relabelled_alike(self, rng):
         pools = np.sort(rng.normal(size=(11, 3)), axis=0)
@@ -141,10 +141,10 @@ class TestEngines:
             rng,
             circular=True,
         )
-        for row, found in zip(left, engine.measure(left, counts - left), strict=True):
+        for row, distance in zip(left, engine.measure(left, counts - left), strict=True):
             x, y = np.repeat(places, row), np.repeat(places, counts - row)
             expected = float(otdist.w1(x, y, metric=otdist.metrics.periodic(period)))
-            assert found == pytest.approx(expected, rel=1e-9)
+            assert distance == pytest.approx(expected, rel=1e-9)
             chosen = np.concatenate([np.arange(c) < r for r, c in zip(row, counts, strict=True)])
             assert units.measure(chosen) == pytest.approx(expected, rel=1e-9)
 
@@ -164,11 +164,11 @@ class TestEngines:
             CountedLabels(counts, 4, 7, np.random.default_rng(1), absences),
             UnitsLabels(codes, 5, singles(4, 7), np.random.default_rng(1), absences),
         ):
-            seen = Counter(round(float(value), 12) for value in engine.draw([0], 2000)[:, 0])
-            assert set(seen) <= set(known)
+            frequencies = Counter(round(float(value), 12) for value in engine.draw([0], 2000)[:, 0])
+            assert set(frequencies) <= set(known)
             for value, count in known.items():
                 share = count / comb(11, 4)
-                assert abs(seen[value] / 2000 - share) <= 5 * sqrt(share * (1 - share) / 2000)
+                assert abs(frequencies[value] / 2000 - share) <= 5 * sqrt(share * (1 - share) / 2000)
 
     def test_units_move_as_wholes(self):
         units = Units(np.array([0, 0, 1, 2, 2, 3]), np.ones(6), 2, 4)
@@ -214,14 +214,14 @@ class TestGroups:
 
 def pvalues(make: Any, runs: int, total: int = 199) -> np.ndarray:
     """P-values of tests whose observed distance is itself a relabelling."""
-    found = []
+    results = []
     for seed in range(runs):
         rng = np.random.default_rng(seed)
         test = RelabellingTest(make(rng), 0, 0.0)
         test.observed = float(test.engine.draw([0], 1)[0, 0])
         advance([test], total)
-        found.append(test.pvalue)
-    return np.array(found)
+        results.append(test.pvalue)
+    return np.array(results)
 
 
 def shared(rng):
@@ -251,11 +251,11 @@ class TestPvalues:
     @pytest.mark.parametrize("total", [19, 199])
     def test_they_are_valid_at_every_level(self, make, total):
         runs = 300
-        found = pvalues(make, runs, total)
+        sampled = pvalues(make, runs, total)
         for level in (0.05, 0.1, 0.2, 0.5):
             # Ties make p-values of counts larger, never smaller.
-            assert (found <= level).mean() <= level + 3 * sqrt(level * (1 - level) / runs)
-        assert (found <= 0.5).mean() > 0.3  # and they are not valid by being 1
+            assert (sampled <= level).mean() <= level + 3 * sqrt(level * (1 - level) / runs)
+        assert (sampled <= 0.5).mean() > 0.3  # and they are not valid by being 1
 
     def test_a_test_ends_after_so_many_relabellings_as_far_apart(self):
         test = RelabellingTest(shared(np.random.default_rng(0)), 0, 0.0)

@@ -63,7 +63,7 @@ def columns() -> tuple[ColumnReport, ...]:
     shares = Sketch(np.array([0.75, 0.25]), np.array([0.5, 0.5]), labels=("False", "True"))
     many = Sketch(np.full(30, 1 / 30), np.arange(30) / 435, labels=tuple(f"label {i} <b>" for i in range(30)))
     days = Sketch(19000 + 900 * LEVELS, 19100 + 900 * LEVELS, levels=LEVELS)
-    gone = {
+    empty = {
         "w1": NAN,
         "scaled": NAN,
         "scale": NAN,
@@ -73,7 +73,7 @@ def columns() -> tuple[ColumnReport, ...]:
         "shift": NAN,
         "sketch": None,
     }
-    none: dict[str, Any] = {**gone, "n_reference": 0, "n_current": 0, "missing_reference": NAN}
+    none: dict[str, Any] = {**empty, "n_reference": 0, "n_current": 0, "missing_reference": NAN}
     none |= {"missing_current": NAN, "draws": 0}
     endless = Sketch(3 * LEVELS, np.append(3 * LEVELS[:-1], INF), levels=LEVELS)
     constant = Sketch(np.full(101, 5.0), 5 + LEVELS, levels=LEVELS)
@@ -100,7 +100,7 @@ def columns() -> tuple[ColumnReport, ...]:
             n_current=0,
             missing_current=1.0,
             note="all values missing in current",
-            **gone,
+            **empty,
         ),
         column("fixed", status="undefined_scale", scale=0.0, scaled=NAN, floor=0.0, sketch=constant),
         column("endless", status="infinite", w1=INF, scaled=INF, sketch=endless),

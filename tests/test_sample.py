@@ -25,12 +25,12 @@ def test_the_rows_that_are_drawn_are_kept_at_their_places(sizes):
     sample = RowSample.draw(sizes, 3, 2000, 500)
     for side, size in enumerate(sizes):
         values = np.random.default_rng(side).normal(size=size)
-        kept = Column("a", "numeric", values).take(sample.stored_rows[side]).values
-        assert len(kept) == size if size <= MAX_UNGROUPED_ROWS else len(kept) <= 6000
+        stored = Column("a", "numeric", values).take(sample.stored_rows[side]).values
+        assert len(stored) == size if size <= MAX_UNGROUPED_ROWS else len(stored) <= 6000
         parts = [sample.distance_rows[side], sample.test_rows[side], sample.correlation_rows[side]]
         for rows in [*parts, sample.floor_rows] if side == 0 else parts:
             assert len(np.unique(rows)) == len(rows)
-            assert np.array_equal(kept[sample.locate(side, rows)], values[rows])
+            assert np.array_equal(stored[sample.locate(side, rows)], values[rows])
         assert len(sample.distance_rows[side]) == min(size, 2000) and len(sample.test_rows[side]) == min(
             size, 500
         )

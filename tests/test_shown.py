@@ -72,10 +72,10 @@ class TestBatch:
         module = pytest.importorskip(package)
         for other in {"pandas", "polars"} - {package}:
             monkeypatch.delitem(sys.modules, other, raising=False)
-        found = batch.to_frame()
-        assert isinstance(found, module.DataFrame) and found.shape == (4, 12)
-        assert list(found["value"])[:2] == [1.0, 2.0] and math.isnan(list(found["value"])[2])
-        assert list(found["converged"]) == [True, True, True, False]
+        data = batch.to_frame()
+        assert isinstance(data, module.DataFrame) and data.shape == (4, 12)
+        assert list(data["value"])[:2] == [1.0, 2.0] and math.isnan(list(data["value"])[2])
+        assert list(data["converged"]) == [True, True, True, False]
         assert batch[:0].to_frame().shape == (0, 12)
 
     def test_without_either_it_says_what_to_install(self, batch, monkeypatch):
@@ -170,13 +170,13 @@ class TestComparison:
         module = pytest.importorskip(package)
         for other in {"pandas", "polars"} - {package}:
             monkeypatch.delitem(sys.modules, other, raising=False)
-        found = frame.to_frame(report)
-        assert isinstance(found, module.DataFrame) and len(found) == len(report.columns)
-        assert list(found["name"]) == [column.name for column in report.columns]
+        data = frame.to_frame(report)
+        assert isinstance(data, module.DataFrame) and len(data) == len(report.columns)
+        assert list(data["name"]) == [column.name for column in report.columns]
         for name in ("w1", "scaled", "floor", "pvalue", "qvalue"):
-            np.testing.assert_array_equal(list(found[name]), [getattr(c, name) for c in report.columns])
-        assert found["pvalue"].dtype in (np.float64, getattr(module, "Float64", None))
-        assert "sketch" not in found.columns and next(iter(found["moved"]))
+            np.testing.assert_array_equal(list(data[name]), [getattr(c, name) for c in report.columns])
+        assert data["pvalue"].dtype in (np.float64, getattr(module, "Float64", None))
+        assert "sketch" not in data.columns and next(iter(data["moved"]))
 
     def test_summary_is_one_line(self, report):
         text = frame.format_summary_line(report)

@@ -36,9 +36,9 @@ def line_distances(k, m):
 def same_distribution(draws, exact):
     """Whether the draws come from the equally likely exact values: same values, right frequencies."""
     possible, ways = np.unique(np.round(exact, 9), return_counts=True)
-    seen, counts = np.unique(np.round(draws, 9), return_counts=True)
-    assert np.isin(seen, possible).all(), "a draw that no split gives"
-    share = dict(zip(seen, counts, strict=True))
+    distinct, counts = np.unique(np.round(draws, 9), return_counts=True)
+    assert np.isin(distinct, possible).all(), "a draw that no split gives"
+    share = dict(zip(distinct, counts, strict=True))
     # Five standard deviations for each value: a false alarm in about one of a million.
     for value, n in zip(possible, ways, strict=True):
         p = n / len(exact)
@@ -115,8 +115,8 @@ class TestPermutationTest:
         x, y = VALUES[[0, 1, 3]], VALUES[[2, 4, 5, 6]]
         exact = line_distances(3, 4)
         share = np.mean(exact >= wasserstein_distance(x, y) - 1e-12)
-        found = permutation_test(x, y, n_resamples=20_000, rng=4).pvalue
-        assert found == pytest.approx(share, abs=5 * np.sqrt(share * (1 - share) / 20_000) + 1e-4)
+        pvalue = permutation_test(x, y, n_resamples=20_000, rng=4).pvalue
+        assert pvalue == pytest.approx(share, abs=5 * np.sqrt(share * (1 - share) / 20_000) + 1e-4)
 
     def test_the_p_value_counts_the_observed_labelling_as_one(self, rng):
         x, y = rng.normal(size=30), rng.normal(0.4, 1, size=20)

@@ -22,9 +22,7 @@ Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 MAX_EXCEEDANCES = 20  # exceedances of the observed distance after which a test stops
-TIE_TOLERANCE = (
-    1e-9  # relative; equal splits may differ by rounding, and counting them as ties is conservative
-)
+TIE_TOLERANCE = 1e-9  # relative; equal splits may differ by rounding, and ties count as exceedances
 RELABELLING_BATCH_LABELS = 2**20  # labels drawn at a time
 BATCH_DRAWS = 32  # relabellings between two checks of which tests have ended
 TARGET_GROUPS = 1024  # approximate number of groups for more than MAX_UNGROUPED_ROWS values

@@ -27,7 +27,7 @@ JOINT_TEST_DRAWS = 199  # each is an exact solve
 MAX_JOINT_DRAWS = 1999  # for tests without exceedances
 ALL_CORES = -1  # n_jobs of joblib
 JOINT_FLOOR_DRAWS = 59
-MIN_JOINT_SCALE = 2.0**-960  # scale below which division by it may overflow
+MIN_JOINT_SCALE = 2.0**-960  # smallest scale by which a column can be divided
 
 
 @dataclass(frozen=True, eq=False)
