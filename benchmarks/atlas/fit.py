@@ -97,8 +97,8 @@ def _logs(rows: list[Row]) -> np.ndarray:
 def main() -> None:
     rows = load()
     write(rows, json.loads(RESULTS.read_text())["machine"])
-    costs._table.cache_clear()
-    costs._models.cache_clear()
+    costs._load_table.cache_clear()
+    costs._load_curves.cache_clear()
     held: dict[tuple[str, float], list[Row]] = {}
     for row in usable(rows, "held out"):
         held.setdefault(kind(row), []).append(row)
@@ -108,7 +108,7 @@ def main() -> None:
         if key in held:
             same = held[key]
             by_law = np.abs(_terms(same) @ law - _logs(same))
-            expected = [costs.seconds(key[0], row["n"], row["m"], row["d"], key[1]) for row in same]
+            expected = [costs.estimate_seconds(key[0], row["n"], row["m"], row["d"], key[1]) for row in same]
             by_table = np.abs(np.log(np.array(expected, dtype=float)) - _logs(same))
             for off in (by_law, by_table):
                 told += "   " + " ".join(f"{np.exp(np.quantile(off, q)):5.2f}" for q in (0.5, 0.9))

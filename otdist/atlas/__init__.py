@@ -1,4 +1,4 @@
-"""What methods cost, as measured, and which to take for samples of a given size."""
+"""Measured costs of methods, and recommendations for samples of a given size."""
 
 from otdist.atlas.advice import Recommendation, recommend
 

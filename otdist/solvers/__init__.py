@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from otdist.atlas.costs import cheapest_exact
+from otdist.atlas.costs import find_cheapest_exact
 from otdist.budget import require_memory
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_bytes, check_names, option_names, shown
@@ -77,4 +77,4 @@ def _choose_method(problem: Problem) -> str:
         return "line"
     if problem.metric.period is not None and problem.d == 1:
         return "circle"
-    return cheapest_exact(len(problem.x), len(problem.y), problem.d, problem.tol)
+    return find_cheapest_exact(len(problem.x), len(problem.y), problem.d, problem.tol)
