@@ -1,4 +1,4 @@
-"""Problems with known answers: each pair proves its own W1, by a coupling and a potential that meet."""
+"""Problems with known W1: each pair proves its W1 by a coupling and a potential with equal values."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from scipy.spatial.distance import cdist
 import otdist
 from otdist import closed
 from otdist.bench import problems
-from otdist.bench.problems.cones import COUNTS, DIMENSIONS
-from otdist.bench.problems.funnels import Funnels, standing
+from otdist.bench.problems.cones import PUBLISHED_COUNTS, PUBLISHED_DIMENSIONS
+from otdist.bench.problems.funnels import Funnels, drop_hidden_cones
 
 crossing = stats.rv_histogram(([4.0, 1.0, 1.0, 4.0, 2.0], [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0]))()
 
@@ -44,22 +44,22 @@ PAIRS = {
     "line-crossing": lambda: problems.laws_1d(stats.norm(0.3, 1), crossing),
     "line-heavy": lambda: problems.laws_1d(stats.t(2.5), stats.laplace(0.2, 2)),
 }
-made: dict[str, problems.Pair] = {}
+pairs_by_name: dict[str, problems.Pair] = {}
 
 
 @pytest.fixture(params=PAIRS)
 def pair(request):
-    if request.param not in made:
-        made[request.param] = PAIRS[request.param]()
-    return made[request.param]
+    if request.param not in pairs_by_name:
+        pairs_by_name[request.param] = PAIRS[request.param]()
+    return pairs_by_name[request.param]
 
 
-def lengths(steps):
+def compute_norms(steps):
     return np.sqrt((steps**2).sum(axis=1))
 
 
-def spread(pair):
-    """Points that surround both laws, inside and outside of them."""
+def draw_surrounding_points(pair):
+    """Draw points inside and outside of the supports of both distributions."""
     rng = np.random.default_rng(11)
     x, y = pair.sample(2000, rng=rng)
     both = np.concatenate([x, y])
@@ -71,26 +71,26 @@ def spread(pair):
 class TestOptimality:
     def test_the_coupling_costs_w1(self, pair):
         x, y = pair.coupled(20_000, rng=1)
-        distances = lengths(x - y)
+        distances = compute_norms(x - y)
         error = math.hypot(distances.std(ddof=1) / math.sqrt(20_000), pair.w1_error)
         assert pair.w1 > 0 and error < 0.05 * pair.w1  # a wide error would test nothing
         assert abs(distances.mean() - pair.w1) <= 4 * error + 1e-12 * pair.w1
 
     def test_the_potential_falls_by_the_distance_along_the_coupling(self, pair):
-        """With the Lipschitz constant below, primal and dual meet: both are optimal."""
+        """With the Lipschitz constant below, primal and dual values are equal: both are optimal."""
         x, y = pair.coupled(20_000, rng=2)
         scale = np.abs(np.concatenate([x, y])).max()
         drop = pair.potential(x) - pair.potential(y)
-        np.testing.assert_allclose(drop, lengths(x - y), rtol=0, atol=1e-13 * scale * math.sqrt(pair.d))
+        np.testing.assert_allclose(drop, compute_norms(x - y), rtol=0, atol=1e-13 * scale * math.sqrt(pair.d))
 
     def test_the_potential_is_1_lipschitz(self, pair):
         rng = np.random.default_rng(3)
-        z = spread(pair)
+        z = draw_surrounding_points(pair)
         scale = np.abs(z).max() * math.sqrt(pair.d)
         near = z + rng.normal(size=z.shape) * 0.01 * scale / pair.d
         for other in (z[rng.permutation(len(z))], near):
             rise = np.abs(pair.potential(z) - pair.potential(other))
-            assert (rise <= lengths(z - other) + 1e-13 * scale).all()
+            assert (rise <= compute_norms(z - other) + 1e-13 * scale).all()
 
     def test_independent_samples_see_the_same_difference_of_means(self, pair):
         x, y = pair.sample(20_000, 15_000, rng=4)
@@ -100,41 +100,41 @@ class TestOptimality:
 
     def test_an_exact_solver_finds_the_coupling_of_coupled_samples(self, pair):
         x, y = pair.coupled(200, rng=5)
-        found = otdist.w1(x, y)
-        assert found.value == pytest.approx(lengths(x - y).mean(), rel=1e-9)
+        result = otdist.w1(x, y)
+        assert result.value == pytest.approx(compute_norms(x - y).mean(), rel=1e-9)
 
 
 class TestGradient:
     def test_it_is_the_derivative_of_the_potential(self, pair):
         rng = np.random.default_rng(6)
-        z = spread(pair)
+        z = draw_surrounding_points(pair)
         step = 1e-6 * np.abs(z).max()
         direction = rng.normal(size=z.shape)
-        direction *= step / lengths(direction)[:, None]
+        direction *= step / compute_norms(direction)[:, None]
         ahead, behind = z + direction, z - direction
         difference = (pair.potential(ahead) - pair.potential(behind)) / (2 * step)
         expected = (pair.gradient(z) * direction).sum(axis=1) / step
         # Across a kink there is no derivative; near a tip it turns within the step.
-        smooth = lengths(pair.gradient(ahead) - pair.gradient(behind)) < 1e-3
+        smooth = compute_norms(pair.gradient(ahead) - pair.gradient(behind)) < 1e-3
         assert smooth.mean() > 0.7
         np.testing.assert_allclose(difference[smooth], expected[smooth], rtol=0, atol=1e-6)
 
     def test_it_has_length_1(self, pair):
-        slopes = lengths(pair.gradient(spread(pair)))
+        slopes = compute_norms(pair.gradient(draw_surrounding_points(pair)))
         assert (np.abs(slopes - 1) < 1e-14 * math.sqrt(pair.d) + 4e-16)[slopes != 0].all()
         assert (slopes != 0).mean() > 0.99
 
     def test_it_points_from_y_to_x(self, pair):
         x, y = pair.coupled(2000, rng=7)
         steps = x - y
-        apart = lengths(steps) > 1e-6 * np.abs(y).max()
-        cosines = (pair.gradient(y) * steps).sum(axis=1)[apart] / lengths(steps)[apart]
+        apart = compute_norms(steps) > 1e-6 * np.abs(y).max()
+        cosines = (pair.gradient(y) * steps).sum(axis=1)[apart] / compute_norms(steps)[apart]
         # Outside of kinks; ties of float64 put a few points on the other side of one.
         assert (np.abs(cosines - 1) < 1e-9).mean() > 0.999
 
     def test_it_is_exact_next_to_a_tip_and_0_on_it(self):
         pair = problems.w1bench(128, 4)
-        (tip, *_), _ = pair._laws.tips, pair._laws.offsets
+        (tip, *_), _ = pair._distributions.tips, pair._distributions.offsets
         step = np.zeros(128)
         step[[0, 3]] = 2.0**-40, -(2.0**-40)
         slope = pair.gradient([tip, tip + step])
@@ -149,7 +149,7 @@ class TestSampling:
         rng = np.random.default_rng(8)
         direction = rng.normal(size=pair.d)
         for one, other in zip(pair.coupled(5000, rng), pair.sample(5000, rng=rng), strict=True):
-            for feature in (lambda z: z @ direction, lengths, pair.potential):
+            for feature in (lambda z: z @ direction, compute_norms, pair.potential):
                 assert stats.ks_2samp(feature(one), feature(other)).pvalue > 1e-4
 
     def test_a_permutation_test_does_not_tell_them_apart(self):
@@ -164,7 +164,7 @@ class TestSampling:
         direction = rng.normal(size=pair.d)
         for single, double in zip((x, y), pair.sample(20_000, rng=rng), strict=True):
             double = double.astype(np.float32)  # P in one column lives closer to the tips than float32 sees
-            for feature in (lambda z: z @ direction, lengths, pair.potential):
+            for feature in (lambda z: z @ direction, compute_norms, pair.potential):
                 one, other = (feature(z.astype(float)) for z in (single, double))
                 assert stats.ks_2samp(one, other).pvalue > 1e-4
 
@@ -181,23 +181,25 @@ class TestSampling:
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     @pytest.mark.parametrize("d", [2, 32])
     def test_points_on_tips_walls_and_corners_stay_finite_and_inside(self, d, dtype):
-        laws = problems.w1bench(d, 16)._laws
-        tips = laws.tips.astype(dtype)
+        distributions = problems.w1bench(d, 16)._distributions
+        tips = distributions.tips.astype(dtype)
         walls = tips.copy()
         walls[:, 0] = 2.5
         corners = np.where(tips > 0, 2.5, -2.5).astype(dtype)
         middles = (tips[:-1] + tips[1:]) / 2
         special = np.concatenate([tips, walls, -walls, corners, middles, np.zeros((1, d), dtype)])
-        moved = laws._moved(special)
+        moved = distributions._transport(special)
         assert np.isfinite(moved).all() and np.abs(moved).max() <= 2.5 * (1 + 1e-6)
         np.testing.assert_array_equal(moved[: len(tips)], tips)
         np.testing.assert_allclose(moved[16:32], walls, rtol=0, atol=1e-5 if dtype == np.float32 else 1e-13)
 
     @pytest.mark.parametrize("d", [2, 8, 128])
     def test_float32_moves_points_to_the_same_places(self, d):
-        laws = problems.w1bench(d, 256)._laws
-        y = laws.second(2000, np.random.default_rng(12), np.dtype(np.float32))
-        np.testing.assert_allclose(laws._moved(y), laws._moved(y.astype(float)), rtol=0, atol=1e-4)
+        distributions = problems.w1bench(d, 256)._distributions
+        y = distributions.sample_q(2000, np.random.default_rng(12), np.dtype(np.float32))
+        np.testing.assert_allclose(
+            distributions._transport(y), distributions._transport(y.astype(float)), rtol=0, atol=1e-4
+        )
 
     def test_the_same_seed_gives_the_same_bytes(self, pair):
         for dtype in (np.float32, np.float64):
@@ -220,8 +222,8 @@ class TestSampling:
         assert abs(correlation) < 5 / math.sqrt(20_000)
 
 
-def published_rays(tips, offsets, y, half):
-    """Tip and length of each ray as the authors' construction has it, without any trick."""
+def compute_published_rays(tips, offsets, y, half):
+    """Compute tip and length of each ray directly, by the published construction."""
     heights = cdist(y, tips) + offsets
     nearest = heights.argmin(axis=1)
     out = []
@@ -247,24 +249,24 @@ class TestFunnels:
             np.load(file) as data,
         ):
             tips, offsets = (data[f"d{d}_n{n}_{part}"].astype(float) for part in ("centers", "bias"))
-        laws = problems.w1bench(d, n)._laws
+        distributions = problems.w1bench(d, n)._distributions
         y = np.random.default_rng(0).uniform(-2.5, 2.5, (300, d))
-        nearest, expected = published_rays(tips, offsets, y, 2.5)
-        found, share = laws._double.rays(y)
-        np.testing.assert_array_equal(laws.tips[found], tips[nearest])
-        np.testing.assert_allclose(lengths(y - tips[nearest]) / share, expected, rtol=1e-9)
+        nearest, expected = compute_published_rays(tips, offsets, y, 2.5)
+        tip_indices, positions = distributions._tables64.find_rays(y)
+        np.testing.assert_array_equal(distributions.tips[tip_indices], tips[nearest])
+        np.testing.assert_allclose(compute_norms(y - tips[nearest]) / positions, expected, rtol=1e-9)
 
-    @pytest.mark.parametrize("n", COUNTS)
-    @pytest.mark.parametrize("d", DIMENSIONS)
+    @pytest.mark.parametrize("n", PUBLISHED_COUNTS)
+    @pytest.mark.parametrize("d", PUBLISHED_DIMENSIONS)
     def test_the_shipped_truth_is_recomputed(self, d, n):
         pair = problems.w1bench(d, n)
-        again, error = pair._laws.w1(np.random.default_rng([d, n]))
+        again, error = pair._distributions.estimate_w1(np.random.default_rng([d, n]))
         assert 0 < pair.w1_error < 0.005 * pair.w1
         assert abs(again - pair.w1) <= 4 * math.hypot(error, pair.w1_error)
 
     def test_the_truth_of_one_funnel_in_the_middle_of_a_square(self):
-        laws = Funnels(np.zeros((1, 2)), np.zeros(1), half_width=1.0, power=8.0)
-        mean, error = laws.mean_ray(2**16, np.random.default_rng(0))
+        distributions = Funnels(np.zeros((1, 2)), np.zeros(1), half_width=1.0, power=8.0)
+        mean, error = distributions.estimate_mean_ray(2**16, np.random.default_rng(0))
         # Rays end at the walls: R = 1 / cos(angle), and the angle of a uniform y has a density like R^2.
         angles = np.linspace(0, np.pi / 4, 100_001)
         radius = 1 / np.cos(angles)
@@ -275,7 +277,7 @@ class TestFunnels:
         rng = np.random.default_rng(1)
         tips, offsets = rng.uniform(-1, 1, (60, 2)), rng.normal(0, 0.3, 60)
         tips, offsets = np.concatenate([tips, tips[:3]]), np.concatenate([offsets, offsets[:3]])
-        kept = standing(tips, offsets)
+        kept = drop_hidden_cones(tips, offsets)
         assert 1 < len(kept[0]) < 40
         z = rng.uniform(-2, 2, (1000, 2))
         for u, v in zip(*[(cdist(z, t) + b).min(axis=1) for t, b in ((tips, offsets), kept)], strict=True):
@@ -297,16 +299,16 @@ class TestFunnels:
 class TestMinMax:
     @pytest.mark.parametrize("d", [1, 2, 10, 100])
     def test_both_functions_are_the_potential_where_they_should(self, d):
-        laws = problems.min_max(d, 5, rng=d)._laws
+        distributions = problems.min_max(d, 5, rng=d)._distributions
         rng = np.random.default_rng(0)
-        for side, sign in ((laws.left, -1), (laws.right, 1)):
+        for side, sign in ((distributions.left, -1), (distributions.right, 1)):
             z = rng.uniform(-1, 1, (2000, d)) * side.half_width
             z[:1000] = np.sign(z[:1000]) * side.half_width  # corners, where the functions are extreme
             u = -side.potential(z)
-            assert side.lowest <= u.min() and u.max() <= side.highest
-            z[:, 0] += sign * laws.away
-            expected = -u if sign < 0 else u + laws.lift
-            np.testing.assert_allclose(laws.potential(z), expected, rtol=1e-12, atol=1e-12)
+            assert side.minimum <= u.min() and u.max() <= side.upper_bound
+            z[:, 0] += sign * distributions.centre_offset
+            expected = -u if sign < 0 else u + distributions.potential_offset
+            np.testing.assert_allclose(distributions.potential(z), expected, rtol=1e-12, atol=1e-12)
 
     def test_no_cube_reaches_the_other(self):
         x, y = problems.min_max(2, 4, rng=0).coupled(1000, rng=0)
@@ -316,13 +318,13 @@ class TestMinMax:
 class TestLines:
     def test_the_potential_turns_wherever_the_distribution_functions_cross(self):
         pair = problems.ridge([1.0], teeth=7)
-        knots = pair._laws.line.profile.knots
+        knots = pair._distributions.line.piecewise_potential.knots
         np.testing.assert_allclose(knots, 2.0 * np.arange(1, 7) - 7, atol=1e-9)
 
     def test_the_comb_is_what_the_quadrature_says(self):
         pair = problems.ridge([1.0], teeth=5)
-        found = closed.laws(pair._laws.line.mu, pair._laws.line.nu, rtol=1e-3)
-        assert found.lower <= pair.w1 <= found.upper and pair.w1_error == 0
+        result = closed.laws(pair._distributions.line.mu, pair._distributions.line.nu, rtol=1e-3)
+        assert result.lower <= pair.w1 <= result.upper and pair.w1_error == 0
 
     def test_one_law_above_the_other_needs_no_knot(self):
         pair = problems.laws_1d(stats.norm(0, 1), stats.norm(2, 1))
@@ -336,11 +338,13 @@ class TestLines:
         mu, nu = (stats.rv_histogram((rng.uniform(0.1, 1, 20), edges), density=True)() for _ in range(2))
         pair = problems.laws_1d(mu, nu)
         x, y = pair.coupled(5000, rng=seed)
-        np.testing.assert_allclose(pair.potential(x) - pair.potential(y), lengths(x - y), atol=1e-12)
-        assert pair.w1 == pytest.approx(lengths(x - y).mean(), abs=4 * lengths(x - y).std() / math.sqrt(5000))
+        np.testing.assert_allclose(pair.potential(x) - pair.potential(y), compute_norms(x - y), atol=1e-12)
+        assert pair.w1 == pytest.approx(
+            compute_norms(x - y).mean(), abs=4 * compute_norms(x - y).std() / math.sqrt(5000)
+        )
 
     def test_normal_radii(self):
-        """N(0, I) and N(0, 9/4 I): half the mean of the chi law."""
+        """N(0, I) and N(0, 9/4 I): half the mean of the chi distribution."""
         for d in (1, 3, 50):
             expected = math.exp(math.lgamma((d + 1) / 2) - math.lgamma(d / 2)) * math.sqrt(2) / 2
             pair = problems.radial(d)
@@ -349,7 +353,7 @@ class TestLines:
     def test_a_rotation_turns_the_subspace_and_changes_no_distance(self):
         plain, turned = problems.cylinder(6, 2), problems.cylinder(6, 2, rotation=1)
         assert plain.w1 == turned.w1 == problems.radial(2).w1
-        basis = turned._laws.basis
+        basis = turned._distributions.basis
         np.testing.assert_allclose(basis @ basis.T, np.eye(6), atol=1e-14)
         z = np.random.default_rng(0).normal(size=(20, 6))
         np.testing.assert_allclose(turned.potential(z @ basis.T), plain.potential(z), atol=1e-13)
@@ -363,11 +367,11 @@ class TestEstimators:
         pair = PAIRS[name]()
         n = 2000
         (x, y), (again_x, again_y) = (pair.sample(n, rng=seed) for seed in (0, 1))
-        found = otdist.w1(x, y)
-        assert found.upper >= pair.potential(x).mean() - pair.potential(y).mean()
+        result = otdist.w1(x, y)
+        assert result.upper >= pair.potential(x).mean() - pair.potential(y).mean()
         # W1(P_n, P) is on average at most W1 between two samples of P.
         noise = otdist.w1(x, again_x).value + otdist.w1(y, again_y).value
-        assert abs(found.value - pair.w1) <= noise
+        assert abs(result.value - pair.w1) <= noise
 
     def test_the_truth_scores_best(self, pair):
         best = problems.scores(pair, pair.potential, pair.gradient, rng=0)
@@ -380,19 +384,24 @@ class TestEstimators:
     @pytest.mark.parametrize(("factor", "squared"), [(2.0, 1.0), (-1.0, 4.0), (0.5, 0.25)])
     def test_multiples_of_the_truth(self, factor, squared):
         pair = problems.radial(8)
-        got = problems.scores(
+        scores = problems.scores(
             pair, lambda z: factor * pair.potential(z), lambda z: factor * pair.gradient(z), 1
         )
-        assert got.cosine == pytest.approx(math.copysign(1, factor), abs=1e-12)
-        assert got.squared_l2 == pytest.approx(squared, abs=1e-12)
-        assert got.estimate / pair.w1 == pytest.approx(factor, abs=0.1 * abs(factor))
-        assert got.overstates == (factor > 1)
+        assert scores.cosine == pytest.approx(math.copysign(1, factor), abs=1e-12)
+        assert scores.squared_l2 == pytest.approx(squared, abs=1e-12)
+        assert scores.estimate / pair.w1 == pytest.approx(factor, abs=0.1 * abs(factor))
+        assert scores.overstates == (factor > 1)
 
     def test_a_constant_critic(self):
         pair = problems.shift([1.0, 1.0])
-        got = problems.scores(pair, lambda z: np.ones(len(z)), np.zeros_like, rng=1, n=100)
-        assert (got.cosine, got.squared_l2, got.deviation, got.overstates) == (0, pytest.approx(1), 1, False)
-        assert got.estimate == 0 == got.estimate_error
+        scores = problems.scores(pair, lambda z: np.ones(len(z)), np.zeros_like, rng=1, n=100)
+        assert (scores.cosine, scores.squared_l2, scores.deviation, scores.overstates) == (
+            0,
+            pytest.approx(1),
+            1,
+            False,
+        )
+        assert scores.estimate == 0 == scores.estimate_error
 
     def test_the_error_of_the_estimate_is_that_of_repetitions(self):
         pair = problems.funnels(4, 4, rng=0)
@@ -409,8 +418,8 @@ class TestEstimators:
     def test_tensors_are_read(self):
         torch = pytest.importorskip("torch")
         pair = problems.shift([1.0, 0.0])
-        got = problems.scores(pair, lambda z: -torch.as_tensor(z)[:, 0], pair.gradient, rng=0)
-        assert got.estimate == pytest.approx(1, abs=4 * got.estimate_error)
+        scores = problems.scores(pair, lambda z: -torch.as_tensor(z)[:, 0], pair.gradient, rng=0)
+        assert scores.estimate == pytest.approx(1, abs=4 * scores.estimate_error)
 
 
 class TestRefusals:
@@ -501,7 +510,7 @@ class TestHouse:
 
     def test_the_text_of_a_pair_does_not_compute_its_truth(self):
         pair = problems.funnels(2, 3, rng=0)
-        assert repr(pair) == "Pair(funnels, n=3, d=2)" and "_known" not in vars(pair)
+        assert repr(pair) == "Pair(funnels, n=3, d=2)" and "_w1_and_error" not in vars(pair)
 
     @pytest.mark.slow
     def test_otdist_does_not_load_the_problems_and_they_do_not_load_torch(self):

@@ -1,4 +1,4 @@
-"""Questions by name: samples come from their seed, real ones from the files of other packages."""
+"""Questions by name: samples are determined by the seed; real ones come from files of other packages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import otdist
 from otdist import bench
 from otdist.bench.questions import FIXED, KINDS, real
-from otdist.bench.questions.images import ROUGH, SMOOTH, _image
+from otdist.bench.questions.images import ROUGH_FIELD, SMOOTH_FIELD, _draw_image
 from otdist.errors import InputError
 
 SOURCES = {
@@ -23,8 +23,8 @@ SOURCES = {
 }
 
 
-def asked(kind, seed=0):
-    """Question of 60 points; skip where the data are not installed."""
+def make_question(kind, seed=0):
+    """Create a question of 60 points; skip where the data are not installed."""
     if kind in SOURCES and find_spec(SOURCES[kind][0]) is None:
         pytest.skip(f"{SOURCES[kind][1]} is not installed")
     if kind == "cells":
@@ -33,8 +33,8 @@ def asked(kind, seed=0):
 
 
 @pytest.fixture
-def house(tmp_path, monkeypatch):
-    """Place for packages that hold data and cannot be imported."""
+def data_packages(tmp_path, monkeypatch):
+    """Build fake packages that contain data and cannot be imported."""
     monkeypatch.syspath_prepend(tmp_path)
 
     def build(package, files):
@@ -49,11 +49,11 @@ def house(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_samples_come_from_their_seed(kind):
-    one, again, other = (asked(kind, seed) for seed in (0, 0, 1))
-    assert np.array_equal(one.x, again.x) and np.array_equal(one.y, again.y)
-    assert not np.array_equal(one.x, other.x)
-    assert len(one.x) == len(one.y) == 60
-    assert np.isfinite(one.x).all() and np.isfinite(one.y).all()
+    question, again, other = (make_question(kind, seed) for seed in (0, 0, 1))
+    assert np.array_equal(question.x, again.x) and np.array_equal(question.y, again.y)
+    assert not np.array_equal(question.x, other.x)
+    assert len(question.x) == len(question.y) == 60
+    assert np.isfinite(question.x).all() and np.isfinite(question.y).all()
 
 
 def test_what_is_known_is_so():
@@ -64,32 +64,35 @@ def test_what_is_known_is_so():
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("shifts n=5", "is unknown"),
         ("shift", "has no n"),
-        ("shift n=-1", "is no size"),
-        ("shift k=3", "is no size"),
+        ("shift n=-1", "sizes must be such as"),
+        ("shift k=3", "sizes must be such as"),
         ("penguins n=5 d=3", "the columns of 'penguins' are given; leave out d=3"),
     ],
 )
-def test_names_that_are_none(name, said):
-    with pytest.raises(InputError, match=f"questions: .*{said}"):
+def test_names_that_are_none(name, message):
+    with pytest.raises(InputError, match=f"questions: .*{message}"):
         bench.question(name)
 
 
 def test_samples_that_are_none():
-    with pytest.raises(InputError, match="not finite"):
+    with pytest.raises(InputError, match="must be finite"):
         bench.Question.of("mine", [[np.inf, 1.0], [2.0, 1.0]], [[0.0, 1.0], [1.0, 1.0]])
 
 
 def test_images_are_pixels_drawn_as_often_as_they_are_bright():
-    one = bench.question("images n=40000")
-    for side, image in ((one.x, _image(*ROUGH, 0)), (one.y, _image(*SMOOTH, 1))):
-        drawn = np.histogram2d(*side.T, bins=np.arange(33) - 0.5)[0] / 40_000
+    question = bench.question("images n=40000")
+    for side, image in (
+        (question.x, _draw_image(*ROUGH_FIELD, 0)),
+        (question.y, _draw_image(*SMOOTH_FIELD, 1)),
+    ):
+        histogram = np.histogram2d(*side.T, bins=np.arange(33) - 0.5)[0] / 40_000
         share = image / image.sum()
-        assert drawn.sum() == pytest.approx(1)
-        assert np.abs(drawn - share).max() < 5 * np.sqrt(share.max() / 40_000)
+        assert histogram.sum() == pytest.approx(1)
+        assert np.abs(histogram - share).max() < 5 * np.sqrt(share.max() / 40_000)
 
 
 def test_one_image_has_a_slope_and_the_other_has_none():
@@ -97,27 +100,27 @@ def test_one_image_has_a_slope_and_the_other_has_none():
         near, far = (np.abs(image[step:] - image[:-step]).mean() for step in (1, 2))
         return np.log2(far / near)  # 1 where there is a slope, 0.5 for a random walk
 
-    assert exponent(_image(*ROUGH, 0)) < 0.5
-    assert exponent(_image(*SMOOTH, 0)) > 0.95
+    assert exponent(_draw_image(*ROUGH_FIELD, 0)) < 0.5
+    assert exponent(_draw_image(*SMOOTH_FIELD, 0)) > 0.95
 
 
 @pytest.mark.parametrize("kind", SOURCES)
 def test_real_samples_have_their_columns_and_two_sides(kind):
-    one = asked(kind)
-    assert one.x.shape == one.y.shape == (60, SOURCES[kind][2])
-    assert float(otdist.w1(one.x, one.y)) > 0
-    assert not set(map(tuple, one.x)) & set(map(tuple, one.y))
+    question = make_question(kind)
+    assert question.x.shape == question.y.shape == (60, SOURCES[kind][2])
+    assert float(otdist.w1(question.x, question.y)) > 0
+    assert not set(map(tuple, question.x)) & set(map(tuple, question.y))
 
 
 def test_digits_and_wine_are_those_of_scikit_learn():
     datasets = pytest.importorskip("sklearn.datasets")
     points, label = datasets.load_digits(return_X_y=True)
-    assert np.array_equal(real.digits()[0], points[label == 3])
-    assert np.array_equal(real.digits()[1], points[label == 8])
+    assert np.array_equal(real.read_digits()[0], points[label == 3])
+    assert np.array_equal(real.read_digits()[1], points[label == 8])
     points, label = datasets.load_wine(return_X_y=True)
     points = (points - points.mean(0)) / points.std(0)
-    assert np.allclose(real.wine()[0], points[label == 0])
-    assert np.allclose(real.wine()[1], points[label == 1])
+    assert np.allclose(real.read_wine()[0], points[label == 0])
+    assert np.allclose(real.read_wine()[1], points[label == 1])
 
 
 @pytest.mark.parametrize("kind", SOURCES)
@@ -128,24 +131,26 @@ def test_a_package_that_is_not_there_is_named(kind, monkeypatch):
         bench.question(f"{kind} n=5")
 
 
-def test_a_file_that_is_not_there_is_named(house):
-    house("nannyml", {})
+def test_a_file_that_is_not_there_is_named(data_packages):
+    data_packages("nannyml", {})
     with pytest.raises(InputError, match=r"needs datasets/data/california_housing_reference\.csv of nannyml"):
-        real.california()
+        real.read_california()
 
 
-def test_italian_power_is_read_without_its_package(house):
+def test_italian_power_is_read_without_its_package(data_packages):
     folder = "datasets/data/ItalyPowerDemand/ItalyPowerDemand_"
     head = "#Days\n@problemName ItalyPowerDemand\n@classLabel true 1 2\n@data\n"
-    house("aeon", {f"{folder}TRAIN.ts": f"{head}1.5,2:1\n3,4:2\n", f"{folder}TEST.ts": f"{head}5,-6:2\n"})
-    x, y = real.italy_power()
+    data_packages(
+        "aeon", {f"{folder}TRAIN.ts": f"{head}1.5,2:1\n3,4:2\n", f"{folder}TEST.ts": f"{head}5,-6:2\n"}
+    )
+    x, y = real.read_italy_power()
     assert np.array_equal(x, [[1.5, 2]])
     assert np.array_equal(y, [[3, 4], [5, -6]])
     assert "aeon" not in sys.modules
 
 
-def test_californian_houses_are_scaled_by_the_reference(house):
-    names = ("id", *reversed(real.HOUSES), "timestamp", "y_pred")
+def test_californian_houses_are_scaled_by_the_reference(data_packages):
+    names = ("id", *reversed(real.CALIFORNIA_COLUMNS), "timestamp", "y_pred")
     rows = {"reference": np.array([[1.0] * 8, [3.0] * 8]), "analysis": np.array([[5.0] * 7 + [2.0]])}
     files = {
         f"datasets/data/california_housing_{part}.csv": "\n".join(
@@ -153,16 +158,19 @@ def test_californian_houses_are_scaled_by_the_reference(house):
         )
         for part, table in rows.items()
     }
-    house("nannyml", files)
-    x, y = real.california()
+    data_packages("nannyml", files)
+    x, y = real.read_california()
     assert np.array_equal(x, [[-1.0] * 8, [1.0] * 8])
     assert np.array_equal(y, [[0.0] + [3.0] * 7])  # columns go by their names
 
 
 @pytest.mark.parametrize("layout", ["one table", "a folder"])
-def test_cells_are_read_in_both_layouts(house, layout):
+def test_cells_are_read_in_both_layouts(data_packages, layout):
     h5py = pytest.importorskip("h5py")
-    path = house("scanpy", {"datasets/10x_pbmc68k_reduced.h5ad": ""}) / "datasets/10x_pbmc68k_reduced.h5ad"
+    path = (
+        data_packages("scanpy", {"datasets/10x_pbmc68k_reduced.h5ad": ""})
+        / "datasets/10x_pbmc68k_reduced.h5ad"
+    )
     points, codes = np.arange(8.0).reshape(4, 2), np.array([1, 0, 2, 1], dtype="i1")
     words = np.array([b"Dendritic", b"CD14+ Monocyte", b"CD34+"])
     with h5py.File(path, "w") as file:
@@ -175,13 +183,13 @@ def test_cells_are_read_in_both_layouts(house, layout):
         else:
             file["obs/bulk_labels/codes"], file["obs/bulk_labels/categories"] = codes, words
             file["obsm/X_pca"] = points.astype("f4")
-    x, y = real.cells()
+    x, y = real.read_cells()
     assert np.array_equal(x, points[[0, 3]])
     assert np.array_equal(y, points[[1]])
 
 
-def test_cells_say_that_they_need_a_reader(house, monkeypatch):
-    house("scanpy", {"datasets/10x_pbmc68k_reduced.h5ad": ""})
+def test_cells_say_that_they_need_a_reader(data_packages, monkeypatch):
+    data_packages("scanpy", {"datasets/10x_pbmc68k_reduced.h5ad": ""})
     monkeypatch.setattr(real, "find_spec", lambda name: None if name == "h5py" else find_spec(name))
     with pytest.raises(InputError, match="'cells' needs h5py, which is not installed; pip install h5py"):
-        real.cells()
+        real.read_cells()

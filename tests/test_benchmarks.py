@@ -1,4 +1,4 @@
-"""A smoke of the benchmarks of training, and their committed results."""
+"""Smoke tests of the benchmarks of training, and tests of their committed results."""
 
 import importlib
 import json
@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 
 @pytest.fixture
 def script(monkeypatch):
-    """A benchmark's module, by name; its neighbours are found as when it is run."""
+    """Import a benchmark by name, with its folder on the path."""
     monkeypatch.syspath_prepend(str(FOLDER))
     before = set(sys.modules)
 
@@ -37,22 +37,22 @@ class TestSmoke:
     def test_modes(self, script, task, method):
         row = {"task": task, "method": method, "seed": 100, "steps": 5}
         row["settings"] = {"width": 16, "batch_size": 32, "check_points": 16}
-        told = script("wgan_modes_runs").measured(row)
-        assert told["w1"] > 0
+        record = script("wgan_modes_runs").measured(row)
+        assert record["w1"] > 0
         if method == "real" and task != "swiss roll":
-            assert told["modes"] == script("wgan_modes_problems").TASKS[task].count
+            assert record["modes"] == script("wgan_modes_problems").TASKS[task].count
         if method == "real" and task in ("ring", "grid"):
-            assert told["quality"] == pytest.approx(0.989, abs=0.01)  # within three sigma, in the plane
+            assert record["quality"] == pytest.approx(0.989, abs=0.01)  # within three sigma, in the plane
 
     def test_modes_that_are_missing_are_not_counted(self, script):
         problems = script("wgan_modes_problems")
         means, spread = problems.centres("grid")
-        held = problems.mixture("grid")(np.random.default_rng(0), 500)
+        heldout = problems.mixture("grid")(np.random.default_rng(0), 500)
         points = np.repeat(means[:3], 100, axis=0)
         points[:30] += 10 * spread
-        told = script("wgan_modes_runs").scores(problems.TASKS["grid"], points, held)
-        assert (told["modes"], told["quality"]) == (3, pytest.approx(0.9))
-        assert told["reverse_kl"] > 1.5
+        record = script("wgan_modes_runs").scores(problems.TASKS["grid"], points, heldout)
+        assert (record["modes"], record["quality"]) == (3, pytest.approx(0.9))
+        assert record["reverse_kl"] > 1.5
 
     @pytest.mark.slow
     def test_alarms(self, script):
@@ -84,17 +84,17 @@ class TestSmoke:
         agreement = script("wgan_agreement")
         for name, value in {"STEPS": 8, "CHECKS": 4, "POINTS": 50, "MORE": 2}.items():
             monkeypatch.setattr(agreement, name, value)
-        told = agreement.curves({"task": "ring", "method": "w1", "seed": 0})
-        assert all(len(values) == 4 for values in told.values())
-        assert all(lower <= upper for lower, upper in zip(told["lower"], told["averaged"], strict=True))
-        assert set(agreement.agreement(told)) == {*agreement.GAPS, "lower"}
+        record = agreement.curves({"task": "ring", "method": "w1", "seed": 0})
+        assert all(len(values) == 4 for values in record.values())
+        assert all(lower <= upper for lower, upper in zip(record["lower"], record["averaged"], strict=True))
+        assert set(agreement.agreement(record)) == {*agreement.GAPS, "lower"}
 
     @pytest.mark.slow
     def test_cost(self, script, monkeypatch):
         cost = script("wgan_cost")
         monkeypatch.setattr(cost, "STEPS", 10)
-        told = cost.timed({"task": "ring", "seed": 0})
-        assert told["checks"] >= 1 and 0 < told["share"]["wall"] <= 1
+        record = cost.timed({"task": "ring", "seed": 0})
+        assert record["checks"] >= 1 and 0 < record["share"]["wall"] <= 1
 
 
 KEYS = ("task", "method", "fault", "data", "law", "n", "critic", "seed")
@@ -111,7 +111,7 @@ def test_tables_are_made_of_the_committed_rows(script, name):
 
 
 class TestQuoted:
-    """What the documentation says of training, against the rows."""
+    """Figures of training in the documentation agree with the committed rows."""
 
     @pytest.mark.parametrize(
         ("task", "count", "divergence"), [("ring", 8, 0.05), ("grid", 25, 0.05), ("stacked", 1000, 0.15)]
@@ -133,8 +133,8 @@ class TestQuoted:
     def test_bracket(self):
         rows = results("wgan_bracket")
         assert sum(row["checks"] for row in rows) == 4000 and min(row["holds"] for row in rows) >= 0.955
-        held = sum(row["checks"] * row["holds"] for row in rows)
-        assert round(held / 4000, 3) == 0.982
+        n_holding = sum(row["checks"] * row["holds"] for row in rows)
+        assert round(n_holding / 4000, 3) == 0.982
 
     def test_alarms(self):
         rows = results("wgan_alarms")

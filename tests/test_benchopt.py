@@ -1,4 +1,4 @@
-"""The solver file for benchopt does what a benchmark calls, whether or not benchopt is installed."""
+"""The solver file for benchopt supports the calls of a benchmark, with or without benchopt installed."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def solver_class(monkeypatch):
 
 
 def objective(P, cost, a, b):  # noqa: N803
-    """Value of the benchmark: the cost of the plan, and 100 times more where it misses its marginals."""
-    missed = 0.5 * ((P.sum(axis=1) - a) ** 2).sum() + 0.5 * ((P.sum(axis=0) - b) ** 2).sum()
+    """Return the objective of the benchmark: cost of the plan, 100 times more if marginals are violated."""
+    violation = 0.5 * ((P.sum(axis=1) - a) ** 2).sum() + 0.5 * ((P.sum(axis=0) - b) ** 2).sum()
     value = float((P * cost).sum())
-    return value if missed < 1e-5 else (1 + value) * 100
+    return value if violation < 1e-5 else (1 + value) * 100
 
 
 @pytest.mark.parametrize("method", ["auto", "sparse", "sinkhorn"])
@@ -46,16 +46,16 @@ def test_plans_come_to_the_optimum_as_benchopt_asks_for_less(solver_class, metho
     solver.set_objective(x=x, a=a, y=y, b=b)
     solver.warm_up()
     exact = otdist.w1(x, y, a, b).value
-    asked = 3e38  # where benchopt begins
+    tolerance = 3e38  # initial value of benchopt
     for _ in range(3):
-        solver.run(asked)
-        gap = min(asked, 0.9)
+        solver.run(tolerance)
+        gap = min(tolerance, 0.9)
         result = solver.get_result()
         assert set(result) == {"P"}
         value = objective(**result, cost=cost, a=a, b=b)
         assert exact * (1 - 1e-9) <= value <= exact / (1 - gap) + 1e-12
-        asked = solver.get_next(asked)
-    assert asked < 1e-4
+        tolerance = solver.get_next(tolerance)
+    assert tolerance < 1e-4
 
 
 def test_every_method_of_the_solver_is_one_of_ours(solver_class):

@@ -1,4 +1,4 @@
-"""``otdist bench``: what it asks, prints and writes, and one line for each thing that can go wrong."""
+"""``otdist bench``: questions, printed output, files, and one line per error."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from otdist.bench import Runs
 from otdist.cli.bench import _seconds
 
 
-def told(capsys, *arguments):
-    """Exit status, and what was printed on either stream."""
+def run_bench(capsys, *arguments):
+    """Run the command; return its exit status, standard output and standard error."""
     with pytest.raises(SystemExit) as end:
         cli.main(["bench", *arguments])
     out, err = capsys.readouterr()
@@ -22,8 +22,8 @@ def told(capsys, *arguments):
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch, rng):
-    """A folder with two samples, as the working directory."""
+def folder(tmp_path, monkeypatch, rng):
+    """Working directory with two samples."""
     monkeypatch.chdir(tmp_path)
     np.save("a.npy", rng.normal(size=(60, 2)))
     np.save("b.npy", rng.normal(size=(50, 2)) + 1)
@@ -31,9 +31,9 @@ def here(tmp_path, monkeypatch, rng):
 
 
 @pytest.mark.slow
-def test_files_are_measured_shown_and_written(here, capsys):
+def test_files_are_measured_shown_and_written(folder, capsys):
     methods = ["--methods", "otdist", "otdist sliced"]
-    status, out, _ = told(capsys, "a.npy", "b.npy", *methods, "--out", "rows.json")
+    status, out, _ = run_bench(capsys, "a.npy", "b.npy", *methods, "--out", "rows.json")
     assert status == 0
     assert "a.npy, b.npy (60 and 50 points, d = 2)" in out
     assert "Use otdist: " in out
@@ -41,12 +41,14 @@ def test_files_are_measured_shown_and_written(here, capsys):
     rows = Runs.load("rows.json").rows
     assert [row["status"] for row in rows] == ["ok", "ok"]
     assert rows[1]["value"] < rows[0]["value"]
-    assert "otdist sliced" in (here / "bench.html").read_text()
+    assert "otdist sliced" in (folder / "bench.html").read_text()
 
 
 @pytest.mark.slow
-def test_json_is_all_that_is_on_standard_output(here, capsys):
-    status, out, err = told(capsys, "a.npy", "b.npy", "--methods", "otdist", "--json", "--html", "page.html")
+def test_json_is_all_that_is_on_standard_output(folder, capsys):
+    status, out, err = run_bench(
+        capsys, "a.npy", "b.npy", "--methods", "otdist", "--json", "--html", "page.html"
+    )
     assert status == 0
     record = json.loads(out)
     assert record["rows"][0]["method"] == "otdist"
@@ -55,7 +57,7 @@ def test_json_is_all_that_is_on_standard_output(here, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ([], "x: is missing"),
         (["a.npy"], "y: is missing"),
@@ -70,12 +72,12 @@ def test_json_is_all_that_is_on_standard_output(here, capsys):
         (["a.npy", "b.npy", "--html", "no/page.html"], "--html: there is no folder"),
         (
             ["a.npy", "b.npy", "--methods", "otdist", "--out", "rows.csv"],
-            "--out: 'rows.csv' is of no known kind",
+            "--out: must end in .json or .parquet, got 'rows.csv'",
         ),
     ],
 )
-def test_what_cannot_be_done_is_one_line(here, capsys, arguments, said):
-    assert one_line(told(capsys, *arguments), said)
+def test_what_cannot_be_done_is_one_line(folder, capsys, arguments, message):
+    assert one_line(run_bench(capsys, *arguments), message)
 
 
 def test_times_are_read_with_their_unit():

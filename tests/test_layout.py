@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from browser import look
-from test_bench_runs import made
+from test_bench_runs import make_row
 
 from otdist import bench
 
@@ -66,10 +66,10 @@ def test_what_is_copied_is_what_one_types(name, tmp_path):
 
 def test_the_page_of_bench_fits_a_phone(tmp_path):
     rows = [
-        made(method="otdist", lower=1.0, upper=1.0, seconds=1.0),
-        made(method="otdist sliced", value=0.4, lower=0.4, seconds=0.1),
-        made(method="POT sinkhorn_stabilized reg=0.001 iterations=100000", value=1.1, seconds=2.0),
-        made(method="gone", status="timeout", reason="ended after 1 s, " + "x" * 90),
+        make_row(method="otdist", lower=1.0, upper=1.0, seconds=1.0),
+        make_row(method="otdist sliced", value=0.4, lower=0.4, seconds=0.1),
+        make_row(method="POT sinkhorn_stabilized reg=0.001 iterations=100000", value=1.1, seconds=2.0),
+        make_row(method="gone", status="timeout", reason="ended after 1 s, " + "x" * 90),
     ]
     page = bench.Runs(rows).report(tmp_path / "bench.html")
     assert look(page, SIDEWAYS, tmp_path) <= 0

@@ -34,8 +34,8 @@ from cells import EXACT, Cell, cells
 from rows import RESULTS, Row, commit, load, save
 
 from otdist.bench import question
-from otdist.bench.methods import METHODS, parsed
-from otdist.bench.worker import measured
+from otdist.bench.methods import METHODS, parse_method
+from otdist.bench.worker import measure_call
 
 LONGEST = 60.0  # seconds that a call may take
 LIKELY = 45.0  # seconds that it may be expected to take, from the row with fewer points
@@ -68,7 +68,7 @@ HIDDEN = ["torch", "sklearn", "pandas", "geomloss", "jax", "tensorflow", "cupy"]
 
 def solver(method: str) -> tuple[Any, str, dict[str, Any]]:
     """Adapter, name and options of a method."""
-    name, options = parsed(method)
+    name, options = parse_method(method)
     if name == "otdist":
         options["method"] = method.split()[1]
     if "tol" in options:  # it stops itself
@@ -145,7 +145,7 @@ class Session:
                 adapter.solve(name, asked.x[:SMALL], asked.y[:SMALL], less)
                 self.warmed.add((cell.d, cell.method))
             _give_back()
-            answer = measured(lambda: adapter.solve(name, asked.x, asked.y, options), 4 * LONGEST)
+            answer = measure_call(lambda: adapter.solve(name, asked.x, asked.y, options), 4 * LONGEST)
         known = {"known": asked.known, "laws": asked.laws, "status": "ok"}
         self.keep(place | known | answer)
 

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from otdist.bench.machine import machine
+from otdist.bench.machine import describe_machine
 from otdist.bench.table import Runs
 
 RESULTS = Path(__file__).parents[1] / "results" / "atlas.json"
@@ -24,7 +24,7 @@ def save(rows: list[Row], path: Path = RESULTS) -> None:
     """Write all rows with their true errors and the machine: a whole file, or none."""
     rows = Runs(rows).rows
     part = path.with_suffix(".part")
-    part.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
+    part.write_text(json.dumps({"machine": describe_machine(), "rows": rows}, indent=1) + "\n")
     part.replace(path)
 
 

@@ -1,4 +1,4 @@
-"""Accuracy against cost: methods, problems with known answers, and a measuring of one by the other."""
+"""Accuracy against cost of methods for W1, on samples and on problems with known answers."""
 
 from otdist.bench.methods import METHODS
 from otdist.bench.questions import Question, question

@@ -1,4 +1,4 @@
-"""What a figure was measured on."""
+"""Description of the machine of a measurement."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 PACKAGES = ("otdist", "numpy", "scipy", "POT", "numba", "torch", "geomloss", "lapx", "ortools")
 
 
-def machine() -> dict[str, Any]:
-    """Processor, cores, Python and versions of packages, of the process that asks."""
+def describe_machine() -> dict[str, Any]:
+    """Return processor, cores, Python and package versions of this process."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -20,17 +20,17 @@ def machine() -> dict[str, Any]:
         except metadata.PackageNotFoundError:
             continue
     return {
-        "cpu": _processor(),
+        "cpu": _read_cpu_model(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "versions": versions,
     }
 
 
-def _processor() -> str:
+def _read_cpu_model() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    found = (line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    return next(found, platform.machine())
+    models = (line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.machine())

@@ -1,4 +1,4 @@
-"""Ask many methods many questions, each in a process of its own, and keep every answer."""
+"""Run many methods on many questions, each in a separate process, and record every result."""
 
 from __future__ import annotations
 
@@ -14,27 +14,35 @@ from typing import Any
 
 import numpy as np
 
-from otdist.bench.machine import machine
-from otdist.bench.methods import FOLDER, METHODS, is_cheap, parsed, python_of, suggested
-from otdist.bench.questions import Question, question
-from otdist.bench.table import UNSTARTED, Runs, written
-from otdist.bench.worker import STARTED
+from otdist.bench.machine import describe_machine
+from otdist.bench.methods import (
+    ADAPTERS_FOLDER,
+    METHODS,
+    find_python,
+    is_cheap,
+    parse_method,
+    suggest_methods,
+)
+from otdist.bench.questions import Question
+from otdist.bench.questions import question as question_by_name
+from otdist.bench.table import NOT_STARTED, Runs, check_output_path
+from otdist.bench.worker import STARTED_LINE
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_number, check_seconds, check_seed
 from otdist.progress import working
 
-WORKER = Path(__file__).with_name("worker.py")
-START = 60.0  # seconds for a process to import, to compile and to answer for few points, beyond its budget
-LATE = 10.0  # the same where less is left of the time for all
-GRACE = 60.0  # seconds after which a process that does not end itself is ended
-FEW = 8  # parts of what is left of the time for all, of which a run may take one
-LEAST = 1.0  # seconds below which no run is started
+WORKER_PATH = Path(__file__).with_name("worker.py")
+START_SECONDS = 60.0  # beyond the budget: to import, to compile and to run on few points
+MIN_START_SECONDS = 10.0  # the same where less of the total time remains
+GRACE_SECONDS = 60.0  # after which a process that exceeds its limit is killed
+REMAINING_TIME_SHARES = 8  # a run may take one of so many parts of the remaining total time
+MIN_RUN_SECONDS = 1.0  # with less time remaining no run is started
 Row = dict[str, Any]
-Asked = str | Question | tuple[Any, Any]
+QuestionLike = str | Question | tuple[Any, Any]
 
 
 def run(
-    questions: Asked | Iterable[Asked],
+    questions: QuestionLike | Iterable[QuestionLike],
     methods: Sequence[str] | None = None,
     *,
     budget: float = 60.0,
@@ -52,44 +60,44 @@ def run(
         Names as of :func:`~otdist.bench.question`, such as ``"shift n=1000 d=16"``, or samples ``(x, y)``.
     methods : sequence of str, optional
         Names with options, such as ``"otdist sinkhorn tol=0.01"`` or ``"POT emd2"``; see
-        ``otdist.bench.METHODS``. None: those worth asking at that size, of those that are installed.
+        ``otdist.bench.METHODS``. None: the installed methods that are feasible at that size.
     budget : float
-        Seconds for a run. A method that can be told is told; any other is ended.
+        Seconds for a run. Methods that accept a time limit receive it; any other is ended.
     max_seconds : float, optional
-        Seconds for all runs together, starts included. Each may take an equal part of what is left, or an
-        eighth, and at most ``budget``; once nothing is left, no more are started, and their rows say so. The
-        last may overrun it, by its part and the ten seconds that any may take to start.
+        Seconds for all runs together, including starts. A run may take an equal part of the remaining time,
+        or an eighth of it if that is more, and at most ``budget``. Once no time remains, no more runs are
+        started, and their rows say so. The last run may exceed it by its part and the ten seconds that any
+        run may take to start.
     memory : float, optional
-        Bytes that a process may use for data. None: no limit.
+        Bytes that a process may allocate for data. None: no limit.
     seeds : sequence of int
-        Seeds of the samples, for questions by name: as many runs.
+        Seeds of the samples, for questions by name: one run for each.
     path : path, optional
-        JSON file of the rows, written after each. Rows that are there already are not measured again.
+        JSON file of the rows, written after each run. Rows already in it are not measured again.
     progress : bool
-        Say what is being measured.
+        Report progress.
 
     Returns
     -------
     Runs
-        One row a run, failures included: ``status`` is "ok", "timeout", "memory", "error", "missing" or
-        "not started". Rows about a question stand together.
+        One row per run, including failures: ``status`` is "ok", "timeout", "memory", "error", "missing" or
+        "not started". Rows of a question are consecutive.
 
     Raises
     ------
     InputError
-        For a question or a method that is unknown, or a budget that is none.
+        If a question or a method is unknown, or the budget is invalid.
 
     Notes
     -----
-    Methods that tell most for their time are asked first, about all questions; then those that train or
-    iterate for long, such as critics.
+    Cheap methods run first, on all questions; then methods that train or iterate for long, such as critics.
 
-    Each run has a fresh process with the threads of the machine; it first answers the question for a few
-    points, so that importing and compiling do not count. Runs shorter than half a second are repeated, and
-    the median counts. The memory is what the run adds to its process. Errors are those against W1 between the
-    same samples, as far as it is proved by the tightest of otdist's intervals among the rows.
+    Each run has a new process with the threads of the machine. The method is first called on few points, so
+    that importing and compiling are not timed. Runs shorter than half a second are repeated, and the median
+    is reported. Memory is the increase of the process during the run. Errors are relative to W1 between the
+    same samples, where the tightest of otdist's intervals among the rows determines it well enough.
 
-    Cost: the budget, and a few seconds to start, for each row.
+    Cost: the budget, and a few seconds to start, per row.
 
     Examples
     --------
@@ -103,132 +111,158 @@ def run(
     budget = check_number(budget, "budget", above=0.0, remedy="give seconds above 0")
     max_seconds = check_seconds(max_seconds)
     seeds = [check_seed(seed, "seeds") for seed in seeds]
-    if path is not None and written(path).suffix != ".json":
+    if path is not None and check_output_path(path).suffix != ".json":
         raise InputError(
-            "path", f"{path} could not be gone on with", "let it end in .json; save also as .parquet"
+            "path", f"must end in .json to be resumed, got {path}", "use .json; save also as .parquet"
         )
-    asked = list(_asked(questions, seeds))
+    requests = list(_read_questions(questions, seeds))
     for method in methods or []:
-        parsed(method)
-    kept = Runs.load(path).rows if path is not None and Path(path).exists() else []
-    known = {_key(row): row for row in kept}
+        parse_method(method)
+    stored_rows = Runs.load(path).rows if path is not None and Path(path).exists() else []
+    rows_by_key = {_get_key(row): row for row in stored_rows}
     todo = [
-        (one, {"question": one.name, "method": method, "budget": float(budget), "seed": seed})
-        for one, seed in asked
-        for method in methods or suggested(max(len(one.x), len(one.y)), one.x.shape[1])
+        (question, {"question": question.name, "method": method, "budget": float(budget), "seed": seed})
+        for question, seed in requests
+        for method in methods or suggest_methods(max(len(question.x), len(question.y)), question.x.shape[1])
     ]
-    order = list(dict.fromkeys([*known, *(_key(row) for _, row in todo)]))
-    done = {key for key, row in known.items() if row["status"] != UNSTARTED}
-    todo = _cheap_first([(one, row) for one, row in todo if _key(row) not in done])
-    facts = {"date": time.strftime("%Y-%m-%d")} | machine()
+    order = list(dict.fromkeys([*rows_by_key, *(_get_key(row) for _, row in todo)]))
+    done_keys = {key for key, row in rows_by_key.items() if row["status"] != NOT_STARTED}
+    todo = _sort_cheap_first([(question, row) for question, row in todo if _get_key(row) not in done_keys])
+    metadata = {"date": time.strftime("%Y-%m-%d")} | describe_machine()
     end = math.inf if max_seconds is None else time.monotonic() + max_seconds
-    with working(progress, "measuring") as tell:
-        for place, (one, row) in enumerate(todo):
-            left = end - time.monotonic()
-            known[_key(row)] = row
-            if left < LEAST:
-                row |= sizes(one) | {"status": UNSTARTED, "reason": "no time was left"}
+    with working(progress, "measuring") as report_progress:
+        for index, (question, row) in enumerate(todo):
+            remaining = end - time.monotonic()
+            rows_by_key[_get_key(row)] = row
+            if remaining < MIN_RUN_SECONDS:
+                row |= describe_question(question) | {"status": NOT_STARTED, "reason": "no time was left"}
                 continue
-            # Most take far less than an equal part, so that a slow one may have more.
-            part = min(max(left / (len(todo) - place), left / FEW), budget)
-            tell(f"{one.name}, {row['method']}")
-            row |= measured(one, str(row["method"]), part, memory, min(max(left, LATE), START)) | facts
+            # Most runs take far less than an equal part, so that a slow one may take more.
+            run_budget = min(max(remaining / (len(todo) - index), remaining / REMAINING_TIME_SHARES), budget)
+            report_progress(f"{question.name}, {row['method']}")
+            row |= (
+                measure(
+                    question,
+                    str(row["method"]),
+                    run_budget,
+                    memory,
+                    min(max(remaining, MIN_START_SECONDS), START_SECONDS),
+                )
+                | metadata
+            )
             if path is not None:
-                Runs(_grouped(known, order)).save(path)
-    runs = Runs(_grouped(known, order))
+                Runs(_group_by_question(rows_by_key, order)).save(path)
+    runs = Runs(_group_by_question(rows_by_key, order))
     if path is not None and todo:
         runs.save(path)
     return runs
 
 
-def measured(one: Question, method: str, budget: float, memory: float | None, start: float = START) -> Row:
-    """Row of one method and one question; ``start`` is the time until it is put."""
-    name, options = parsed(method)
-    place = sizes(one)
-    python = python_of(name)
+def measure(
+    question: Question, method: str, budget: float, memory: float | None, start: float = START_SECONDS
+) -> Row:
+    """Run one method on one question; ``start`` limits the seconds before the measured call."""
+    name, options = parse_method(method)
+    sizes = describe_question(question)
+    python = find_python(name)
     if python is None:
-        return place | {"status": "missing", "reason": f"{METHODS[name][1]} is not installed"}
+        return sizes | {"status": "missing", "reason": f"{METHODS[name][1]} is not installed"}
     with tempfile.TemporaryDirectory() as folder:
-        points, spec = Path(folder) / "points.npz", Path(folder) / "spec.json"
-        np.savez(points, x=one.x, y=one.y)
-        told: Row = {"name": name, "options": options, "points": str(points), "budget": budget}
-        told["adapter"] = str(FOLDER / f"{METHODS[name][0]}.py")
-        told["memory"] = None if memory is None else int(memory)
-        # A method that is told its time may overrun it a little: that is a finding, not a reason to end it.
-        told["limit"] = 2 * budget + 10 if name in ("otdist", "otdist critic") else budget
-        told["start"] = start
-        spec.write_text(json.dumps(told))
-        return place | apart([python, "-W", "ignore", str(WORKER), str(spec)], told["limit"], start)
+        points, spec_path = Path(folder) / "points.npz", Path(folder) / "spec.json"
+        np.savez(points, x=question.x, y=question.y)
+        spec: Row = {"name": name, "options": options, "points": str(points), "budget": budget}
+        spec["adapter"] = str(ADAPTERS_FOLDER / f"{METHODS[name][0]}.py")
+        spec["memory"] = None if memory is None else int(memory)
+        # A method with its own time limit may exceed it a little: that is measured, not prevented.
+        spec["limit"] = 2 * budget + 10 if name in ("otdist", "otdist critic") else budget
+        spec["start"] = start
+        spec_path.write_text(json.dumps(spec))
+        return sizes | run_worker(
+            [python, "-W", "ignore", str(WORKER_PATH), str(spec_path)], spec["limit"], start
+        )
 
 
-def sizes(one: Question) -> Row:
-    """What a row says about its question."""
-    return {"n": len(one.x), "m": len(one.y), "d": one.x.shape[1], "known": one.known, "laws": one.laws}
+def describe_question(question: Question) -> Row:
+    """Return the sizes and the known W1 of a question, as entries of a row."""
+    return {
+        "n": len(question.x),
+        "m": len(question.y),
+        "d": question.x.shape[1],
+        "known": question.known,
+        "laws": question.laws,
+    }
 
 
-def apart(command: list[str], limit: float, start: float) -> Row:
-    """What a process prints as JSON in its last line, or how it ended."""
-    # numpy's threads beside torch's would make both several times slower.
+def run_worker(command: list[str], limit: float, start: float) -> Row:
+    """Run a worker process and return the JSON of its last line, or the way it failed."""
+    # Threads of numpy beside those of torch make both several times slower.
     environment = os.environ | {"OPENBLAS_NUM_THREADS": os.environ.get("OPENBLAS_NUM_THREADS", "1")}
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             capture_output=True,
             text=True,
-            timeout=limit + start + GRACE,
+            timeout=limit + start + GRACE_SECONDS,
             check=False,
             env=environment,
         )
     except subprocess.TimeoutExpired:
-        return {"status": "timeout", "reason": f"no end after {limit + start + GRACE:.3g} s"}
-    if done.returncode == -14:  # SIGALRM
-        if STARTED in done.stdout.splitlines():
+        return {"status": "timeout", "reason": f"no end after {limit + start + GRACE_SECONDS:.3g} s"}
+    if process.returncode == -14:  # SIGALRM
+        if STARTED_LINE in process.stdout.splitlines():
             return {"status": "timeout", "reason": f"ended after {limit:.3g} s"}
         reason = f"not ready after {limit + start:.3g} s: importing, compiling, a first call on few points"
         return {"status": "timeout", "reason": reason}
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    if done.returncode != 0 or not lines:
-        short = done.returncode == -9 or any(word in done.stderr for word in ("bad_alloc", "MemoryError"))
-        end = " ".join(done.stderr.strip().splitlines()[-1:])
-        return {"status": "memory" if short else "error", "reason": f"exit {done.returncode}: {end}"}
+    lines = [line for line in process.stdout.splitlines() if line.startswith("{")]
+    if process.returncode != 0 or not lines:
+        out_of_memory = process.returncode == -9 or any(
+            word in process.stderr for word in ("bad_alloc", "MemoryError")
+        )
+        end = " ".join(process.stderr.strip().splitlines()[-1:])
+        return {
+            "status": "memory" if out_of_memory else "error",
+            "reason": f"exit {process.returncode}: {end}",
+        }
     answer: Row = json.loads(lines[-1])
     return answer
 
 
-def _asked(questions: Any, seeds: Sequence[int]) -> Iterable[tuple[Question, int | None]]:
-    alone = isinstance(questions, str | Question) or _is_pair(questions)
-    for place, one in enumerate([questions] if alone else questions):
-        if isinstance(one, str):
-            yield from ((question(one, rng=seed), seed) for seed in seeds)
-        elif isinstance(one, Question):
-            yield one, None
+def _read_questions(questions: Any, seeds: Sequence[int]) -> Iterable[tuple[Question, int | None]]:
+    single = isinstance(questions, str | Question) or _is_pair(questions)
+    for index, question in enumerate([questions] if single else questions):
+        if isinstance(question, str):
+            yield from ((question_by_name(question, rng=seed), seed) for seed in seeds)
+        elif isinstance(question, Question):
+            yield question, None
         else:
-            yield Question.of(f"samples {place + 1}" if place else "samples", *one), None
+            yield Question.of(f"samples {index + 1}" if index else "samples", *question), None
 
 
-def _cheap_first(todo: list[tuple[Question, Row]]) -> list[tuple[Question, Row]]:
-    """Cheap methods before the others, and of each kind all questions in turn."""
-    place: dict[Any, int] = {}
+def _sort_cheap_first(todo: list[tuple[Question, Row]]) -> list[tuple[Question, Row]]:
+    """Sort cheap methods before the others, and each of both groups by question in turn."""
+    counts: dict[Any, int] = {}
     ranks = []
     for _, row in todo:
-        asked = (row["question"], row["seed"])
-        place[asked] = place.get(asked, -1) + 1
-        ranks.append((not is_cheap(str(row["method"])), place[asked]))
+        key = (row["question"], row["seed"])
+        counts[key] = counts.get(key, -1) + 1
+        ranks.append((not is_cheap(str(row["method"])), counts[key]))
     return [todo[k] for k in sorted(range(len(todo)), key=ranks.__getitem__)]
 
 
-def _grouped(known: dict[Any, Row], order: list[Any]) -> list[Row]:
-    """Rows in the order in which they were asked for, those about a question together."""
-    rows = [known[key] for key in order if key in known]
+def _group_by_question(rows_by_key: dict[Any, Row], order: list[Any]) -> list[Row]:
+    """Return the rows in the requested order, with the rows of each question consecutive."""
+    rows = [rows_by_key[key] for key in order if key in rows_by_key]
     questions = list(dict.fromkeys(row["question"] for row in rows))
     return sorted(rows, key=lambda row: questions.index(row["question"]))
 
 
-def _is_pair(given: Any) -> bool:
+def _is_pair(value: Any) -> bool:
     return (
-        isinstance(given, tuple) and len(given) == 2 and not any(isinstance(g, str | Question) for g in given)
+        isinstance(value, tuple)
+        and len(value) == 2
+        and not any(isinstance(item, str | Question) for item in value)
     )
 
 
-def _key(row: Row) -> tuple[Any, ...]:
+def _get_key(row: Row) -> tuple[Any, ...]:
     return row["question"], row["method"], row["budget"], row["seed"]

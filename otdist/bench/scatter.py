@@ -1,4 +1,4 @@
-"""Error against cost, both on logarithmic axes, with the front."""
+"""Drawing of error against cost on logarithmic axes, with the Pareto front."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
-from otdist.bench.methods import other_quantity
-from otdist.bench.table import EXACT
+from otdist.bench.methods import get_other_quantity
+from otdist.bench.table import EXACT_ERROR
 from otdist.pages.drawing import add, add_text, canvas, markup, path
 from otdist.pages.words import number, visible
 
-WIDTH, HEIGHT = 640.0, 350.0
-LEFT, RIGHT, TOP, BOTTOM = 62.0, 624.0, 26.0, 302.0
-ROW, BREAK = 28.0, 62.0  # heights above the bottom of exact values, and of the lowest error that is none
-MOST = 1e3  # error above which values are drawn as if it were this
-LETTER, RADIUS = 10.6, 7.0  # width of a letter on a phone, and of a point with some room
+SCATTER_WIDTH, SCATTER_HEIGHT = 640.0, 350.0
+PLOT_LEFT, PLOT_RIGHT, PLOT_TOP, PLOT_BOTTOM = 62.0, 624.0, 26.0, 302.0
+EXACT_ROW_HEIGHT, AXIS_BREAK_HEIGHT = (
+    28.0,
+    62.0,
+)  # heights above the bottom: exact values, lowest inexact error
+MAX_DRAWN_ERROR = 1e3  # larger errors are drawn at this one
+LETTER_WIDTH, POINT_RADIUS = 10.6, 7.0  # width of a letter on a phone, radius of a point with a margin
 Box = tuple[float, float, float, float]
-UNITS = {"seconds": "seconds", "memory": "memory added"}
+COST_LABELS = {"seconds": "seconds", "memory": "memory added"}
 
 
 @dataclass(frozen=True)
-class Decades:
-    """A logarithmic axis between two places of a drawing."""
+class LogAxis:
+    """Logarithmic axis between two positions of a drawing."""
 
     low: float
     high: float
@@ -34,60 +37,60 @@ class Decades:
     end: float
 
     @classmethod
-    def of(cls, values: Sequence[float], start: float, end: float) -> Decades:
-        """Span values above 0, to whole decades."""
+    def from_values(cls, values: Sequence[float], start: float, end: float) -> LogAxis:
+        """Return an axis over whole decades that spans positive values."""
         low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
         return cls(low, max(high, low + 1), start, end)
 
-    def place(self, value: float) -> float:
-        """Where a value stands."""
+    def to_position(self, value: float) -> float:
+        """Return the position of a value in the drawing."""
         share = (math.log10(value) - self.low) / (self.high - self.low)
         return self.start + share * (self.end - self.start)
 
-    def ticks(self) -> list[float]:
-        """Powers of ten, at most seven."""
+    def compute_ticks(self) -> list[float]:
+        """Return powers of ten, at most seven."""
         step = max(1, math.ceil((self.high - self.low) / 6))
         return [10.0**k for k in range(int(self.low), int(self.high) + 1, step)]
 
 
 @dataclass(frozen=True)
-class Errors:
-    """Axis of errors: decades, and a row of its own for exact values, which rounding alone tells apart."""
+class ErrorAxis:
+    """Axis of errors: decades, and a separate row for exact values, which differ by rounding only."""
 
-    decades: Decades
+    decades: LogAxis
     exact: float | None
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Errors:
-        """Span errors that are above rounding; two decades at least."""
-        inexact = [min(value, MOST) for value in values if value > EXACT]
-        decades = Decades.of(inexact or [1.0], 0.0, 0.0)
-        some = len(inexact) < len(values)
+    def from_values(cls, values: Sequence[float]) -> ErrorAxis:
+        """Return an axis that spans the errors above rounding, over two decades at least."""
+        inexact = [min(value, MAX_DRAWN_ERROR) for value in values if value > EXACT_ERROR]
+        decades = LogAxis.from_values(inexact or [1.0], 0.0, 0.0)
+        has_exact = len(inexact) < len(values)
         low = min(decades.low, decades.high - 2)
-        return cls(
-            Decades(low, decades.high, BOTTOM - (BREAK if some else ROW), TOP), BOTTOM - ROW if some else None
-        )
+        bottom = PLOT_BOTTOM - (AXIS_BREAK_HEIGHT if has_exact else EXACT_ROW_HEIGHT)
+        exact = PLOT_BOTTOM - EXACT_ROW_HEIGHT if has_exact else None
+        return cls(LogAxis(low, decades.high, bottom, PLOT_TOP), exact)
 
-    def place(self, value: float) -> float:
-        """Where a value stands."""
-        if value <= EXACT and self.exact is not None:
+    def to_position(self, value: float) -> float:
+        """Return the position of a value in the drawing."""
+        if value <= EXACT_ERROR and self.exact is not None:
             return self.exact
-        return self.decades.place(min(value, MOST))
+        return self.decades.to_position(min(value, MAX_DRAWN_ERROR))
 
-    def ticks(self) -> list[float]:
-        """Where there are lines."""
-        return ([] if self.exact is None else [0.0]) + self.decades.ticks()
+    def compute_ticks(self) -> list[float]:
+        """Return the errors of the grid lines."""
+        return ([] if self.exact is None else [0.0]) + self.decades.compute_ticks()
 
 
-def scatter(
+def draw_scatter(
     rows: Sequence[dict[str, Any]], front: Sequence[dict[str, Any]], cost: str, numbers: dict[str, int]
 ) -> str | None:
-    """Drawing of medians with a known error, each point with its name, or its number where there is no room.
+    """Draw medians with a known error, each point with its name, or its number where space is short.
 
     Parameters
     ----------
     rows, front : sequence of dict
-        Of :meth:`~otdist.bench.Runs.medians` and :meth:`~otdist.bench.Runs.front`, of one question.
+        Rows of :meth:`~otdist.bench.Runs.medians` and :meth:`~otdist.bench.Runs.front` for one question.
     cost : {"seconds", "memory"}
         The horizontal axis.
     numbers : dict
@@ -98,113 +101,125 @@ def scatter(
     str or None
         Inline SVG; None where fewer than two rows can be drawn.
     """
-    shown = [row for row in rows if row["error"] is not None and row[cost] is not None]
-    if len(shown) < 2:
+    drawn_rows = [row for row in rows if row["error"] is not None and row[cost] is not None]
+    if len(drawn_rows) < 2:
         return None
-    least = 1e-5 if cost == "seconds" else 1e5  # a pass over a few points, and what a process breathes
-    across = Decades.of([max(row[cost], least) for row in shown], LEFT, RIGHT)
-    up = Errors.of([row["error"] for row in shown])
-    root = canvas(f"Error against {UNITS[cost]}", HEIGHT, WIDTH)
-    _frame(root, across, up, cost)
-    places = {row["method"]: _place(row, across, up, cost, least) for row in shown}
-    line = [places[row["method"]] for row in front if row["method"] in places]
-    if len(line) > 1:
-        corners = [line[0]]
-        for x, y in line[1:]:  # as stairs: between two methods nothing was measured
+    min_cost = 1e-5 if cost == "seconds" else 1e5  # one pass over few points; memory noise of a process
+    x_axis = LogAxis.from_values([max(row[cost], min_cost) for row in drawn_rows], PLOT_LEFT, PLOT_RIGHT)
+    y_axis = ErrorAxis.from_values([row["error"] for row in drawn_rows])
+    root = canvas(f"Error against {COST_LABELS[cost]}", SCATTER_HEIGHT, SCATTER_WIDTH)
+    _draw_frame(root, x_axis, y_axis, cost)
+    positions = {row["method"]: _compute_position(row, x_axis, y_axis, cost, min_cost) for row in drawn_rows}
+    front_points = [positions[row["method"]] for row in front if row["method"] in positions]
+    if len(front_points) > 1:
+        corners = [front_points[0]]
+        for x, y in front_points[1:]:  # a staircase: nothing is measured between two methods
             corners += [(x, corners[-1][1]), (x, y)]
         xs, ys = np.array(corners).T
         add(root, "path", class_="curve front", d=path(xs, ys))
     best = {row["method"] for row in front}
-    for row in shown:
-        _point(root, row, places[row["method"]], row["method"] in best)
-    ranked = sorted(places, key=lambda method: method not in best)
-    _labels(root, ranked, places, numbers, best)
+    for row in drawn_rows:
+        _draw_point(root, row, positions[row["method"]], row["method"] in best)
+    ranked = sorted(positions, key=lambda method: method not in best)
+    _draw_labels(root, ranked, positions, numbers, best)
     return markup(root)
 
 
-def _frame(root: Element, across: Decades, up: Errors, cost: str) -> None:
-    for value in up.ticks():
-        y = up.place(value)
-        add(root, "line", class_="grid", x1=LEFT, x2=RIGHT, y1=y, y2=y)
-        add_text(root, LEFT - 8, y + 4, _power(value), anchor="end")
-    for value in across.ticks():
-        x = across.place(value)
-        add(root, "line", class_="grid", x1=x, x2=x, y1=TOP, y2=BOTTOM)
-        text = _seconds(value) if cost == "seconds" else _bytes(value)
-        add_text(root, x, BOTTOM + 19, text, anchor="middle")
-    add(root, "line", class_="rail", x1=LEFT, x2=RIGHT, y1=BOTTOM, y2=BOTTOM)
-    add_text(root, (LEFT + RIGHT) / 2, BOTTOM + 40, UNITS[cost], anchor="middle")
-    add_text(root, LEFT, TOP - 12, "error", class_="strong")
+def _draw_frame(root: Element, x_axis: LogAxis, y_axis: ErrorAxis, cost: str) -> None:
+    for value in y_axis.compute_ticks():
+        y = y_axis.to_position(value)
+        add(root, "line", class_="grid", x1=PLOT_LEFT, x2=PLOT_RIGHT, y1=y, y2=y)
+        add_text(root, PLOT_LEFT - 8, y + 4, _format_error(value), anchor="end")
+    for value in x_axis.compute_ticks():
+        x = x_axis.to_position(value)
+        add(root, "line", class_="grid", x1=x, x2=x, y1=PLOT_TOP, y2=PLOT_BOTTOM)
+        text = _format_seconds(value) if cost == "seconds" else _format_bytes(value)
+        add_text(root, x, PLOT_BOTTOM + 19, text, anchor="middle")
+    add(root, "line", class_="rail", x1=PLOT_LEFT, x2=PLOT_RIGHT, y1=PLOT_BOTTOM, y2=PLOT_BOTTOM)
+    add_text(root, (PLOT_LEFT + PLOT_RIGHT) / 2, PLOT_BOTTOM + 40, COST_LABELS[cost], anchor="middle")
+    add_text(root, PLOT_LEFT, PLOT_TOP - 12, "error", class_="strong")
 
 
-def _place(row: dict[str, Any], across: Decades, up: Errors, cost: str, least: float) -> tuple[float, float]:
-    return across.place(max(row[cost], least)), up.place(row["error"])
+def _compute_position(
+    row: dict[str, Any], x_axis: LogAxis, y_axis: ErrorAxis, cost: str, min_cost: float
+) -> tuple[float, float]:
+    return x_axis.to_position(max(row[cost], min_cost)), y_axis.to_position(row["error"])
 
 
-def _point(root: Element, row: dict[str, Any], place: tuple[float, float], best: bool) -> None:
+def _draw_point(root: Element, row: dict[str, Any], position: tuple[float, float], best: bool) -> None:
     kind = "ref" if row["method"].startswith("otdist") else "cur"
-    other = other_quantity(row["method"], row["d"])
+    other = get_other_quantity(row["method"], row["d"])
     mark = SubElement(root, "circle")
-    for key, value in (("cx", place[0]), ("cy", place[1]), ("r", 6.0 if best else 4.5)):
+    for key, value in (("cx", position[0]), ("cy", position[1]), ("r", 6.0 if best else 4.5)):
         mark.set(key, f"{value:.1f}")
     mark.set("class", f"mark {kind}" + (" hollow" if other else "" if best else " beaten"))
-    off = f"error {row['error']:.2g}" if other is None else f"answers {other}"
-    text = f"{row['method']}: {number(row['seconds'])} s, {off}"
+    accuracy = f"error {row['error']:.2g}" if other is None else f"answers {other}"
+    text = f"{row['method']}: {number(row['seconds'])} s, {accuracy}"
     if row["memory"] is not None:
-        text += f", {_bytes(row['memory'])}"
+        text += f", {_format_bytes(row['memory'])}"
     add(mark, "title", visible(text))
 
 
-def _labels(
+def _draw_labels(
     root: Element,
     methods: Sequence[str],
-    places: dict[str, tuple[float, float]],
+    positions: dict[str, tuple[float, float]],
     numbers: dict[str, int],
     best: set[str],
 ) -> None:
-    """Add names where there is room, those of the front first, and elsewhere numbers."""
-    taken = [(x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS) for x, y in places.values()]
+    """Draw names where they fit, those of the front first, and numbers elsewhere."""
+    occupied = [
+        (x - POINT_RADIUS, y - POINT_RADIUS, x + POINT_RADIUS, y + POINT_RADIUS)
+        for x, y in positions.values()
+    ]
     for method in methods:
         name = visible(method)
         texts = (name, str(numbers[method]))
-        fits = [(spot, text) for text in texts for spot in _spots(text, places[method])]
+        candidates = [
+            (candidate, text)
+            for text in texts
+            for candidate in _list_label_positions(text, positions[method])
+        ]
         (left, base, box), text = next(
-            ((spot, text) for spot, text in fits if _is_free(spot[2], taken)), fits[-1]
+            ((candidate, text) for candidate, text in candidates if _is_free(candidate[2], occupied)),
+            candidates[-1],
         )
-        taken.append(box)
+        occupied.append(box)
         add_text(root, left, base, text, class_="strong" if method in best else "")
 
 
-def _spots(text: str, place: tuple[float, float]) -> list[tuple[float, float, Box]]:
-    """Left end, base line and box of a text around a point, the best first; a number may be further off."""
-    (x, y), width = place, LETTER * len(text)
+def _list_label_positions(text: str, position: tuple[float, float]) -> list[tuple[float, float, Box]]:
+    """List left end, baseline and box of a text around a point, best first; numbers may be further away."""
+    (x, y), width = position, LETTER_WIDTH * len(text)
     beside = [(x + 11.0, y + 6.0), (x - 11.0 - width, y + 6.0)]
-    further = (-28.0, -46.0) if text.isdigit() else ()
+    offsets = (-28.0, -46.0) if text.isdigit() else ()
     lefts = (x + 8.0, x - 8.0 - width, x - width / 2)
-    ends = beside + [(left, y + dy) for dy in (-11.0, 22.0, *further) for left in lefts]
-    return [(left, base, (left, base - 15, left + width, base + 4)) for left, base in ends]
+    anchors = beside + [(left, y + dy) for dy in (-11.0, 22.0, *offsets) for left in lefts]
+    return [(left, base, (left, base - 15, left + width, base + 4)) for left, base in anchors]
 
 
-def _is_free(box: Box, taken: Sequence[Box]) -> bool:
-    inside = box[0] > LEFT and box[2] < WIDTH and box[1] > TOP - 14 and box[3] < BOTTOM + 4
-    return inside and not any(_meet(box, other) for other in taken)
+def _is_free(box: Box, occupied: Sequence[Box]) -> bool:
+    inside = (
+        box[0] > PLOT_LEFT and box[2] < SCATTER_WIDTH and box[1] > PLOT_TOP - 14 and box[3] < PLOT_BOTTOM + 4
+    )
+    return inside and not any(_overlap(box, other) for other in occupied)
 
 
-def _meet(one: Box, other: Box) -> bool:
+def _overlap(one: Box, other: Box) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def _power(value: float) -> str:
-    if value <= EXACT:
+def _format_error(value: float) -> str:
+    if value <= EXACT_ERROR:
         return "exact"
     return f"{100 * value:g}%" if value >= 1e-4 else f"1e{round(math.log10(value))}"
 
 
-def _seconds(value: float) -> str:
+def _format_seconds(value: float) -> str:
     return f"{value:g} s" if value >= 1 else f"{1e3 * value:g} ms" if value >= 1e-3 else f"{1e6 * value:g} µs"
 
 
-def _bytes(value: float) -> str:
+def _format_bytes(value: float) -> str:
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if value >= size:
             return f"{value / size:.3g} {unit}"

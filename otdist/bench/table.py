@@ -1,4 +1,4 @@
-"""Rows of measurements: what is true, who is on the front, on disk and on the screen."""
+"""Rows of measurements: true errors, Pareto front, files and printed tables."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from otdist.atomic import replace_files
-from otdist.bench.methods import other_quantity
+from otdist.bench.methods import get_other_quantity
 from otdist.errors import InputError
 
-FORMAT = "otdist bench 1"
-PROVED = 1e-3  # relative width of an interval up to which the error of others is known well enough
-EXACT = 1e-9  # error up to which a value is exact: what is left is rounding
-UNSTARTED = "not started"  # status of what there was no time for
-WRONG = 1e-6  # by how much of itself a bound is on the wrong side, where that is no rounding
+FILE_FORMAT = "otdist bench 1"
+MAX_TRUTH_WIDTH = 1e-3  # relative width of an interval up to which its midpoint serves as the truth
+EXACT_ERROR = 1e-9  # relative error up to which a value is exact up to rounding
+NOT_STARTED = "not started"  # status of runs without remaining time
+BOUND_TOLERANCE = 1e-6  # relative violation above which a bound is wrong, beyond rounding
 Row = dict[str, Any]
 
 
@@ -31,7 +31,8 @@ class Runs:
     rows : list of dict
         ``question``, ``method``, ``n``, ``m``, ``d``, ``status``, ``reason``, ``value``, ``lower``,
         ``upper``, ``error`` (relative, against W1 between the samples), ``law_error`` (against W1 between the
-        laws), ``seconds``, ``cpu_seconds``, ``memory`` (bytes), ``seed``, ``budget``, ``versions``, ...
+        distributions), ``seconds``, ``cpu_seconds``, ``memory`` (bytes), ``seed``, ``budget``, ``versions``,
+        ...
     """
 
     rows: list[Row]
@@ -40,20 +41,20 @@ class Runs:
         by_question: dict[tuple[Any, Any], list[Row]] = {}
         for row in self.rows:
             by_question.setdefault((row["question"], row["seed"]), []).append(row)
-        for same in by_question.values():
-            _judge(same)
+        for group in by_question.values():
+            _add_errors(group)
 
     def front(self, question: str, cost: str = "seconds") -> list[Row]:
-        """Rows of a question that no other beats in both cost and error, the cheapest first.
+        """Return the Pareto front of a question in cost and error, the cheapest row first.
 
-        Methods that answer another quantity than W1, such as sliced ones, are left out.
+        Methods that estimate another quantity than W1, such as sliced ones, are left out.
 
         Parameters
         ----------
         question : str
             Its name.
         cost : {"seconds", "memory"}
-            What is paid.
+            Cost of the front.
 
         Returns
         -------
@@ -63,23 +64,23 @@ class Runs:
         if cost not in ("seconds", "memory"):
             raise InputError("cost", f"{cost!r} is unknown", "use 'seconds' or 'memory'")
         rows = [row for row in self.medians() if row["question"] == question and row["error"] is not None]
-        rows = [row for row in rows if other_quantity(row["method"], row["d"]) is None]
+        rows = [row for row in rows if get_other_quantity(row["method"], row["d"]) is None]
         rows = sorted(
             (row for row in rows if row[cost] is not None), key=lambda row: (row[cost], row["error"])
         )
-        found: list[Row] = []
+        front: list[Row] = []
         for row in rows:
-            if not found or max(row["error"], EXACT) < max(found[-1]["error"], EXACT):
-                found.append(row)
-        return found
+            if not front or max(row["error"], EXACT_ERROR) < max(front[-1]["error"], EXACT_ERROR):
+                front.append(row)
+        return front
 
     @property
     def questions(self) -> list[str]:
-        """Names of the questions, in the order in which they were asked."""
+        """Names of the questions, in the requested order."""
         return list(dict.fromkeys(row["question"] for row in self.rows))
 
     def unstarted(self, question: str) -> list[str]:
-        """Methods for which there was no time, in some of their runs or in all.
+        """Return the methods with runs that were not started because no time remained.
 
         Parameters
         ----------
@@ -89,13 +90,13 @@ class Runs:
         Returns
         -------
         list of str
-            Names.
+            Names of methods.
         """
-        rows = [row for row in self.rows if row["question"] == question and row["status"] == UNSTARTED]
+        rows = [row for row in self.rows if row["question"] == question and row["status"] == NOT_STARTED]
         return list(dict.fromkeys(row["method"] for row in rows))
 
     def fastest(self, question: str, tol: float) -> Row | None:
-        """Quickest row of a question whose error is at most ``tol``, None where there is none.
+        """Return the fastest row of a question with an error of at most ``tol``, or None.
 
         Parameters
         ----------
@@ -112,12 +113,12 @@ class Runs:
         return next((row for row in self.front(question) if row["error"] <= tol), None)
 
     def report(self, path: str | Path, *, tol: float = 0.01) -> Path:
-        """Write a self-contained HTML page: advice, error against seconds and memory, every row.
+        """Write a self-contained HTML page with advice, errors against seconds and memory, and every row.
 
         Parameters
         ----------
         path : path
-            File to write; replaced whole, or not at all.
+            File to write, atomically.
         tol : float
             Relative error that the advice is for.
 
@@ -131,29 +132,29 @@ class Runs:
         return write_report(self, Path(path), tol)
 
     def medians(self) -> list[Row]:
-        """One row for each question, method and budget: medians over seeds, and how many runs failed.
+        """Return medians over seeds, and the number of failed runs, for each question, method and budget.
 
-        A row whose ``runs`` are 0 is that of a method which was never started.
+        A row with ``runs`` equal to 0 belongs to a method that was never started.
         """
         groups: dict[tuple[Any, ...], list[Row]] = {}
         for row in self.rows:
             groups.setdefault((row["question"], row["method"], row["budget"]), []).append(row)
-        return [_median(rows) for rows in groups.values()]
+        return [_compute_medians(rows) for rows in groups.values()]
 
     def save(self, path: str | Path) -> Path:
-        """Write the rows as JSON, or as Parquet where the name ends so; replaced whole, or not at all."""
-        path = written(path)
+        """Write the rows atomically, as JSON or, if the name ends in .parquet, as Parquet."""
+        path = check_output_path(path)
         if path.suffix == ".parquet":
             import pyarrow as pa
             from pyarrow import parquet
 
-            flat = [{key: _flat(value) for key, value in row.items()} for row in self.rows]
-            names = list(dict.fromkeys(key for row in flat for key in row))
+            records = [{key: _flatten_value(value) for key, value in row.items()} for row in self.rows]
+            names = list(dict.fromkeys(key for row in records for key in row))
             sink = pa.BufferOutputStream()
-            parquet.write_table(pa.table({name: [row.get(name) for row in flat] for name in names}), sink)
+            parquet.write_table(pa.table({name: [row.get(name) for row in records] for name in names}), sink)
             content = sink.getvalue().to_pybytes()
         else:
-            content = (json.dumps({"format": FORMAT, "rows": self.rows}, indent=1) + "\n").encode()
+            content = (json.dumps({"format": FILE_FORMAT, "rows": self.rows}, indent=1) + "\n").encode()
         replace_files({path: content})
         return path
 
@@ -163,18 +164,22 @@ class Runs:
         try:
             record = json.loads(Path(path).read_text())
         except FileNotFoundError as error:
-            raise InputError("path", f"{path} is not there", "give a file that save wrote") from error
+            raise InputError(
+                "path", f"must be an existing file, got {path}", "pass a file that save wrote"
+            ) from error
         except ValueError as error:
-            raise InputError("path", f"{path} is no JSON", "give a file that save wrote") from error
-        if not isinstance(record, dict) or record.get("format") != FORMAT:
-            raise InputError("path", f"{path} holds no measurements of this version", "measure anew")
+            raise InputError(
+                "path", f"must be a JSON file, got {path}", "pass a file that save wrote"
+            ) from error
+        if not isinstance(record, dict) or record.get("format") != FILE_FORMAT:
+            raise InputError("path", f"must hold measurements of this version, got {path}", "measure again")
         try:
             runs = cls(record["rows"])
             str(runs)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise InputError(
-                "path", f"{path} is damaged ({reason})", "use another copy, or measure anew"
+                "path", f"{path} is damaged ({reason})", "use another copy, or measure again"
             ) from error
         return runs
 
@@ -183,88 +188,97 @@ class Runs:
         for row in self.medians():
             if not row["runs"]:
                 continue
-            told = [f"{row['question'][:31]:32}{row['method'][:33]:34}"]
-            told += [_short(row["seconds"], "9.3g"), _short(row["error"], "10.2g")]
-            told += [_short(None if row["memory"] is None else row["memory"] / 1e6, "6.0f", " MB")]
+            cells = [f"{row['question'][:31]:32}{row['method'][:33]:34}"]
+            cells += [_format_value(row["seconds"], "9.3g"), _format_value(row["error"], "10.2g")]
+            cells += [_format_value(None if row["memory"] is None else row["memory"] / 1e6, "6.0f", " MB")]
             lines.append(
-                "".join(told) + ("" if row["status"] == "ok" else f"  {row['status']}: {row['reason']}")
+                "".join(cells) + ("" if row["status"] == "ok" else f"  {row['status']}: {row['reason']}")
             )
-        waiting = {name: self.unstarted(name) for name in self.questions}
+        unstarted = {name: self.unstarted(name) for name in self.questions}
         lines += [
-            f"{name}: not started: {', '.join(methods)}" for name, methods in waiting.items() if methods
+            f"{name}: not started: {', '.join(methods)}" for name, methods in unstarted.items() if methods
         ]
         return "\n".join(lines)
 
 
-def written(path: str | Path) -> Path:
-    """Path that rows can be written to; raise InputError, best before long work, if it is none."""
+def check_output_path(path: str | Path) -> Path:
+    """Return a path that rows can be written to; raise InputError otherwise. Call it before long work."""
     path = Path(path)
     if path.suffix not in (".json", ".parquet"):
-        raise InputError("path", f"{path.name!r} is of no known kind", "let it end in .json or .parquet")
+        raise InputError("path", f"must end in .json or .parquet, got {path.name!r}", "choose such a name")
     try:
         exists = path.absolute().parent.is_dir()
     except OSError as error:
         raise InputError(
             "path",
             f"{str(path)!r} cannot be reached ({error.strerror})",
-            "choose a folder that you may write to",
+            "choose a folder with write permission",
         ) from error
     if not exists:
-        raise InputError("path", f"there is no folder {path.absolute().parent}", "make it first")
+        raise InputError(
+            "path", f"must be in an existing folder, got {path.absolute().parent}", "create it first"
+        )
     return path
 
 
-def _judge(rows: list[Row]) -> None:
-    """True errors of all rows about one question, and whether a bound is none."""
-    proofs = [row for row in rows if row["status"] == "ok" and {"lower", "upper"} <= row.keys()]
-    low = max((row["lower"] for row in proofs), default=-math.inf)
-    high = min((row["upper"] for row in proofs), default=math.inf)
+def _add_errors(rows: list[Row]) -> None:
+    """Add true errors to all rows of one question, and flags of wrong bounds."""
+    certified = [row for row in rows if row["status"] == "ok" and {"lower", "upper"} <= row.keys()]
+    low = max((row["lower"] for row in certified), default=-math.inf)
+    high = min((row["upper"] for row in certified), default=math.inf)
     known = rows[0].get("known")
     if known is not None:
         low = high = known
-    truth = (low + high) / 2 if math.isfinite(high) and high - low <= PROVED * abs(high) else None
+    truth = (low + high) / 2 if math.isfinite(high) and high - low <= MAX_TRUTH_WIDTH * abs(high) else None
     for row in rows:
         value = row.get("value") if row["status"] == "ok" else None
-        value = value if isinstance(value, int | float) else None  # "nan" is a word in JSON
+        value = value if isinstance(value, int | float) else None  # NaN is a string in JSON
         row["truth"] = truth
-        row["error"] = _relative(value, truth)
-        row["law_error"] = _relative(value, row.get("laws"))
+        row["error"] = _compute_relative_error(value, truth)
+        row["law_error"] = _compute_relative_error(value, row.get("laws"))
         over = (
-            truth is not None and isinstance(row.get("lower"), float) and row["lower"] > truth * (1 + WRONG)
+            truth is not None
+            and isinstance(row.get("lower"), float)
+            and row["lower"] > truth * (1 + BOUND_TOLERANCE)
         )
         under = (
-            truth is not None and isinstance(row.get("upper"), float) and row["upper"] < truth * (1 - WRONG)
+            truth is not None
+            and isinstance(row.get("upper"), float)
+            and row["upper"] < truth * (1 - BOUND_TOLERANCE)
         )
         row["wrong_bound"] = bool(over or under)
 
 
-def _relative(value: float | None, truth: float | None) -> float | None:
+def _compute_relative_error(value: float | None, truth: float | None) -> float | None:
     if value is None or truth is None:
         return None
     return abs(value - truth) / truth if truth > 0 else (0.0 if value == truth else math.inf)
 
 
-def _median(rows: list[Row]) -> Row:
+def _compute_medians(rows: list[Row]) -> Row:
     first = rows[0]
-    rows = [row for row in rows if row["status"] != UNSTARTED]
-    fine = [row for row in rows if row["status"] == "ok"]
-    first = (fine or rows or [first])[0]
+    rows = [row for row in rows if row["status"] != NOT_STARTED]
+    completed = [row for row in rows if row["status"] == "ok"]
+    first = (completed or rows or [first])[0]
     names = ("question", "method", "budget", "n", "m", "d")
-    told = {name: first.get(name) for name in names} | {"runs": len(rows), "failed": len(rows) - len(fine)}
+    medians = {name: first.get(name) for name in names}
+    medians |= {"runs": len(rows), "failed": len(rows) - len(completed)}
     for name in ("value", "lower", "upper", "error", "law_error", "seconds", "cpu_seconds", "memory"):
-        numbers = [row[name] for row in fine if isinstance(row.get(name), int | float)]
-        told[name] = float(np.median(numbers)) if numbers else None
-    spread = [row["seconds"] for row in fine]
-    told["seconds_range"] = [min(spread), max(spread)] if spread else None
-    other = next((row for row in rows or [first] if row["status"] != "ok"), None)
-    told["status"], told["reason"] = ("ok", "") if other is None else (other["status"], other["reason"])
-    return told
+        numbers = [row[name] for row in completed if isinstance(row.get(name), int | float)]
+        medians[name] = float(np.median(numbers)) if numbers else None
+    spread = [row["seconds"] for row in completed]
+    medians["seconds_range"] = [min(spread), max(spread)] if spread else None
+    failure = next((row for row in rows or [first] if row["status"] != "ok"), None)
+    medians["status"], medians["reason"] = (
+        ("ok", "") if failure is None else (failure["status"], failure["reason"])
+    )
+    return medians
 
 
-def _flat(value: Any) -> Any:
+def _flatten_value(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, dict | list) else value
 
 
-def _short(value: float | None, form: str, unit: str = "") -> str:
-    width = int(form.split(".")[0]) + len(unit)
-    return "-".rjust(width) if value is None else f"{value:{form}}{unit}"
+def _format_value(value: float | None, spec: str, unit: str = "") -> str:
+    width = int(spec.split(".")[0]) + len(unit)
+    return "-".rjust(width) if value is None else f"{value:{spec}}{unit}"

@@ -1,4 +1,4 @@
-"""Measurements as a table in a terminal."""
+"""Table of measurements for a terminal."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from otdist.bench.report import accuracy, proved, seconds, size
+from otdist.bench.report import format_accuracy, format_bytes, format_interval, format_seconds
 from otdist.pages.words import number, visible
 
 if TYPE_CHECKING:
     from otdist.bench.table import Runs
 
 
-def as_table(runs: Runs, question: str) -> Table:
-    """Rows about one question, the quickest first; those that nothing beats are bold."""
+def make_table(runs: Runs, question: str) -> Table:
+    """Return the rows of one question as a table, the fastest first; the Pareto front is bold."""
     rows = [row for row in runs.medians() if row["question"] == question]
     first, rows = rows[0], [row for row in rows if row["runs"]]
     rows.sort(key=lambda row: (row["status"] != "ok", row["seconds"] or 0.0))
@@ -29,8 +29,12 @@ def as_table(runs: Runs, question: str) -> Table:
     table.add_column("")
     for row in rows:
         best = row["method"] in front
-        cells = [visible(row["method"]), seconds(row["seconds"]), accuracy(row)]
-        cells += ["–" if row["value"] is None else number(row["value"]), proved(row), size(row["memory"])]
-        why = "" if row["status"] == "ok" else visible(f"{row['status']}: {row['reason']}")
-        table.add_row(*(Text(cell) for cell in (*cells, why)), style="bold" if best else None)
+        cells = [visible(row["method"]), format_seconds(row["seconds"]), format_accuracy(row)]
+        cells += [
+            "–" if row["value"] is None else number(row["value"]),
+            format_interval(row),
+            format_bytes(row["memory"]),
+        ]
+        reason = "" if row["status"] == "ok" else visible(f"{row['status']}: {row['reason']}")
+        table.add_row(*(Text(cell) for cell in (*cells, reason)), style="bold" if best else None)
     return table

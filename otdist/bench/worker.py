@@ -1,7 +1,7 @@
-"""One run in this process, measured. Run by path, in any Python that has numpy: it does not import otdist.
+"""Measurement of one run in this process. Run by path, in any Python with numpy: it does not import otdist.
 
-``python worker.py SPEC.json`` prints one line of JSON. The method is called once on a few points, for imports
-and for code that is compiled at the first call, then on the question.
+``python worker.py SPEC.json`` prints one line of JSON. The method is first called on few points, so that
+imports and compilation at the first call are done, then on the question.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from typing import Any
 
 import numpy as np
 
-BRIEF = 0.5  # seconds: what is shorter is run again, and the median counts
-SMALL = 1100  # points of the first call, at most: some methods take other ways from 1,000 on
-STARTED = "started"  # said when the question itself is put
+REPEAT_BELOW_SECONDS = 0.5  # shorter runs are repeated, and the median is reported
+MAX_WARMUP_POINTS = 1100  # of the first call: some methods switch algorithm at 1,000 points
+STARTED_LINE = "started"  # printed before the measured call
 
 
-def measured(call: Any, limit: float) -> dict[str, Any]:
-    """Seconds of each time, processor seconds and bytes added by the first, and what it returned."""
+def measure_call(call: Any, limit: float) -> dict[str, Any]:
+    """Run a call; return its result with seconds, and with processor seconds and bytes of the first run."""
     gc.collect()
-    _limit(limit)
-    before = _reset_peak()
-    busy, start = time.process_time(), time.perf_counter()
+    _set_limits(limit)
+    baseline = _reset_peak()
+    cpu_start, start = time.process_time(), time.perf_counter()
     answer: dict[str, Any] = call()
     seconds = [time.perf_counter() - start]
-    answer["cpu_seconds"] = time.process_time() - busy
-    answer["memory"] = None if before is None else max(_status("VmHWM") - before, 0)
-    _limit(0)
-    while seconds[0] < BRIEF and sum(seconds) < 2 * BRIEF and len(seconds) < 9:
+    answer["cpu_seconds"] = time.process_time() - cpu_start
+    answer["memory"] = None if baseline is None else max(_read_status("VmHWM") - baseline, 0)
+    _set_limits(0)
+    while seconds[0] < REPEAT_BELOW_SECONDS and sum(seconds) < 2 * REPEAT_BELOW_SECONDS and len(seconds) < 9:
         start = time.perf_counter()
         call()
         seconds.append(time.perf_counter() - start)
     return answer | {"seconds": float(np.median(seconds)), "seconds_range": [min(seconds), max(seconds)]}
 
 
-def _limit(seconds: float, memory: int | None = None) -> None:
-    """End this process after so many seconds, whatever it is doing; refuse it more than so many bytes."""
-    with contextlib.suppress(ImportError):  # on Windows the parent ends it
+def _set_limits(seconds: float, memory: int | None = None) -> None:
+    """Limit this process: end it after so many seconds, and bound its memory in bytes."""
+    with contextlib.suppress(ImportError):  # on Windows the parent process enforces the limit
         import resource
         import signal
 
@@ -55,31 +55,31 @@ def _limit(seconds: float, memory: int | None = None) -> None:
 
 
 def _reset_peak() -> int | None:
-    """Resident bytes now, from where the peak is counted; None where the system does not tell."""
+    """Reset the peak of resident memory and return the current bytes; None if not reported."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
-        return _status("VmRSS")
+        return _read_status("VmRSS")
     except OSError:
         return None
 
 
-def _status(field: str) -> int:
+def _read_status(field: str) -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_to_plain(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _load(path: str) -> Any:
-    """Adapter in a file: by path, so that no folder is searched and no name shadows a package."""
+def _load_adapter(path: str) -> Any:
+    """Load an adapter by path, so that no folder is searched and no name shadows a package."""
     spec = importlib.util.spec_from_file_location("adapter", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -88,7 +88,7 @@ def _load(path: str) -> Any:
 
 
 def main() -> None:
-    """Answer the question of a file."""
+    """Run the method on the question of a specification file."""
     question = json.loads(Path(sys.argv[1]).read_text())
     name, options, limit = question["name"], question["options"], question["limit"]
     with np.load(question["points"]) as file:
@@ -96,30 +96,34 @@ def main() -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            _limit(limit + question["start"], question["memory"])
-            adapter = _load(question["adapter"])
-            if hasattr(adapter, "limited"):
-                options = adapter.limited(name, options, question["budget"])
-            warm = options | ({"max_seconds": 1.0} if "max_seconds" in options else {})
-            first = max(min(len(x), len(y), 2 * SMALL) // 2, 1)  # of both: an assignment needs as many
-            adapter.solve(name, x[:first], y[:first], warm)
+            _set_limits(limit + question["start"], question["memory"])
+            adapter = _load_adapter(question["adapter"])
+            if hasattr(adapter, "add_time_limit"):
+                options = adapter.add_time_limit(name, options, question["budget"])
+            warmup_options = options | ({"max_seconds": 1.0} if "max_seconds" in options else {})
+            # Equally many points of both samples, for assignments.
+            n_warmup = max(min(len(x), len(y), 2 * MAX_WARMUP_POINTS) // 2, 1)
+            adapter.solve(name, x[:n_warmup], y[:n_warmup], warmup_options)
             if hasattr(adapter, "prepare"):
                 adapter.prepare(x, y, options)
             caught.clear()
-            os.write(1, f"\n{STARTED}\n".encode())
-            answer = measured(lambda: adapter.solve(name, x, y, options), limit)
+            os.write(1, f"\n{STARTED_LINE}\n".encode())
+            answer = measure_call(lambda: adapter.solve(name, x, y, options), limit)
             answer["status"] = "ok"
         except BaseException as error:
-            short = (
+            out_of_memory = (
                 isinstance(error, MemoryError)
                 or "alloc" in str(error)
                 or type(error).__name__ == "BudgetError"
             )
             text = " ".join(str(error).split())
-            answer = {"status": "memory" if short else "error", "reason": f"{type(error).__name__}: {text}"}
+            answer = {
+                "status": "memory" if out_of_memory else "error",
+                "reason": f"{type(error).__name__}: {text}",
+            }
     answer["warnings"] = sorted({" ".join(str(warning.message).split()) for warning in caught})
     sys.stdout.flush()
-    os.write(1, ("\n" + json.dumps(_plain(answer)) + "\n").encode())
+    os.write(1, ("\n" + json.dumps(_to_plain(answer)) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -57,9 +57,9 @@ def bench(
         Print JSON instead of a table.
     """
     from otdist.bench import run
-    from otdist.bench.report import advice
-    from otdist.bench.table import UNSTARTED, written
-    from otdist.bench.terminal import as_table
+    from otdist.bench.report import advise
+    from otdist.bench.table import NOT_STARTED, check_output_path
+    from otdist.bench.terminal import make_table
 
     html = unused_name("bench.html") if html is None else html
     require_folder(html)
@@ -68,17 +68,17 @@ def bench(
         raise InputError("--tol", f"{tol:g} is no relative error", "use one such as 0.01")
     with shell_errors({"x": x or "x", "y": y or "y", "path": "--out"}):
         if out is not None:
-            written(out)
+            check_output_path(out)
         asked = _asked(x, y, quick, questions)
         runs = run(asked, methods, budget=seconds, max_seconds=seconds, progress=sys.stderr.isatty())
-        if all(row["status"] == UNSTARTED for row in runs.rows):
+        if all(row["status"] == NOT_STARTED for row in runs.rows):
             raise InputError("--budget", f"{seconds:g} s are too few to ask anything", "give more")
         if out is not None:
             runs.save(out)
     if json:
-        print(dumped({"rows": runs.rows, "advice": {q: advice(runs, q, tol) for q in runs.questions}}))
+        print(dumped({"rows": runs.rows, "advice": {q: advise(runs, q, tol) for q in runs.questions}}))
     else:
-        _show(runs, tol, as_table)
+        _show(runs, tol, make_table)
     print(f"Report: {runs.report(html, tol=tol)}", file=sys.stderr if json else sys.stdout)
     return 0 if any(row["status"] == "ok" for row in runs.rows) else FAILED
 
@@ -99,19 +99,19 @@ def _asked(x: str | None, y: str | None, quick: bool, questions: list[str] | Non
     return [Question.of(f"{Path(x).name}, {Path(y).name}", one, other)]
 
 
-def _show(runs: Any, tol: float, as_table: Any) -> None:
+def _show(runs: Any, tol: float, make_table: Any) -> None:
     import os
 
     from rich.console import Console
 
-    from otdist.bench.report import advice
+    from otdist.bench.report import advise
     from otdist.pages.words import visible
 
     # In a pipe rich would fold at 80 columns.
     console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120)
     for name in runs.questions:
-        console.print(as_table(runs, name))
-        console.print(advice(runs, name, tol), markup=False, highlight=False)
+        console.print(make_table(runs, name))
+        console.print(advise(runs, name, tol), markup=False, highlight=False)
         waiting = runs.unstarted(name)
         if waiting:
             text = f"Not started, for no time was left: {', '.join(waiting)}."

@@ -1,9 +1,9 @@
-"""Methods that can be asked for W1 between two samples: otdist's own, and those of other packages.
+"""Methods for W1 between two samples, of otdist and of other packages.
 
-A file for each package. It imports numpy and its package, never otdist, so that it also runs in an
-environment of its own: the environment variable ``OTDIST_BENCH_<PACKAGE>`` names the Python to use. Its
-function ``solve`` takes two samples and options, and returns a dictionary with ``value``, and ``lower`` and
-``upper`` where the package proves some. What it does before it returns is timed, a cost matrix included.
+Each package has one adapter file. It imports numpy and its package, never otdist, so that it also runs in a
+separate environment: the environment variable ``OTDIST_BENCH_<PACKAGE>`` names the Python to use. Its
+function ``solve`` takes two samples and options, and returns a dictionary with ``value``, and with ``lower``
+and ``upper`` where the package proves bounds. The whole call is timed, including the cost matrix.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 
 from otdist.errors import InputError
 
-FOLDER = Path(__file__).parent
+ADAPTERS_FOLDER = Path(__file__).parent
 
-# Name of a method: file, and the module that has to be there.
+# Method name: adapter file, and the module that must be installed.
 METHODS = {
     "otdist": ("ours", "otdist"),
     "otdist critic": ("ours", "torch"),
@@ -42,15 +42,15 @@ METHODS = {
     "WGAN-GP critic": ("of_wgan", "torch"),
 }
 
-# Methods that answer another quantity in two columns and more; all others estimate W1.
-QUANTITIES = {
+# Methods that estimate another quantity than W1 in two or more columns; all others estimate W1.
+OTHER_QUANTITIES = {
     "otdist sliced": "sliced W1",
     "otdist max-sliced": "max-sliced W1",
     "POT sliced": "sliced W1",
 }
 
-# What tells most for its time. These are asked first, about all questions; others train, or iterate for long.
-CHEAP = {
+# Methods with the most information per second, run first on all questions; others train or iterate for long.
+CHEAP_METHODS = {
     "otdist",
     "otdist sliced",
     "otdist max-sliced",
@@ -59,13 +59,13 @@ CHEAP = {
     "POT emd2",
     "lapx",
 }
-TIGHT = 0.05  # gap below which otdist's "sinkhorn" is not cheap
+CHEAP_GAP = 0.05  # smallest relative gap at which otdist's "sinkhorn" is cheap
 
 
-def parsed(method: str) -> tuple[str, dict[str, float | str]]:
-    """Name and options of a method, such as ``"otdist sinkhorn tol=0.01"``.
+def parse_method(method: str) -> tuple[str, dict[str, float | str]]:
+    """Parse a method such as ``"otdist sinkhorn tol=0.01"`` into its name and options.
 
-    ``"otdist sparse"`` and the like are the method "otdist" with the option ``method="sparse"``.
+    ``"otdist sparse"`` and similar names are the method "otdist" with the option ``method="sparse"``.
     """
     words = method.split()
     name = " ".join(word for word in words if "=" not in word)
@@ -73,44 +73,44 @@ def parsed(method: str) -> tuple[str, dict[str, float | str]]:
     for word in words:
         key, equals, value = word.partition("=")
         if equals:
-            options[key] = _number(value)
-    own = name.removeprefix("otdist ")
-    if name not in METHODS and own != name and " " not in own:
-        name, options["method"] = "otdist", own
+            options[key] = _parse_value(value)
+    solver = name.removeprefix("otdist ")
+    if name not in METHODS and solver != name and " " not in solver:
+        name, options["method"] = "otdist", solver
     if name not in METHODS:
         raise InputError("methods", f"{method!r} is unknown", f"use some of {sorted(METHODS)}, with options")
     return name, options
 
 
-def other_quantity(method: str, d: int) -> str | None:
-    """Name of what a method answers instead of W1 in d columns, None where it answers W1."""
+def get_other_quantity(method: str, d: int) -> str | None:
+    """Return the quantity that a method estimates instead of W1 in d columns; None if it estimates W1."""
     name = " ".join(word for word in method.split() if "=" not in word)
-    return QUANTITIES.get(name) if d > 1 else None
+    return OTHER_QUANTITIES.get(name) if d > 1 else None
 
 
 def is_cheap(method: str) -> bool:
-    """Whether a method is worth asking before others are."""
-    name, options = parsed(method)
+    """Return whether a method is cheap enough to run before the others."""
+    name, options = parse_method(method)
     if options.get("method") == "sinkhorn":
         tol = options.get("tol", 0.0)
-        return isinstance(tol, float) and tol >= TIGHT
-    return name in CHEAP and options.get("method") != "critic"
+        return isinstance(tol, float) and tol >= CHEAP_GAP
+    return name in CHEAP_METHODS and options.get("method") != "critic"
 
 
-def python_of(name: str) -> str | None:
-    """Python that has the package of a method: one that the environment names, this one, or None."""
+def find_python(name: str) -> str | None:
+    """Find a Python with the package of a method: from the environment variable, this one, or None."""
     file, module = METHODS[name]
-    other = os.environ.get(f"OTDIST_BENCH_{file.removeprefix('of_').upper()}")
-    if other:
-        return other
+    python = os.environ.get(f"OTDIST_BENCH_{file.removeprefix('of_').upper()}")
+    if python:
+        return python
     return sys.executable if find_spec(module) else None
 
 
-def suggested(n: int, d: int) -> list[str]:
-    """Methods that are worth asking for two samples of n points, of those that are installed."""
+def suggest_methods(n: int, d: int) -> list[str]:
+    """Return the installed methods that are feasible for two samples of n points in d columns."""
     if d == 1:
         names = ["otdist", "scipy line", "otdist sinkhorn tol=0.01", "POT sinkhorn_log reg=0.01"]
-        return [name for name in names if python_of(parsed(name)[0])]
+        return [name for name in names if find_python(parse_method(name)[0])]
     names = ["otdist", "otdist tol=0.01", "otdist sinkhorn tol=0.1", "otdist sinkhorn tol=0.01"]
     names += ["otdist sliced", "otdist max-sliced"]
     if n <= 20_000:
@@ -125,10 +125,10 @@ def suggested(n: int, d: int) -> list[str]:
         names += ["ortools", "wasserstein", "OTT-JAX epsilon=0.01"]
     if n >= 1000:
         names += ["otdist critic", "WGAN-GP critic"]
-    return [name for name in names if python_of(parsed(name)[0])]
+    return [name for name in names if find_python(parse_method(name)[0])]
 
 
-def _number(text: str) -> float | str:
+def _parse_value(text: str) -> float | str:
     try:
         return float(text)
     except ValueError:

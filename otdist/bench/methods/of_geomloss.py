@@ -1,4 +1,4 @@
-"""GeomLoss with p = 1, which is the distance; blur is relative to the mean cost. float32 as it comes."""
+"""Adapter of GeomLoss with p = 1, in float32; blur is relative to the mean cost."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import torch
 from geomloss import SamplesLoss
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-PAIRS = 10**6  # of which the mean cost is taken
+MEAN_COST_PAIRS = 10**6  # pairs that the mean cost is estimated from
 
 
 def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, Any]:
-    """Ask GeomLoss."""
-    k = int(PAIRS**0.5)
+    """Compute the Sinkhorn loss of GeomLoss."""
+    k = int(MEAN_COST_PAIRS**0.5)
     mean = float(np.linalg.norm(x[:k, None] - y[None, :k], axis=2).mean())
     loss = SamplesLoss(
         "sinkhorn",
@@ -24,4 +24,4 @@ def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, A
         debias=bool(options.get("debias", 0)),
         backend="tensorized" if len(x) <= 5000 else "online",
     )
-    return {"value": float(loss(*(torch.tensor(side, dtype=torch.float32) for side in (x, y))))}
+    return {"value": float(loss(*(torch.tensor(points, dtype=torch.float32) for points in (x, y))))}

@@ -1,4 +1,4 @@
-"""lapx: the assignment of points one to one, by Jonker and Volgenant."""
+"""Adapter of lapx: one-to-one assignment by the algorithm of Jonker and Volgenant."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, Any]:
-    """Ask lapx."""
+    """Compute W1 by an optimal assignment."""
     if len(x) != len(y):
-        raise ValueError("an assignment needs as many points on both sides")
+        raise ValueError("x and y must have equally many points for an assignment")
     return {"value": float(lap.lapjv(cdist(x, y))[0]) / len(x)}

@@ -1,4 +1,7 @@
-"""OR-tools: minimum-cost flow on all arcs, costs rounded to 2^-30 of the largest; equal weights."""
+"""Adapter of OR-tools: minimum-cost flow on all arcs, with equal weights.
+
+Costs are rounded to 2^-30 of the largest one.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,15 @@ from ortools.graph.python.min_cost_flow import SimpleMinCostFlow
 from scipy.spatial.distance import cdist
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-BITS = 30
+COST_BITS = 30
 
 
 def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, Any]:
-    """Ask OR-tools; the value is that of its plan at the costs before rounding."""
+    """Compute W1 as the cost of the plan of OR-tools, at the costs before rounding."""
     cost = cdist(x, y)
     n, m = cost.shape
     a, b = np.full(n, m // math.gcd(n, m)), np.full(m, n // math.gcd(n, m))
-    scale = 2.0 ** (BITS - math.frexp(float(cost.max()) or 1.0)[1])
+    scale = 2.0 ** (COST_BITS - math.frexp(float(cost.max()) or 1.0)[1])
     flow = SimpleMinCostFlow()
     arcs = flow.add_arcs_with_capacity_and_unit_cost(
         np.repeat(np.arange(n, dtype=np.int32), m),
@@ -29,5 +32,5 @@ def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, A
     flow.set_nodes_supplies(np.arange(n + m, dtype=np.int32), np.concatenate([a, -b]))
     status = flow.solve()
     if status != SimpleMinCostFlow.OPTIMAL:
-        raise RuntimeError(f"OR-tools says {status.name}")
+        raise RuntimeError(f"OR-tools ended with status {status.name}")
     return {"value": float(flow.flows(arcs) @ cost.ravel()) / float(a.sum())}

@@ -1,4 +1,4 @@
-"""OTT-JAX: entropic transport of points, the cost of its plan; epsilon is relative to the mean cost."""
+"""Adapter of OTT-JAX: cost of an entropic transport plan; epsilon is relative to the mean cost."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from ott.problems.linear.linear_problem import LinearProblem
 from ott.solvers.linear import sinkhorn
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-COMPILED: dict[Any, Any] = {}
+COMPILED_CALLS: dict[Any, Any] = {}
 
 
 def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, Any]:
-    """Ask OTT."""
-    sides = _sides(x, y)
-    key = tuple(side.shape for side in sides)
-    call = COMPILED.get(key) or _compiled(sides, options)
-    value, converged = jax.block_until_ready(call(*sides))
+    """Compute the cost of the entropic plan of OTT."""
+    samples = _to_float32(x, y)
+    key = tuple(points.shape for points in samples)
+    call = COMPILED_CALLS.get(key) or _compile(samples, options)
+    value, converged = jax.block_until_ready(call(*samples))
     return {"value": float(value), "converged": bool(converged)}
 
 
 def prepare(x: Array, y: Array, options: dict[str, Any]) -> None:
-    """Compile for these sizes, outside the clock."""
-    sides = _sides(x, y)
-    COMPILED[tuple(side.shape for side in sides)] = _compiled(sides, options)
+    """Compile the solver for these sizes; not timed."""
+    samples = _to_float32(x, y)
+    COMPILED_CALLS[tuple(points.shape for points in samples)] = _compile(samples, options)
 
 
-def _sides(x: Array, y: Array) -> list[Any]:
-    return [jnp.asarray(side, jnp.float32) for side in (x, y)]
+def _to_float32(x: Array, y: Array) -> list[Any]:
+    return [jnp.asarray(points, jnp.float32) for points in (x, y)]
 
 
-def _compiled(sides: list[Any], options: dict[str, Any]) -> Any:
+def _compile(samples: list[Any], options: dict[str, Any]) -> Any:
     solver = sinkhorn.Sinkhorn(threshold=1e-3, max_iterations=int(options.get("iterations", 10_000)))
     epsilon = float(options.get("epsilon", 0.05))
 
-    def solved(x: Any, y: Any) -> Any:
-        ground = pointcloud.PointCloud(x, y, cost_fn=costs.Euclidean(), epsilon=epsilon, scale_cost="mean")
-        out = solver(LinearProblem(ground))
+    def solve_points(x: Any, y: Any) -> Any:
+        geometry = pointcloud.PointCloud(x, y, cost_fn=costs.Euclidean(), epsilon=epsilon, scale_cost="mean")
+        out = solver(LinearProblem(geometry))
         mean = pointcloud.PointCloud(x, y, cost_fn=costs.Euclidean()).mean_cost_matrix
         return out.primal_cost * mean, out.converged
 
-    return jax.jit(solved).lower(*sides).compile()
+    return jax.jit(solve_points).lower(*samples).compile()

@@ -1,4 +1,4 @@
-"""pyemd: two histograms over the points of both samples."""
+"""Adapter of pyemd: two histograms over the points of both samples."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, Any]:
-    """Ask pyemd."""
+    """Compute W1 by pyemd."""
     both = np.concatenate([x, y])
     first = np.concatenate([np.full(len(x), 1 / len(x)), np.zeros(len(y))])
     second = np.concatenate([np.zeros(len(x)), np.full(len(y), 1 / len(y))])

@@ -1,4 +1,4 @@
-"""scipy: the assignment of points one to one, the linear programme, and the line."""
+"""Adapter of scipy: one-to-one assignment, the linear programme, and W1 on the line."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, Any]:
-    """Ask scipy."""
+    """Compute W1 by the named method of scipy."""
     if name == "scipy line":
         return {"value": float(wasserstein_distance(x[:, 0], y[:, 0]))}
     if name == "scipy linear programme":
         return {"value": float(wasserstein_distance_nd(x, y))}
     if len(x) != len(y):
-        raise ValueError("an assignment needs as many points on both sides")
+        raise ValueError("x and y must have equally many points for an assignment")
     cost = cdist(x, y)
     return {"value": float(cost[linear_sum_assignment(cost)].mean())}

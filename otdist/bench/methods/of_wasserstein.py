@@ -1,4 +1,4 @@
-"""The package wasserstein: the network simplex of particle physics. It needs numpy before 2."""
+"""Adapter of the package wasserstein: the network simplex of particle physics. It needs numpy < 2."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, Any]:
-    """Ask wasserstein."""
+    """Compute W1 by wasserstein."""
     solver = EMD(R=1.0, beta=1.0, norm=True, n_iter_max=10**9)
     value = solver(np.full(len(x), 1 / len(x)), x, np.full(len(y), 1 / len(y)), y)
     if solver.status() != 0:

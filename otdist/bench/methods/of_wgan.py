@@ -1,4 +1,4 @@
-"""The critic of Wasserstein GANs as it is usually trained, with a gradient penalty. Its value is no bound."""
+"""Critic of Wasserstein GANs with a gradient penalty, as usually trained. Its value is not a bound of W1."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ import torch
 from torch import nn
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-BATCH, WEIGHT, RATE = 512, 10.0, 2e-4
+BATCH_SIZE, PENALTY_WEIGHT, LEARNING_RATE = 512, 10.0, 2e-4
 
 
 def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, Any]:
     """Train for ``max_seconds`` on the samples (Gulrajani et al. 2017, settings of Korotin et al. 2022).
 
-    The gap on the samples it was trained on is what its users plot.
+    The value is the gap on the training samples, which is what is usually plotted.
     """
     torch.manual_seed(0)
     end = time.perf_counter() + float(options.get("max_seconds", 20.0))
-    centre, unit = np.concatenate([x, y]).mean(0), float(np.concatenate([x, y]).std())
-    sides = [torch.tensor((side - centre) / unit, dtype=torch.float32) for side in (x, y)]
-    units = max(2 * x.shape[1], 128)
+    centre, scale = np.concatenate([x, y]).mean(0), float(np.concatenate([x, y]).std())
+    samples = [torch.tensor((points - centre) / scale, dtype=torch.float32) for points in (x, y)]
+    width = max(2 * x.shape[1], 128)
     critic = nn.Sequential(
-        nn.Linear(x.shape[1], units), nn.ReLU(), nn.Linear(units, units), nn.ReLU(), nn.Linear(units, 1)
+        nn.Linear(x.shape[1], width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1)
     )
-    optimiser = torch.optim.Adam(critic.parameters(), RATE, betas=(0.0, 0.9))
+    optimiser = torch.optim.Adam(critic.parameters(), LEARNING_RATE, betas=(0.0, 0.9))
     steps = 0
     while time.perf_counter() < end:
-        p, q = (side[torch.randint(len(side), (BATCH,))] for side in sides)
-        t = torch.rand(BATCH, 1)
-        between = (t * p + (1 - t) * q).requires_grad_()
-        (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-        penalty = WEIGHT * (slope.norm(dim=1) - 1).square().mean()
+        p, q = (points[torch.randint(len(points), (BATCH_SIZE,))] for points in samples)
+        t = torch.rand(BATCH_SIZE, 1)
+        interpolates = (t * p + (1 - t) * q).requires_grad_()
+        (gradient,) = torch.autograd.grad(critic(interpolates).sum(), interpolates, create_graph=True)
+        penalty = PENALTY_WEIGHT * (gradient.norm(dim=1) - 1).square().mean()
         loss = critic(q).mean() - critic(p).mean() + penalty
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         steps += 1
     with torch.no_grad():
-        gap = float(critic(sides[0]).mean() - critic(sides[1]).mean()) * unit
+        gap = float(critic(samples[0]).mean() - critic(samples[1]).mean()) * scale
     return {"value": gap, "steps": steps}
 
 
-def limited(name: str, options: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Options with the time that it has."""
+def add_time_limit(name: str, options: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Return the options with a training time."""
     return options if "max_seconds" in options else options | {"max_seconds": min(seconds, 20.0)}

@@ -1,4 +1,4 @@
-"""otdist's own methods."""
+"""Adapter of the methods of otdist."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, Any]:
-    """Ask one of otdist's estimators."""
+    """Compute the named estimator of otdist."""
     options = {
         key: int(v) if isinstance(v, float) and v.is_integer() and key != "tol" else v
         for key, v in options.items()
@@ -25,14 +25,14 @@ def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, A
         result = otdist.w1(x, y, method="critic", **({"rng": 0} | options))
     else:
         result = otdist.w1(x, y, **options)
-    # What slices give is a lower bound of W1 and no more: their own interval is one of another quantity.
+    # A sliced value is a lower bound of W1; its interval is one of the sliced distance.
     sliced = "sliced" in name
     bounds = {"lower": float(result)} if sliced else {"lower": result.lower, "upper": result.upper}
     return {"value": float(result), "converged": result.converged, "solver": result.method} | bounds
 
 
-def limited(name: str, options: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Options with the time that a method has, where it can be told."""
+def add_time_limit(name: str, options: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Return the options with a time limit, for methods that accept one."""
     if name == "otdist critic" or (name == "otdist" and "tol" in options):
         return options if "max_seconds" in options else options | {"max_seconds": seconds}
     return options

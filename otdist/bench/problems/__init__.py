@@ -1,6 +1,6 @@
-"""Pairs of laws whose W1, Kantorovich potential and its gradient are known, to judge estimators by.
+"""Pairs of distributions with known W1, Kantorovich potential and gradient, to evaluate estimators.
 
-Each function makes a `Pair`, which draws samples without end; `scores` holds a critic against it.
+Each function returns a `Pair`, which draws any number of samples; `scores` evaluates a critic on it.
 """
 
 from otdist.bench.problems.cones import funnels, min_max, w1bench

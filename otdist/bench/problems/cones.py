@@ -1,4 +1,4 @@
-"""Problems made of funnels: the published pairs, the same family, and funnels against their mirror image."""
+"""Problems of funnels: the published pairs, random pairs of the same family, and mirrored funnels."""
 
 from __future__ import annotations
 
@@ -11,25 +11,23 @@ from typing import Any
 import numpy as np
 
 from otdist.arrays import Array
-from otdist.bench.problems.funnels import HALF_WIDTH, POWER, Funnels, standing
-from otdist.bench.problems.pair import Floating, Pair, known
+from otdist.bench.problems.funnels import PUBLISHED_HALF_WIDTH, PUBLISHED_POWER, Funnels, drop_hidden_cones
+from otdist.bench.problems.pair import FloatArray, Pair, return_known_w1
 from otdist.closed.checks import number
 from otdist.errors import InputError
-from otdist.inputs.arguments import Rng
-from otdist.inputs.arguments import check_count as require_count
-from otdist.inputs.arguments import check_rng as generator
+from otdist.inputs.arguments import Rng, check_count, check_rng
 
-DIMENSIONS = (2, 4, 8, 16, 32, 64, 128)
-COUNTS = (4, 16, 64, 256)
-OFFSETS = 0.04  # standard deviation of the offsets, in half-widths: 0.1 in the published pairs
+PUBLISHED_DIMENSIONS = (2, 4, 8, 16, 32, 64, 128)
+PUBLISHED_COUNTS = (4, 16, 64, 256)
+OFFSET_STD = 0.04  # standard deviation of the offsets, in half-widths: 0.1 in the published pairs
 
 
 def w1bench(d: int, n: int) -> Pair:
-    r"""Published pair of laws in high dimension: mass drawn towards n tips along rays.
+    r"""Published pair of distributions in high dimension: mass is moved towards n tips along rays.
 
     With :math:`u(z) = \min_k |z - a_k| + b_k`, Q is uniform on :math:`[-2.5, 2.5]^d` and P its image
-    under :math:`y \mapsto a + t^7 (y - a)`, where a is the tip that attains u(y) and t the share of the ray
-    from a through y that lies behind y. A potential is -u.
+    under :math:`y \mapsto a + t^7 (y - a)`, where a is the tip that attains u(y) and t the relative
+    position of y on the ray from a through y. A potential is -u.
 
     Parameters
     ----------
@@ -47,18 +45,18 @@ def w1bench(d: int, n: int) -> Pair:
     Raises
     ------
     InputError
-        If there is no such pair.
+        If d or n is not published.
 
     Notes
     -----
     Sampling costs O(k d n) for k points: 1,024 in d = 128 from n = 256 take some 2 ms in float32.
     Source: Korotin, Kolesov, Burnaev (2022); tips and offsets are theirs (MIT licence,
     ``otdist/bench/data``), the code is not. Differs in that the gradient is computed in float64 from
-    direct differences: their figures in 2 and 4 columns are held against a gradient that float32 has
-    spoilt near the tips, and do not compare.
+    direct differences: their figures in 2 and 4 columns refer to a gradient with float32 rounding errors
+    near the tips, and are not comparable.
 
-    A critic made of cones contains the potential of these pairs, so they flatter it; judge it
-    on the other problems as well.
+    A critic that is a maximum or minimum of cones contains the potential of these pairs, so its scores are
+    optimistic; evaluate it on the other problems as well.
 
     Examples
     --------
@@ -67,47 +65,56 @@ def w1bench(d: int, n: int) -> Pair:
     >>> round(pair.w1, 4), round(pair.w1_error, 4)
     (1.021, 0.0003)
     """
-    for size, name, published in ((d, "d", DIMENSIONS), (n, "n", COUNTS)):
-        require_count(size, name)
+    for size, name, published in ((d, "d", PUBLISHED_DIMENSIONS), (n, "n", PUBLISHED_COUNTS)):
+        check_count(size, name)
         if size not in published:
-            raise InputError(name, f"is {size}", f"pass one of {published}, or use problems.funnels")
+            raise InputError(
+                name, f"must be one of {published}, got {size}", "use problems.funnels for other values"
+            )
     with (
         resources.as_file(resources.files("otdist") / "bench" / "data" / "w1bench.npz") as path,
         np.load(path, allow_pickle=False) as data,
     ):
         tips, offsets = (data[f"d{d}_n{n}_{part}"].astype(float) for part in ("centers", "bias"))
-        truth = [float(value) for value in data[f"d{d}_n{n}_w1"]]
-    laws = Funnels(*standing(tips, offsets))
-    return Pair(f"w1bench, n={n}", laws, partial(known, *truth))
+        w1_and_error = [float(value) for value in data[f"d{d}_n{n}_w1"]]
+    distributions = Funnels(*drop_hidden_cones(tips, offsets))
+    return Pair(f"w1bench, n={n}", distributions, partial(return_known_w1, *w1_and_error))
 
 
-def funnels(d: int, n: int, *, half_width: float = HALF_WIDTH, power: float = POWER, rng: Rng = None) -> Pair:
-    r"""Pair of the family of `w1bench`, with tips drawn anew.
+def funnels(
+    d: int,
+    n: int,
+    *,
+    half_width: float = PUBLISHED_HALF_WIDTH,
+    power: float = PUBLISHED_POWER,
+    rng: Rng = None,
+) -> Pair:
+    r"""Pair of the family of `w1bench`, with random tips.
 
     .. math:: W_1 = \Bigl(\frac{d}{d+1} - \frac{d}{d+p}\Bigr)\, \mathrm{E}_{y \sim Q}\, R(y)
 
-    with the length R of the ray through y: cones are star-shaped about their tips, so that
-    the share t of it behind y is Beta(d, 1) and independent of the ray.
+    with the length R of the ray through y: the regions of the cones are star-shaped about
+    their tips, so that the relative position t of y is Beta(d, 1) and independent of the ray.
 
     Parameters
     ----------
     d : int
         Number of columns.
     n : int
-        Number of funnels; those that lie above others are left out.
+        Number of funnels; those that lie above others everywhere are dropped.
     half_width : float
-        In [1e-9, 1e9]. The cube is ``[-half_width, half_width]^d``. Tips are uniform on it, offsets
-        normal with standard deviation ``0.04 half_width``.
+        Half the width of the cube ``[-half_width, half_width]^d``, in [1e-9, 1e9]. Tips are uniform on the
+        cube, offsets normal with standard deviation ``0.04 half_width``.
     power : float
-        The p above, greater than 1: y moves to ``a + t^(p-1) (y - a)``.
+        Exponent p in the formula, greater than 1: y moves to ``a + t^(p-1) (y - a)``.
     rng : int or Generator, optional
         Seed of tips, offsets and the truth.
 
     Returns
     -------
     Pair
-        ``w1`` is the mean over 65,536 rays, computed in float64 when it is first asked for, with its
-        standard error.
+        ``w1`` is the mean over 65,536 rays, computed in float64 at the first access, with its standard
+        error.
 
     Raises
     ------
@@ -117,7 +124,7 @@ def funnels(d: int, n: int, *, half_width: float = HALF_WIDTH, power: float = PO
     Notes
     -----
     W1 takes O(65,536 n d), some 0.2 s for n = 256 and d = 128; sampling as in `w1bench`. Source:
-    Korotin, Kolesov, Burnaev (2022), section 4; the formula for W1 is ours.
+    Korotin, Kolesov, Burnaev (2022), section 4; the formula for W1 is not from there.
 
     Examples
     --------
@@ -128,18 +135,26 @@ def funnels(d: int, n: int, *, half_width: float = HALF_WIDTH, power: float = PO
     >>> bool(abs(mean.mean() - pair.w1) < 4 * (mean.std() / 20_000**0.5 + pair.w1_error))
     True
     """
-    random = generator(rng)
-    laws = _drawn((d, n), half_width, power, random)
-    return Pair(f"funnels, n={n}", laws, partial(_sampled, (laws,), int(random.integers(2**62))))
+    random = check_rng(rng)
+    distributions = _draw_funnels((d, n), half_width, power, random)
+    return Pair(
+        f"funnels, n={n}", distributions, partial(_estimate_w1, (distributions,), int(random.integers(2**62)))
+    )
 
 
-def min_max(d: int, n: int, *, half_width: float = HALF_WIDTH, power: float = POWER, rng: Rng = None) -> Pair:
-    r"""Mixture of funnels and mirrored funnels: no minimum of cones is a potential, and no maximum.
+def min_max(
+    d: int,
+    n: int,
+    *,
+    half_width: float = PUBLISHED_HALF_WIDTH,
+    power: float = PUBLISHED_POWER,
+    rng: Rng = None,
+) -> Pair:
+    r"""Mixture of funnels and mirrored funnels, whose potential is neither a minimum nor a maximum of cones.
 
-    In a cube A on the left, mass of P lies nearer to the tips of :math:`u = \min_k |z - a_k| + b_k` than that
-    of Q; in a cube B on the right, Q is the one nearer to the tips of another such function v. Half of
-    the mass is in each. With g the distance of the cubes and :math:`\beta` the left face of B, a
-    potential is
+    In a cube A on the left, mass of P lies nearer to the tips of :math:`u = \min_k |z - a_k| + b_k` than
+    mass of Q; in a cube B on the right, Q lies nearer to the tips of another such function v. Each cube has
+    half of the mass. With g the distance of the cubes and :math:`\beta` the left face of B, a potential is
 
     .. math:: f(z) = \max\bigl(-u(z),\; \min(v(z) + e,\; \bar v + e + z_1 - \beta)\bigr).
 
@@ -150,16 +165,16 @@ def min_max(d: int, n: int, *, half_width: float = HALF_WIDTH, power: float = PO
     n : int
         Number of funnels on each side.
     half_width : float
-        Of both cubes.
+        Half the width of both cubes.
     power : float
-        Greater than 1, as in `funnels`.
+        Exponent greater than 1, as in `funnels`.
     rng : int or Generator, optional
         Seed of tips, offsets and the truth.
 
     Returns
     -------
     Pair
-        ``w1`` is the mean of W1 on both sides, each known as in `funnels`.
+        ``w1`` is the mean of W1 in both cubes, each computed as in `funnels`.
 
     Raises
     ------
@@ -168,7 +183,7 @@ def min_max(d: int, n: int, *, half_width: float = HALF_WIDTH, power: float = PO
 
     Notes
     -----
-    f is 1-Lipschitz: so are its three parts, and maxima and minima keep it. With bounds
+    f is 1-Lipschitz, since its three parts are, and maxima and minima preserve this. With bounds
     :math:`\underline u \le u \le \bar u` on A and :math:`\underline v \le v \le \bar v` on B,
 
     - on A the third part is at most :math:`\bar v + e - g`, and f = -u where that is at most :math:`-\bar u`;
@@ -177,11 +192,12 @@ def min_max(d: int, n: int, *, half_width: float = HALF_WIDTH, power: float = PO
 
     So :math:`g \ge \max(\bar u + \bar v + e,\; -\underline u - \underline v - e)` is enough; the e that
     makes both equal gives :math:`g = (\bar u - \underline u + \bar v - \underline v) / 2`. Along the rays
-    of both sides f falls by as much as mass travels, so the coupling along rays costs
+    in both cubes f falls by the distance of transport, so the coupling along rays costs
     ``E_P f - E_Q f``: both are optimal. With n = 16 the cubes are about 4 apart in
     d = 2, and 36 in d = 128.
 
-    Cost: twice that of `funnels`. Source: McShane (1934) for the extension; the family is ours.
+    Cost: twice the cost of `funnels`. Source: McShane (1934) for the extension; the family
+    is not from the literature.
 
     Examples
     --------
@@ -193,15 +209,15 @@ def min_max(d: int, n: int, *, half_width: float = HALF_WIDTH, power: float = PO
     >>> bool(np.allclose(pair.potential(x) - pair.potential(y), distances))
     True
     """
-    random = generator(rng)
-    left, right = (_drawn((d, n), half_width, power, random) for _ in range(2))
-    truth = partial(_sampled, (left, right), int(random.integers(2**62)))
-    return Pair(f"min-max funnels, n={n}", Sides(left, right), truth)
+    random = check_rng(rng)
+    left, right = (_draw_funnels((d, n), half_width, power, random) for _ in range(2))
+    compute_w1 = partial(_estimate_w1, (left, right), int(random.integers(2**62)))
+    return Pair(f"min-max funnels, n={n}", MirroredFunnels(left, right), compute_w1)
 
 
 @dataclass(frozen=True, eq=False)
-class Sides:
-    """Funnels on the left; funnels with both laws exchanged on the right."""
+class MirroredFunnels:
+    """Funnels in the left cube, and funnels with P and Q exchanged in the right cube."""
 
     left: Funnels
     right: Funnels
@@ -212,87 +228,99 @@ class Sides:
         return self.left.d
 
     @property
-    def away(self) -> float:
-        """How far the centre of each cube is from 0."""
-        heights = self.left.highest - self.left.lowest + self.right.highest - self.right.lowest
-        return self.left.half_width + heights / 4
+    def centre_offset(self) -> float:
+        """Distance of the centre of each cube from 0."""
+        ranges = self.left.upper_bound - self.left.minimum + self.right.upper_bound - self.right.minimum
+        return self.left.half_width + ranges / 4
 
     @property
-    def lift(self) -> float:
-        """The e in the potential."""
-        return -(self.left.highest + self.left.lowest + self.right.highest + self.right.lowest) / 2
+    def potential_offset(self) -> float:
+        """Constant e of the potential."""
+        return -(self.left.upper_bound + self.left.minimum + self.right.upper_bound + self.right.minimum) / 2
 
-    def first(self, count: int, rng: np.random.Generator, dtype: Any) -> Floating:
+    def sample_p(self, count: int, rng: np.random.Generator, dtype: Any) -> FloatArray:
         """Draw from P."""
-        here = rng.random(count) < 0.5
-        k = int(here.sum())
-        return self._joined(here, self.left.first(k, rng, dtype), self.right.second(count - k, rng, dtype))
+        in_left_cube = rng.random(count) < 0.5
+        k = int(in_left_cube.sum())
+        return self._merge_cubes(
+            in_left_cube, self.left.sample_p(k, rng, dtype), self.right.sample_q(count - k, rng, dtype)
+        )
 
-    def second(self, count: int, rng: np.random.Generator, dtype: Any) -> Floating:
+    def sample_q(self, count: int, rng: np.random.Generator, dtype: Any) -> FloatArray:
         """Draw from Q."""
-        here = rng.random(count) < 0.5
-        k = int(here.sum())
-        return self._joined(here, self.left.second(k, rng, dtype), self.right.first(count - k, rng, dtype))
+        in_left_cube = rng.random(count) < 0.5
+        k = int(in_left_cube.sum())
+        return self._merge_cubes(
+            in_left_cube, self.left.sample_q(k, rng, dtype), self.right.sample_p(count - k, rng, dtype)
+        )
 
-    def coupled(self, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Draw from the optimal coupling: along the rays, away from the tips on the right."""
-        here = rng.random(count) < 0.5
-        k = int(here.sum())
-        near, far = self.left.coupled(k, rng)
-        moved, uniform = self.right.coupled(count - k, rng)
-        return self._joined(here, near, uniform), self._joined(here, far, moved)
+    def sample_coupling(self, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Draw from the optimal coupling: along the rays, away from the tips in the right cube."""
+        in_left_cube = rng.random(count) < 0.5
+        k = int(in_left_cube.sum())
+        near, far = self.left.sample_coupling(k, rng)
+        moved, uniform = self.right.sample_coupling(count - k, rng)
+        return self._merge_cubes(in_left_cube, near, uniform), self._merge_cubes(in_left_cube, far, moved)
 
     def potential(self, z: Array) -> Array:
-        """Evaluate the largest of -u and the smaller one of v and the cut."""
-        low, high, cut = self._parts(z)
-        return np.maximum(low, np.minimum(high, cut))
+        """Evaluate the maximum of -u and of the minimum of v and the linear part."""
+        low, high, linear = self._evaluate_parts(z)
+        return np.maximum(low, np.minimum(high, linear))
 
     def gradient(self, z: Array) -> Array:
-        """Gradient of the part that is attained."""
-        low, high, cut = self._parts(z)
+        """Evaluate the gradient of the part that attains the potential."""
+        low, high, linear = self._evaluate_parts(z)
         out = np.zeros_like(z)
         out[:, 0] = 1
-        left = low >= np.minimum(high, cut)
-        right = ~left & (high <= cut)
-        out[left] = self.left.gradient(self._moved(z[left], self.away))
-        out[right] = -self.right.gradient(self._moved(z[right], -self.away))
+        left = low >= np.minimum(high, linear)
+        right = ~left & (high <= linear)
+        out[left] = self.left.gradient(self._translate(z[left], self.centre_offset))
+        out[right] = -self.right.gradient(self._translate(z[right], -self.centre_offset))
         return out
 
-    def _parts(self, z: Array) -> tuple[Array, Array, Array]:
-        low = self.left.potential(self._moved(z, self.away))
-        high = self.lift - self.right.potential(self._moved(z, -self.away))
-        cut = self.right.highest + self.lift + (z[:, 0] - (self.away - self.right.half_width))
-        return low, high, cut
+    def _evaluate_parts(self, z: Array) -> tuple[Array, Array, Array]:
+        low = self.left.potential(self._translate(z, self.centre_offset))
+        high = self.potential_offset - self.right.potential(self._translate(z, -self.centre_offset))
+        linear = (
+            self.right.upper_bound
+            + self.potential_offset
+            + (z[:, 0] - (self.centre_offset - self.right.half_width))
+        )
+        return low, high, linear
 
-    def _joined(self, here: Any, left: Floating, right: Floating) -> Floating:
-        out = np.empty((len(here), self.d), dtype=left.dtype)
-        out[here] = self._moved(left, -self.away)
-        out[~here] = self._moved(right, self.away)
+    def _merge_cubes(self, in_left_cube: Any, left: FloatArray, right: FloatArray) -> FloatArray:
+        out = np.empty((len(in_left_cube), self.d), dtype=left.dtype)
+        out[in_left_cube] = self._translate(left, -self.centre_offset)
+        out[~in_left_cube] = self._translate(right, self.centre_offset)
         return out
 
     @staticmethod
-    def _moved(z: Floating, step: float) -> Floating:
+    def _translate(z: FloatArray, step: float) -> FloatArray:
         out = z.copy()
         out[:, 0] += step
         return out
 
 
-def _drawn(size: tuple[int, int], half_width: float, power: float, rng: np.random.Generator) -> Funnels:
-    """Draw tips and offsets; check the arguments of `funnels` and `min_max`."""
+def _draw_funnels(
+    size: tuple[int, int], half_width: float, power: float, rng: np.random.Generator
+) -> Funnels:
+    """Check the arguments of `funnels` and `min_max`, and draw tips and offsets."""
     for count, name in zip(size, ("d", "n"), strict=True):
-        require_count(count, name)
+        check_count(count, name)
     half, exponent = number(half_width, "half_width"), number(power, "power")
-    if not 1e-9 <= half <= 1e9:  # squares of distances must be numbers in float32, too
-        raise InputError("half_width", f"is {half:g}", "pass a number in [1e-9, 1e9] such as 2.5")
+    if not 1e-9 <= half <= 1e9:  # squares of distances must be normal numbers in float32
+        raise InputError("half_width", f"must be in [1e-9, 1e9], got {half:g}", "pass a number such as 2.5")
     if not exponent > 1:
-        raise InputError("power", f"is {exponent:g}", "pass a number above 1: at 1 nothing moves")
+        raise InputError(
+            "power", f"must be above 1, got {exponent:g}", "pass a number such as 8; at 1 no mass moves"
+        )
     d, n = size
     tips = rng.uniform(-half, half, (n, d))
-    return Funnels(*standing(tips, rng.normal(0, OFFSETS * half, n)), half, exponent)
+    return Funnels(*drop_hidden_cones(tips, rng.normal(0, OFFSET_STD * half, n)), half, exponent)
 
 
-def _sampled(parts: tuple[Funnels, ...], seed: int) -> tuple[float, float]:
-    """Mean of W1 over parts of equal mass."""
+def _estimate_w1(parts: tuple[Funnels, ...], seed: int) -> tuple[float, float]:
+    """Estimate W1 of a mixture of parts with equal mass, and its standard error."""
     rng = np.random.default_rng(seed)
-    means, errors = zip(*(part.w1(rng) for part in parts), strict=True)
+    means, errors = zip(*(part.estimate_w1(rng) for part in parts), strict=True)
     return sum(means) / len(parts), math.hypot(*errors) / len(parts)

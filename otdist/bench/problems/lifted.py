@@ -1,4 +1,4 @@
-"""Laws in many dimensions that differ in one number only: a radius, or a projection."""
+"""Pairs in many dimensions that differ in one coordinate only: a radius or a projection."""
 
 from __future__ import annotations
 
@@ -11,29 +11,31 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from otdist.arrays import Array
-from otdist.bench.problems.lines import LineLaws, measured
-from otdist.bench.problems.pair import Floating, Pair, divided, known, unit
+from otdist.bench.problems.lines import LinePair, compute_w1
+from otdist.bench.problems.pair import FloatArray, Pair, divide_rows, normalise_rows, return_known_w1
 from otdist.closed.checks import vector
 from otdist.errors import InputError
-from otdist.inputs.arguments import Rng
-from otdist.inputs.arguments import check_count as require_count
-from otdist.inputs.arguments import check_rng as generator
+from otdist.inputs.arguments import Rng, check_count, check_rng
 
-TOOTH, CONTRAST = 2.0, 0.8  # width of a tooth; how uneven the mass within it is
+TOOTH_WIDTH, TOOTH_CONTRAST = (
+    2.0,
+    0.8,
+)  # width of a tooth; relative difference of density between its halves and their mean
 
 
 def radial(d: int, mu: Any = None, nu: Any = None) -> Pair:
-    r"""Two radial laws about 0.
+    r"""Two radial distributions about 0.
 
-    ``W1`` is that between the laws of the radii, and a potential is their potential at :math:`|z|`.
+    ``W1`` equals W1 between the distributions of the radii, and a potential is their potential at
+    :math:`|z|`.
 
     Parameters
     ----------
     d : int
         Number of columns.
-    mu, nu : frozen continuous law of scipy.stats, optional
-        Laws of :math:`|x|` under P and of :math:`|y|` under Q, on ``[0, inf)``. None: those that make P
-        standard normal, and Q normal with standard deviation 3/2.
+    mu, nu : frozen continuous distribution of scipy.stats, optional
+        Distributions of :math:`|x|` under P and of :math:`|y|` under Q, on ``[0, inf)``. None: P is standard
+        normal, and Q normal with standard deviation 3/2.
 
     Returns
     -------
@@ -43,13 +45,13 @@ def radial(d: int, mu: Any = None, nu: Any = None) -> Pair:
     Raises
     ------
     InputError
-        If d is no whole number of at least 1, or as in `laws_1d`, or for radii below 0.
+        If d is not an integer >= 1, or as in `laws_1d`, or for radii below 0.
 
     Notes
     -----
     Moving mass along rays from 0 costs ``E |r - s|`` for coupled radii r, s; a function of :math:`|z|`
-    with slopes in [-1, 1] is 1-Lipschitz. So one coupling and one potential of the radii serve in R^d.
-    The potential need not be monotone.
+    with slopes in [-1, 1] is 1-Lipschitz. So an optimal coupling and a potential of the radii are optimal in
+    R^d. The potential need not be monotone.
 
     Examples
     --------
@@ -58,26 +60,26 @@ def radial(d: int, mu: Any = None, nu: Any = None) -> Pair:
     >>> round(pair.w1, 4)  # half the mean length of a standard normal vector
     0.7979
     """
-    require_count(d, "d")
-    return _around((d, d), mu, nu, None, "radial laws")
+    check_count(d, "d")
+    return _make_radial_pair((d, d), mu, nu, None, "radial distributions")
 
 
 def cylinder(d: int, k: int, mu: Any = None, nu: Any = None, *, rotation: Rng = None) -> Pair:
-    """Two laws that differ only in the distance to a (d - k)-dimensional subspace.
+    """Two distributions that differ only in the distance to a (d - k)-dimensional subspace.
 
-    ``W1`` is that between the laws of this distance r, and a potential is their potential at r.
+    ``W1`` equals W1 between the distributions of this distance r, and a potential is their potential at r.
 
     Parameters
     ----------
     d : int
         Number of columns.
     k : int
-        Number of them in which the laws are radial, 1 to d; the others are standard normal in both, and
-        independent of these.
-    mu, nu : frozen continuous law of scipy.stats, optional
-        Laws of r under P and Q, on ``[0, inf)``. None: those of `radial` in k columns.
+        Number of columns in which the distributions are radial, 1 to d; the others are standard normal in
+        both, and independent of these.
+    mu, nu : frozen continuous distribution of scipy.stats, optional
+        Distributions of r under P and Q, on ``[0, inf)``. None: as in `radial` with k columns.
     rotation : int or Generator, optional
-        Seed of a random rotation of the subspace. None: it is where the first k columns are 0.
+        Seed of a random rotation of the subspace. None: in the subspace the first k columns are 0.
 
     Returns
     -------
@@ -92,7 +94,7 @@ def cylinder(d: int, k: int, mu: Any = None, nu: Any = None, *, rotation: Rng = 
     Notes
     -----
     As in `radial`, with equal other columns on both sides of the coupling. The distance to a subspace is
-    no minimum of few cones, unlike the potential of `funnels`.
+    not a minimum of few cones, unlike the potential of `funnels`.
 
     Examples
     --------
@@ -102,29 +104,30 @@ def cylinder(d: int, k: int, mu: Any = None, nu: Any = None, *, rotation: Rng = 
     (1.3708, (5, 32))
     """
     for count, name in ((d, "d"), (k, "k")):
-        require_count(count, name)
+        check_count(count, name)
     if k > d:
-        raise InputError("k", f"is {k}, more than d = {d}", "pass a number from 1 to d")
-    basis = None if rotation is None else _rotation(d, generator(rotation))
-    return _around((d, k), mu, nu, basis, f"cylinder, k={k}")
+        raise InputError("k", f"must be at most d = {d}, got {k}", "pass a number from 1 to d")
+    basis = None if rotation is None else _draw_rotation(d, check_rng(rotation))
+    return _make_radial_pair((d, k), mu, nu, basis, f"cylinder, k={k}")
 
 
 def ridge(w: ArrayLike, mu: Any = None, nu: Any = None, *, teeth: int = 6) -> Pair:
-    """Two laws that differ along one direction only.
+    """Two distributions that differ along one direction only.
 
-    ``W1`` is that between the laws of ``s = z.w / |w|``, and a potential is their potential at s: a zigzag.
+    ``W1`` equals W1 between the distributions of ``s = z.w / |w|``, and a potential is their piecewise linear
+    potential at s.
 
     Parameters
     ----------
     w : array_like, shape (d,)
-        The direction; its length does not matter. Across it both laws are standard normal, independent
-        of s.
-    mu, nu : frozen continuous law of scipy.stats, optional
-        Laws of s under P and Q. None: Q is uniform on intervals of width 2, one a tooth, with the same
+        Direction; its length does not matter. Orthogonal to it both distributions are standard normal and
+        independent of s.
+    mu, nu : frozen continuous distribution of scipy.stats, optional
+        Distributions of s under P and Q. None: Q is uniform on ``teeth`` intervals of width 2, with the same
         mass of P in each: 9/10 of it on the left half of the first, third, ... and on the right half of
         the others.
     teeth : int
-        Number of these intervals: the potential turns between them.
+        Number of intervals; the potential turns between them.
 
     Returns
     -------
@@ -134,13 +137,13 @@ def ridge(w: ArrayLike, mu: Any = None, nu: Any = None, *, teeth: int = 6) -> Pa
     Raises
     ------
     InputError
-        If w is 0, not finite or no vector, teeth is no whole number of at least 1, or only one law is
-        given; or as in `laws_1d`.
+        If w is 0, not finite or not a vector, teeth is not an integer >= 1, or only one of mu and nu is
+        passed; or as in `laws_1d`.
 
     Notes
     -----
-    Moving mass along w costs ``E |s - t|`` for coupled s, t. Within a tooth, of width 2, F - G is a
-    triangle of height ``0.4 / teeth``.
+    Moving mass along w costs ``E |s - t|`` for coupled s, t. Within an interval, F - G is a triangle of
+    height ``0.4 / teeth``.
 
     Examples
     --------
@@ -151,140 +154,145 @@ def ridge(w: ArrayLike, mu: Any = None, nu: Any = None, *, teeth: int = 6) -> Pa
     """
     direction = vector(w, "w")
     if not direction.any():
-        raise InputError("w", "is 0, which is no direction", "pass a vector that is not 0")
-    require_count(teeth, "teeth")
-    if given := _both(mu, nu):
-        truth = measured(mu, nu)
+        raise InputError("w", "must not be 0", "pass the vector of a direction")
+    check_count(teeth, "teeth")
+    if is_custom := _are_given(mu, nu):
+        w1_and_error = compute_w1(mu, nu)
     else:
-        mu, nu = _comb(teeth)
-        truth = TOOTH * CONTRAST / 4, 0.0
-    laws = Ridge(unit(direction[None])[0], LineLaws.of(mu, nu))
-    return Pair("ridge" if given else f"ridge, teeth={teeth}", laws, partial(known, *truth))
+        mu, nu = _make_comb(teeth)
+        w1_and_error = TOOTH_WIDTH * TOOTH_CONTRAST / 4, 0.0
+    distributions = RidgePair(normalise_rows(direction[None])[0], LinePair.from_distributions(mu, nu))
+    return Pair(
+        "ridge" if is_custom else f"ridge, teeth={teeth}",
+        distributions,
+        partial(return_known_w1, *w1_and_error),
+    )
 
 
-def _both(mu: Any, nu: Any) -> bool:
-    """Whether both laws are given; raises InputError if only one is."""
+def _are_given(mu: Any, nu: Any) -> bool:
+    """Return whether mu and nu are passed; raise InputError if only one is."""
     if (mu is None) != (nu is None):
         missing = "mu" if mu is None else "nu"
-        raise InputError(missing, "is missing where the other law is given", "pass both laws, or neither")
+        raise InputError(missing, "must be passed with the other distribution", "pass both, or neither")
     return mu is not None
 
 
-def _around(size: tuple[int, int], mu: Any, nu: Any, basis: Array | None, name: str) -> Pair:
+def _make_radial_pair(size: tuple[int, int], mu: Any, nu: Any, basis: Array | None, name: str) -> Pair:
     d, k = size
-    if not _both(mu, nu):
+    if not _are_given(mu, nu):
         mu, nu = stats.chi(k), stats.chi(k, scale=1.5)
-    laws = LineLaws.of(mu, nu)
-    for law, side in ((mu, "mu"), (nu, "nu")):
-        if law.support()[0] < 0:
-            raise InputError(side, f"reaches down to {law.support()[0]:g}", "pass a law of radii >= 0")
-    return Pair(name, Around(d, k, laws, basis), partial(known, *measured(mu, nu)))
+    distributions = LinePair.from_distributions(mu, nu)
+    for distribution, argument in ((mu, "mu"), (nu, "nu")):
+        if distribution.support()[0] < 0:
+            problem = f"must have support in [0, inf), got a lower end of {distribution.support()[0]:g}"
+            raise InputError(argument, problem, "pass a distribution of radii")
+    return Pair(name, RadialPair(d, k, distributions, basis), partial(return_known_w1, *compute_w1(mu, nu)))
 
 
-def _comb(teeth: int) -> tuple[Any, Any]:
-    """Uneven and even mass on the same intervals."""
-    edges = np.linspace(-teeth / 2, teeth / 2, 2 * teeth + 1) * TOOTH
-    left = np.where(np.arange(teeth) % 2 == 0, 1 + CONTRAST, 1 - CONTRAST)
+def _make_comb(teeth: int) -> tuple[Any, Any]:
+    """Return an uneven and a uniform distribution on the same intervals."""
+    edges = np.linspace(-teeth / 2, teeth / 2, 2 * teeth + 1) * TOOTH_WIDTH
+    left = np.where(np.arange(teeth) % 2 == 0, 1 + TOOTH_CONTRAST, 1 - TOOTH_CONTRAST)
     uneven = np.stack([left, 2 - left], axis=1).ravel()
     return stats.rv_histogram((uneven, edges))(), stats.uniform(edges[0], edges[-1] - edges[0])
 
 
-def _rotation(d: int, rng: np.random.Generator) -> Array:
+def _draw_rotation(d: int, rng: np.random.Generator) -> Array:
     q, r = np.linalg.qr(rng.standard_normal((d, d)))
-    return np.asarray(q * np.sign(np.diag(r)))  # with these signs uniform: Mezzadri (2007)
+    return np.asarray(q * np.sign(np.diag(r)))  # uniform with these signs: Mezzadri (2007)
 
 
 @dataclass(frozen=True, eq=False)
-class Around:
-    """Radial in k columns, standard normal in the others, then rotated."""
+class RadialPair:
+    """Distributions that are radial in k columns and standard normal in the others, then rotated."""
 
     d: int
     k: int
-    radii: LineLaws
+    radii: LinePair
     basis: Array | None
 
-    def first(self, count: int, rng: np.random.Generator, dtype: Any) -> Floating:
+    def sample_p(self, count: int, rng: np.random.Generator, dtype: Any) -> FloatArray:
         """Draw from P."""
-        (x,) = self._placed([self.radii.first(count, rng, dtype)], rng)
+        (x,) = self._embed([self.radii.sample_p(count, rng, dtype)], rng)
         return x
 
-    def second(self, count: int, rng: np.random.Generator, dtype: Any) -> Floating:
+    def sample_q(self, count: int, rng: np.random.Generator, dtype: Any) -> FloatArray:
         """Draw from Q."""
-        (y,) = self._placed([self.radii.second(count, rng, dtype)], rng)
+        (y,) = self._embed([self.radii.sample_q(count, rng, dtype)], rng)
         return y
 
-    def coupled(self, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Draw coupled radii in one direction."""
-        x, y = self._placed(list(self.radii.coupled(count, rng)), rng)
+    def sample_coupling(self, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Draw coupled radii with a common direction."""
+        x, y = self._embed(list(self.radii.sample_coupling(count, rng)), rng)
         return x, y
 
     def potential(self, z: Array) -> Array:
         """Evaluate the potential of the radii."""
-        return self.radii.profile.value(self._radius(self._inner(z)))
+        return self.radii.piecewise_potential.evaluate(self._compute_radius(self._project(z)))
 
     def gradient(self, z: Array) -> Array:
-        """Away from the subspace, or towards it; 0 on it."""
-        inner = self._inner(z)
-        slope = self.radii.profile.slope(self._radius(inner))
+        """Evaluate the gradient, orthogonal to the subspace; 0 on it."""
+        inner = self._project(z)
+        slope = self.radii.piecewise_potential.compute_slope(self._compute_radius(inner))
         out = np.zeros_like(z)
-        out[:, : self.k] = unit(inner) * slope[:, None]
+        out[:, : self.k] = normalise_rows(inner) * slope[:, None]
         return out if self.basis is None else out @ self.basis.T
 
-    def _placed(self, radii: list[Floating], rng: np.random.Generator) -> list[Floating]:
-        every: Floating = rng.standard_normal((len(radii[0]), self.d), dtype=radii[0].dtype)
-        inner, outer = every[:, : self.k], every[:, self.k :]
-        directions = divided(inner, np.sqrt(np.einsum("ij,ij->i", inner, inner)))
-        places = [np.hstack([radius * directions, outer]) for radius in radii]
+    def _embed(self, radii: list[FloatArray], rng: np.random.Generator) -> list[FloatArray]:
+        normals: FloatArray = rng.standard_normal((len(radii[0]), self.d), dtype=radii[0].dtype)
+        inner, outer = normals[:, : self.k], normals[:, self.k :]
+        directions = divide_rows(inner, np.sqrt(np.einsum("ij,ij->i", inner, inner)))
+        points = [np.hstack([radius * directions, outer]) for radius in radii]
         if self.basis is None:
-            return places
-        return [place @ self.basis.T.astype(place.dtype) for place in places]
+            return points
+        return [rows @ self.basis.T.astype(rows.dtype) for rows in points]
 
-    def _inner(self, z: Array) -> Array:
+    def _project(self, z: Array) -> Array:
         return z[:, : self.k] if self.basis is None else z @ self.basis[:, : self.k]
 
     @staticmethod
-    def _radius(inner: Array) -> Array:
+    def _compute_radius(inner: Array) -> Array:
         return np.asarray(np.sqrt(np.einsum("ij,ij->i", inner, inner)))
 
 
 @dataclass(frozen=True, eq=False)
-class Ridge:
-    """Any two laws along a direction, standard normal across it."""
+class RidgePair:
+    """Any two distributions along a direction, standard normal in the orthogonal complement."""
 
     direction: Array
-    line: LineLaws
+    line: LinePair
 
     @property
     def d(self) -> int:
         """Number of columns."""
         return len(self.direction)
 
-    def first(self, count: int, rng: np.random.Generator, dtype: Any) -> Floating:
+    def sample_p(self, count: int, rng: np.random.Generator, dtype: Any) -> FloatArray:
         """Draw from P."""
-        (x,) = self._placed([self.line.first(count, rng, dtype)], rng)
+        (x,) = self._embed([self.line.sample_p(count, rng, dtype)], rng)
         return x
 
-    def second(self, count: int, rng: np.random.Generator, dtype: Any) -> Floating:
+    def sample_q(self, count: int, rng: np.random.Generator, dtype: Any) -> FloatArray:
         """Draw from Q."""
-        (y,) = self._placed([self.line.second(count, rng, dtype)], rng)
+        (y,) = self._embed([self.line.sample_q(count, rng, dtype)], rng)
         return y
 
-    def coupled(self, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Draw coupled places along the direction, equal across it."""
-        x, y = self._placed(list(self.line.coupled(count, rng)), rng)
+    def sample_coupling(self, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Draw coupled coordinates along the direction, with equal orthogonal parts."""
+        x, y = self._embed(list(self.line.sample_coupling(count, rng)), rng)
         return x, y
 
     def potential(self, z: Array) -> Array:
         """Evaluate the potential along the direction."""
-        return self.line.profile.value(z @ self.direction)
+        return self.line.piecewise_potential.evaluate(z @ self.direction)
 
     def gradient(self, z: Array) -> Array:
-        """Along the direction, forth or back."""
-        slope = self.line.profile.slope(z @ self.direction)
+        """Evaluate the gradient, the direction or its opposite."""
+        slope = self.line.piecewise_potential.compute_slope(z @ self.direction)
         return np.asarray(slope[:, None] * self.direction)
 
-    def _placed(self, along: list[Floating], rng: np.random.Generator) -> list[Floating]:
-        across: Floating = rng.standard_normal((len(along[0]), self.d), dtype=along[0].dtype)
+    def _embed(self, along: list[FloatArray], rng: np.random.Generator) -> list[FloatArray]:
+        across: FloatArray = rng.standard_normal((len(along[0]), self.d), dtype=along[0].dtype)
         direction = self.direction.astype(across.dtype)
         across -= (across @ direction)[:, None] * direction
         return [across + s * direction for s in along]

@@ -1,4 +1,4 @@
-"""Two laws on the line: the potential of W1 turns wherever their distribution functions cross."""
+"""Pairs of distributions on the line: the potential turns where the distribution functions cross."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from scipy.optimize import brentq
 
 from otdist import closed
 from otdist.arrays import Array
-from otdist.bench.problems.pair import Floating, Pair, known
+from otdist.bench.problems.pair import FloatArray, Pair, return_known_w1
 from otdist.closed.readlaws import read_law
 from otdist.errors import InputError
 
-LEVELS = 2**12  # at which the distribution functions are compared, and as many powers of two as pay
-DEEPEST = 40  # 2^-40 of the mass at either end
-ROUNDING = 4e-16  # of a distribution function
-LOST = 1e-6  # share of W1 that crossings between the levels may cost the potential
+QUANTILE_LEVELS = (
+    2**12
+)  # quantile levels at which the distribution functions are compared, besides levels in the tails
+MAX_TAIL_EXPONENT = 40  # the most extreme levels are 2^-40 from 0 and from 1
+CDF_ROUNDING = 4e-16  # rounding error of a distribution function
+MAX_POTENTIAL_LOSS = 1e-6  # relative to W1: due to crossings between the levels
 
 
 def laws_1d(mu: Any, nu: Any) -> Pair:
-    r"""Two laws on the line with densities.
+    r"""Two distributions on the line with densities.
 
     With distribution functions F and G of P and Q,
     :math:`W_1 = \int |F - G|\,dt`, the monotone coupling is optimal, and so is the potential with
@@ -31,25 +33,25 @@ def laws_1d(mu: Any, nu: Any) -> Pair:
 
     Parameters
     ----------
-    mu, nu : frozen continuous law of scipy.stats
+    mu, nu : frozen continuous distribution of scipy.stats
         P and Q, with finite means.
 
     Returns
     -------
     Pair
         d = 1, points of shape (n, 1). ``w1`` is `otdist.closed.laws`, ``w1_error`` half the width of its
-        proved bracket: a share of at most 1e-4. What the potential loses by crossings of F and G within
-        1/4096 of the mass of each other is measured, and at most a share of 1e-6.
+        proved bracket, at most 1e-4 of W1. Crossings of F and G within 1/4096 of the mass of each other
+        may be missed; the loss of the potential is measured, and at most 1e-6 of W1.
 
     Raises
     ------
     InputError
-        If a law is not continuous or not frozen, the two are equal, W1 is infinite, or F and G cross
+        If a distribution is not continuous or not frozen, both are equal, W1 is infinite, or F and G cross
         more often than can be resolved.
 
     Notes
     -----
-    Some 20 ms for known families; a draw costs what scipy's ``rvs`` costs, a coupled one two quantiles.
+    Some 20 ms for known families; a draw costs one call of scipy's ``rvs``, a coupled draw two quantiles.
     Source: Santambrogio (2015), Prop. 2.17.
 
     Examples
@@ -60,129 +62,144 @@ def laws_1d(mu: Any, nu: Any) -> Pair:
     >>> round(pair.w1, 4), pair.potential([[-2.0], [0.0], [2.0]])
     (1.5958, array([-2.,  0., -2.]))
     """
-    laws, truth = LineLaws.of(mu, nu), measured(mu, nu)
-    return Pair("laws on the line", laws, partial(known, *truth))
+    pair, w1_and_error = LinePair.from_distributions(mu, nu), compute_w1(mu, nu)
+    return Pair("distributions on the line", pair, partial(return_known_w1, *w1_and_error))
 
 
-def measured(mu: Any, nu: Any) -> tuple[float, float]:
-    """W1 between two laws on the line, and half the width of its bracket."""
-    # Where the shape of a quantile function is unknown, cells grow with 1 / rtol, else with its root.
-    bent = all(read_law(law, name).bent for law, name in ((mu, "mu"), (nu, "nu")))
-    result = closed.laws(mu, nu, rtol=1e-6 if bent else 1e-4)
+def compute_w1(mu: Any, nu: Any) -> tuple[float, float]:
+    """Compute W1 between two distributions on the line, and half the width of its bracket."""
+    # Cells grow with 1 / rtol where the shape of a quantile function is unknown, else with its root.
+    shape_known = all(read_law(distribution, name).bent for distribution, name in ((mu, "mu"), (nu, "nu")))
+    result = closed.laws(mu, nu, rtol=1e-6 if shape_known else 1e-4)
     if not np.isfinite(result.upper):
-        raise InputError("mu, nu", "W1 between them is infinite", "pass laws with finite means")
+        raise InputError(
+            "mu, nu", "must have finite W1, got infinite W1", "pass distributions with finite means"
+        )
     return result.value, (result.upper - result.lower) / 2
 
 
 @dataclass(frozen=True, eq=False)
-class Zigzag:
-    """A piecewise linear function with slopes 1 and -1; 0 at its first knot."""
+class PiecewiseLinear:
+    """Piecewise linear function with slopes 1 and -1 that is 0 at its first knot."""
 
     knots: Array  # (k,), k >= 1
     slopes: Array  # (k + 1,)
-    heights: Array  # (k,)
+    values: Array  # (k,)
 
     @classmethod
-    def of(cls, knots: Array, slopes: Array) -> Zigzag:
-        """Make it continuous."""
+    def from_slopes(cls, knots: Array, slopes: Array) -> PiecewiseLinear:
+        """Return the continuous function with the given slopes."""
         return cls(knots, slopes, np.concatenate([[0.0], np.cumsum(slopes[1:-1] * np.diff(knots))]))
 
-    def value(self, t: Array) -> Array:
-        """Evaluate it."""
+    def evaluate(self, t: Array) -> Array:
+        """Evaluate the function."""
         piece = np.searchsorted(self.knots, t)
-        before = np.maximum(piece - 1, 0)
-        out: Array = self.heights[before] + self.slopes[piece] * (t - self.knots[before])
+        left_knot = np.maximum(piece - 1, 0)
+        out: Array = self.values[left_knot] + self.slopes[piece] * (t - self.knots[left_knot])
         return out
 
-    def slope(self, t: Array) -> Array:
-        """Derivative, from the left at a knot."""
+    def compute_slope(self, t: Array) -> Array:
+        """Compute the derivative, from the left at a knot."""
         out: Array = self.slopes[np.searchsorted(self.knots, t)]
         return out
 
 
 @dataclass(frozen=True, eq=False)
-class LineLaws:
-    """P and Q on the line, with their potential."""
+class LinePair:
+    """Distributions P and Q on the line, with their potential."""
 
     mu: Any
     nu: Any
-    profile: Zigzag
+    piecewise_potential: PiecewiseLinear
     d: int = 1
 
     @classmethod
-    def of(cls, mu: Any, nu: Any) -> LineLaws:
-        """Check both laws and find their potential."""
-        for law, name in ((mu, "mu"), (nu, "nu")):
-            if not isinstance(getattr(law, "dist", None), stats.rv_continuous):
+    def from_distributions(cls, mu: Any, nu: Any) -> LinePair:
+        """Check both distributions and find their potential."""
+        for distribution, name in ((mu, "mu"), (nu, "nu")):
+            if not isinstance(getattr(distribution, "dist", None), stats.rv_continuous):
                 raise InputError(
                     name,
-                    f"a {type(law).__name__} is not a frozen continuous law of scipy.stats",
+                    "must be a frozen continuous distribution of scipy.stats, "
+                    f"got {type(distribution).__name__}",
                     "pass one such as scipy.stats.norm(0, 1)",
                 )
-            read_law(law, name)  # refuses parameters outside their range
-        laws = cls(mu, nu, _profile(mu, nu))
-        x, y = laws._matched((np.arange(2999) + 0.5) / 2999)  # not the levels of _profile
+            read_law(distribution, name)  # raises for parameters outside their range
+        pair = cls(mu, nu, _find_potential(mu, nu))
+        x, y = pair._compute_quantiles((np.arange(2999) + 0.5) / 2999)  # not the levels of _find_potential
         distances = np.abs(x - y)
-        lost = distances.sum() - (laws.profile.value(x) - laws.profile.value(y)).sum()
-        if lost > LOST * distances.sum():
-            problem = f"the potential found misses {lost / distances.sum():.1e} of W1"
-            raise InputError("mu, nu", problem, "pass laws whose distribution functions cross less often")
-        return laws
+        loss = (
+            distances.sum()
+            - (pair.piecewise_potential.evaluate(x) - pair.piecewise_potential.evaluate(y)).sum()
+        )
+        if loss > MAX_POTENTIAL_LOSS * distances.sum():
+            problem = f"must be resolved by the potential, which misses {loss / distances.sum():.1e} of W1"
+            raise InputError(
+                "mu, nu", problem, "pass distributions whose distribution functions cross less often"
+            )
+        return pair
 
-    def first(self, count: int, rng: np.random.Generator, dtype: Any) -> Floating:
+    def sample_p(self, count: int, rng: np.random.Generator, dtype: Any) -> FloatArray:
         """Draw from P."""
-        return self._drawn(self.mu, count, rng)[:, None].astype(dtype)
+        return self._sample(self.mu, count, rng)[:, None].astype(dtype)
 
-    def second(self, count: int, rng: np.random.Generator, dtype: Any) -> Floating:
+    def sample_q(self, count: int, rng: np.random.Generator, dtype: Any) -> FloatArray:
         """Draw from Q."""
-        return self._drawn(self.nu, count, rng)[:, None].astype(dtype)
+        return self._sample(self.nu, count, rng)[:, None].astype(dtype)
 
-    def coupled(self, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    def sample_coupling(self, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Draw equal quantiles."""
         # Inside (0, 1): a quantile at 0 or 1 may be infinite.
-        x, y = self._matched((rng.integers(2**52, size=count) + 0.5) / 2**52)
+        x, y = self._compute_quantiles((rng.integers(2**52, size=count) + 0.5) / 2**52)
         return x[:, None], y[:, None]
 
     def potential(self, z: Array) -> Array:
-        """Evaluate the zigzag."""
-        return self.profile.value(z[:, 0])
+        """Evaluate the piecewise linear potential."""
+        return self.piecewise_potential.evaluate(z[:, 0])
 
     def gradient(self, z: Array) -> Array:
-        """Evaluate its slope."""
-        return self.profile.slope(z[:, 0])[:, None]
+        """Evaluate the slope of the potential."""
+        return self.piecewise_potential.compute_slope(z[:, 0])[:, None]
 
-    def _matched(self, u: Array) -> tuple[Array, Array]:
+    def _compute_quantiles(self, u: Array) -> tuple[Array, Array]:
         return np.asarray(self.mu.ppf(u), dtype=float), np.asarray(self.nu.ppf(u), dtype=float)
 
     @staticmethod
-    def _drawn(law: Any, count: int, rng: np.random.Generator) -> Array:
-        return np.asarray(law.rvs(size=count, random_state=rng), dtype=float)
+    def _sample(distribution: Any, count: int, rng: np.random.Generator) -> Array:
+        return np.asarray(distribution.rvs(size=count, random_state=rng), dtype=float)
 
 
-def _lead(mu: Any, nu: Any, t: Array) -> Array:
-    """G - F, from whichever end is nearer: 1 - cdf would lose the upper tail."""
+def _compute_cdf_difference(mu: Any, nu: Any, t: Array) -> Array:
+    """Compute G - F from the nearer tail: 1 - cdf would lose accuracy in the upper tail."""
     low, high = mu.cdf(t), nu.cdf(t)
-    lead: Array = np.where(low + high < 1, high - low, mu.sf(t) - nu.sf(t))
-    lead[np.abs(lead) <= ROUNDING] = 0
-    return lead
+    difference: Array = np.where(low + high < 1, high - low, mu.sf(t) - nu.sf(t))
+    difference[np.abs(difference) <= CDF_ROUNDING] = 0
+    return difference
 
 
-def _profile(mu: Any, nu: Any) -> Zigzag:
-    """Zigzag that turns wherever F and G cross."""
-    ends = 2.0 ** -np.arange(DEEPEST, np.log2(LEVELS), -1)
-    u = np.concatenate([ends, (np.arange(LEVELS) + 0.5) / LEVELS, 1 - ends[::-1]])
-    t = np.unique(np.concatenate([np.asarray(law.ppf(u), dtype=float) for law in (mu, nu)]))
-    lead = _lead(mu, nu, t)
-    t, sign = t[lead != 0], np.sign(lead[lead != 0])
+def _find_potential(mu: Any, nu: Any) -> PiecewiseLinear:
+    """Find the piecewise linear potential that turns where F and G cross."""
+    tails = 2.0 ** -np.arange(MAX_TAIL_EXPONENT, np.log2(QUANTILE_LEVELS), -1)
+    u = np.concatenate([tails, (np.arange(QUANTILE_LEVELS) + 0.5) / QUANTILE_LEVELS, 1 - tails[::-1]])
+    t = np.unique(np.concatenate([np.asarray(distribution.ppf(u), dtype=float) for distribution in (mu, nu)]))
+    difference = _compute_cdf_difference(mu, nu, t)
+    t, sign = t[difference != 0], np.sign(difference[difference != 0])
     if len(t) == 0:
-        raise InputError("nu", "is the same law as mu", "pass two laws that differ")
-    turns = np.flatnonzero(sign[1:] != sign[:-1])
-    if len(turns) == 0:
-        return Zigzag.of(t[:1], np.array([sign[0], sign[0]]))
-    knots = [_crossing(mu, nu, t[k], t[k + 1]) for k in turns]
-    return Zigzag.of(np.array(knots), np.concatenate([[sign[0]], sign[turns + 1]]))
+        raise InputError(
+            "nu", "must differ from mu, got the same distribution", "pass two different distributions"
+        )
+    crossings = np.flatnonzero(sign[1:] != sign[:-1])
+    if len(crossings) == 0:
+        return PiecewiseLinear.from_slopes(t[:1], np.array([sign[0], sign[0]]))
+    knots = [_find_crossing(mu, nu, t[k], t[k + 1]) for k in crossings]
+    return PiecewiseLinear.from_slopes(np.array(knots), np.concatenate([[sign[0]], sign[crossings + 1]]))
 
 
-def _crossing(mu: Any, nu: Any, low: float, high: float) -> float:
-    root = brentq(lambda t: float(_lead(mu, nu, np.array([t]))[0]), low, high, xtol=1e-15 * (high - low))
+def _find_crossing(mu: Any, nu: Any, low: float, high: float) -> float:
+    root = brentq(
+        lambda t: float(_compute_cdf_difference(mu, nu, np.array([t]))[0]),
+        low,
+        high,
+        xtol=1e-15 * (high - low),
+    )
     return float(root)

@@ -1,4 +1,4 @@
-"""A pair of laws that knows its W1: what every family of problems answers."""
+"""Pairs of distributions with known W1: the common interface of all families of problems."""
 
 from __future__ import annotations
 
@@ -12,55 +12,53 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from otdist.arrays import Array, read
 from otdist.errors import InputError
-from otdist.inputs.arguments import Rng
-from otdist.inputs.arguments import check_count as require_count
-from otdist.inputs.arguments import check_rng as generator
+from otdist.inputs.arguments import Rng, check_count, check_rng
 
-Floating = NDArray[Any]  # float64 or float32
+FloatArray = NDArray[Any]  # float64 or float32
 
 
-class Laws(Protocol):
-    """What a family knows of its two laws P and Q."""
+class DistributionPair(Protocol):
+    """Interface of a family of problems with distributions P and Q."""
 
     @property
     def d(self) -> int:
         """Number of columns."""
 
-    def first(self, count: int, rng: np.random.Generator, dtype: np.dtype[Any], /) -> Floating:
+    def sample_p(self, count: int, rng: np.random.Generator, dtype: np.dtype[Any], /) -> FloatArray:
         """Draw from P."""
 
-    def second(self, count: int, rng: np.random.Generator, dtype: np.dtype[Any], /) -> Floating:
+    def sample_q(self, count: int, rng: np.random.Generator, dtype: np.dtype[Any], /) -> FloatArray:
         """Draw from Q."""
 
-    def coupled(self, count: int, rng: np.random.Generator, /) -> tuple[Array, Array]:
+    def sample_coupling(self, count: int, rng: np.random.Generator, /) -> tuple[Array, Array]:
         """Draw from an optimal coupling."""
 
     def potential(self, z: Array, /) -> Array:
         """Evaluate a Kantorovich potential."""
 
     def gradient(self, z: Array, /) -> Array:
-        """Evaluate its gradient."""
+        """Evaluate the gradient of the potential."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two laws P and Q on R^d with known W1, optimal coupling, Kantorovich potential and gradient.
+    """Distributions P and Q on R^d with known W1, optimal coupling, Kantorovich potential and gradient.
 
-    Made by the functions of `otdist.bench.problems`. For every pair (x, y) of the coupling
-    ``f(x) - f(y) = |x - y|`` with a potential f that is 1-Lipschitz, so that both are optimal:
+    Created by the functions of `otdist.bench.problems`. For every pair (x, y) of the coupling
+    ``f(x) - f(y) = |x - y|`` with a 1-Lipschitz potential f, so that both are optimal:
 
     ``W1(P, Q) = E |x - y| = E_P f - E_Q f``.
 
     Attributes
     ----------
     name : str
-        What it is.
+        Name of the problem.
     d : int
         Number of columns.
     w1 : float
         W1 between P and Q.
     w1_error : float
-        Its standard error, or half the width of a proved bracket; 0 where W1 is a formula.
+        Standard error of `w1`, or half the width of a proved bracket; 0 where a formula exists.
 
     Examples
     --------
@@ -74,44 +72,44 @@ class Pair:
     """
 
     name: str
-    _laws: Laws
-    _truth: Callable[[], tuple[float, float]]
+    _distributions: DistributionPair
+    _compute_w1: Callable[[], tuple[float, float]]
 
     @property
     def d(self) -> int:
         """Number of columns."""
-        return self._laws.d
+        return self._distributions.d
 
     @cached_property
-    def _known(self) -> tuple[float, float]:
-        return self._truth()
+    def _w1_and_error(self) -> tuple[float, float]:
+        return self._compute_w1()
 
     @property
     def w1(self) -> float:
         """W1 between P and Q."""
-        return self._known[0]
+        return self._w1_and_error[0]
 
     @property
     def w1_error(self) -> float:
-        """Standard error of `w1`, or half the width of a proved bracket; 0 where it is a formula."""
-        return self._known[1]
+        """Standard error of `w1`, or half the width of a proved bracket; 0 where a formula exists."""
+        return self._w1_and_error[1]
 
     def __repr__(self) -> str:
-        return f"Pair({self.name}, d={self.d})"  # without W1, which may be still to be computed
+        return f"Pair({self.name}, d={self.d})"  # without W1, which may not be computed yet
 
     def sample(
         self, n: int, m: int | None = None, rng: Rng = None, dtype: DTypeLike = np.float64
-    ) -> tuple[Floating, Floating]:
-        """Draw independent samples of both laws.
+    ) -> tuple[FloatArray, FloatArray]:
+        """Draw independent samples of both distributions.
 
         Parameters
         ----------
         n, m : int
             Numbers of points; ``m=None`` means n.
         rng : int or Generator, optional
-            Seed. The same one gives the same bytes.
+            Seed. Equal seeds give identical bytes.
         dtype : {float64, float32}
-            Of the samples. float32 is for training: quicker, and as close to the law as its digits allow.
+            Type of the samples. float32 is for training: faster, with the accuracy of its digits.
 
         Returns
         -------
@@ -123,14 +121,14 @@ class Pair:
         Raises
         ------
         InputError
-            If a number is not whole and positive, the seed is none, or the dtype is another one.
+            If a number is not a positive integer, or the seed or the dtype is invalid.
         """
-        require_count(n, "n")
+        check_count(n, "n")
         if m is not None:
-            require_count(m, "m")
-        kind, random = _dtype(dtype), generator(rng)
-        x = self._laws.first(n, random, kind)
-        y = self._laws.second(n if m is None else m, random, kind)
+            check_count(m, "m")
+        float_type, random = _check_dtype(dtype), check_rng(rng)
+        x = self._distributions.sample_p(n, random, float_type)
+        y = self._distributions.sample_q(n if m is None else m, random, float_type)
         return x, y
 
     def coupled(self, n: int, rng: Rng = None) -> tuple[Array, Array]:
@@ -146,15 +144,15 @@ class Pair:
         Returns
         -------
         x, y : ndarray, shape (n, d)
-            Row i of x in P travels to row i of y in Q.
+            Coupled points: row i of x in P is transported to row i of y in Q.
 
         Raises
         ------
         InputError
-            If n is not whole and positive, or the seed is none.
+            If n is not a positive integer, or the seed is invalid.
         """
-        require_count(n, "n")
-        return self._laws.coupled(n, generator(rng))
+        check_count(n, "n")
+        return self._distributions.sample_coupling(n, check_rng(rng))
 
     def potential(self, z: ArrayLike) -> Array:
         """Evaluate a 1-Lipschitz f with ``E_P f - E_Q f = W1``.
@@ -162,19 +160,19 @@ class Pair:
         Parameters
         ----------
         z : array_like, shape (n, d)
-            Points anywhere.
+            Any points.
 
         Returns
         -------
         ndarray, shape (n,)
-            In float64, from direct differences; determined up to a constant.
+            Potential in float64, from direct differences; determined up to a constant.
 
         Raises
         ------
         InputError
             If z has another number of columns, or is not finite.
         """
-        return self._laws.potential(points_of(z, self.d))
+        return self._distributions.potential(read_points(z, self.d))
 
     def gradient(self, z: ArrayLike) -> Array:
         """Evaluate the gradient of `potential`.
@@ -182,60 +180,60 @@ class Pair:
         Parameters
         ----------
         z : array_like, shape (n, d)
-            Points anywhere.
+            Any points.
 
         Returns
         -------
         ndarray, shape (n, d)
-            Unit vectors; 0 where the potential has a tip and no gradient.
+            Unit vectors; 0 at tips, where the potential has no gradient.
 
         Raises
         ------
         InputError
             If z has another number of columns, or is not finite.
         """
-        return self._laws.gradient(points_of(z, self.d))
+        return self._distributions.gradient(read_points(z, self.d))
 
 
-def known(w1: float, error: float = 0.0) -> tuple[float, float]:
-    """Truth that needs no computing."""
+def return_known_w1(w1: float, error: float = 0.0) -> tuple[float, float]:
+    """Return W1 and its error, for problems where both are known in advance."""
     return w1, error
 
 
-def _dtype(dtype: DTypeLike) -> np.dtype[Any]:
+def _check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     try:
-        kind = np.dtype(dtype)
+        float_type = np.dtype(dtype)
     except TypeError:
-        kind = None
-    if kind is None or kind not in (np.float32, np.float64):
-        raise InputError("dtype", f"{dtype!r} is neither float64 nor float32", "pass numpy.float64")
-    return kind
+        float_type = None
+    if float_type is None or float_type not in (np.float32, np.float64):
+        raise InputError("dtype", f"must be float64 or float32, got {dtype!r}", "pass numpy.float64")
+    return float_type
 
 
-def points_of(values: Any, d: int, name: str = "z") -> Array:
+def read_points(values: Any, d: int, name: str = "z") -> Array:
     """Read finite points with d columns."""
     z = read(values, name).values
     if z.ndim != 2 or z.shape[1] != d:
-        raise InputError(name, f"has shape {z.shape}, not (n, {d})", "pass one point a row")
-    require_finite(z, name)
+        raise InputError(name, f"must have shape (n, {d}), got {z.shape}", "pass one point per row")
+    check_finite(z, name)
     return z
 
 
-def require_finite(values: Floating, name: str) -> None:
+def check_finite(values: FloatArray, name: str) -> None:
     """Raise InputError at the first row that is not finite."""
     if not np.isfinite(values).all():
         first = int(np.argwhere(~np.isfinite(values))[0][0])
-        raise InputError(name, f"row {first} is not finite", "make all of them finite numbers")
+        raise InputError(name, f"row {first} is not finite", "make all values finite")
 
 
-def unit(vectors: Array) -> Array:
-    """Divide rows by their lengths; 0 stays 0."""
-    # Twice, and by the largest entry first: squares of differences below 1e-154 would vanish.
-    scaled = divided(vectors, np.abs(vectors).max(axis=1))
-    return divided(scaled, np.sqrt((scaled**2).sum(axis=1)))
+def normalise_rows(vectors: Array) -> Array:
+    """Divide rows by their norms; rows of 0 stay 0."""
+    # First by the largest entry: squares of differences below 1e-154 would underflow.
+    scaled = divide_rows(vectors, np.abs(vectors).max(axis=1))
+    return divide_rows(scaled, np.sqrt((scaled**2).sum(axis=1)))
 
 
-def divided(vectors: Array, lengths: Array) -> Array:
-    """Divide rows by numbers; by 1 instead of 0."""
+def divide_rows(vectors: Array, lengths: Array) -> Array:
+    """Divide each row by its length; rows of length 0 are divided by 1."""
     out: Array = vectors / np.where(lengths > 0, lengths, 1.0)[:, None]
     return out

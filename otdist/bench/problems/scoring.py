@@ -1,4 +1,4 @@
-"""How good a critic is where the answer is known."""
+"""Scores of critics on problems with known potential and W1."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from typing import Any
 import numpy as np
 
 from otdist.arrays import Array, read
-from otdist.bench.problems.pair import Pair, divided, require_finite
+from otdist.bench.problems.pair import Pair, check_finite, divide_rows
 from otdist.errors import InputError
-from otdist.inputs.arguments import Rng
-from otdist.inputs.arguments import check_count as require_count
-from otdist.inputs.arguments import check_rng as generator
+from otdist.inputs.arguments import Rng, check_count, check_rng
 
-BEYOND = 3.0  # joint standard errors
+MAX_STANDARD_ERRORS = 3.0  # joint standard errors
 
 
 @dataclass(frozen=True)
 class CriticScores:
-    """A critic against the truth, on fresh samples.
+    """Scores of a critic against the true potential, on fresh samples.
 
     Attributes
     ----------
@@ -32,7 +30,7 @@ class CriticScores:
     estimate : float
         ``mean f(x) - mean f(y)``, in the units of the points.
     estimate_error : float
-        Its standard error.
+        Standard error of `estimate`.
     deviation : float
         ``|estimate - W1| / W1``.
     overstates : bool
@@ -57,36 +55,36 @@ def scores(
     rng: Rng = None,
     n: int = 4096,
 ) -> CriticScores:
-    """Judge a critic by its gradient and its estimate of W1 on n fresh points of each law.
+    """Score a critic by its gradient and its estimate of W1 on n fresh points of each distribution.
 
     Parameters
     ----------
     pair : Pair
         The problem.
     value : callable
-        The critic: z of shape (n, d), in float64, to an array or tensor of shape (n,), large where P is.
+        Critic: maps z of shape (n, d), in float64, to an array or tensor of shape (n,); larger on P.
     gradient : callable
-        Its gradient: z to shape (n, d).
+        Gradient of the critic: maps z to shape (n, d).
     rng : int or Generator, optional
         Seed of the samples.
     n : int
-        Number of points of each law, at least 2.
+        Number of points of each distribution, at least 2.
 
     Returns
     -------
     CriticScores
-        All computed in float64. A gradient of 0 has cosine 0.
+        Scores, computed in float64. A gradient of 0 has cosine 0.
 
     Raises
     ------
     InputError
-        If what ``value`` or ``gradient`` returns has another shape or is not finite, n is too small, or no
-        point drawn from P has a gradient.
+        If ``value`` or ``gradient`` returns another shape or non-finite values, n is too small, or the
+        potential has no gradient at any point drawn from P.
 
     Notes
     -----
     Source: Korotin, Kolesov, Burnaev (2022), section 5. Differs in that the true gradient is computed in
-    float64, and in that the error of the estimate is stated.
+    float64, and in that the standard error of the estimate is returned.
 
     Examples
     --------
@@ -96,34 +94,34 @@ def scores(
     >>> round(best.cosine, 12), round(best.squared_l2, 12), best.overstates
     (1.0, 0.0, False)
     """
-    require_count(n, "n")
+    check_count(n, "n")
     if n < 2:
-        raise InputError("n", f"is {n}", "pass at least 2: the error of a mean needs two points")
-    x, y = pair.sample(n, rng=generator(rng))
-    true = pair.gradient(x)
-    defined = np.abs(true).max(axis=1) > 0
+        raise InputError("n", f"must be at least 2, got {n}", "pass more: a standard error needs two points")
+    x, y = pair.sample(n, rng=check_rng(rng))
+    true_gradients = pair.gradient(x)
+    defined = np.abs(true_gradients).max(axis=1) > 0
     if not defined.any():
         raise InputError("n", f"all {n} points of P are tips of the potential", "pass a larger n")
-    slopes, true = _returned(gradient, x, "gradient", x.shape)[defined], true[defined]
-    lengths = np.sqrt((slopes**2).sum(axis=1))  # the true ones have length 1
-    at_x, at_y = (_returned(value, z, "value", (n,)) for z in (x, y))
+    gradients, true_gradients = _evaluate(gradient, x, "gradient", x.shape)[defined], true_gradients[defined]
+    norms = np.sqrt((gradients**2).sum(axis=1))  # true gradients have norm 1
+    at_x, at_y = (_evaluate(value, z, "value", (n,)) for z in (x, y))
     estimate = float(at_x.mean() - at_y.mean())
     error = math.sqrt((at_x.var(ddof=1) + at_y.var(ddof=1)) / n)
     return CriticScores(
-        cosine=float((divided(slopes, lengths) * true).sum(axis=1).mean()),
-        squared_l2=float(((slopes - true) ** 2).sum(axis=1).mean()),
+        cosine=float((divide_rows(gradients, norms) * true_gradients).sum(axis=1).mean()),
+        squared_l2=float(((gradients - true_gradients) ** 2).sum(axis=1).mean()),
         estimate=estimate,
         estimate_error=error,
         deviation=abs(estimate - pair.w1) / pair.w1,
-        overstates=estimate - pair.w1 > BEYOND * math.hypot(error, pair.w1_error),
+        overstates=estimate - pair.w1 > MAX_STANDARD_ERRORS * math.hypot(error, pair.w1_error),
         undefined=int(n - defined.sum()),
     )
 
 
-def _returned(function: Callable[[Array], Any], z: Array, name: str, shape: tuple[int, ...]) -> Array:
-    """Values of what is judged, checked."""
-    out = read(function(z.copy()), name).values  # a copy: it may write to its argument
+def _evaluate(function: Callable[[Array], Any], z: Array, name: str, shape: tuple[int, ...]) -> Array:
+    """Evaluate a function of the user and check its values."""
+    out = read(function(z.copy()), name).values  # a copy, since the function may write to its argument
     if out.shape != shape:
-        raise InputError(name, f"returned shape {out.shape}, not {shape}", "return one row for each point")
-    require_finite(out, name)
+        raise InputError(name, f"must return shape {shape}, got {out.shape}", "return one row per point")
+    check_finite(out, name)
     return out

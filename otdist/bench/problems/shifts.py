@@ -1,4 +1,4 @@
-"""A law and its translate: the one pair whose potential is linear."""
+"""Pairs of a distribution and its translate, with a linear potential."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from otdist.arrays import Array
-from otdist.bench.problems.pair import Floating, Pair, known, require_finite, unit
+from otdist.bench.problems.pair import FloatArray, Pair, check_finite, normalise_rows, return_known_w1
 from otdist.closed.checks import distance_of, vector
 from otdist.errors import InputError
 
-Base = Callable[[int, np.random.Generator], ArrayLike]
+Sampler = Callable[[int, np.random.Generator], ArrayLike]
 
 
-def shift(v: ArrayLike, base: Base | None = None) -> Pair:
-    """Any law and its translate by v.
+def shift(v: ArrayLike, base: Sampler | None = None) -> Pair:
+    """Any distribution and its translate by v.
 
     ``W1 = |v|``, and a potential is the linear function ``f(z) = -z.v / |v|``.
 
     Parameters
     ----------
     v : array_like, shape (d,)
-        Translation, not 0: Q is P moved by v.
+        Translation, not 0: Q is P translated by v.
     base : callable, optional
-        ``base(n, rng)`` draws n points of P, shape (n, d). None: the standard normal law, which makes
-        the pair that of two Gaussian laws with one covariance.
+        ``base(n, rng)`` draws n points of P, shape (n, d). None: the standard normal distribution,
+        so that P and Q are Gaussian distributions with equal covariances.
 
     Returns
     -------
@@ -39,13 +39,13 @@ def shift(v: ArrayLike, base: Base | None = None) -> Pair:
     Raises
     ------
     InputError
-        If v is 0, not finite or no vector; when sampling, if ``base`` gives another shape or what is not
-        finite.
+        If v is 0, not finite or not a vector; when sampling, if ``base`` returns another shape or
+        non-finite values.
 
     Notes
     -----
-    Sampling costs what ``base`` costs. By Jensen's inequality every coupling costs at least the distance
-    of the means, and the translation costs no more.
+    Sampling costs one call of ``base``. By Jensen's inequality every coupling costs at least the distance
+    of the means, which the translation attains.
 
     Examples
     --------
@@ -54,42 +54,48 @@ def shift(v: ArrayLike, base: Base | None = None) -> Pair:
     >>> pair.w1, pair.gradient([[0.0, 0.0]])
     (5.0, array([[-0.6, -0.8]]))
     """
-    step = vector(v, "v")
-    length = distance_of(step, "v")
+    translation = vector(v, "v")
+    length = distance_of(translation, "v")
     if length == 0:
-        raise InputError("v", "is 0, so that the laws are equal", "pass a vector that is not 0")
-    return Pair("shift", Shift(step, base or partial(_normal, len(step))), partial(known, length))
+        raise InputError("v", "must not be 0: the distributions would be equal", "pass another vector")
+    return Pair(
+        "shift",
+        ShiftedPair(translation, base or partial(_draw_normal, len(translation))),
+        partial(return_known_w1, length),
+    )
 
 
 @dataclass(frozen=True, eq=False)
-class Shift:
-    """A law and its translate."""
+class ShiftedPair:
+    """A distribution and its translate."""
 
-    step: Array
-    base: Base
+    translation: Array
+    base: Sampler
 
     @property
     def d(self) -> int:
         """Number of columns."""
-        return len(self.step)
+        return len(self.translation)
 
-    def first(self, count: int, rng: np.random.Generator, dtype: Any) -> Floating:
+    def sample_p(self, count: int, rng: np.random.Generator, dtype: Any) -> FloatArray:
         """Draw from P."""
         x = np.asarray(self.base(count, rng), dtype=dtype)
         if x.shape != (count, self.d):
-            raise InputError("base", f"gave shape {x.shape}, not {(count, self.d)}", "return one point a row")
-        require_finite(x, "base")
+            raise InputError(
+                "base", f"must return shape {(count, self.d)}, got {x.shape}", "return one point per row"
+            )
+        check_finite(x, "base")
         return x
 
-    def second(self, count: int, rng: np.random.Generator, dtype: Any) -> Floating:
+    def sample_q(self, count: int, rng: np.random.Generator, dtype: Any) -> FloatArray:
         """Draw from Q."""
-        y: Floating = self.first(count, rng, dtype) + self.step.astype(dtype)
+        y: FloatArray = self.sample_p(count, rng, dtype) + self.translation.astype(dtype)
         return y
 
-    def coupled(self, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Draw points and their translates."""
-        x = self.first(count, rng, np.dtype(np.float64))
-        return x, x + self.step
+    def sample_coupling(self, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Draw points with their translates."""
+        x = self.sample_p(count, rng, np.dtype(np.float64))
+        return x, x + self.translation
 
     def potential(self, z: Array) -> Array:
         """Evaluate the linear function."""
@@ -97,9 +103,9 @@ class Shift:
         return out
 
     def gradient(self, z: Array) -> Array:
-        """Its direction."""
-        return np.repeat(-unit(self.step[None]), len(z), axis=0)
+        """Return the direction of the linear function for each point."""
+        return np.repeat(-normalise_rows(self.translation[None]), len(z), axis=0)
 
 
-def _normal(d: int, n: int, rng: np.random.Generator) -> Array:
+def _draw_normal(d: int, n: int, rng: np.random.Generator) -> Array:
     return rng.standard_normal((n, d))

@@ -1,4 +1,4 @@
-"""Questions to put to estimators of W1: two samples each, some of laws whose W1 is known."""
+"""Questions for estimators of W1: two samples each, some from distributions with known W1."""
 
 from __future__ import annotations
 
@@ -7,51 +7,53 @@ from collections.abc import Callable
 import numpy as np
 
 from otdist.bench import problems
-from otdist.bench.questions import real, recipes
-from otdist.bench.questions.images import images
+from otdist.bench.questions import real, synthetic
+from otdist.bench.questions.images import make_images
 from otdist.bench.questions.samples import Question
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_seed
 
 __all__ = ["FIXED", "KINDS", "Question", "question"]
 
-SIDE = 2.0  # how far apart the two laws of a shift are
-Made = Callable[[str, int, int, int], Question]
+SHIFT_DISTANCE = 2.0  # length of the translation
+QuestionFactory = Callable[[str, int, int, int], Question]
 
-# Kinds in as many columns as asked for, and those whose columns are given.
-OPEN: dict[str, Made] = {
-    "shift": recipes.of_laws(lambda d: problems.shift(np.full(d, SIDE / d**0.5))),
-    "radial": recipes.of_laws(problems.radial),
-    "funnels": recipes.of_laws(lambda d: problems.funnels(d, 16, rng=0)),
-    "min_max": recipes.of_laws(lambda d: problems.min_max(d, 16, rng=0)),
-    "moved grid": recipes.moved_grid,
-    "ties": recipes.ties,
-    "clusters": recipes.clusters,
-    "heavy tails": recipes.heavy_tails,
+# Kinds with any number of columns, and kinds with a fixed number.
+FREE_COLUMNS: dict[str, QuestionFactory] = {
+    "shift": synthetic.question_factory_from_pair(
+        lambda d: problems.shift(np.full(d, SHIFT_DISTANCE / d**0.5))
+    ),
+    "radial": synthetic.question_factory_from_pair(problems.radial),
+    "funnels": synthetic.question_factory_from_pair(lambda d: problems.funnels(d, 16, rng=0)),
+    "min_max": synthetic.question_factory_from_pair(lambda d: problems.min_max(d, 16, rng=0)),
+    "moved grid": synthetic.make_moved_grid,
+    "ties": synthetic.make_ties,
+    "clusters": synthetic.make_clusters,
+    "heavy tails": synthetic.make_heavy_tails,
 }
-FIXED: dict[str, Made] = {
-    "line": recipes.line,
-    "images": images,
-    "penguins": real.drawn(real.penguins),
-    "digits": real.drawn(real.digits),
-    "wine": real.drawn(real.wine),
-    "italy power": real.drawn(real.italy_power),
-    "california": real.drawn(real.california),
-    "cells": real.drawn(real.cells),
+FIXED: dict[str, QuestionFactory] = {
+    "line": synthetic.make_line,
+    "images": make_images,
+    "penguins": real.question_factory_from_rows(real.read_penguins),
+    "digits": real.question_factory_from_rows(real.read_digits),
+    "wine": real.question_factory_from_rows(real.read_wine),
+    "italy power": real.question_factory_from_rows(real.read_italy_power),
+    "california": real.question_factory_from_rows(real.read_california),
+    "cells": real.question_factory_from_rows(real.read_cells),
 }
-KINDS = OPEN | FIXED
+KINDS = FREE_COLUMNS | FIXED
 
 
 def question(name: str, *, rng: Rng = 0) -> Question:
-    """Question by name, such as ``"shift n=1000 d=16"``.
+    """Create a question from its name, such as ``"shift n=1000 d=16"``.
 
     Parameters
     ----------
     name : str
-        A kind of KINDS, the number of points ``n`` and, where the kind leaves it open, of columns ``d``,
-        which is 2 if it is not given.
+        A kind of KINDS, the number of points ``n`` and, where the kind does not fix it, the number of columns
+        ``d``, 2 by default.
     rng : int or numpy.random.Generator
-        Seed of the samples; a generator gives one now.
+        Seed of the samples; from a generator a seed is drawn.
 
     Returns
     -------
@@ -61,13 +63,13 @@ def question(name: str, *, rng: Rng = 0) -> Question:
     Raises
     ------
     InputError
-        If the kind is unknown, sizes are missing or make no sense, or the package that holds the data is not
+        If the kind is unknown, sizes are missing or invalid, or the package that contains the data is not
         installed.
 
     Notes
     -----
-    Cost: below a second; the points are held in memory. Source: docs/bench.md says what the samples are, and
-    names packages and licences of the real ones: digits, wine, italy power, california, cells.
+    Cost: below a second; the points are stored in memory. Source: docs/bench.md describes the samples, with
+    packages and licences of the real ones: digits, wine, italy power, california, cells.
 
     Examples
     --------
@@ -85,7 +87,11 @@ def question(name: str, *, rng: Rng = 0) -> Question:
         key, equals, value = word.partition("=")
         if equals:
             if key not in ("n", "d") or not value.isdigit() or int(value) < 1:
-                raise InputError("questions", f"{word!r} in {name!r} is no size", "write n=1000 d=16")
+                raise InputError(
+                    "questions",
+                    f"sizes must be such as n=1000 d=16, got {word!r} in {name!r}",
+                    "use whole numbers from 1 on",
+                )
             sizes[key] = int(value)
     if kind not in KINDS:
         raise InputError("questions", f"{name!r} is unknown", f"use some of {sorted(KINDS)}, with n= and d=")

@@ -1,4 +1,4 @@
-"""Pixels of two images that differ in smoothness: few places, and most of them many times."""
+"""Pixels of two images that differ in smoothness: few distinct points, most of them repeated often."""
 
 from __future__ import annotations
 
@@ -7,35 +7,43 @@ import numpy as np
 from otdist.arrays import Array
 from otdist.bench.questions.samples import Question
 
-SIDE = 32  # pixels
-ROUGH, SMOOTH = (0.25, 0.05), (2.5, 0.3)  # Matern smoothness, and range as a part of the side
+IMAGE_PIXELS = 32  # of a side
+ROUGH_FIELD, SMOOTH_FIELD = (
+    (0.25, 0.05),
+    (2.5, 0.3),
+)  # Matern smoothness, and length scale relative to the side
 
 
-def images(name: str, n: int, d: int, rng: int) -> Question:
-    """Draw pixels of a rough and of a smooth image, each as often as it is bright; units are pixels.
+def make_images(name: str, n: int, d: int, rng: int) -> Question:
+    """Draw pixels of a rough and of a smooth image, with probabilities given by brightness; units are pixels.
 
     After the classes GRFrough and GRFsmooth of DOTmark (Schrieber, Schuhmacher, Gottschlich 2017); differs in
-    the parameters of the fields, which are ours, and in that pixels are drawn: a question has equal weights.
+    the parameters of the fields, and in that pixels are drawn, since a question has equal weights.
     """
     random = np.random.default_rng(rng)
-    x, y = (_pixels(image, n, random) for image in (_image(*ROUGH, 0), _image(*SMOOTH, 1)))
+    x, y = (
+        _draw_pixels(image, n, random)
+        for image in (_draw_image(*ROUGH_FIELD, 0), _draw_image(*SMOOTH_FIELD, 1))
+    )
     return Question(name, x, y)
 
 
-def _image(smoothness: float, reach: float, seed: int) -> Array:
-    """Gaussian field of Matern covariance, moved up until its least pixel is 0.
+def _draw_image(smoothness: float, length_scale: float, seed: int) -> Array:
+    """Draw a Gaussian field of Matern covariance, shifted so that its smallest pixel is 0.
 
-    Its spectral density is ``(2 nu / l^2 + |k|^2)^-(nu + 1)``. Made on a torus of twice the side, of which
-    one quarter is kept: opposite edges are not neighbours.
+    Its spectral density is ``(2 nu / l^2 + |k|^2)^-(nu + 1)``. It is drawn on a torus of twice the
+    side, and one quarter is returned: opposite edges are not neighbours.
     """
-    wave = 2 * np.pi * np.fft.fftfreq(2 * SIDE, d=1 / SIDE)
-    density = (2 * smoothness / reach**2 + wave[:, None] ** 2 + wave**2) ** -(smoothness + 1)
-    noise = np.fft.fft2(np.random.default_rng(seed).normal(size=(2 * SIDE, 2 * SIDE)))
-    field = np.fft.ifft2(noise * np.sqrt(density)).real[:SIDE, :SIDE]
+    frequencies = 2 * np.pi * np.fft.fftfreq(2 * IMAGE_PIXELS, d=1 / IMAGE_PIXELS)
+    density = (2 * smoothness / length_scale**2 + frequencies[:, None] ** 2 + frequencies**2) ** -(
+        smoothness + 1
+    )
+    noise = np.fft.fft2(np.random.default_rng(seed).normal(size=(2 * IMAGE_PIXELS, 2 * IMAGE_PIXELS)))
+    field = np.fft.ifft2(noise * np.sqrt(density)).real[:IMAGE_PIXELS, :IMAGE_PIXELS]
     image: Array = field - field.min()
     return image
 
 
-def _pixels(image: Array, n: int, random: np.random.Generator) -> Array:
-    places = random.choice(image.size, size=n, p=image.ravel() / image.sum())
-    return np.column_stack(np.unravel_index(places, image.shape)).astype(float)
+def _draw_pixels(image: Array, n: int, random: np.random.Generator) -> Array:
+    pixels = random.choice(image.size, size=n, p=image.ravel() / image.sum())
+    return np.column_stack(np.unravel_index(pixels, image.shape)).astype(float)

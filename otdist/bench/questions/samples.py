@@ -1,4 +1,4 @@
-"""Two samples, and what is known about them."""
+"""Pairs of samples, with their W1 where it is known."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from otdist.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """Two samples, all points of equal weight.
+    """Two samples with equal weights.
 
     Attributes
     ----------
     name : str
-        What it is called in results.
+        Name in results.
     x, y : ndarray, shape (n, d), (m, d)
         The samples.
     known : float or None
-        W1 between these samples, where a formula gives it.
+        W1 between these samples, where a formula exists.
     laws : float or None
-        W1 between the laws they were drawn from. What samples of n points are apart is another number.
+        W1 between the distributions they were drawn from, which differs from W1 between the samples.
     """
 
     name: str
@@ -35,15 +35,15 @@ class Question:
 
     @classmethod
     def of(cls, name: str, x: ArrayLike, y: ArrayLike) -> Question:
-        """Question about the caller's samples; they are judged as :func:`otdist.w1` judges them."""
+        """Create a question from the user's samples, checked as by :func:`otdist.w1`."""
         from otdist.problem import Problem
 
         problem = Problem.of(x, y)
         if problem.fixed_value is not None:
-            raise InputError("x", "and y hold values that are not finite", "drop such rows first")
-        return cls(name, _rows(x, "x"), _rows(y, "y"))
+            raise InputError("x", "and y must be finite, got non-finite values", "drop such rows first")
+        return cls(name, _read_points(x, "x"), _read_points(y, "y"))
 
 
-def _rows(points: Any, name: str) -> Array:
+def _read_points(points: Any, name: str) -> Array:
     values = read(points, name).values
     return values[:, None] if values.ndim == 1 else values
