@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from otdist.budget import require_memory
 from otdist.errors import InputError, PrecisionWarning
-from otdist.inputs.exact import EXACT_INTEGER, to_seconds
-from otdist.inputs.frames import as_series, from_dataframe
-from otdist.inputs.labels import axis_labels
-from otdist.inputs.numbers import from_array, without_masked
+from otdist.inputs.exact_numbers import EXACT_INTEGER, to_seconds
+from otdist.inputs.frames import from_dataframe, to_narwhals_input
+from otdist.inputs.labels import get_axis_labels
+from otdist.inputs.numbers import from_array, mask_values
 from otdist.inputs.table import Table
 from otdist.inputs.tensors import from_torch
-from otdist.inputs.units import is_data_array, plain_types, refuse_unit
+from otdist.inputs.units import collect_types, is_data_array, refuse_unit
 
 Array = NDArray[np.float64]
 
@@ -47,7 +47,7 @@ def read(values: Any, name: str) -> Table:
     if table.clock is not None:
         raise InputError(
             name,
-            f"holds {table.clock.meaning} ({_type_of(values)}), which are not numbers",
+            f"holds {table.clock.description} ({_type_of(values)}), which are not numbers",
             "convert them in a unit, such as (t - t.min()) / np.timedelta64(1, 's')",
         )
     warn_if_rounded(table, name)
@@ -59,7 +59,7 @@ def read_costs(values: Any, name: str) -> Table:
     table = read_table(values, name)
     if table.clock is None or table.clock.kind == "datetime":
         return read(table, name)
-    seconds, _ = to_seconds(table.whole(), np.isnan(table.values), table.clock.tick)
+    seconds, _ = to_seconds(table.to_exact_array(), np.isnan(table.values), table.clock.tick)
     return replace(table, values=seconds, raw=None)
 
 
@@ -69,7 +69,7 @@ def read_table(values: Any, name: str) -> Table:
         return values
     if isinstance(values, np.ndarray):
         if isinstance(values, np.ma.MaskedArray):
-            return without_masked(from_array(np.asarray(values.data), name), np.ma.getmaskarray(values))
+            return mask_values(from_array(np.asarray(values.data), name), np.ma.getmaskarray(values))
         return from_array(np.asarray(values), name)
     if is_torch(values):
         return from_torch(values, name)
@@ -88,11 +88,11 @@ def read_table(values: Any, name: str) -> Table:
 
 def _from_labelled(values: Any, name: str) -> Table:
     """Read tables and whatever else knows how to become an array."""
-    labels = axis_labels(values)
+    labels = get_axis_labels(values)
     if is_data_array(values):
         names = None if labels[1] is None else tuple(str(label) for label in labels[1])
         return replace(from_array(_asarray(values.data, name), name), columns=names, labels=labels)
-    values = as_series(values)
+    values = to_narwhals_input(values)
     frame = from_dataframe(values, name)
     table = from_array(_asarray(values, name), name) if frame is None else frame
     return replace(table, labels=labels)
@@ -100,7 +100,7 @@ def _from_labelled(values: Any, name: str) -> Table:
 
 def warn_if_rounded(table: Table, name: str) -> None:
     """Warn of integers that float64 does not hold."""
-    parts = table.raw if isinstance(table.raw, tuple) else (table.whole(),)
+    parts = table.raw if isinstance(table.raw, tuple) else (table.to_exact_array(),)
     if any(part.dtype.kind in "iuO" for part in parts):
         warn_rounded(name)
 
@@ -116,13 +116,13 @@ def warn_rounded(name: str, kind: str = "integers beyond 2**53") -> None:
 
 
 def _from_list(values: Sequence[Any], name: str) -> Table:
-    types = plain_types(values)
+    types = collect_types(values)
     if any(kind.__module__.split(".")[0] == "torch" for kind in types):
         parts = [from_torch(item, name) if is_torch(item) else read_table(item, name) for item in values]
         if any(getattr(item, "requires_grad", False) for item in values):
             raise InputError(name, "is a list of tensors with gradient", "pass torch.stack(...) of them")
         if any(part.raw is not None for part in parts):
-            return from_array(_asarray([part.whole().tolist() for part in parts], name), name)
+            return from_array(_asarray([part.to_exact_array().tolist() for part in parts], name), name)
         return Table(_asarray([part.values for part in parts], name))
     return from_array(_asarray(values, name), name)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from otdist.arrays import is_torch
 from otdist.dataframes import make_frame
 from otdist.errors import InputError
-from otdist.pages.words import visible
+from otdist.pages.formatting import escape_unprintable
 from otdist.result import Result
 
 FRAME_COLUMNS = (
@@ -136,17 +136,17 @@ class ResultBatch(Sequence[Result]):
         unconverged = sum(not result.converged for result in self.results)
         proof = "all exact" if exact == count else f"{exact} exact"
         proof += f", {unconverged} NOT CONVERGED" if unconverged else ""
-        return visible(f"{count:,} result{'' if count == 1 else 's'}, {names} {span}, {proof}")
+        return escape_unprintable(f"{count:,} result{'' if count == 1 else 's'}, {names} {span}, {proof}")
 
     def _repr_html_(self) -> str:
-        from otdist.pages.notebook import table
+        from otdist.pages.notebook import render_table
 
         header = ("", "", "value", "proved", "method")
         rows = [
             (k, result.name, result._figure(), result._proof().strip(" ()"), result._source())
             for k, result in enumerate(self.results)
         ]
-        return table(header, rows, caption=self._summary(), words=(1, 3, 4))
+        return render_table(header, rows, caption=self._summary(), words=(1, 3, 4))
 
 
 def is_batch(x: Any, y: Any) -> bool:

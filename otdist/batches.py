@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from otdist.arrays import is_torch, read_table, warn_rounded
 from otdist.errors import InputError
-from otdist.inputs.labels import label_order, require_same_axes
-from otdist.inputs.measure import Measure, count_rows
+from otdist.inputs.labels import match_labels, require_same_axes
 from otdist.inputs.table import Table
-from otdist.inputs.times import common_clock
-from otdist.inputs.units import common_unit
+from otdist.inputs.times import find_common_clock
+from otdist.inputs.unit_conversion import UnitConversion, convert_rows
+from otdist.inputs.units import to_common_unit
 
 Array = NDArray[np.float64]
 
@@ -29,7 +29,7 @@ class Batches:
 
     x: Array
     y: Array
-    measure: Measure
+    conversion: UnitConversion
     labels: tuple[Any, Any]
 
 
@@ -37,26 +37,26 @@ def read_batches(x: Any, y: Any, axis: int) -> Batches:
     """Read two batches of samples that lie along ``axis``."""
     x, y = (list(z) if isinstance(z, Iterator) else z for z in (x, y))
     require_same_axes(x, y)
-    x, y, name = common_unit(x, y, ("x", "y"))
+    x, y, name = to_common_unit(x, y, ("x", "y"))
     left, right = read_table(x, "x"), read_table(y, "y")
-    clock = common_clock((left.clock, right.clock), ("x", "y"))
+    clock = find_common_clock((left.clock, right.clock), ("x", "y"))
     if clock is not None:
-        left, right = left.at(clock.tick), right.at(clock.tick)
+        left, right = left.convert_ticks(clock.tick), right.convert_ticks(clock.tick)
     labels = sample_labels(left, axis), sample_labels(right, axis)
-    order = label_order(_pair_labels(right, axis), _pair_labels(left, axis), "y", "x")
+    order = match_labels(_pair_labels(right, axis), _pair_labels(left, axis), "y", "x")
     sides = [along_axis(table, table.values, z, axis) for table, z in ((left, "x"), (right, "y"))]
     sides[1] = sides[1] if order is None else sides[1][order]
-    measure = Measure(name, None, clock)
+    conversion = UnitConversion(name, None, clock)
     if left.raw is None and right.raw is None:
-        return Batches(sides[0], sides[1], measure, labels)
-    raws = [along_axis(table, table.whole(), z, axis) for table, z in ((left, "x"), (right, "y"))]
+        return Batches(sides[0], sides[1], conversion, labels)
+    raws = [along_axis(table, table.to_exact_array(), z, axis) for table, z in ((left, "x"), (right, "y"))]
     raws[1] = raws[1] if order is None else raws[1][order]
     shift = not any(is_torch(z) and z.requires_grad for z in (x, y))
-    counted = count_rows((raws[0], raws[1]), (sides[0], sides[1]), measure, shift=shift)
+    counted = convert_rows((raws[0], raws[1]), (sides[0], sides[1]), conversion, shift=shift)
     for z, rounded in zip("xy", counted.rounded, strict=True):
         if rounded:
             warn_rounded(z, "integers beyond 2**53" if clock is None else "times")
-    return Batches(counted.x, counted.y, counted.measure, labels)
+    return Batches(counted.x, counted.y, counted.conversion, labels)
 
 
 def along_axis(table: Table, numbers: NDArray[Any], name: str, axis: int) -> NDArray[Any]:

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.metrics.base import row_blocks
+from otdist.metrics.base import make_row_blocks
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -45,8 +45,8 @@ def c_transform(cost: Array, g: Array) -> Array:
     """
     n, m = cost.shape
     f = np.empty(n)
-    buffer = np.empty((row_blocks(n, m)[0].stop, m))
-    for rows in row_blocks(n, m):
+    buffer = np.empty((make_row_blocks(n, m)[0].stop, m))
+    for rows in make_row_blocks(n, m):
         block = buffer[: len(cost[rows])]
         np.subtract(cost[rows], g, out=block)
         np.min(block, axis=1, out=f[rows])
@@ -61,7 +61,7 @@ def dual_bound(cost: Array, a: Array, b: Array, g: Array) -> tuple[Array, Array,
     """
     f = c_transform(cost, g)
     raised = np.full(cost.shape[1], np.inf)
-    for rows in row_blocks(*cost.shape):
+    for rows in make_row_blocks(*cost.shape):
         np.minimum(raised, np.min(cost[rows] - f[rows, None], axis=0), out=raised)
     raised = np.nextafter(raised, -np.inf)
     size = math.fsum(a * np.abs(f)) + math.fsum(b * np.abs(raised))

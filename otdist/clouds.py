@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from otdist.arrays import is_torch, read_table, warn_rounded
 from otdist.errors import InputError, Option, Remedy
 from otdist.inputs.labels import require_same_axes
-from otdist.inputs.measure import Counted, Measure, count_columns
 from otdist.inputs.table import Table
-from otdist.inputs.times import common_clock
-from otdist.inputs.units import common_unit, in_unit, unit_of
+from otdist.inputs.times import find_common_clock
+from otdist.inputs.unit_conversion import ConvertedSamples, UnitConversion, convert_columns
+from otdist.inputs.units import convert_unit, get_unit, to_common_unit
 from otdist.metrics import Metric
 
 Array = NDArray[np.float64]
@@ -34,7 +34,7 @@ class Clouds:
 
     x: Array
     y: Array
-    measure: Measure
+    conversion: UnitConversion
     labels: tuple[Any, Any]
     columns: tuple[str, ...] | None = None
 
@@ -58,15 +58,16 @@ def read_clouds(
     x, y = (list(z) if isinstance(z, Iterator) else z for z in (x, y))
     require_same_axes(x, y)
     if points_unit:
-        x, y = (in_unit(z, name, points_unit) for z, name in ((x, "x"), (y, "y")))
-    unit = unit_of(x)
-    x, y, name = common_unit(x, y, ("x", "y"))
+        x, y = (convert_unit(z, name, points_unit) for z, name in ((x, "x"), (y, "y")))
+    unit = get_unit(x)
+    x, y, name = to_common_unit(x, y, ("x", "y"))
     left, right = _align_columns(read_table(x, "x"), read_table(y, "y"))
-    clock = common_clock((left.clock, right.clock), ("x", "y"))
+    clock = find_common_clock((left.clock, right.clock), ("x", "y"))
     if clock is not None and points_unit:
-        raise InputError("x", f"holds {clock.meaning}, but this metric takes {points_unit}", "pass numbers")
+        problem = f"holds {clock.description}, but this metric takes {points_unit}"
+        raise InputError("x", problem, "pass numbers")
     if clock is not None:
-        left, right = left.at(clock.tick), right.at(clock.tick)
+        left, right = left.convert_ticks(clock.tick), right.convert_ticks(clock.tick)
     points = as_points(left, "x"), as_points(right, "y")
     if points[0].shape[1] != points[1].shape[1]:
         raise InputError(
@@ -74,20 +75,20 @@ def read_clouds(
             f"has {points[1].shape[1]} columns, x has {points[0].shape[1]}",
             "rows are points and columns are coordinates: check for a transposed array",
         )
-    measure = Measure(name, unit if name else None, clock)
+    conversion = UnitConversion(name, unit if name else None, clock)
     # Gradients are computed at the caller's tensors, which are not shifted.
     shift = shift and not any(is_torch(z) and z.requires_grad for z in (x, y))
-    counted = count_columns((left, right), points, measure, shift=shift, ticks=ticks)
+    counted = convert_columns((left, right), points, conversion, shift=shift, ticks=ticks)
     _warn_rounded(counted)
     if clock is not None:
         _no_gradient_of_weights(a, b)
     # Copies, as plan and potentials are computed on request, when the caller may have changed his arrays.
     labels, columns = (left.labels[0], right.labels[0]), left.columns or right.columns
-    return Clouds(counted.x.copy(), counted.y.copy(), counted.measure, labels, columns)
+    return Clouds(counted.x.copy(), counted.y.copy(), counted.conversion, labels, columns)
 
 
-def _warn_rounded(counted: Counted) -> None:
-    kind = "integers beyond 2**53" if counted.measure.clock is None else "times"
+def _warn_rounded(counted: ConvertedSamples) -> None:
+    kind = "integers beyond 2**53" if counted.conversion.clock is None else "times"
     for name, rounded in zip("xy", counted.rounded, strict=True):
         if rounded:
             warn_rounded(name, kind)

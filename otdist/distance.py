@@ -21,10 +21,10 @@ from otdist.gradient import (
     with_gradient,
     with_longest_step_gradient,
 )
-from otdist.inputs.arguments import call_error, check_names, check_on_fail, option_names, shown
-from otdist.inputs.labels import axis_labels
-from otdist.inputs.times import SECONDS
-from otdist.inputs.units import unit_name, without_unit
+from otdist.inputs.arguments import check_names, check_on_fail, format_value, get_option_names, is_call_error
+from otdist.inputs.labels import get_axis_labels
+from otdist.inputs.times import SECOND_UNIT
+from otdist.inputs.units import get_unit_name, strip_unit
 from otdist.metrics import Metric
 from otdist.number import change
 from otdist.problem import MassRule, Problem, is_infinite_order
@@ -248,7 +248,7 @@ def _bottleneck(
                 f"must be 'auto', 'line' or 'dense' for p = infinity, got {method!r}",
                 "use method='auto', or a large finite p",
             )
-        check_names(options, option_names(Bottleneck), "p = infinity")
+        check_names(options, get_option_names(Bottleneck), "p = infinity")
         method, options = Bottleneck(**options), {}
     x, y, a, b = inputs
     problem = Problem.of(x, y, a, b, **options_of_problem, **stopping)
@@ -314,9 +314,9 @@ def emd(
     >>> otdist.emd([[0.0, 2.0], [2.0, 1.0]], [0.5, 0.5], [0.25, 0.75]).value
     1.0
     """
-    cost, unit = without_unit(cost, "cost"), unit_name(cost)
+    cost, unit = strip_unit(cost, "cost"), get_unit_name(cost)
     table = read_costs(cost, "cost")
-    matrix, unit = table.values, unit if table.clock is None else SECONDS
+    matrix, unit = table.values, unit if table.clock is None else SECOND_UNIT
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise InputError(
             "cost", f"has shape {matrix.shape}", "give a matrix (n, m) with at least one row and column"
@@ -338,7 +338,7 @@ def emd(
 
 def _align_weights(weights: Any, name: str, labels: Any, owner: str) -> Any:
     """Bring labelled weights into the order of labelled rows; others are returned unchanged."""
-    if labels is None or axis_labels(weights)[0] is None or unit_name(weights):
+    if labels is None or get_axis_labels(weights)[0] is None or get_unit_name(weights):
         return weights
     return read_weights(weights, name, len(labels), labels, owner)
 
@@ -367,10 +367,10 @@ def solve(
     try:
         result: Any = solver(problem)
     except TypeError as error:
-        if not call_error(error):
+        if not is_call_error(error):
             raise
         raise InputError(
-            "method", f"must be a solver, got {shown(method)} ({error})", "use method='auto'"
+            "method", f"must be a solver, got {format_value(method)} ({error})", "use method='auto'"
         ) from error
     if not isinstance(result, Result):
         name = type(result).__name__

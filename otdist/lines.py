@@ -17,8 +17,8 @@ from otdist.errors import InputError, Option, PrecisionWarning, Remedy
 from otdist.errstate import isolate_errstate
 from otdist.gradient import guard_tensors, on_cpu, on_device
 from otdist.inputs.arguments import check_axis, check_order, check_policy
-from otdist.inputs.labels import label_order
-from otdist.metrics.smooth import absolute_power
+from otdist.inputs.labels import match_labels
+from otdist.metrics.differentiable import absolute_power
 from otdist.problem import DISTANCE_OVERFLOW, far_exponent
 from otdist.solvers.line import levels_are_harmless, line_cost, sorted_order, weighted_line_cost
 from otdist.weights import make_masses, plain_weights
@@ -107,7 +107,7 @@ def wasserstein_1d(
             np.ldexp(xs, -far), np.ldexp(ys, -far), wx, wy, batch, p
         )
     distance = cost if p == 1 else cost ** (1.0 / p)
-    distance = pair.measure.scaled(np.where(absent, np.nan, _unscale(distance, exponent + far)), 1)
+    distance = pair.conversion.rescale(np.where(absent, np.nan, _unscale(distance, exponent + far)), 1)
     if is_torch(x) or is_torch(y):
         return _tensor(distance, (x, y), samples, masses_of_batch, p, axis, far)
     return float(distance) if distance.ndim == 0 else distance
@@ -152,7 +152,7 @@ def _weights(values: Any, name: str, samples: Array, axis: int, labels: Any) -> 
     table = read(values, name)
     along = axis if table.values.ndim > 1 else -1
     w = along_axis(table, table.values, name, along)
-    order = label_order(sample_labels(table, along), labels, name, {"a": "x", "b": "y"}[name])
+    order = match_labels(sample_labels(table, along), labels, name, {"a": "x", "b": "y"}[name])
     w = w if order is None else w[..., order]
     try:
         if w.shape[-1] != samples.shape[-1]:

@@ -22,12 +22,12 @@ from otdist.inputs.arguments import (
     check_seconds,
     check_tol,
 )
-from otdist.inputs.measure import Measure
+from otdist.inputs.unit_conversion import UnitConversion
 from otdist.metrics import Metric
-from otdist.metrics.base import row_blocks
+from otdist.metrics.base import make_row_blocks
+from otdist.metrics.geographic_columns import check_column_names
 from otdist.metrics.names import is_gower, resolve
-from otdist.metrics.places import check_column_names
-from otdist.metrics.tables import gower
+from otdist.metrics.tables import make_gower
 from otdist.weights import make_masses, plain_weights, read_weights, require_same_total
 
 Array = NDArray[np.float64]
@@ -79,10 +79,10 @@ class Problem:
         Whether scaling has rounded points (to multiples of 2**-1074 on the new scale): only for
         data with both 1e-300 and 1e300.
     caller_points : (ndarray, ndarray)
-        The caller's points, including left-out rows, in the units of ``measure``.
+        The caller's points, including left-out rows, in the units of ``conversion``.
     weights : (ndarray or None, ndarray or None)
         The caller's weights in the order of his points, including left-out rows.
-    measure : Measure
+    conversion : UnitConversion
         Unit of the points, and the origin that was subtracted before they were rounded to float64.
     fixed_value : float or None
         Answer that needs no solver: NaN (nan_policy="propagate") or infinity.
@@ -112,7 +112,7 @@ class Problem:
     points_rounded: bool = False
     caller_points: tuple[Array, Array] = (np.empty((0, 0)), np.empty((0, 0)))
     weights: tuple[Array | None, Array | None] = (None, None)
-    measure: Measure = field(default_factory=Measure)
+    conversion: UnitConversion = field(default_factory=UnitConversion)
     tol: float = 0.0
     max_seconds: float | None = None
     progress: bool = False
@@ -153,7 +153,7 @@ class Problem:
         points_x, a, rows, gone_x = drop_absent_rows(caller_points[0], a, "x", nan_policy)
         points_y, b, cols, gone_y = drop_absent_rows(caller_points[1], b, "y", nan_policy)
         where: dict[str, Any] = {"rows": rows, "cols": cols, "shape": (n, m), "caller_points": caller_points}
-        where |= {"omitted": (gone_x, gone_y), "weights": weights, "measure": clouds.measure}
+        where |= {"omitted": (gone_x, gone_y), "weights": weights, "conversion": clouds.conversion}
         sides = make_masses(a, b, len(points_x), len(points_y))
         left, right, total = sides[:3]
         low, high = _range(points_x, points_y)
@@ -162,7 +162,7 @@ class Problem:
             fixed_value = value_at_infinity(
                 (points_x, left / total, rows), (points_y, right / total, cols), ground
             )
-        ground = gower(points_x, points_y) if ground is None else ground
+        ground = make_gower(points_x, points_y) if ground is None else ground
         if fixed_value is None and ground.check is not None:
             ground.check(points_x, "x", rows)
             ground.check(points_y, "y", cols)
@@ -222,7 +222,9 @@ class Problem:
         if self.p * (abs(math.frexp(size)[1]) + 4) < MAX_SAFE_EXPONENT:
             return self
         if self.metric.extent is None:
-            size = max(float(self.metric.matrix(x[rows], y).max()) for rows in row_blocks(len(x), len(y)))
+            size = max(
+                float(self.metric.matrix(x[rows], y).max()) for rows in make_row_blocks(len(x), len(y))
+            )
         return self.scale_distances(scale_exponent(size, self.p))
 
     def _largest_distance(self, x: Array, y: Array) -> float:
@@ -244,7 +246,7 @@ class Problem:
 
     def transform(self, z: ArrayLike) -> Array:
         """Transform the caller's points to the units of ``x`` and ``y``."""
-        table = read_table(self.measure.plain(z, "z"), "z")
+        table = read_table(self.conversion.strip_unit(z, "z"), "z")
         points = as_points(table, "z")
         if points.shape[1] != self.d:
             raise InputError("z", f"has {points.shape[1]} columns, x has {self.d}", "pass the same columns")
@@ -253,7 +255,7 @@ class Problem:
             raise InputError("z", f"row {row} is not finite", "drop it")
         if self.metric.check is not None:
             self.metric.check(points, "z", None)
-        return self.shift_and_scale(self.measure.counted(table, points, "z"))
+        return self.shift_and_scale(self.conversion.convert_points(table, points, "z"))
 
     def shift_and_scale(self, points: Array) -> Array:
         """Shift and scale points in the same way as ``x`` and ``y``."""
@@ -286,7 +288,7 @@ class Problem:
         """Convert costs from the caller's units to the problem's scale."""
         power = self.degree * self.p
         shift = int((self.exponent * self.degree + self.unit) * self.p)
-        return np.asarray(np.ldexp(cost, -shift) / self.measure.scaled(1.0, power))
+        return np.asarray(np.ldexp(cost, -shift) / self.conversion.rescale(1.0, power))
 
     def cost_unit(self, exponent: int) -> float:
         """Return the unit, in the caller's units, of the problem's costs divided by ``2**exponent``.
@@ -300,7 +302,7 @@ class Problem:
                 f"and y: distances to the power {self.p:g} are near 2**{shift:.0f}, beyond float64",
                 "use another unit of length",
             )
-        return float(self.measure.scaled(2.0**shift, self.degree * self.p))
+        return float(self.conversion.rescale(2.0**shift, self.degree * self.p))
 
     def to_distance(self, cost: float, exponent: int = 0) -> float:
         """Convert a cost to the caller's answer, a distance if the problem is rooted.
@@ -355,13 +357,13 @@ class Problem:
 
     def _unscale(self, value: Any, shift: float, power: float) -> Any:
         if shift == 0:
-            return self.measure.scaled(value, power)
+            return self.conversion.rescale(value, power)
         whole = math.floor(shift)
         with np.errstate(over="ignore", under="ignore"):
             out = np.ldexp(value * 2.0 ** (shift - whole), whole)
         if np.isinf(out).any() and np.isfinite(value).all():
             warnings.warn(DISTANCE_OVERFLOW, PrecisionWarning, stacklevel=caller_level())
-        return self.measure.scaled(out, power)
+        return self.conversion.rescale(out, power)
 
 
 def _check_stopping(stopping: dict[str, Any]) -> dict[str, Any]:

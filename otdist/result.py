@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from otdist.errors import ConvergenceError, InputError
 from otdist.errstate import isolate_errstate
 from otdist.number import Number, can_pickle, constant
-from otdist.pages.words import outward, visible
+from otdist.pages.formatting import escape_unprintable, round_outward
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_array
@@ -222,16 +222,18 @@ class Result(Number):
 
     def __str__(self) -> str:
         state = "" if self.converged else "  NOT CONVERGED"
-        return visible(f"{self.name} = {self._figure()}{self._proof()}{state}  {self._source()}")
+        return escape_unprintable(f"{self.name} = {self._figure()}{self._proof()}{state}  {self._source()}")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self}>"
 
     def _repr_html_(self) -> str:
-        from otdist.pages.notebook import line
+        from otdist.pages.notebook import render_line
 
         main = f"{self.name} = {self._figure()}{'' if self.converged else '  NOT CONVERGED'}"
-        return line(main, self._proof().strip(" ()"), self._source(), "" if self.converged else self.message)
+        return render_line(
+            main, self._proof().strip(" ()"), self._source(), "" if self.converged else self.message
+        )
 
     def _figure(self) -> str:
         """Value with its unit."""
@@ -243,7 +245,7 @@ class Result(Number):
             return " (exact)"
         if math.isnan(self.lower) or math.isnan(self.upper):
             return ""
-        ends = outward(self.lower, self.upper, 6)
+        ends = round_outward(self.lower, self.upper, 6)
         return f"  proved interval [{ends[0]:.6g}, {ends[1]:.6g}]"
 
     def _source(self) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor
 from otdist.autograd import Reason, TransportCost, flat_once
 from otdist.errors import InputError
 from otdist.gradient import column, shares, to_problem_scale
-from otdist.metrics.smooth import squared_norm
+from otdist.metrics.differentiable import squared_norm
 from otdist.problem import Problem
 from otdist.solvers.basis import Basis
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from otdist.arrays import read
 from otdist.errors import InputError
-from otdist.inputs.exact import EXACT_INTEGER
-from otdist.inputs.labels import label_order
-from otdist.inputs.units import common_unit, without_unit
+from otdist.inputs.exact_numbers import EXACT_INTEGER
+from otdist.inputs.labels import match_labels
+from otdist.inputs.units import strip_unit, to_common_unit
 from otdist.parallel import run_both
 
 Array = NDArray[np.float64]
@@ -26,8 +26,8 @@ def plain_weights(a: Any, b: Any) -> tuple[Any, Any]:
     """Convert the weights of both sides to numbers in one unit; raises InputError."""
     a, b = (list(w) if isinstance(w, Iterator) else w for w in (a, b))
     if a is None or b is None:
-        return without_unit(a, "a"), without_unit(b, "b")
-    return common_unit(a, b, ("a", "b"))[:2]
+        return strip_unit(a, "a"), strip_unit(b, "b")
+    return to_common_unit(a, b, ("a", "b"))[:2]
 
 
 def read_weights(
@@ -45,7 +45,7 @@ def read_weights(
     if w.ndim == 2 and 1 in w.shape:
         own_labels = table.labels[1] if w.shape[0] == 1 < w.shape[1] else own_labels
         w = w.ravel()
-    order = label_order(own_labels, labels, name, owner)
+    order = match_labels(own_labels, labels, name, owner)
     w = w if order is None else w[order]
     if w.shape != (n,):
         raise InputError(name, f"has shape {w.shape} for {n} rows", f"give one weight a row, shape ({n},)")

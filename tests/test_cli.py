@@ -542,19 +542,19 @@ class TestErrors:
             assert text.count(f"otdist {name}") >= 2  # the usage, and an example
 
     def test_every_example_of_the_help_is_understood(self):
-        from otdist.cli.guide import EXAMPLES, START
+        from otdist.cli.guide import COMMAND_EXAMPLES, FIRST_EXAMPLES
 
-        for line in (*START, *(line for lines in EXAMPLES.values() for line in lines)):
+        for line in (*FIRST_EXAMPLES, *(line for lines in COMMAND_EXAMPLES.values() for line in lines)):
             cli.app.parse_args(line.split()[1:], exit_on_error=False, print_error=False)
 
     def test_a_default_name_replaces_no_file(self, here):
-        from otdist.cli.shell import unused_name
+        from otdist.cli.shell import find_unused_name
 
-        assert unused_name("report.html") == Path("report.html")
+        assert find_unused_name("report.html") == Path("report.html")
         Path("report.html").write_text("mine")
-        assert unused_name("report.html") == Path("report-2.html")
+        assert find_unused_name("report.html") == Path("report-2.html")
         Path("report-2.html").symlink_to("nowhere")
-        assert unused_name("report.html") == Path("report-3.html")
+        assert find_unused_name("report.html") == Path("report-3.html")
 
     def test_version_is_that_of_the_package(self, run, monkeypatch):
         monkeypatch.setattr(metadata, "version", lambda name: {"otdist": "1.2.3"}[name])

@@ -10,11 +10,11 @@ from test_cli import one_line
 
 from otdist import cli
 from otdist.bench import Runs
-from otdist.cli.bench import _seconds
+from otdist.cli.bench import _parse_seconds
 
 
-def run_bench(capsys, *arguments):
-    """Run the command; return its exit status, standard output and standard error."""
+def run_command(capsys, *arguments):
+    """Exit status, and what was printed on either stream."""
     with pytest.raises(SystemExit) as end:
         cli.main(["bench", *arguments])
     out, err = capsys.readouterr()
@@ -33,7 +33,7 @@ def folder(tmp_path, monkeypatch, rng):
 @pytest.mark.slow
 def test_files_are_measured_shown_and_written(folder, capsys):
     methods = ["--methods", "otdist", "otdist sliced"]
-    status, out, _ = run_bench(capsys, "a.npy", "b.npy", *methods, "--out", "rows.json")
+    status, out, _ = run_command(capsys, "a.npy", "b.npy", *methods, "--out", "rows.json")
     assert status == 0
     assert "a.npy, b.npy (60 and 50 points, d = 2)" in out
     assert "Use otdist: " in out
@@ -45,8 +45,8 @@ def test_files_are_measured_shown_and_written(folder, capsys):
 
 
 @pytest.mark.slow
-def test_json_is_all_that_is_on_standard_output(folder, capsys):
-    status, out, err = run_bench(
+def test_json_is_all_that_is_on_standard_output(here, capsys):
+    status, out, err = run_command(
         capsys, "a.npy", "b.npy", "--methods", "otdist", "--json", "--html", "page.html"
     )
     assert status == 0
@@ -61,24 +61,24 @@ def test_json_is_all_that_is_on_standard_output(folder, capsys):
     [
         ([], "x: is missing"),
         (["a.npy"], "y: is missing"),
-        (["a.npy", "b.npy", "--quick"], "does not go with"),
+        (["a.npy", "b.npy", "--quick"], "must not be combined with"),
         (["--questions", "no such n=5"], "--questions: 'no such n=5' is unknown"),
         (["--questions", "line n=20 d=2"], "--questions: the columns of 'line' are given"),
         (["--questions", "shift n=20", "--methods", "best"], "--methods: 'best' is unknown"),
         (["a.npy", "none.npy"], "none.npy"),
-        (["a.npy", "b.npy", "--budget", "soon"], "--budget: 'soon' is no time"),
-        (["a.npy", "b.npy", "--budget", "0.5"], "--budget: 0.5 s are too few to ask anything"),
-        (["a.npy", "b.npy", "--tol", "2"], "--tol: 2 is no relative error"),
-        (["a.npy", "b.npy", "--html", "no/page.html"], "--html: there is no folder"),
+        (["a.npy", "b.npy", "--budget", "soon"], "--budget: must be a time, got 'soon'"),
+        (["a.npy", "b.npy", "--budget", "0.5"], "--budget: must be longer, got 0.5 s"),
+        (["a.npy", "b.npy", "--tol", "2"], "--tol: must be between 0 and 1, got 2"),
+        (["a.npy", "b.npy", "--html", "no/page.html"], "--html: must be in an existing folder, got"),
         (
             ["a.npy", "b.npy", "--methods", "otdist", "--out", "rows.csv"],
             "--out: must end in .json or .parquet, got 'rows.csv'",
         ),
     ],
 )
-def test_what_cannot_be_done_is_one_line(folder, capsys, arguments, message):
-    assert one_line(run_bench(capsys, *arguments), message)
+def test_what_cannot_be_done_is_one_line(here, capsys, arguments, message):
+    assert one_line(run_command(capsys, *arguments), message)
 
 
 def test_times_are_read_with_their_unit():
-    assert [_seconds(text) for text in ("90", "60s", "2m", "0.5h")] == [90, 60, 120, 1800]
+    assert [_parse_seconds(text) for text in ("90", "60s", "2m", "0.5h")] == [90, 60, 120, 1800]

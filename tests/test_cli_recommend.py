@@ -9,7 +9,7 @@ import otdist
 from otdist import cli
 
 
-def told(capsys, *arguments):
+def run_command(capsys, *arguments):
     """Exit status, and what was printed on either stream."""
     with pytest.raises(SystemExit) as end:
         cli.main(["recommend", *arguments])
@@ -18,7 +18,7 @@ def told(capsys, *arguments):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "asked", "options"),
+    ("arguments", "positional", "options"),
     [
         (["300", "2"], (300, 2), {}),
         (["5000", "1"], (5000, 1), {}),
@@ -27,16 +27,16 @@ def told(capsys, *arguments):
         (["900", "4", "--metric", "cityblock", "--device", "cuda"], (900, 4), {"metric": "cityblock"}),
     ],
 )
-def test_it_says_what_python_says(capsys, arguments, asked, options):
-    status, out, err = told(capsys, *arguments, "--max-bytes", "4000000000")
+def test_it_says_what_python_says(capsys, arguments, positional, options):
+    status, out, err = run_command(capsys, *arguments, "--max-bytes", "4000000000")
     if "cuda" in arguments:
         options = options | {"device": "cuda"}
     assert (status, err) == (0, "")
-    assert out == f"{otdist.recommend(*asked, **options, max_bytes=4 * 10**9)}\n"
+    assert out == f"{otdist.recommend(*positional, **options, max_bytes=4 * 10**9)}\n"
 
 
 def test_json_holds_the_others_too(capsys):
-    status, out, _ = told(capsys, "50000", "16", "--max-bytes", "4000000000", "--json")
+    status, out, _ = run_command(capsys, "50000", "16", "--max-bytes", "4000000000", "--json")
     record = strict(out)
     choice = otdist.recommend(50_000, 16, max_bytes=4 * 10**9)
     assert status == 0
@@ -47,7 +47,7 @@ def test_json_holds_the_others_too(capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["0", "2"], "N: must be an integer >= 1, got 0"),
         (["10", "0"], "D: must be an integer >= 1, got 0"),
@@ -60,5 +60,5 @@ def test_json_holds_the_others_too(capsys):
         (["100000", "2", "--max-bytes", "1000"], "raise --max-bytes"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(capsys, arguments, said):
-    assert one_line(told(capsys, *arguments), said)
+def test_what_cannot_be_done_is_one_line(capsys, arguments, message):
+    assert one_line(run_command(capsys, *arguments), message)

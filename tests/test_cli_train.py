@@ -61,9 +61,11 @@ def run(here, capsys):
 def test_it_is_the_run_of_the_library(run, here):
     status, out, err = run("points.npy", "--steps", 10, "--seed", 3, "--out", "run", *SMALL)
     assert (status, err) == (0, "")
-    ours = fit_wgan(np.load("points.npy"), steps=10, seed=3, **OPTIONS)
-    assert np.array_equal(WGAN.load("run").sample(20), ours.sample(20))
-    assert out.splitlines()[1:3] == [str(ours.w1), ours.message] and out.endswith(f"Run: {here / 'run'}\n")
+    expected = fit_wgan(np.load("points.npy"), steps=10, seed=3, **OPTIONS)
+    assert np.array_equal(WGAN.load("run").sample(20), expected.sample(20))
+    assert out.splitlines()[1:3] == [str(expected.w1), expected.message] and out.endswith(
+        f"Run: {here / 'run'}\n"
+    )
 
 
 def test_penguins_with_gaps_and_labels_are_learned_once_columns_are_named(run):
@@ -84,13 +86,13 @@ def test_penguins_with_gaps_and_labels_are_learned_once_columns_are_named(run):
 def test_samples_come_in_the_kind_of_file_that_the_data_came_in(run, here, data, more, name):
     status, out, err = run(data, "--steps", 5, "--out", "run", "--sample", 7, *more, *SMALL)
     assert (status, err) == (0, "") and f"Samples: {here / 'run' / name}\n" in out
-    made = WGAN.load("run").sample(7)
+    samples = WGAN.load("run").sample(7)
     if name.endswith("npy"):
-        assert np.array_equal(np.load(here / "run" / name), made)
+        assert np.array_equal(np.load(here / "run" / name), samples)
         return
     table = (parquet.read_table if name.endswith("parquet") else csv.read_csv)(here / "run" / name)
     assert table.column_names == (["v", "u"] if more else ["u", "v"])
-    assert np.allclose(np.column_stack([table[k] for k in table.column_names]), made, rtol=1e-12)
+    assert np.allclose(np.column_stack([table[k] for k in table.column_names]), samples, rtol=1e-12)
 
 
 def test_the_json_is_strict_and_whole_and_the_page_is_written(run, here):

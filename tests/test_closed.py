@@ -21,8 +21,8 @@ from scipy import stats
 from strategies import examples
 
 from otdist import closed
-from otdist.closed.readlaws import read_law
-from otdist.closed.shapes import SHAPES
+from otdist.closed.reading import read_distribution
+from otdist.closed.shapes import FAMILY_SHAPES
 from otdist.errors import ConvergenceWarning, InputError
 from otdist.result import Result
 
@@ -84,7 +84,7 @@ def test_heavy_tails_of_pareto(b: float) -> None:
     holds(closed.laws(stats.pareto(b), stats.pareto(b, scale=3)), 2 * b / (b - 1))
 
 
-# A law of each family, at parameters that move its turning point about.
+# A distribution of each family, at parameters that change its turning point.
 LISTED: dict[str, list[tuple[float, ...]]] = {
     "arcsine": [()],
     "beta": [(2, 3), (0.5, 0.5), (0.8, 3), (3, 0.5), (1, 1), (1, 2)],  # scipy warns at (0.5, 3)
@@ -125,7 +125,7 @@ CASES = [(name, shapes) for name, every in LISTED.items() for shapes in every]
 
 
 def test_every_listed_family_is_tested() -> None:
-    assert set(LISTED) == set(SHAPES)
+    assert set(LISTED) == set(FAMILY_SHAPES)
 
 
 @pytest.mark.parametrize(("name", "shapes"), CASES)
@@ -139,16 +139,16 @@ def test_shift_of_every_listed_family(name: str, shapes: tuple[float, ...]) -> N
 @pytest.mark.parametrize(("name", "shapes"), CASES)
 def test_convexity_between_turning_points(name: str, shapes: tuple[float, ...]) -> None:
     """Second differences of the quantile function change sign at the turning points only."""
-    law: Any = read_law(getattr(stats, name)(*shapes), "mu")
+    distribution: Any = read_distribution(getattr(stats, name)(*shapes), "mu")
     for top in (False, True):
-        edges = np.unique(law.edges(top))
+        edges = np.unique(distribution.compute_edges(top))
         edges = edges[edges > 1e-9]
         for start, stop in pairwise(edges):
             if stop - start < 1e-7:
                 continue
-            x = law.at(np.linspace(start, stop, 9), np.full(9, top))
+            x = distribution.evaluate(np.linspace(start, stop, 9), np.full(9, top))
             bend = np.diff(x, 2)
-            noise = 1e-13 * (np.abs(x).max() + law.spread)
+            noise = 1e-13 * (np.abs(x).max() + distribution.iqr)
             assert (bend > -noise).all() or (bend < noise).all()
 
 
@@ -156,28 +156,32 @@ def test_convexity_between_turning_points(name: str, shapes: tuple[float, ...]) 
 @pytest.mark.parametrize("top", [False, True])
 def test_power_tail_bounds_the_tail(name: str, shapes: tuple[float, ...], top: bool) -> None:
     """At mass 1e-3 the bound holds against a quadrature of the tail, and is not absurd."""
-    law: Any = read_law(getattr(stats, name)(*shapes, loc=0.5, scale=2), "mu")
+    distribution: Any = read_distribution(getattr(stats, name)(*shapes, loc=0.5, scale=2), "mu")
     mass = 1e-3
-    bound = law.tail(top, mass, 1, 0.5)
+    bound = distribution.bound_tail(top, mass, 1, 0.5)
     edges = mass * 2.0 ** -np.arange(80.0)
-    edges = edges[edges >= law.floor(top)]
+    edges = edges[edges >= distribution.get_smallest_mass(top)]
     nodes, weights = np.polynomial.legendre.leggauss(8)
     half = (edges[:-1] - edges[1:])[:, None] / 2
     u = (edges[:-1] + edges[1:])[:, None] / 2 + half * nodes
-    x = law.at(u.ravel(), np.full(u.size, top)).reshape(u.shape)
+    x = distribution.evaluate(u.ravel(), np.full(u.size, top)).reshape(u.shape)
     true = float(np.sum(np.abs(x - 0.5) * half * weights))
     assert true <= bound * (1 + 1e-9)
     # One-sided families have an almost empty lower side, which the bound by the support covers coarsely.
-    assert bound <= 3 * true or math.isfinite(law.support[top])
+    assert bound <= 3 * true or math.isfinite(distribution.support[top])
 
 
 def test_tail_cells_reach_masses_of_1e_299() -> None:
-    assert read_law(stats.norm(), "mu").floor(True) == 2.0**-992
+    assert read_distribution(stats.norm(), "mu").get_smallest_mass(True) == 2.0**-992
     # scipy's t(5).ppf(2**-992) is +inf and t(1.5).ppf(2**-992) is off by forty orders: both must be left out.
     # Before scipy 1.17 the quantiles of both are right only as far as 1e-150.
     recent = tuple(map(int, scipy.__version__.split(".")[:2])) >= (1, 17)
-    assert 0 < read_law(stats.t(5), "mu").floor(False) < (1e-250 if recent else 1e-150)
-    assert 1e-299 < read_law(stats.t(1.5), "mu").floor(False) < (1e-200 if recent else 1e-149)
+    assert 0 < read_distribution(stats.t(5), "mu").get_smallest_mass(False) < (1e-250 if recent else 1e-150)
+    assert (
+        1e-299
+        < read_distribution(stats.t(1.5), "mu").get_smallest_mass(False)
+        < (1e-200 if recent else 1e-149)
+    )
 
 
 # --- other oracles --------------------------------------------------------------------------------
@@ -248,13 +252,13 @@ def test_unlisted_family_keeps_a_proved_bracket() -> None:
     holds(result, 2.0, 1e-3)
 
 
-def test_histogram_and_custom_laws() -> None:
+def test_histogram_and_custom_distributions() -> None:
     counts, edges = np.array([1.0, 3.0, 0.0, 2.0]), np.array([0.0, 1.0, 2.0, 3.0, 4.0])
     # A misleading name must not lend it a known shape.
-    law = stats.rv_histogram((counts, edges), density=False, name="norm")()
-    # Bin k holds a uniform law; against the sample of its left edges it moves by 1/2 on average.
-    holds(closed.laws(law, (edges[:-1], counts), rtol=1e-4), 0.5, 1e-4)
-    assert read_law(law, "mu").bent is False
+    distribution = stats.rv_histogram((counts, edges), density=False, name="norm")()
+    # Bin k holds a uniform distribution; against the sample of its left edges it moves by 1/2 on average.
+    holds(closed.laws(distribution, (edges[:-1], counts), rtol=1e-4), 0.5, 1e-4)
+    assert read_distribution(distribution, "mu").convex_or_concave is False
 
 
 def gaussian_by_mpmath(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> float:
@@ -342,16 +346,16 @@ def test_golden_numbers() -> None:
     assert closed.uniform(0, 1, 0.5, 0.5).value == 0.25
     assert closed.uniform(0, 1, 0, 2, p=2).value == pytest.approx(1 / math.sqrt(3), rel=1e-15)
     assert closed.gaussian(0, 4, 0, 1).value == 1.0
-    # E|X| of the Laplace and the logistic law.
+    # E|X| of the Laplace and the logistic distribution.
     holds(closed.laws(stats.laplace(), [0.0]), 1.0)
     holds(closed.laws(stats.logistic(), [0.0]), 2 * math.log(2))
 
 
-@pytest.mark.parametrize("slack", [1e-15, 1e-9, 1e-3, 0.5, 0.999999])
+@pytest.mark.parametrize("width", [1e-15, 1e-9, 1e-3, 0.5, 0.999999])
 @pytest.mark.parametrize("p", [1, 2, 3.7, 50])
-def test_uniform_keeps_its_digits(slack: float, p: float) -> None:
+def test_uniform_keeps_its_digits(width: float, p: float) -> None:
     """Nearly parallel quantile functions, against 60 digits."""
-    high2 = 2 + slack
+    high2 = 2 + width
     with mpmath.workdps(60):
         t, q = mpmath.mpf(high2) - 1, mpmath.mpf(p)
         true = float(((t ** (q + 1) - 1) / ((q + 1) * (t - 1))) ** (1 / q)) if t != 1 else 1.0
@@ -456,11 +460,11 @@ def test_brackets_obey_the_axioms(a: Any, b: Any, c: Any, p: float) -> None:
 def test_shift_and_scale_of_brackets() -> None:
     x = np.random.default_rng(3).normal(size=40)
     one = closed.laws(x, stats.gumbel_r())
-    moved = closed.laws(x + 64, stats.gumbel_r(64))
-    grown = closed.laws(8 * x, stats.gumbel_r(scale=8))
-    assert moved.value == pytest.approx(one.value, rel=1e-9)
-    assert grown.value == pytest.approx(8 * one.value, rel=1e-9)
-    assert grown.info["cells"] == pytest.approx(one.info["cells"], rel=0.1)
+    shifted = closed.laws(x + 64, stats.gumbel_r(64))
+    scaled = closed.laws(8 * x, stats.gumbel_r(scale=8))
+    assert shifted.value == pytest.approx(one.value, rel=1e-9)
+    assert scaled.value == pytest.approx(8 * one.value, rel=1e-9)
+    assert scaled.info["cells"] == pytest.approx(one.info["cells"], rel=0.1)
 
 
 # --- infinite moments, limits and convergence -----------------------------------------------------
@@ -505,7 +509,7 @@ def test_limit_on_cells_is_kept_and_said() -> None:
 
 
 def test_unbounded_tail_is_said() -> None:
-    """A law of no known family with moments beyond scipy's reach: the lower bound stands, upper is inf."""
+    """An unknown family with moments beyond scipy's reach: the lower bound stands, upper is inf."""
     with pytest.warns(ConvergenceWarning, match="tails"):
         result = closed.laws(stats.skewnorm(3), stats.skewnorm(3, loc=1), p=6, rtol=1e-2)
     assert not result.converged and result.upper == math.inf
@@ -617,7 +621,7 @@ BAD: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] = [
     (closed.laws, (stats.norm(nan, 1), [1]), {}, "mu"),
     (closed.laws, (stats.norm([0, 1], 1), [1]), {}, "mu"),
     (closed.laws, (stats.multivariate_normal([0, 0]), [1]), {}, "mu"),
-    # Laws of another kind, since scipy 1.15.
+    # Distributions of another kind, since scipy 1.15.
     *([(closed.laws, (stats.Normal(), [1]), {}, "mu")] if hasattr(stats, "Normal") else []),
     (closed.laws, (stats.gaussian_kde([1, 2, 3]), [1]), {}, "mu"),
     (closed.laws, (stats.poisson(-1), [1]), {}, "mu"),

@@ -13,7 +13,7 @@ import pytest
 
 import otdist
 from otdist.errors import InputError
-from otdist.inputs.frames import collecting_call
+from otdist.inputs.frames import get_collect_call
 from otdist.tables.columns import RetypedError, matched, read_columns
 
 UTC_PLUS_2 = dt.timezone(dt.timedelta(hours=2))
@@ -198,7 +198,7 @@ class TestContainers:
         if method == "toArrow":
             assert compare(spark(), data)["x"].w1 == 0
         else:
-            assert collecting_call(spark()) == ".toPandas()"
+            assert get_collect_call(spark()) == ".toPandas()"
 
     def test_a_key_that_a_row_lacks_is_missing(self):
         report = compare([{"a": 1}, {"b": "x"}], [{"a": 1, "b": "x"}])

@@ -28,7 +28,7 @@ from otdist.learn.critics.training import Training
 from otdist.learn.critics.triangle_wave import TriangleWave, triangle_wave
 from otdist.metrics import Metric
 from otdist.metrics.names import resolve
-from otdist.metrics.tables import gower
+from otdist.metrics.tables import make_gower
 
 pytestmark = pytest.mark.usefixtures("own_generator")
 
@@ -61,7 +61,7 @@ def seeded(seed=0):
 
 
 def ground(name, points):
-    return {"gower": lambda: gower(points, points), "canberra": lambda: CANBERRA}.get(
+    return {"gower": lambda: make_gower(points, points), "canberra": lambda: CANBERRA}.get(
         name, lambda: resolve(name)
     )()
 

@@ -196,7 +196,7 @@ class TestCertificates:
 
     def test_the_c_transform_in_blocks_is_the_c_transform(self, rng, monkeypatch):
         cost, g = rng.random((70, 9)), rng.random(9)
-        monkeypatch.setattr("otdist.metrics.base.BLOCK", 20)
+        monkeypatch.setattr("otdist.metrics.base.BLOCK_ENTRIES", 20)
         np.testing.assert_array_equal(c_transform(cost, g), np.nextafter((cost - g).min(axis=1), -np.inf))
 
     def test_a_wrong_solver_makes_a_loose_interval_not_a_wrong_one(self, rng, monkeypatch):

@@ -24,7 +24,7 @@ longitudes = st.one_of(st.sampled_from([-180.0, 0.0, 90.0, 180.0, 540.0]), st.fl
 places = st.tuples(latitudes, longitudes).map(np.array)
 
 
-def somewhere(rng, n):
+def random_points(rng, n):
     """Points that are uniform on the sphere."""
     return np.column_stack([np.degrees(np.arcsin(rng.uniform(-1, 1, n))), rng.uniform(-180, 180, n)])
 
@@ -96,20 +96,20 @@ class TestRelations:
             assert (result.lower, result.value, result.upper) == (0.0, 0.0, 0.0)
 
     def test_angular_of_unit_vectors_is_the_same_angle(self, rng):
-        x, y = somewhere(rng, 40), somewhere(rng, 30)
+        x, y = random_points(rng, 40), random_points(rng, 30)
         here = great_circle().matrix(x, y)
         there = otdist.metrics.NAMED["angular"].matrix(unit_vectors(x), unit_vectors(y))
         np.testing.assert_allclose(here, 6371.0088 * there, rtol=1e-13, atol=1e-11)
         a = rng.random(40)
         for p in (1, 2, math.inf):
             weights = a if p < math.inf else None
-            mine = otdist.wasserstein(x, y, weights, p=p, metric=great_circle("rad"))
-            theirs = otdist.wasserstein(unit_vectors(x), unit_vectors(y), weights, p=p, metric="angular")
-            assert mine.value == pytest.approx(theirs.value, rel=1e-12)
+            great_circle_w1 = otdist.wasserstein(x, y, weights, p=p, metric=great_circle("rad"))
+            angular_w1 = otdist.wasserstein(unit_vectors(x), unit_vectors(y), weights, p=p, metric="angular")
+            assert great_circle_w1.value == pytest.approx(angular_w1.value, rel=1e-12)
 
     def test_scikit_learn_has_the_same_angles(self, rng):
         pairwise = pytest.importorskip("sklearn.metrics.pairwise")
-        x, y = somewhere(rng, 50), somewhere(rng, 40)
+        x, y = random_points(rng, 50), random_points(rng, 40)
         expected = pairwise.haversine_distances(np.radians(x), np.radians(y))
         np.testing.assert_allclose(great_circle("rad").matrix(x, y), expected, rtol=1e-10)
 
@@ -215,7 +215,7 @@ class TestUnits:
         )
 
     def test_the_unit_is_in_the_text_and_in_costs_to_a_power(self, rng):
-        x, y = somewhere(rng, 5), somewhere(rng, 5)
+        x, y = random_points(rng, 5), random_points(rng, 5)
         assert " km " in str(otdist.w1(x, y, metric=great_circle()))
         assert otdist.wasserstein(x, y, metric=great_circle()).unit == "km"
         assert otdist.unbalanced_w1(x, y, p=2, reach=1000.0, metric=great_circle()).unit == "km^2"
@@ -228,7 +228,7 @@ class TestUnits:
 class TestEveryFunction:
     @pytest.fixture
     def clouds(self, rng):
-        return somewhere(rng, 30), somewhere(rng, 24)
+        return random_points(rng, 30), random_points(rng, 24)
 
     @pytest.mark.parametrize("p", [1, 2])
     def test_methods_and_cost_matrices_agree(self, p, clouds, rng):
@@ -262,9 +262,9 @@ class TestEveryFunction:
     def test_unequal_mass(self, clouds):
         x, y = clouds
         all_of_it = otdist.w1(x, y, metric=great_circle()).value
-        moved = otdist.partial_w1(x, y, moved=1.0, metric=great_circle())
-        assert moved.value == pytest.approx(otdist.partial_w1(x, y, moved=1.0, metric="great_circle").value)
-        assert moved.unit == "km" and moved.value <= all_of_it * 30
+        partial = otdist.partial_w1(x, y, moved=1.0, metric=great_circle())
+        assert partial.value == pytest.approx(otdist.partial_w1(x, y, moved=1.0, metric="great_circle").value)
+        assert partial.unit == "km" and partial.value <= all_of_it * 30
         # Where mass may travel as far as it likes, all of it does.
         a, b = np.full(30, 1 / 30), np.full(24, 1 / 24)
         flat = otdist.unbalanced_w1(x, y, a, b, reach=1e6, metric=great_circle())
@@ -276,14 +276,14 @@ class TestEveryFunction:
         assert otdist.sinkhorn_divergence(x, x, metric=great_circle()).value == pytest.approx(0, abs=1e-6)
 
     def test_noise(self, rng):
-        x, y = somewhere(rng, 60), somewhere(rng, 50)
+        x, y = random_points(rng, 60), random_points(rng, 50)
         floor = otdist.stats.noise_floor(x, 30, 30, metric=great_circle(), n_resamples=19, rng=0)
         assert floor.unit == "km" and 500 < floor.mean < 6000
         test = otdist.stats.permutation_test(x, y, metric=great_circle(), n_resamples=19, rng=0)
         assert test.pvalue > 0.05
         east = x * [1.0, 0.1]
-        moved = otdist.stats.permutation_test(x, east, metric=great_circle(), n_resamples=19, rng=0)
-        assert moved.pvalue == 0.05
+        test = otdist.stats.permutation_test(x, east, metric=great_circle(), n_resamples=19, rng=0)
+        assert test.pvalue == 0.05
 
     def test_critic_is_1_lipschitz_in_kilometres(self, clouds):
         x, y = clouds
@@ -295,8 +295,8 @@ class TestEveryFunction:
 
     def test_recommend(self):
         assert otdist.recommend(500, 2, metric="great_circle").method == "dense"
-        found = otdist.recommend(5000, 2, metric=great_circle("mi"))
-        assert found.method == "sparse" and found.bytes > 8 * 5000**2
+        recommendation = otdist.recommend(5000, 2, metric=great_circle("mi"))
+        assert recommendation.method == "sparse" and recommendation.bytes > 8 * 5000**2
 
     def test_a_weight_of_2_is_a_point_twice(self, clouds):
         x, y = clouds
@@ -315,7 +315,7 @@ class TestGradients:
     @pytest.mark.parametrize("p", [1, 2])
     def test_they_are_slopes(self, p, rng):
         torch = pytest.importorskip("torch")
-        x, y = somewhere(rng, 6), somewhere(rng, 5)
+        x, y = random_points(rng, 6), random_points(rng, 5)
         x[0], y[0], y[1] = [10.0, 179.9], [12.0, -179.9], [0.0, 20.0]
         left, right = torch.tensor(x, requires_grad=True), torch.tensor(y, requires_grad=True)
         otdist.wasserstein(left, right, p=p, metric=great_circle()).value.backward()

@@ -129,16 +129,20 @@ class TestErrors:
     @case(1)
     def test_an_input_error_survives_pickling_and_copying(self):
         error = refused(otdist.w1, "x", [math.nan], [0.0])
-        for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
-            assert (str(twin), twin.argument, twin.remedy) == (str(error), error.argument, error.remedy)
+        for duplicate in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+            assert (str(duplicate), duplicate.argument, duplicate.remedy) == (
+                str(error),
+                error.argument,
+                error.remedy,
+            )
         assert isinstance(error, ValueError)
 
     def test_a_remedy_is_text_for_python_and_names_its_options(self):
         error = refused(otdist.w1, "x", [math.nan], [0.0])
-        for twin in (error, pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
-            assert twin.remedy.endswith("nan_policy='omit'") and str(error).endswith(twin.remedy)
-            assert twin.remedy.parts == (Option("nan_policy", "'omit'", "omit"),)
-            assert twin.remedy.render(lambda part: part.name.upper()).endswith("NAN_POLICY")
+        for duplicate in (error, pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
+            assert duplicate.remedy.endswith("nan_policy='omit'") and str(error).endswith(duplicate.remedy)
+            assert duplicate.remedy.parts == (Option("nan_policy", "'omit'", "omit"),)
+            assert duplicate.remedy.render(lambda part: part.name.upper()).endswith("NAN_POLICY")
 
     def test_a_remedy_within_a_remedy_is_rendered_as_well(self):
         inner = Remedy("use {}", PublicName("compare"))
@@ -161,11 +165,11 @@ class TestErrors:
 
 
 one_or_two = st.integers(1, 2)
-anything = st.one_of(
+any_floats = st.one_of(
     st.floats(),
     st.sampled_from([0.0, -0.0, 5e-324, -2.3e-308, 1e308, -1.7e308, math.inf, -math.inf, math.nan, 1.0]),
 )
-tame = st.floats(-1e3, 1e3).map(lambda v: round(v, 3))
+moderate_floats = st.floats(-1e3, 1e3).map(lambda v: round(v, 3))
 METHODS = ["auto", "dense"]
 HERE, HERE_OR_THERE = np.array([[1.0]]), np.array([[1.0], [0.0]])
 
@@ -201,7 +205,7 @@ class TestFuzz:
     @case(1, 3, 5, 6, 22, 26, 27)
     @examples(100)
     @given(
-        problems(anything, anything),
+        problems(any_floats, any_floats),
         st.sampled_from(METHODS),
         st.sampled_from(["raise", "omit", "propagate"]),
     )
@@ -229,7 +233,7 @@ class TestFuzz:
     @pytest.mark.slow
     @case(5, 6)
     @examples(100)
-    @given(problems(anything, anything), st.sampled_from([1, 2, 3]))
+    @given(problems(any_floats, any_floats), st.sampled_from([1, 2, 3]))
     def test_any_numbers_in_any_order_and_on_the_line(self, problem, p):
         x, y, a, b = problem
         for call in (otdist.wasserstein, otdist.wasserstein_1d):
@@ -239,7 +243,7 @@ class TestFuzz:
     @pytest.mark.slow
     @case(7, 26)
     @examples(100)
-    @given(problems(tame, st.floats(1e-9, 1e9), d=st.just(1)), st.sampled_from(METHODS))
+    @given(problems(moderate_floats, st.floats(1e-9, 1e9), d=st.just(1)), st.sampled_from(METHODS))
     @example((HERE, HERE_OR_THERE, None, np.array([17.0, 0.5])), "dense")  # little is left of the mass
     @example((HERE, HERE_OR_THERE, None, np.array([6.0475897e7, 2.5])), "dense")
     def test_the_interval_holds_the_exact_rational_answer(self, problem, method):
@@ -252,7 +256,7 @@ class TestFuzz:
 
     @pytest.mark.slow
     @case(1, 3, 4, 6)
-    @given(problems(anything, None))
+    @given(problems(any_floats, None))
     def test_compare_reports_any_numbers(self, problem):
         x, y, _, _ = problem
         report = answer(otdist.compare, x, y, n_resamples=9, joint=False)

@@ -36,7 +36,7 @@ class Odd:
         raise RuntimeError("no truth")
 
 
-def nothing(*points):
+def return_none(*points):
     """A function that returns no number."""
 
 
@@ -47,7 +47,7 @@ ZOO = [
     *("", "a", "1", "auto", b"a", np.str_("raise"), np.array(["a", "b"]), np.array(None)),
     *([], [1], (0, 1), {}, {"a": 1}, set(), np.array([1, 2]), torch.tensor([1.0, 2.0]), range(3)),
     *(torch.tensor(1.0, device="meta"), datetime.timedelta(1), np.timedelta64(1, "s"), np.datetime64("NaT")),
-    *(pd.NA, pd.NaT, np.random.default_rng(0), torch.Generator(), nothing),
+    *(pd.NA, pd.NaT, np.random.default_rng(0), torch.Generator(), return_none),
     *(metrics.periodic, metrics.Metric, metrics.periodic(3.0), solvers.Dense, solvers.Dense()),
 ]
 X, Y = np.array([[0.0, 1.0], [2.0, 0.5], [1.0, 1.0]]), np.array([[1.0, 0.0], [0.25, 3.0]])
@@ -73,7 +73,7 @@ CALLS = {
 PLACES = [(name, place) for name, (f, _) in CALLS.items() for place in inspect.signature(f).parameters]
 
 
-def answered(call, **options):
+def evaluate(call, **options):
     """Whether there is an answer; any exception but an InputError or a BudgetError fails the test."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of convergence and precision, which tests of their own cover
@@ -88,17 +88,17 @@ class TestZoo:
     def test_every_public_function_is_here(self):
         called = {name.split("-")[0] for name in CALLS} | {"compare"}  # compare: test_inputs_tables.py
         names = [*otdist.__all__, *stats.__all__]
-        found = [getattr(otdist, n, None) or getattr(stats, n) for n in names]
-        assert {f.__name__ for f in found if inspect.isfunction(f)} == called
+        functions = [getattr(otdist, n, None) or getattr(stats, n) for n in names]
+        assert {f.__name__ for f in functions if inspect.isfunction(f)} == called
 
     @pytest.mark.parametrize(("name", "place"), [p for p in PLACES if p[1] != "options"])
     def test_any_value_gets_an_answer_or_an_input_error(self, name, place):
         function, given = CALLS[name]
-        assert answered(function, **given)
+        assert evaluate(function, **given)
         for value in (*RIGHT, *ZOO):
-            if place == "method" and any(value is f for f in (nothing, metrics.periodic)):
+            if place == "method" and any(value is f for f in (return_none, metrics.periodic)):
                 continue  # a callable is a solver, whose own errors are the caller's to see
-            answered(function, **{**given, place: value})
+            evaluate(function, **{**given, place: value})
 
     @pytest.mark.slow
     @pytest.mark.parametrize("method", ["dense", "sparse", "sinkhorn"])
@@ -106,8 +106,8 @@ class TestZoo:
         solver = solvers.METHODS[method]
         for name in inspect.signature(solver).parameters:
             for value in (*RIGHT, *ZOO):
-                answered(otdist.w1, x=X, y=Y, method=method, **{name: value})
-                answered(lambda name=name, value=value: solver(**{name: value}))
+                evaluate(otdist.w1, x=X, y=Y, method=method, **{name: value})
+                evaluate(lambda name=name, value=value: solver(**{name: value}))
 
 
 class TestErrors:
@@ -148,7 +148,7 @@ class TestErrors:
             ("", "use one of 'euclidean'"),
             (metrics.periodic, "otdist.metrics.periodic(...)"),
             (lambda u: 1.0, "two points"),
-            (nothing, "finite"),
+            (return_none, "finite"),
             (lambda u, v: "far", "finite"),
         ],
     )
@@ -163,7 +163,7 @@ class TestErrors:
             otdist.w1(X, Y, metric=broken)
 
     @pytest.mark.parametrize(
-        ("name", "ours"),
+        ("name", "expected_name"),
         [
             *((name, "cityblock") for name in ("manhattan", "taxicab", "L1", "City-Block", " cityblock ")),
             *((name, "euclidean") for name in ("Euclidean", "l2", "L2")),
@@ -173,10 +173,10 @@ class TestErrors:
             *((name, name.lower()) for name in ("Cosine", "ANGULAR")),
         ],
     )
-    def test_names_of_other_packages_for_the_same(self, name, ours):
-        result, expected = (otdist.w1(X[:, :2], Y[:, :2], metric=metric) for metric in (name, ours))
-        assert (result.value, result.metric) == (expected.value, ours)
-        assert otdist.recommend(100, 2, metric=name) == otdist.recommend(100, 2, metric=ours)
+    def test_names_of_other_packages_for_the_same(self, name, expected_name):
+        result, expected = (otdist.w1(X[:, :2], Y[:, :2], metric=metric) for metric in (name, expected_name))
+        assert (result.value, result.metric) == (expected.value, expected_name)
+        assert otdist.recommend(100, 2, metric=name) == otdist.recommend(100, 2, metric=expected_name)
 
     def test_other_names_with_infinite_points(self):
         x = [[math.inf, 0.0], [1.0, 2.0]]

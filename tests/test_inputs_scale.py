@@ -106,15 +106,15 @@ class TestMagnitude:
         assert f(x + offset, y + offset) == pytest.approx(f(x, y), rel=1e-15)
 
     @case(9)
-    @pytest.mark.parametrize("apart", [0.0, 2.0, 1e15])
-    def test_a_far_outlier_leaves_the_other_points_with_their_optimal_plan(self, apart):
+    @pytest.mark.parametrize("distance", [0.0, 2.0, 1e15])
+    def test_a_far_outlier_leaves_the_other_points_with_their_optimal_plan(self, distance):
         rng = np.random.default_rng(5)
         x, y = rng.normal(size=(30, 2)), rng.normal(size=(30, 2))
-        x[0], y[0] = (1e16, 0), (1e16 + apart, 0)
+        x[0], y[0] = (1e16, 0), (1e16 + distance, 0)
         rest = cdist(x[1:], y[1:])
         best = rest[linear_sum_assignment(rest)].sum()
         r = otdist.w1(x, y, method="dense")
-        assert (best + apart) / 30 == pytest.approx(float(r), rel=1e-14) and r.gap < 1e-9
+        assert (best + distance) / 30 == pytest.approx(float(r), rel=1e-14) and r.gap < 1e-9
         rows, cols = r.plan.coords
         near = (rows > 0) & (cols > 0)
         plan = r.plan.data[near]
@@ -130,8 +130,8 @@ class TestMagnitude:
             plan = otdist.w1(x, y, method="dense").plan.toarray()
         partner = int(plan[0].argmax())
         rest = cdist(x[1:], np.delete(y, partner, axis=0))
-        found = (np.delete(plan[1:], partner, axis=1) * rest).sum() * 30
-        assert found == pytest.approx(rest[linear_sum_assignment(rest)].sum(), rel=1e-9)
+        cost = (np.delete(plan[1:], partner, axis=1) * rest).sum() * 30
+        assert cost == pytest.approx(rest[linear_sum_assignment(rest)].sum(), rel=1e-9)
 
     @case(9)
     @pytest.mark.parametrize("far", [1e20, 1e160, 1e200, 1e308])

@@ -21,9 +21,9 @@ class Array(np.ndarray):
     """As astropy: the unit is an attribute of an array."""
 
     def __new__(cls, values, unit):
-        made = np.asarray(values, dtype=float).view(cls)
-        made.unit = unit
-        return made
+        quantity = np.asarray(values, dtype=float).view(cls)
+        quantity.unit = unit
+        return quantity
 
     def __array_finalize__(self, other):
         self.unit = getattr(other, "unit", None)

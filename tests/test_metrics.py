@@ -97,8 +97,8 @@ def test_labels_count_as_equal_or_not():
 
 
 @given(s.laws(d=2))
-def test_a_callable_gives_what_its_name_gives(law):
-    (x, a), (y, b) = law
+def test_a_callable_gives_what_its_name_gives(samples):
+    (x, a), (y, b) = samples
     a = np.ones(len(x)) if a is None else a
     by_call = otdist.w1(x, y, a, b, metric=lambda u, v: np.abs(u - v).sum())
     assert by_call.value == pytest.approx(otdist.w1(x, y, a, b, metric="cityblock").value, abs=1e-11)

@@ -133,9 +133,9 @@ class Angle(np.ndarray):
     IN_DEGREES = {"deg": 1.0, "rad": 180 / np.pi, "arcmin": 1 / 60}  # noqa: RUF012
 
     def __new__(cls, values, unit):
-        made = np.asarray(values, dtype=float).view(cls)
-        made.unit = unit
-        return made
+        quantity = np.asarray(values, dtype=float).view(cls)
+        quantity.unit = unit
+        return quantity
 
     def __array_finalize__(self, other):
         self.unit = getattr(other, "unit", None)

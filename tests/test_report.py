@@ -182,7 +182,7 @@ def test_names_are_shown_and_never_obeyed(html: str) -> None:
     assert "script" not in {tag for tag, _ in page.tags} and "img" not in {tag for tag, _ in page.tags}
     assert "<script>alert" not in html
     for name in HOSTILE:
-        assert terminal.visible(name) in page.text
+        assert terminal.escape_unprintable(name) in page.text
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", html)
     html.encode()
 
@@ -406,15 +406,15 @@ def test_of_many_columns_those_that_did_not_move_are_counted_and_listed_on_reque
     ],
 )
 def test_number(value: float, text: str) -> None:
-    assert terminal.number(value) == text
+    assert terminal.format_number(value) == text
 
 
 @pytest.mark.parametrize("lower", [0.0, 0.412361, 1234.4, 1e-9, 123456.7])
 def test_printed_interval_contains_the_proved_one(lower: float) -> None:
     upper = 1.001 * lower + 1e-12
-    shown = [float(end.replace(",", "")) for end in terminal.interval(lower, upper)[1:-1].split(", ")]
-    assert shown[0] <= lower and upper <= shown[1]
-    assert terminal.interval(0.41236, 0.41236) == "[0.4124, 0.4124]"
+    ends = [float(end.replace(",", "")) for end in terminal.format_interval(lower, upper)[1:-1].split(", ")]
+    assert ends[0] <= lower and upper <= ends[1]
+    assert terminal.format_interval(0.41236, 0.41236) == "[0.4124, 0.4124]"
 
 
 @pytest.mark.parametrize("dates", [False, True])
@@ -426,11 +426,11 @@ def test_axis_has_ticks_inside_the_frame(lo: float, hi: float, dates: bool) -> N
     if dates and abs(hi) > 1e8:
         return  # beyond any calendar
     values = np.linspace(lo, hi, 101)
-    axis = Axis.of(values, dates=dates)
+    axis = Axis.from_values(values, dates=dates)
     assert axis is not None
-    ticks = axis.ticks()
+    ticks = axis.make_ticks()
     assert 2 <= len(ticks) <= 12
-    assert all(svg.LEFT <= x <= svg.RIGHT for x, _ in ticks)
+    assert all(svg.PLOT_LEFT <= x <= svg.PLOT_RIGHT for x, _ in ticks)
 
 
 def test_long_tail_is_cropped_and_said_so() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 import otdist
 from otdist.batch import ResultBatch
-from otdist.pages.notebook import SHOWN_ROWS, line, table
+from otdist.pages.notebook import MAX_TABLE_ROWS, render_line, render_table
 from otdist.stats import NoiseFloor, NullTest
 from otdist.tables import frame
 
@@ -34,20 +34,20 @@ def rows_of(html):
 
 class TestNotebook:
     def test_long_tables_are_cut_and_counted(self):
-        html = table(("a", "b"), [(str(k), k) for k in range(SHOWN_ROWS + 7)])
-        assert rows_of(html) == SHOWN_ROWS and "and 7 more" in html
-        assert "more" not in table(("a",), [("x",)] * SHOWN_ROWS)
+        html = render_table(("a", "b"), [(str(k), k) for k in range(MAX_TABLE_ROWS + 7)])
+        assert rows_of(html) == MAX_TABLE_ROWS and "and 7 more" in html
+        assert "more" not in render_table(("a",), [("x",)] * MAX_TABLE_ROWS)
 
     def test_everything_is_escaped(self):
         assert (
-            is_safe(line(HOSTILE, HOSTILE, HOSTILE, HOSTILE))
-            and line(*[HOSTILE] * 4).count("&lt;script") == 4
+            is_safe(render_line(HOSTILE, HOSTILE, HOSTILE, HOSTILE))
+            and render_line(*[HOSTILE] * 4).count("&lt;script") == 4
         )
-        html = table((HOSTILE,), [(HOSTILE,)], caption=HOSTILE, notes=[HOSTILE])
+        html = render_table((HOSTILE,), [(HOSTILE,)], caption=HOSTILE, notes=[HOSTILE])
         assert is_safe(html) and html.count("&lt;script") == 4
 
     def test_no_colour_is_set_so_that_both_themes_are_legible(self):
-        html = line("a", "b", "c", "d") + table(("a",), [("x",)], bold=[True])
+        html = render_line("a", "b", "c", "d") + render_table(("a",), [("x",)], bold=[True])
         assert not re.search(r"#[0-9a-f]{3}|rgb\(|[^-]color:", html)
 
 
@@ -72,10 +72,10 @@ class TestBatch:
         module = pytest.importorskip(package)
         for other in {"pandas", "polars"} - {package}:
             monkeypatch.delitem(sys.modules, other, raising=False)
-        data = batch.to_frame()
-        assert isinstance(data, module.DataFrame) and data.shape == (4, 12)
-        assert list(data["value"])[:2] == [1.0, 2.0] and math.isnan(list(data["value"])[2])
-        assert list(data["converged"]) == [True, True, True, False]
+        table = batch.to_frame()
+        assert isinstance(table, module.DataFrame) and table.shape == (4, 12)
+        assert list(table["value"])[:2] == [1.0, 2.0] and math.isnan(list(table["value"])[2])
+        assert list(table["converged"]) == [True, True, True, False]
         assert batch[:0].to_frame().shape == (0, 12)
 
     def test_without_either_it_says_what_to_install(self, batch, monkeypatch):
@@ -95,7 +95,7 @@ class TestBatch:
     def test_html(self, batch):
         assert rows_of(batch._repr_html_()) == 4 and "NOT CONVERGED" in batch._repr_html_()
         assert is_safe(ResultBatch((result(metric=HOSTILE),))._repr_html_())
-        assert rows_of(ResultBatch((result(),) * 100)._repr_html_()) == SHOWN_ROWS
+        assert rows_of(ResultBatch((result(),) * 100)._repr_html_()) == MAX_TABLE_ROWS
 
 
 class TestTests:
@@ -170,13 +170,13 @@ class TestComparison:
         module = pytest.importorskip(package)
         for other in {"pandas", "polars"} - {package}:
             monkeypatch.delitem(sys.modules, other, raising=False)
-        data = frame.to_frame(report)
-        assert isinstance(data, module.DataFrame) and len(data) == len(report.columns)
-        assert list(data["name"]) == [column.name for column in report.columns]
+        table = frame.to_frame(report)
+        assert isinstance(table, module.DataFrame) and len(table) == len(report.columns)
+        assert list(table["name"]) == [column.name for column in report.columns]
         for name in ("w1", "scaled", "floor", "pvalue", "qvalue"):
-            np.testing.assert_array_equal(list(data[name]), [getattr(c, name) for c in report.columns])
-        assert data["pvalue"].dtype in (np.float64, getattr(module, "Float64", None))
-        assert "sketch" not in data.columns and next(iter(data["moved"]))
+            np.testing.assert_array_equal(list(table[name]), [getattr(c, name) for c in report.columns])
+        assert table["pvalue"].dtype in (np.float64, getattr(module, "Float64", None))
+        assert "sketch" not in table.columns and next(iter(table["moved"]))
 
     def test_summary_is_one_line(self, report):
         text = frame.format_summary_line(report)

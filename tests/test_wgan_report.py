@@ -29,7 +29,7 @@ from otdist.learn.wgan.schedule import Schedule
 from otdist.learn.wgan.summary import format_duration, merge_versions
 from otdist.pages import png
 from otdist.pages.chart import Chart
-from otdist.pages.words import visible
+from otdist.pages.formatting import escape_unprintable
 
 rng = np.random.default_rng(0)
 WAVES = np.sin(np.linspace(0, 6, 24) + rng.uniform(0, 6, size=(80, 1)))
@@ -149,7 +149,10 @@ class TestPage:
         page = Page(html)
         assert "script" not in {tag for tag, _ in page.tags}
         for name in HOSTILE:
-            assert f"cause of {visible(name)}" in page.text and f"remedy of {visible(name)}" in page.text
+            assert (
+                f"cause of {escape_unprintable(name)}" in page.text
+                and f"remedy of {escape_unprintable(name)}" in page.text
+            )
         assert f"{len(HOSTILE)} alarms" in page.text and html.count('class="alarm"') > 0
         plain.alarms = []
         assert "None in 3 checks." in Page(report.render_page(plain)).text
@@ -248,9 +251,9 @@ class TestCurves:
         assert all("``" not in text and ":func:" not in text for text in meanings.values())
 
     def test_gaps_in_a_line_stay_gaps(self):
-        chart = Chart.of(np.arange(5.0), np.array([1.0, 2.0]))
-        root = chart.frame("a line")
-        chart.line(root, np.arange(5.0), np.array([1.0, 2.0, np.nan, 1.0, np.nan]), "est")
+        chart = Chart.from_values(np.arange(5.0), np.array([1.0, 2.0]))
+        root = chart.draw_frame("a line")
+        chart.draw_line(root, np.arange(5.0), np.array([1.0, 2.0, np.nan, 1.0, np.nan]), "est")
         assert len(root.findall("path")) == 1 and len(root.findall("circle")) == 1
 
     def test_the_end_of_a_long_fall_is_drawn_again(self):
@@ -337,11 +340,11 @@ class TestPictures:
     @pytest.mark.parametrize("shape", [(3, 5), (1, 1), (4, 7, 3)])
     def test_png_files_hold_what_was_given(self, shape):
         given = np.random.default_rng(0).integers(256, size=shape).astype(np.uint8)
-        assert np.array_equal(pixels(png.png(given)).reshape(shape), given)
+        assert np.array_equal(pixels(png.encode_png(given)).reshape(shape), given)
 
     def test_a_grid_has_images_row_by_row_and_a_line_between(self):
         images = np.arange(3.0).reshape(3, 1, 1, 1) * np.ones((3, 2, 4, 1))
-        sheet = png.grid(images, 2, (0.0, 2.0))
+        sheet = png.arrange_grid(images, 2, (0.0, 2.0))
         assert sheet.shape == (5, 9)
         assert (sheet[:2, :4] == 0).all() and (sheet[:2, 5:] == 128).all() and (sheet[3:, :4] == 255).all()
         assert (sheet[2] == 128).all() and (sheet[:, 4] == 128).all()

@@ -13,7 +13,7 @@ from otdist.errors import BudgetError, InputError, Option, Remedy
 from otdist.inputs.arguments import check_choice, check_integer, check_number
 from otdist.metrics import NAMED, Metric
 from otdist.metrics.names import is_gower, resolve
-from otdist.pages.words import number
+from otdist.pages.formatting import format_number
 
 COMPILED_METRICS = ("euclidean", "sqeuclidean", "cityblock", "chebyshev")  # metrics with compiled costs
 SINKHORN_SAFETY_FACTOR = (
@@ -76,13 +76,13 @@ class Recommendation:
         return f"<Recommendation: {self._format_sizes()}: {self._summarise()}>"
 
     def _repr_html_(self) -> str:
-        from otdist.pages.notebook import table
+        from otdist.pages.notebook import render_table
 
         rows = [candidate._format_cells() for candidate in (self, *self.alternatives)]
         notes = [self.why, *(f"not {name}: {reason}" for name, reason in self.left_out.items())]
         header = ("method", "time", "to load", "memory", "answer")
         bold = [True] + [False] * len(self.alternatives)
-        return table(header, rows, caption=self._format_sizes(), notes=notes, bold=bold, words=(0, 4))
+        return render_table(header, rows, caption=self._format_sizes(), notes=notes, bold=bold, words=(0, 4))
 
     def _format_cells(self) -> tuple[str, ...]:
         loading = _format_seconds(self.loading) if self.loading else ""
@@ -306,7 +306,7 @@ def _explain_choice(request: _Request, first: Recommendation, device: str) -> st
     elif request.calls == 1:
         text = "The quickest that fits, for one call in a new process."
     else:
-        text = f"The quickest that fits, for {number(request.calls)} calls in one process."
+        text = f"The quickest that fits, for {format_number(request.calls)} calls in one process."
     if request.closed_form is None and request.metric is not NAMED["euclidean"]:
         text += " Seconds are those of 'euclidean'."
     if first.seconds is not None and _is_extrapolated(request, first):
@@ -326,8 +326,8 @@ def _format_seconds(value: float | None) -> str:
     if value is None:
         return "not measured"
     if value < 0.0995:
-        return f"{number(float(f'{1e3 * value:.2g}'))} ms"
-    return f"{number(float(f'{value:.2g}'))} s"
+        return f"{format_number(float(f'{1e3 * value:.2g}'))} ms"
+    return f"{format_number(float(f'{value:.2g}'))} s"
 
 
 def _format_bytes(value: float) -> str:

@@ -10,8 +10,8 @@ from markupsafe import Markup
 from otdist.bench.methods import get_other_quantity
 from otdist.bench.scatter import draw_scatter
 from otdist.bench.table import EXACT_ERROR
-from otdist.pages.page import target_of, template_of, version, write_page
-from otdist.pages.words import DASH, at_least, interval, number, percent
+from otdist.pages.formatting import DASH, format_interval, format_lower_bound, format_number, format_percent
+from otdist.pages.page import get_version, load_template, resolve_target, write_page
 
 if TYPE_CHECKING:
     from otdist.bench.table import Row, Runs
@@ -25,26 +25,26 @@ def write_report(runs: Runs, path: Path, tol: float) -> Path:
     InputError
         If the page cannot be written.
     """
-    target = target_of(path)
+    target = resolve_target(path)
     return write_page(render(runs, tol), target)
 
 
 def render(runs: Runs, tol: float) -> str:
     """Return the page as a string."""
-    template = template_of(
+    template = load_template(
         "otdist.bench",
         "report.html.j2",
         size=format_bytes,
         accuracy=format_accuracy,
         seconds=format_seconds,
-        proved=format_interval,
+        proved=format_row_interval,
     )
     return template.render(
         questions=[_describe_question(runs, name, tol) for name in runs.questions],
         methods=len({row["method"] for row in runs.rows}),
         machine=next((row for row in runs.rows if "cpu" in row), None),
         tol=tol,
-        version=version(),
+        version=get_version(),
     )
 
 
@@ -93,13 +93,13 @@ def advise(runs: Runs, name: str, tol: float) -> str:
     return text
 
 
-def format_interval(row: Row) -> str:
+def format_row_interval(row: Row) -> str:
     """Format the interval of a row, or its lower bound alone."""
     if row["lower"] is None:
         return DASH
     if row["upper"] is None:
-        return at_least(row["lower"])
-    return interval(row["lower"], row["upper"])
+        return format_lower_bound(row["lower"])
+    return format_interval(row["lower"], row["upper"])
 
 
 def format_seconds(value: float | None) -> str:
@@ -108,7 +108,11 @@ def format_seconds(value: float | None) -> str:
         return "–"
     # Repeated runs differ in the second digit.
     rounded = float(f"{value:.3g}")
-    return f"{number(rounded)} s" if rounded >= 0.1 else f"{number(float(f'{1e3 * rounded:.3g}'))} ms"
+    return (
+        f"{format_number(rounded)} s"
+        if rounded >= 0.1
+        else f"{format_number(float(f'{1e3 * rounded:.3g}'))} ms"
+    )
 
 
 def format_accuracy(row: Row) -> str:
@@ -116,7 +120,7 @@ def format_accuracy(row: Row) -> str:
     quantity = get_other_quantity(row["method"], row["d"])
     if quantity is None or row["error"] is None:
         return format_error(row["error"]) if quantity is None else quantity
-    return f"{quantity}: {percent(max(1.0 - row['error'], 0.0))} of W1"  # these are lower bounds of W1
+    return f"{quantity}: {format_percent(max(1.0 - row['error'], 0.0))} of W1"  # these are lower bounds of W1
 
 
 def format_error(value: float | None) -> str:

@@ -12,8 +12,8 @@ import numpy as np
 
 from otdist.bench.methods import get_other_quantity
 from otdist.bench.table import EXACT_ERROR
-from otdist.pages.drawing import add, add_text, canvas, markup, path
-from otdist.pages.words import number, visible
+from otdist.pages.drawing import add, add_text, make_canvas, make_path, to_markup
+from otdist.pages.formatting import escape_unprintable, format_number
 
 SCATTER_WIDTH, SCATTER_HEIGHT = 640.0, 350.0
 PLOT_LEFT, PLOT_RIGHT, PLOT_TOP, PLOT_BOTTOM = 62.0, 624.0, 26.0, 302.0
@@ -107,7 +107,7 @@ def draw_scatter(
     min_cost = 1e-5 if cost == "seconds" else 1e5  # one pass over few points; memory noise of a process
     x_axis = LogAxis.from_values([max(row[cost], min_cost) for row in drawn_rows], PLOT_LEFT, PLOT_RIGHT)
     y_axis = ErrorAxis.from_values([row["error"] for row in drawn_rows])
-    root = canvas(f"Error against {COST_LABELS[cost]}", SCATTER_HEIGHT, SCATTER_WIDTH)
+    root = make_canvas(f"Error against {COST_LABELS[cost]}", SCATTER_HEIGHT, SCATTER_WIDTH)
     _draw_frame(root, x_axis, y_axis, cost)
     positions = {row["method"]: _compute_position(row, x_axis, y_axis, cost, min_cost) for row in drawn_rows}
     front_points = [positions[row["method"]] for row in front if row["method"] in positions]
@@ -116,13 +116,13 @@ def draw_scatter(
         for x, y in front_points[1:]:  # a staircase: nothing is measured between two methods
             corners += [(x, corners[-1][1]), (x, y)]
         xs, ys = np.array(corners).T
-        add(root, "path", class_="curve front", d=path(xs, ys))
+        add(root, "path", class_="curve front", d=make_path(xs, ys))
     best = {row["method"] for row in front}
     for row in drawn_rows:
         _draw_point(root, row, positions[row["method"]], row["method"] in best)
     ranked = sorted(positions, key=lambda method: method not in best)
     _draw_labels(root, ranked, positions, numbers, best)
-    return markup(root)
+    return to_markup(root)
 
 
 def _draw_frame(root: Element, x_axis: LogAxis, y_axis: ErrorAxis, cost: str) -> None:
@@ -154,10 +154,10 @@ def _draw_point(root: Element, row: dict[str, Any], position: tuple[float, float
         mark.set(key, f"{value:.1f}")
     mark.set("class", f"mark {kind}" + (" hollow" if other else "" if best else " beaten"))
     accuracy = f"error {row['error']:.2g}" if other is None else f"answers {other}"
-    text = f"{row['method']}: {number(row['seconds'])} s, {accuracy}"
+    text = f"{row['method']}: {format_number(row['seconds'])} s, {accuracy}"
     if row["memory"] is not None:
         text += f", {_format_bytes(row['memory'])}"
-    add(mark, "title", visible(text))
+    add(mark, "title", escape_unprintable(text))
 
 
 def _draw_labels(
@@ -173,7 +173,7 @@ def _draw_labels(
         for x, y in positions.values()
     ]
     for method in methods:
-        name = visible(method)
+        name = escape_unprintable(method)
         texts = (name, str(numbers[method]))
         candidates = [
             (candidate, text)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from otdist.bench.report import format_accuracy, format_bytes, format_interval, format_seconds
-from otdist.pages.words import number, visible
+from otdist.bench.report import format_accuracy, format_bytes, format_row_interval, format_seconds
+from otdist.pages.formatting import escape_unprintable, format_number
 
 if TYPE_CHECKING:
     from otdist.bench.table import Runs
@@ -21,7 +21,7 @@ def make_table(runs: Runs, question: str) -> Table:
     rows.sort(key=lambda row: (row["status"] != "ok", row["seconds"] or 0.0))
     front = {row["method"] for row in runs.front(question)}
     sizes = f"{first['n']} and {first['m']} points, d = {first['d']}"
-    title = Text(f"{visible(question)} ({sizes})")
+    title = Text(f"{escape_unprintable(question)} ({sizes})")
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("method")
     for name in ("time", "error", "value", "proved", "memory"):
@@ -29,12 +29,12 @@ def make_table(runs: Runs, question: str) -> Table:
     table.add_column("")
     for row in rows:
         best = row["method"] in front
-        cells = [visible(row["method"]), format_seconds(row["seconds"]), format_accuracy(row)]
+        cells = [escape_unprintable(row["method"]), format_seconds(row["seconds"]), format_accuracy(row)]
         cells += [
-            "–" if row["value"] is None else number(row["value"]),
-            format_interval(row),
+            "–" if row["value"] is None else format_number(row["value"]),
+            format_row_interval(row),
             format_bytes(row["memory"]),
         ]
-        reason = "" if row["status"] == "ok" else visible(f"{row['status']}: {row['reason']}")
+        reason = "" if row["status"] == "ok" else escape_unprintable(f"{row['status']}: {row['reason']}")
         table.add_row(*(Text(cell) for cell in (*cells, reason)), style="bold" if best else None)
     return table

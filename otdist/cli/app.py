@@ -1,4 +1,4 @@
-"""The command ``otdist``, to which each file adds its own."""
+"""Application ``otdist``, to which each module adds a command."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-MOVED = 1  # a threshold was passed
-FAILED = 2  # the question could not be answered
-INTERRUPTED = 130  # by Ctrl-C, as shells have it
+EXIT_MOVED = 1  # a threshold was exceeded
+EXIT_FAILED = 2  # the command could not compute its result
+EXIT_INTERRUPTED = 130  # by Ctrl-C, the convention of shells
 
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 Names = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())]
 
 
-def _version() -> str:
+def _get_version() -> str:
     try:
         return metadata.version("otdist")
     except metadata.PackageNotFoundError:
         return "unknown (run from a source tree that is not installed)"
 
 
-def _whole(kind: Any, tokens: Any) -> int:
-    # Otherwise 1.5 would be rounded without a word.
+def _parse_integer(kind: Any, tokens: Any) -> int:
+    # Otherwise 1.5 would be rounded silently.
     return int(tokens[0].value)
 
 
-Whole = Annotated[int, Parameter(converter=_whole)]
+Integer = Annotated[int, Parameter(converter=_parse_integer)]
 
 app = App(
     name="otdist",
     help="How far apart are two sets of samples? W1 with a proved interval and its sampling noise.",
-    version=_version,
+    version=_get_version,
 )

@@ -1,4 +1,4 @@
-"""``otdist bench``: accuracy against cost, on samples of one's own or on some that are known."""
+"""``otdist bench``: accuracy against cost of methods, on samples from files or on known problems."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from otdist.cli.app import FAILED, Flag, Names, app
-from otdist.cli.shell import dumped, require_folder, shell_errors, unused_name
+from otdist.cli.app import EXIT_FAILED, Flag, Names, app
+from otdist.cli.shell import dump_json, find_unused_name, require_folder, shell_errors
 from otdist.errors import InputError
 
-QUICK = ("penguins n=150", "line n=20000", "shift n=1000 d=16", "clusters n=2000 d=3")
-BUDGET, QUICKLY = "60s", "100s"
+QUICK_QUESTIONS = ("penguins n=150", "line n=20000", "shift n=1000 d=16", "clusters n=2000 d=3")
+DEFAULT_BUDGET, QUICK_BUDGET = "60s", "100s"
 
 
 @app.command
@@ -61,66 +61,72 @@ def bench(
     from otdist.bench.table import NOT_STARTED, check_output_path
     from otdist.bench.terminal import make_table
 
-    html = unused_name("bench.html") if html is None else html
+    html = find_unused_name("bench.html") if html is None else html
     require_folder(html)
-    seconds = _seconds(budget or (QUICKLY if quick else BUDGET))
+    seconds = _parse_seconds(budget or (QUICK_BUDGET if quick else DEFAULT_BUDGET))
     if not 0 < tol < 1:
-        raise InputError("--tol", f"{tol:g} is no relative error", "use one such as 0.01")
+        raise InputError(
+            "--tol", f"must be between 0 and 1, got {tol:g}", "use a relative error such as 0.01"
+        )
     with shell_errors({"x": x or "x", "y": y or "y", "path": "--out"}):
         if out is not None:
             check_output_path(out)
-        asked = _asked(x, y, quick, questions)
-        runs = run(asked, methods, budget=seconds, max_seconds=seconds, progress=sys.stderr.isatty())
+        parsed_questions = _read_questions(x, y, quick, questions)
+        runs = run(
+            parsed_questions, methods, budget=seconds, max_seconds=seconds, progress=sys.stderr.isatty()
+        )
         if all(row["status"] == NOT_STARTED for row in runs.rows):
-            raise InputError("--budget", f"{seconds:g} s are too few to ask anything", "give more")
+            raise InputError(
+                "--budget", f"must be longer, got {seconds:g} s, in which no method starts", "give more"
+            )
         if out is not None:
             runs.save(out)
     if json:
-        print(dumped({"rows": runs.rows, "advice": {q: advise(runs, q, tol) for q in runs.questions}}))
+        print(dump_json({"rows": runs.rows, "advice": {q: advise(runs, q, tol) for q in runs.questions}}))
     else:
-        _show(runs, tol, make_table)
+        _print_runs(runs, tol, make_table)
     print(f"Report: {runs.report(html, tol=tol)}", file=sys.stderr if json else sys.stdout)
-    return 0 if any(row["status"] == "ok" for row in runs.rows) else FAILED
+    return 0 if any(row["status"] == "ok" for row in runs.rows) else EXIT_FAILED
 
 
-def _asked(x: str | None, y: str | None, quick: bool, questions: list[str] | None) -> list[Any]:
-    """What to ask: files, or questions by name."""
+def _read_questions(x: str | None, y: str | None, quick: bool, questions: list[str] | None) -> list[Any]:
+    """Read the questions: two files, or questions by name."""
     from otdist.bench import Question
     from otdist.tables.files import read_file
 
     if sum((x is not None, quick, questions is not None)) != 1:
-        what = "is missing" if x is None and not quick else "does not go with other questions"
-        raise InputError("x", what, "give two files, or --quick, or --questions")
+        problem = "is missing" if x is None and not quick else "must not be combined with other questions"
+        raise InputError("x", problem, "give two files, or --quick, or --questions")
     if x is None:
-        return list(questions or QUICK)
+        return list(questions or QUICK_QUESTIONS)
     if y is None:
         raise InputError("y", "is missing", "give a second file")
-    one, other = read_file(x), read_file(y)
-    return [Question.of(f"{Path(x).name}, {Path(y).name}", one, other)]
+    first, second = read_file(x), read_file(y)
+    return [Question.of(f"{Path(x).name}, {Path(y).name}", first, second)]
 
 
-def _show(runs: Any, tol: float, make_table: Any) -> None:
+def _print_runs(runs: Any, tol: float, make_table: Any) -> None:
     import os
 
     from rich.console import Console
 
     from otdist.bench.report import advise
-    from otdist.pages.words import visible
+    from otdist.pages.formatting import escape_unprintable
 
     # In a pipe rich would fold at 80 columns.
     console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120)
     for name in runs.questions:
         console.print(make_table(runs, name))
         console.print(advise(runs, name, tol), markup=False, highlight=False)
-        waiting = runs.unstarted(name)
-        if waiting:
-            text = f"Not started, for no time was left: {', '.join(waiting)}."
-            console.print(visible(text), markup=False, highlight=False)
+        unstarted = runs.unstarted(name)
+        if unstarted:
+            text = f"Not started, for no time was left: {', '.join(unstarted)}."
+            console.print(escape_unprintable(text), markup=False, highlight=False)
         console.print()
 
 
-def _seconds(text: str) -> float:
-    """Seconds of 90, 60s or 2m."""
+def _parse_seconds(text: str) -> float:
+    """Parse a time such as 90, 60s or 2m into seconds."""
     units = {"s": 1.0, "m": 60.0, "h": 3600.0}
     number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1.0)
     try:
@@ -128,5 +134,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise InputError("--budget", f"{text!r} is no time", "write 90, 60s or 2m")
+        raise InputError("--budget", f"must be a time, got {text!r}", "write 90, 60s or 2m")
     return seconds

@@ -6,8 +6,8 @@ import sys
 from typing import Literal
 
 from otdist.cli.app import Flag, Names, app
-from otdist.cli.reading import MaybeFile, TextOptions, chosen, two_files
-from otdist.cli.shell import complain, dumped, shell_errors
+from otdist.cli.shell import dump_json, print_message, shell_errors
+from otdist.cli.table_options import MaybeFile, TextOptions, resolve_files, select_columns
 
 
 @app.command
@@ -55,12 +55,12 @@ def w1(
     from otdist.distance import wasserstein
     from otdist.tables.files import read_file, table_notes
 
-    x, y = two_files("w1", x, y, columns)
+    x, y = resolve_files("w1", x, y, columns)
     with shell_errors({"x": x, "y": y}):
-        reading = (text or TextOptions()).reading(columns)
-        samples = [chosen(read_file(name, reading), columns, name) for name in (x, y)]
+        reading = (text or TextOptions()).to_reading(columns)
+        samples = [select_columns(read_file(name, reading), columns, name) for name in (x, y)]
         for note in dict.fromkeys(note for sample in samples for note in table_notes(sample)):
-            complain(note)
+            print_message(note)
         result = wasserstein(
             *samples,
             p=p,
@@ -72,5 +72,5 @@ def w1(
             progress=sys.stderr.isatty(),
             on_fail="raise" if max_seconds is None else "warn",
         )
-    print(dumped(result.to_dict()) if json else result)
+    print(dump_json(result.to_dict()) if json else result)
     return 0

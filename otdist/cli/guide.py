@@ -1,11 +1,11 @@
-"""Help of the command line: commands in the order in which people need them, examples, completion."""
+"""Help of the command line: order of the commands, examples and shell completion."""
 
 from __future__ import annotations
 
 from cyclopts import App
 
-# Commands that are not named here come after those that are.
-EXAMPLES: dict[str, tuple[str, ...]] = {
+# Other commands follow these.
+COMMAND_EXAMPLES: dict[str, tuple[str, ...]] = {
     "compare": (
         "otdist compare reference.csv current.csv --html report.html",
         "otdist compare reference.csv current.csv --fail-above 0.5",
@@ -17,33 +17,34 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "demo": ("otdist demo",),
     "warmup": ("otdist warmup",),
 }
-START = (
+FIRST_EXAMPLES = (
     "otdist demo",
     "otdist compare reference.csv current.csv --html report.html",
     "otdist w1 a.npy b.npy",
 )
-MORE = "otdist COMMAND --help shows the options of a command, with examples."
+HELP_FOOTER = "otdist COMMAND --help shows the options of a command, with examples."
 
 
 def add_guide(app: App) -> None:
-    """Order the commands of an app, and give each its examples.
+    """Order the commands of an app, and add their examples.
 
     Parameters
     ----------
     app : App
-        The app with all of its commands.
+        App with all of its commands.
     """
-    app.help_epilogue = f"{_lines(START)}\n\n{MORE}"
-    for place, (name, lines) in enumerate(EXAMPLES.items()):
+    app.help_epilogue = f"{_format_examples(FIRST_EXAMPLES)}\n\n{HELP_FOOTER}"
+    for place, (name, lines) in enumerate(COMMAND_EXAMPLES.items()):
         app[name].sort_key = place
-        app[name].help_epilogue = _lines(lines)
+        app[name].help_epilogue = _format_examples(lines)
     app.register_install_completion_command(
-        help="Install completion of commands and options for bash, zsh or fish.", sort_key=len(EXAMPLES)
+        help="Install completion of commands and options for bash, zsh or fish.",
+        sort_key=len(COMMAND_EXAMPLES),
     )
-    for place, flag in enumerate(("--help", "--version"), len(EXAMPLES) + 1):
+    for place, flag in enumerate(("--help", "--version"), len(COMMAND_EXAMPLES) + 1):
         app[flag].sort_key = place
 
 
-def _lines(examples: tuple[str, ...]) -> str:
-    """Examples in Markdown, each on a line of its own."""
+def _format_examples(examples: tuple[str, ...]) -> str:
+    """Format examples in Markdown, one per line."""
     return "\n".join(f"{line}  " for line in ("Examples:", *examples))

@@ -1,30 +1,30 @@
-"""``otdist recommend``: which method to take for samples of a given size."""
+"""``otdist recommend``: the method to use for samples of a given size."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from otdist.cli.app import Flag, Whole, app
-from otdist.cli.shell import dumped, shell_errors
+from otdist.cli.app import Flag, Integer, app
+from otdist.cli.shell import dump_json, shell_errors
 
 if TYPE_CHECKING:
     from otdist.atlas import Recommendation
 
-TOLD = ("method", "options", "seconds", "loading", "bytes", "exact")
+RECORD_FIELDS = ("method", "options", "seconds", "loading", "bytes", "exact")
 
 
 @app.command
 def recommend(
-    n: Whole,
-    d: Whole,
+    n: Integer,
+    d: Integer,
     /,
     *,
     tol: float = 0.0,
-    m: Whole | None = None,
+    m: Integer | None = None,
     metric: str = "euclidean",
     device: Literal["cpu", "cuda"] = "cpu",
-    calls: Whole = 1,
-    max_bytes: Whole | None = None,
+    calls: Integer = 1,
+    max_bytes: Integer | None = None,
     json: Flag = False,
 ) -> int:
     """Recommend a method for W1 between samples of a given size, by measured costs.
@@ -55,11 +55,16 @@ def recommend(
     from otdist.atlas import recommend as recommended
 
     with shell_errors({"n": "N", "d": "D"}):
-        choice = recommended(n, d, tol, m=m, metric=metric, device=device, calls=calls, max_bytes=max_bytes)
-    print(dumped(_record(choice)) if json else choice)
+        recommendation = recommended(
+            n, d, tol, m=m, metric=metric, device=device, calls=calls, max_bytes=max_bytes
+        )
+    print(dump_json(_make_record(recommendation)) if json else recommendation)
     return 0
 
 
-def _record(choice: Recommendation) -> dict[str, Any]:
-    first, *others = ({name: getattr(one, name) for name in TOLD} for one in (choice, *choice.alternatives))
-    return first | {"why": choice.why, "alternatives": others, "left_out": choice.left_out}
+def _make_record(recommendation: Recommendation) -> dict[str, Any]:
+    first, *others = (
+        {name: getattr(item, name) for name in RECORD_FIELDS}
+        for item in (recommendation, *recommendation.alternatives)
+    )
+    return first | {"why": recommendation.why, "alternatives": others, "left_out": recommendation.left_out}

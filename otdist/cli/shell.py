@@ -1,4 +1,4 @@
-"""Helpers shared by all commands: names of files and options in error messages."""
+"""Functions shared by all commands: errors, options, messages and JSON of the shell."""
 
 from __future__ import annotations
 
@@ -12,71 +12,79 @@ from typing import Any
 from otdist.errors import BudgetError, InputError, Option, PublicName, Remedy
 from otdist.result import plain
 
-OPTIONS = {"n_resamples": "--resamples", "rng": "--seed"}  # where an option has another name in Python
+OPTION_NAMES = {
+    "n_resamples": "--resamples",
+    "rng": "--seed",
+}  # options with other names than their Python arguments
 
 
-def dumped(record: dict[str, Any]) -> str:
-    """Strict JSON: infinities are words, and what is no number is null."""
-    return json.dumps(_strict(record), indent=2, allow_nan=False)
+def dump_json(record: dict[str, Any]) -> str:
+    """Convert a record to strict JSON: infinities become words, NaN becomes null."""
+    return json.dumps(_to_strict_json(record), indent=2, allow_nan=False)
 
 
-def _strict(value: Any) -> Any:
+def _to_strict_json(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _strict(item) for key, item in value.items()}
-    return [_strict(item) for item in value] if isinstance(value, list | tuple) else plain(value)
+        return {key: _to_strict_json(item) for key, item in value.items()}
+    return [_to_strict_json(item) for item in value] if isinstance(value, list | tuple) else plain(value)
 
 
 def require_folder(html: Path | None) -> None:
-    """Say before long work that its report could not be written."""
+    """Raise InputError if a report could not be written, before the computation starts."""
     if html is not None and not html.absolute().parent.is_dir():
-        raise InputError("--html", f"there is no folder {html.absolute().parent}", "make it first")
+        folder = html.absolute().parent
+        raise InputError("--html", f"must be in an existing folder, got {folder}", "create it first")
     if html is not None and html.is_dir():
-        raise InputError("--html", f"{html} is a folder", "give a file name, such as report.html")
+        raise InputError(
+            "--html", f"must be a file, got the folder {html}", "give a name such as report.html"
+        )
 
 
 @contextmanager
 def shell_errors(names: dict[str, str]) -> Iterator[None]:
-    """Raise errors of the library with files and options as they are typed in a shell.
+    """Re-raise errors of the library with the names of files and options in the shell.
 
     Parameters
     ----------
     names
-        Names of Python arguments in the shell: files, and options with other names.
+        Shell names of Python arguments: files, and options with other names.
     """
-    known = OPTIONS | names
+    shell_names = OPTION_NAMES | names
     try:
         yield
     except InputError as error:
-        root, bracket, rest = error.argument.partition("[")
-        typed = root in names.values() or error.argument in names.values()  # files, as they were named
-        name = root if typed else known.get(root) or _option(root)
-        remedy = _shell_remedy(error.remedy, known)
-        if rest[:1] in ("'", '"') and "--columns" not in remedy:  # the error is about one column of a file
+        root, bracket, remainder = error.argument.partition("[")
+        is_typed = root in names.values() or error.argument in names.values()  # names of files
+        name = root if is_typed else shell_names.get(root) or _to_option(root)
+        remedy = _render_remedy(error.remedy, shell_names)
+        if (
+            remainder[:1] in ("'", '"') and "--columns" not in remedy
+        ):  # the error refers to one column of a file
             remedy += "; --columns leaves columns out"
-        raise InputError(f"{name}{bracket}{rest}", error.problem, remedy) from error
+        raise InputError(f"{name}{bracket}{remainder}", error.problem, remedy) from error
     except BudgetError as error:
-        raise BudgetError(error.problem, _shell_remedy(error.remedy, known)) from error
+        raise BudgetError(error.problem, _render_remedy(error.remedy, shell_names)) from error
 
 
-def _shell_remedy(remedy: str, names: dict[str, str]) -> str:
+def _render_remedy(remedy: str, names: dict[str, str]) -> str:
     """Return a remedy with options and commands in place of arguments and functions."""
 
     def write(part: Option | PublicName) -> str:
         if isinstance(part, PublicName):
             return f"otdist {part.name}"
-        return f"{names.get(part.name) or _option(part.name)} {part.word}".rstrip()
+        return f"{names.get(part.name) or _to_option(part.name)} {part.word}".rstrip()
 
     return remedy.render(write) if isinstance(remedy, Remedy) else remedy
 
 
-def _option(name: str) -> str:
-    """Option of the shell for an argument of Python; paths stay as they are."""
+def _to_option(name: str) -> str:
+    """Convert a Python argument to an option of the shell; paths are unchanged."""
     is_path = Path(name).suffix or not name.isidentifier() or not name.islower()
     return name if is_path else f"--{name.replace('_', '-')}"
 
 
-def unused_name(default: str) -> Path:
-    """First of report.html, report-2.html and so on that does not exist: a file is not replaced unasked."""
+def find_unused_name(default: str) -> Path:
+    """Find the first of report.html, report-2.html and so on that does not exist."""
     path, count = Path(default), 1
     while path.exists() or path.is_symlink():
         count += 1
@@ -84,9 +92,9 @@ def unused_name(default: str) -> Path:
     return path
 
 
-def complain(text: object) -> None:
-    """One line on standard error."""
-    from otdist.pages.words import visible
+def print_message(text: object) -> None:
+    """Print one line on standard error."""
+    from otdist.pages.formatting import escape_unprintable
 
-    with suppress(OSError, ValueError):  # nobody reads it any more
-        print(f"otdist: {visible(str(text))}", file=sys.stderr)
+    with suppress(OSError, ValueError):  # standard error may be closed
+        print(f"otdist: {escape_unprintable(str(text))}", file=sys.stderr)

@@ -13,12 +13,12 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from otdist.cli.app import MOVED, Flag, Names, Whole, app
-from otdist.cli.reading import MaybeFile, TextOptions, two_files
-from otdist.cli.shell import complain, require_folder, shell_errors, unused_name
+from otdist.cli.app import EXIT_MOVED, Flag, Integer, Names, app
+from otdist.cli.shell import find_unused_name, print_message, require_folder, shell_errors
+from otdist.cli.table_options import MaybeFile, TextOptions, resolve_files
 from otdist.errors import InputError
 
-LEVEL = 0.05  # false discovery rate, unless --fail-p says otherwise
+DEFAULT_LEVEL = 0.05  # false discovery rate, unless --fail-p says otherwise
 
 Pairs = Annotated[list[str] | None, Parameter(negative=(), consume_multiple=True)]
 Allowed = Annotated[
@@ -41,7 +41,7 @@ def demo(*, html: Path | None = None) -> int:
     from otdist.tables import compare as compare_tables
     from otdist.tables.files import read_file
 
-    html = unused_name("report.html") if html is None else html
+    html = find_unused_name("report.html") if html is None else html
     require_folder(html)
     with resources.as_file(resources.files("otdist") / "data" / "penguins.csv") as path:
         table = read_file(str(path)).drop_columns(["year"])
@@ -50,7 +50,7 @@ def demo(*, html: Path | None = None) -> int:
         for name in ("Adelie", "Chinstrap")
     )
     comparison = compare_tables(adelie, chinstrap, names=("Adelie penguins", "Chinstrap penguins"))
-    _show(comparison, html=html, as_json=False)
+    _print_comparison(comparison, html=html, as_json=False)
     return 0
 
 
@@ -65,13 +65,13 @@ def compare(
     numeric: Names = None,
     scale: Literal["std", "iqr", "mad", "range", "none"] = "std",
     joint: bool = True,
-    resamples: Whole = 999,
-    seed: Whole = 0,
+    resamples: Integer = 999,
+    seed: Integer = 0,
     json: Flag = False,
     html: Path | None = None,
     every: Flag = False,
     groups: str | None = None,
-    blocks: Whole | None = None,
+    blocks: Integer | None = None,
     weights: str | None = None,
     periodic: Pairs = None,
     units: Pairs = None,
@@ -143,12 +143,12 @@ def compare(
     from otdist.tables import compare as compare_tables
     from otdist.tables.files import open_alike, table_notes
 
-    reference, current = two_files("compare", reference, current, columns, categorical, numeric)
+    reference, current = resolve_files("compare", reference, current, columns, categorical, numeric)
     require_folder(html)
-    gate = _gate(fail=fail, p=fail_p, above=fail_above, missing=fail_missing, allowed=allow)
+    gate = _make_gate(fail=fail, p=fail_p, above=fail_above, missing=fail_missing, allowed=allow)
     with shell_errors({"reference": reference, "current": current}):
-        asked = columns and [*columns, *(name for name in (groups, weights) if name is not None)]
-        reading = (text or TextOptions()).reading(asked, categorical, numeric)
+        columns_read = columns and [*columns, *(name for name in (groups, weights) if name is not None)]
+        reading = (text or TextOptions()).to_reading(columns_read, categorical, numeric)
         tables = open_alike((reference, current), reading)
         comparison = compare_tables(
             *tables,
@@ -158,70 +158,70 @@ def compare(
             scale=scale,
             joint=joint,
             n_resamples=resamples,
-            level=gate.p if gate.p is not None else LEVEL,
+            level=gate.p if gate.p is not None else DEFAULT_LEVEL,
             groups=groups,
             blocks=blocks,
             weights=weights,
-            periodic=_numbers_of(_assigned(periodic, "--periodic"), "--periodic"),
-            units=_assigned(units, "--units"),
+            periodic=_parse_numbers(_parse_assignments(periodic, "--periodic"), "--periodic"),
+            units=_parse_assignments(units, "--units"),
             names=names or (Path(reference).name, Path(current).name),
             rng=seed,
             progress=sys.stderr.isatty(),
         )
-    said = dict.fromkeys(note for table in tables for note in table_notes(table))
-    comparison = replace(comparison, notes=(*said, *comparison.notes))
-    _show(comparison, html=html, as_json=json, every=every)
+    file_notes = dict.fromkeys(note for table in tables for note in table_notes(table))
+    comparison = replace(comparison, notes=(*file_notes, *comparison.notes))
+    _print_comparison(comparison, html=html, as_json=json, every=every)
     violations = gate.violations(comparison)
     for line in violations:
-        complain(f"FAILED: {line}")
-    return MOVED if violations else 0
+        print_message(f"FAILED: {line}")
+    return EXIT_MOVED if violations else 0
 
 
-def _gate(
+def _make_gate(
     *, fail: bool, p: float | None, above: float | None, missing: float | None, allowed: Sequence[str] | None
 ) -> Any:
-    """Check thresholds; one that nothing can break, or that everything breaks, is an error."""
+    """Make the gate; raises InputError for thresholds that nothing or everything would exceed."""
     from otdist.tables.decisions import MAX_COLUMN_DRAWS
     from otdist.tables.gate import Gate
 
-    least = 1 / (MAX_COLUMN_DRAWS + 1)
-    if p is not None and not least < p <= 1:
-        raise InputError("--fail-p", f"must be above {least:.1g} and at most 1, got {p:g}", "give 0.05")
+    min_pvalue = 1 / (MAX_COLUMN_DRAWS + 1)
+    if p is not None and not min_pvalue < p <= 1:
+        raise InputError("--fail-p", f"must be above {min_pvalue:.1g} and at most 1, got {p:g}", "give 0.05")
     if above is not None and not 0 <= above < math.inf:
         raise InputError("--fail-above", f"must be at least 0, got {above:g}", "give a number such as 0.2")
     if missing is not None and not 0 <= missing <= 1:
         raise InputError(
             "--fail-missing", f"must be between 0 and 1, got {missing:g}", "give a share such as 0.1"
         )
-    p = LEVEL if fail and p is None else p
+    p = DEFAULT_LEVEL if fail and p is None else p
     gate = Gate(p, above, missing, tuple(allowed or ()))
     if allowed and not gate.closed:
         raise InputError("--allow", "is given without a rule", "add --fail, or another --fail-... option")
     return gate
 
 
-def _assigned(pairs: list[str] | None, option: str) -> dict[str, str]:
-    """Read NAME=VALUE pairs; a name may hold '='."""
-    found = {}
+def _parse_assignments(pairs: list[str] | None, option: str) -> dict[str, str]:
+    """Parse NAME=VALUE pairs; a name may contain '='."""
+    values = {}
     for pair in pairs or ():
         name, equals, value = pair.rpartition("=")
         if not (equals and name and value):
             raise InputError(option, f"must be NAME=VALUE, got {pair!r}", "write it as hour=24")
-        found[name] = value
-    return found
+        values[name] = value
+    return values
 
 
-def _numbers_of(texts: dict[str, str], option: str) -> dict[str, float]:
-    found = {}
+def _parse_numbers(texts: dict[str, str], option: str) -> dict[str, float]:
+    numbers = {}
     for name, text in texts.items():
         try:
-            found[name] = float(text)
+            numbers[name] = float(text)
         except ValueError:
             raise InputError(option, f"must give a number, got {name}={text}", f"write {name}=24") from None
-    return found
+    return numbers
 
 
-def _show(comparison: Any, *, html: Path | None, as_json: bool, every: bool = False) -> None:
+def _print_comparison(comparison: Any, *, html: Path | None, as_json: bool, every: bool = False) -> None:
     from rich.console import Console
 
     from otdist.tables.terminal import make_sheet
@@ -233,5 +233,5 @@ def _show(comparison: Any, *, html: Path | None, as_json: bool, every: bool = Fa
         width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
         Console(width=width).print(make_sheet(comparison, every=every))
     if html is not None:
-        written = comparison.report(html)
-        print(f"Report: {written}", file=sys.stderr if as_json else sys.stdout)
+        path = comparison.report(html)
+        print(f"Report: {path}", file=sys.stderr if as_json else sys.stdout)

@@ -1,4 +1,4 @@
-"""``otdist train``: a generator of points like those of a file."""
+"""``otdist train``: a Wasserstein GAN for the points of a file."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from cyclopts import Parameter
 
-from otdist.cli.app import FAILED, INTERRUPTED, Flag, Names, Whole, app
-from otdist.cli.shell import complain, dumped, require_folder, shell_errors
+from otdist.cli.app import EXIT_FAILED, EXIT_INTERRUPTED, Flag, Integer, Names, app
+from otdist.cli.shell import dump_json, print_message, require_folder, shell_errors
 from otdist.errors import InputError
 
-WORDS = {"true": True, "false": False, "none": None}
-SAMPLES = {".npy": ".npy", ".npz": ".npy", ".parquet": ".parquet"}  # what is made of a kind of file; else CSV
+SETTING_CONSTANTS = {"true": True, "false": False, "none": None}
+SAMPLE_SUFFIXES = {
+    ".npy": ".npy",
+    ".npz": ".npy",
+    ".parquet": ".parquet",
+}  # suffix of the samples by suffix of the data; else CSV
 
 
 @app.command
@@ -24,16 +28,16 @@ def train(
     data: str,
     /,
     *,
-    steps: Whole | None = None,
+    steps: Integer | None = None,
     max_seconds: float | None = None,
     out: Path | None = None,
     resume: Flag = False,
-    seed: Whole | None = None,
+    seed: Integer | None = None,
     settings: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative=())] = None,
     columns: Names = None,
     nan_policy: Literal["raise", "omit"] = "raise",
     device: str = "auto",
-    sample: Whole | None = None,
+    sample: Integer | None = None,
     html: Path | None = None,
     json: Flag = False,
 ) -> int:
@@ -74,14 +78,14 @@ def train(
 
     require_folder(html)
     if sample is not None and (out is None or sample < 1):
-        what = "needs a folder to write to" if out is None else f"{sample} is no number of points"
-        raise InputError("--sample", what, "pass --out FOLDER" if out is None else "use 1 or more")
-    fit_wgan = _trainer()
-    options = dict(_parsed(text) for text in settings or [])
+        problem = "needs a folder to write to" if out is None else f"must be at least 1, got {sample}"
+        raise InputError("--sample", problem, "pass --out FOLDER" if out is None else "use 1 or more")
+    fit_wgan = _import_trainer()
+    options = dict(_parse_setting(text) for text in settings or [])
     names = {"data": data, "folder": "--out"} | {name: f"--set {name}" for name in options}
     try:
         with shell_errors(names):
-            rows = _rows(read_file(data), columns, omit=nan_policy == "omit")
+            rows = _select_rows(read_file(data), columns, omit=nan_policy == "omit")
             run = fit_wgan(
                 rows,
                 steps=steps,
@@ -94,21 +98,23 @@ def train(
                 **options,
             )
     except KeyboardInterrupt:  # the second one; the first waits for the end of a step
-        complain("stopped at once" + ("" if out is None else f"; {out} holds the run as of its last check"))
-        return INTERRUPTED
+        print_message(
+            "stopped at once" + ("" if out is None else f"; {out} holds the run as of its last check")
+        )
+        return EXIT_INTERRUPTED
     files = {} if out is None else {"run": str(out.absolute())}
     if sample is not None and out is not None:
         files["samples"] = str(_write_samples(out, data, run, sample).absolute())
     if html is not None:
         files["report"] = str(run.report(html, name=Path(data).name))
-    _show(run, files, as_json=json)
-    return INTERRUPTED if run.interrupted else FAILED if run.diverged else 0
+    _print_run(run, files, as_json=json)
+    return EXIT_INTERRUPTED if run.interrupted else EXIT_FAILED if run.diverged else 0
 
 
-def _trainer() -> Callable[..., Any]:
-    """``fit_wgan``, or an error that says what to install."""
+def _import_trainer() -> Callable[..., Any]:
+    """Import ``fit_wgan``; raises InputError if torch or safetensors is not installed."""
     try:
-        import safetensors  # noqa: F401  without which nothing could be saved
+        import safetensors  # noqa: F401  needed to save a run
 
         from otdist.learn import fit_wgan
     except ImportError as error:
@@ -116,13 +122,13 @@ def _trainer() -> Callable[..., Any]:
     return fit_wgan
 
 
-def _parsed(text: str) -> tuple[str, Any]:
-    """Name and value of NAME=VALUE; what is neither number nor true, false, none is a word."""
+def _parse_setting(text: str) -> tuple[str, Any]:
+    """Parse NAME=VALUE; values other than numbers, true, false and none are strings."""
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
-        raise InputError("--set", f"{text!r} is no setting", "write NAME=VALUE, such as n_critic=5")
-    if value.lower() in WORDS:
-        return name, WORDS[value.lower()]
+        raise InputError("--set", f"must be NAME=VALUE, got {text!r}", "write it as n_critic=5")
+    if value.lower() in SETTING_CONSTANTS:
+        return name, SETTING_CONSTANTS[value.lower()]
     try:
         number = ast.literal_eval(value)
     except (ValueError, SyntaxError):
@@ -130,36 +136,36 @@ def _parsed(text: str) -> tuple[str, Any]:
     return name, number if isinstance(number, int | float) else value
 
 
-def _rows(table: Any, columns: list[str] | None, *, omit: bool) -> Any:
-    """Return the chosen columns, and with ``omit`` only rows without missing values."""
+def _select_rows(table: Any, columns: list[str] | None, *, omit: bool) -> Any:
+    """Select columns, and with ``omit`` the rows without missing values."""
     from otdist.arrays import read
 
-    named = hasattr(table, "column_names")
+    is_table = hasattr(table, "column_names")
     if columns is not None:
-        if not named:
+        if not is_table:
             raise InputError("columns", "need a table, and this is an array", "leave them out")
         unknown = [name for name in columns if name not in table.column_names]
         if unknown or not columns:
-            what = f"there is no {unknown[0]!r}" if unknown else "none is named"
-            raise InputError("columns", what, f"choose from {table.column_names}")
+            problem = f"there is no {unknown[0]!r}" if unknown else "none is named"
+            raise InputError("columns", problem, f"choose from {table.column_names}")
         table = table.select(columns)
-    values = read(table if named else np.reshape(table, (len(table), -1)), "data").values
-    whole = np.asarray(~np.isnan(values).any(1))
-    if not (omit or whole.all()):
-        row = int(np.argmin(whole))
+    values = read(table if is_table else np.reshape(table, (len(table), -1)), "data").values
+    complete = np.asarray(~np.isnan(values).any(1))
+    if not (omit or complete.all()):
+        row = int(np.argmin(complete))
         raise InputError("data", f"row {row} has missing values", "pass --nan-policy omit, or fill them in")
-    if not whole.all():
-        complain(f"{(~whole).sum():,} of {len(whole):,} rows have missing values and are left out")
-    return table.filter(whole) if named else table[whole]
+    if not complete.all():
+        print_message(f"{(~complete).sum():,} of {len(complete):,} rows have missing values and are left out")
+    return table.filter(complete) if is_table else table[complete]
 
 
 def _write_samples(folder: Path, data: str, run: Any, count: int) -> Path:
-    """Fresh points in the kind of file that the data came in."""
+    """Write new samples in the file format of the data."""
     import pyarrow as pa
     from pyarrow import csv, parquet
 
     name = data.partition(".npz:")[0] + ".npz" if ".npz:" in data else data
-    path = folder / f"samples{SAMPLES.get(Path(name).suffix.lower(), '.csv')}"
+    path = folder / f"samples{SAMPLE_SUFFIXES.get(Path(name).suffix.lower(), '.csv')}"
     points = run.sample(count)
     if path.suffix == ".npy":
         np.save(path, points)
@@ -169,13 +175,13 @@ def _write_samples(folder: Path, data: str, run: Any, count: int) -> Path:
     return path
 
 
-def _show(run: Any, files: dict[str, str], *, as_json: bool) -> None:
+def _print_run(run: Any, files: dict[str, str], *, as_json: bool) -> None:
     if as_json:
         last = run.history[-1].to_dict() if run.history else None
         alarms = [alarm.to_dict() for alarm in run.alarms]
         record = {"check": last, "alarms": alarms, "interrupted": run.interrupted, "files": files}
-        print(dumped(record | {"card": run.card}))
+        print(dump_json(record | {"card": run.card}))
         return
     print(run)
-    for what, path in files.items():
-        print(f"{what.capitalize()}: {path}")
+    for name, path in files.items():
+        print(f"{name.capitalize()}: {path}")

@@ -1,4 +1,4 @@
-"""``otdist warmup``: compile what solvers need, ahead of the first call."""
+"""``otdist warmup``: compile the code of the solvers before the first call."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""W1 and W2 between named laws: formulas where one exists, a proved quadrature where none does.
+"""W1 and W2 between named distributions: formulas where they exist, else a quadrature with a proof.
 
 ``shift``, ``normal``, ``gaussian``, ``uniform``, ``exponential`` and ``dirac`` are formulas; ``laws``
-brackets W_p between any two laws on the line. They are what every other method of otdist is held against.
+brackets W_p between any two distributions on the line. All other methods of otdist are tested against them.
 """
 
 from otdist.closed.bures import gaussian

@@ -1,4 +1,4 @@
-"""W2 between Gaussian laws in any dimension: the Bures distance of their covariances."""
+"""W2 between Gaussian distributions in any dimension: the Bures distance of their covariances."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from otdist.arrays import Array
-from otdist.closed.checks import distance_of, finite, points, vector
+from otdist.closed.checks import compute_length, read_points, read_vector, require_finite
 from otdist.errors import InputError
 from otdist.errstate import isolate_errstate
 from otdist.result import Result
 
-ROUNDING = float(np.finfo(np.float64).eps)
+FLOAT64_EPS = float(np.finfo(np.float64).eps)
 
 
 @isolate_errstate
 def gaussian(mean1: ArrayLike, cov1: ArrayLike, mean2: ArrayLike, cov2: ArrayLike) -> Result:
-    """W2 between two Gaussian laws in any dimension.
+    """Compute W2 between two Gaussian distributions in any dimension.
 
     ``W2^2 = |mean1 - mean2|^2 + tr(A) + tr(B) - 2 tr((A^(1/2) B A^(1/2))^(1/2))`` with A, B the covariances.
 
@@ -33,7 +33,7 @@ def gaussian(mean1: ArrayLike, cov1: ArrayLike, mean2: ArrayLike, cov2: ArrayLik
     Returns
     -------
     Result
-        The value with ``[lower, upper]`` widened by an estimate of the rounding: relative
+        The value with ``[lower, upper]`` widened by an estimate of the rounding error: relative
         ``d eps cond`` for nearby covariances, absolute ``d eps sqrt(tr)`` for distant ones, up to
         ``sqrt(d eps tr)`` for singular ones. Equal inputs give exactly 0.
 
@@ -47,7 +47,7 @@ def gaussian(mean1: ArrayLike, cov1: ArrayLike, mean2: ArrayLike, cov2: ArrayLik
     -----
     O(d^3) time, O(d^2) memory. The trace formula (Dowson, Landau 1982; Givens, Shortt
     1984, Prop. 7) cancels: covariances that differ by 1e-9 would lose all digits. Two
-    other forms do not, and the one with the smaller rounding is used: the residual
+    other forms do not cancel, and the one with the smaller rounding error is used: the residual
     ``|A^(1/2) - B^(1/2) U|_F`` with U the polar factor of ``B^(1/2) A^(1/2)`` (Bhatia, Jain, Lim
     2019, Theorem 1), and ``|A^(-1/2) X|_F`` where ``X = (A^(1/2) B A^(1/2))^(1/2) - A`` solves the
     Sylvester equation ``(A + X) X + X A = A^(1/2) (B - A) A^(1/2)``, linear in the difference.
@@ -61,42 +61,44 @@ def gaussian(mean1: ArrayLike, cov1: ArrayLike, mean2: ArrayLike, cov2: ArrayLik
     >>> r.value
     0.0
     """
-    centre1, centre2 = vector(mean1, "mean1"), vector(mean2, "mean2")
+    centre1, centre2 = read_vector(mean1, "mean1"), read_vector(mean2, "mean2")
     d = len(centre1)
     if len(centre2) != d:
         raise InputError("mean2", f"has {len(centre2)} coordinates, mean1 has {d}", "use one dimension")
-    first, second = _covariance(cov1, "cov1", d), _covariance(cov2, "cov2", d)
-    with np.errstate(over="ignore"):  # reported by distance_of
-        step = distance_of(centre1 - centre2, "mean1")
-    root, error, form = _bures(first, second)
-    value = finite(math.hypot(step, root), "mean1")
-    # d value / d root = root / value; a root of 0 may still move the value by error^2 / (2 value).
-    error = min(error, error * (root + error) / value) if value > 0 else error
+    first, second = _read_covariance(cov1, "cov1", d), _read_covariance(cov2, "cov2", d)
+    with np.errstate(over="ignore"):  # reported by compute_length
+        mean_distance = compute_length(centre1 - centre2, "mean1")
+    bures, error, form = _compute_bures(first, second)
+    value = require_finite(math.hypot(mean_distance, bures), "mean1")
+    # d value / d bures = bures / value; a bures of 0 may still change the value by error^2 / (2 value).
+    error = min(error, error * (bures + error) / value) if value > 0 else error
     info: dict[str, Any] = {"form": form, "estimated_error": error}
-    return Result(value, max(value - error, step, 0.0), value + error, "closed", name="W2", d=d, info=info)
+    return Result(
+        value, max(value - error, mean_distance, 0.0), value + error, "closed", name="W2", d=d, info=info
+    )
 
 
-def _covariance(cov: ArrayLike, name: str, d: int) -> Array:
+def _read_covariance(cov: ArrayLike, name: str, d: int) -> Array:
     """Read a (d, d) symmetric positive semidefinite matrix, or raise InputError."""
-    matrix = points(cov, name, (0, 2))
+    matrix = read_points(cov, name, (0, 2))
     matrix = matrix.reshape(1, 1) if matrix.ndim == 0 else matrix
     if matrix.shape != (d, d):
         raise InputError(
             name, f"has shape {matrix.shape} for means of length {d}", "pass (d, d); np.diag for variances"
         )
-    allowed = 16 * d * ROUNDING
+    tolerance = 16 * d * FLOAT64_EPS
     with np.errstate(over="ignore"):
-        skew = np.abs(matrix - matrix.T)
-    if skew.max() > allowed * np.abs(matrix).max():
-        row, column = (int(i) for i in np.unravel_index(int(skew.argmax()), skew.shape))
+        asymmetry = np.abs(matrix - matrix.T)
+    if asymmetry.max() > tolerance * np.abs(matrix).max():
+        row, column = (int(i) for i in np.unravel_index(int(asymmetry.argmax()), asymmetry.shape))
         raise InputError(
             name,
-            f"is not symmetric: [{row}, {column}] differs from [{column}, {row}] by {skew.max():g}",
+            f"is not symmetric: [{row}, {column}] differs from [{column}, {row}] by {asymmetry.max():g}",
             "pass (cov + cov.T) / 2 if this is rounding",
         )
     matrix = matrix / 2 + matrix.T / 2
     values = np.linalg.eigvalsh(matrix)
-    if values[0] < -allowed * np.abs(values).max():
+    if values[0] < -tolerance * np.abs(values).max():
         raise InputError(
             name,
             f"has the negative eigenvalue {values[0]:g} (largest {values[-1]:g})",
@@ -105,59 +107,61 @@ def _covariance(cov: ArrayLike, name: str, d: int) -> Array:
     return matrix
 
 
-def _bures(first: Array, second: Array) -> tuple[float, float, str]:
-    """Bures distance, an estimate of its rounding error, and the form that was used."""
+def _compute_bures(first: Array, second: Array) -> tuple[float, float, str]:
+    """Compute the Bures distance, an estimate of its rounding error, and the name of the form used."""
     if np.array_equal(first, second):
         return 0.0, 0.0, "equal"
     # An even power of two, so that scaling is exact and its root too.
-    half = math.frexp(max(np.abs(first).max(), np.abs(second).max()))[1] // 2
-    first, second = np.ldexp(first, -2 * half), np.ldexp(second, -2 * half)
-    values1, vectors1 = _eigen(first)
-    values2, vectors2 = _eigen(second)
+    half_exponent = math.frexp(max(np.abs(first).max(), np.abs(second).max()))[1] // 2
+    first, second = np.ldexp(first, -2 * half_exponent), np.ldexp(second, -2 * half_exponent)
+    values1, vectors1 = _decompose(first)
+    values2, vectors2 = _decompose(second)
     root1, root2 = (vectors1 * np.sqrt(values1)) @ vectors1.T, (vectors2 * np.sqrt(values2)) @ vectors2.T
     left, _, right = np.linalg.svd(root2 @ root1)
     distance = float(np.linalg.norm(root1 - root2 @ (left @ right)))
-    slip1, slip2 = _root_error(values1), _root_error(values2)
-    error, form = slip1 + slip2, "polar"
-    if values1[0] * values2[-1] >= values2[0] * values1[-1]:  # the better conditioned one is inverted
-        near = _sylvester(values1, vectors1, root2, slip2, second - first)
+    root_error1, root_error2 = _estimate_root_error(values1), _estimate_root_error(values2)
+    error, form = root_error1 + root_error2, "polar"
+    if values1[0] * values2[-1] >= values2[0] * values1[-1]:  # invert the better conditioned covariance
+        by_sylvester = _compute_by_sylvester(values1, vectors1, root2, root_error2, second - first)
     else:
-        near = _sylvester(values2, vectors2, root1, slip1, first - second)
-    if near[1] < error:
-        (distance, error), form = near, "sylvester"
-    return math.ldexp(distance, half), math.ldexp(error, half), form
+        by_sylvester = _compute_by_sylvester(values2, vectors2, root1, root_error1, first - second)
+    if by_sylvester[1] < error:
+        (distance, error), form = by_sylvester, "sylvester"
+    return math.ldexp(distance, half_exponent), math.ldexp(error, half_exponent), form
 
 
-def _eigen(matrix: Array) -> tuple[Array, Array]:
+def _decompose(matrix: Array) -> tuple[Array, Array]:
     values, vectors = np.linalg.eigh(matrix)
-    return np.maximum(values, 0.0), vectors  # negative ones are rounding: _covariance made sure
+    return np.maximum(values, 0.0), vectors  # negative values are rounding, see _read_covariance
 
 
-def _root_error(values: Array) -> float:
+def _estimate_root_error(values: Array) -> float:
     """Estimate the rounding of a matrix square root from the backward error of its eigenvalues."""
-    slip = 4 * len(values) * ROUNDING * values[-1]
+    backward_error = 4 * len(values) * FLOAT64_EPS * values[-1]
     with np.errstate(divide="ignore", invalid="ignore"):
-        each = np.fmin(slip, slip**2 / values)  # |sqrt(v + slip) - sqrt(v)|^2, at 0 and away from 0
-    return float(np.sqrt(each.sum())) + len(values) * ROUNDING * math.sqrt(values[-1])
+        squared_errors = np.fmin(
+            backward_error, backward_error**2 / values
+        )  # |sqrt(v + slip) - sqrt(v)|^2, at 0 and away from 0
+    return float(np.sqrt(squared_errors.sum())) + len(values) * FLOAT64_EPS * math.sqrt(values[-1])
 
 
-def _sylvester(
-    values: Array, vectors: Array, other_root: Array, other_error: float, gap: Array
+def _compute_by_sylvester(
+    values: Array, vectors: Array, other_root: Array, other_error: float, difference: Array
 ) -> tuple[float, float]:
-    """Bures distance by ``|A^(-1/2) X|_F`` in the eigenbasis of A, and an estimate of its rounding error."""
+    """Compute ``|A^(-1/2) X|_F`` in the eigenbasis of A, and an estimate of its rounding error."""
     d, largest, smallest = len(values), values[-1], values[0]
-    if smallest <= d * ROUNDING * largest:
+    if smallest <= d * FLOAT64_EPS * largest:
         return math.inf, math.inf
     roots = np.sqrt(values)
-    # Scaling by rows and columns, and an SVD of B^(1/2) A^(1/2) instead of an eigenvalue problem for
-    # A^(1/2) B A^(1/2), keep the loss at cond(A), not its square.
-    right = roots[:, None] * (vectors.T @ gap @ vectors) * roots
-    _, sigma, frame = np.linalg.svd((other_root @ vectors) * roots)
-    middle = frame.T @ ((frame @ right) / (sigma[:, None] + values))
+    # Scaling of rows and columns, and an SVD of B^(1/2) A^(1/2) instead of an eigenvalue problem for
+    # A^(1/2) B A^(1/2), keep the error proportional to cond(A), not to its square.
+    right = roots[:, None] * (vectors.T @ difference @ vectors) * roots
+    _, sigma, right_vectors = np.linalg.svd((other_root @ vectors) * roots)
+    middle = right_vectors.T @ ((right_vectors @ right) / (sigma[:, None] + values))
     distance = float(np.linalg.norm(middle / roots[:, None]))
-    relative = 8 * d * ROUNDING * largest / smallest
-    if np.linalg.norm(gap) > smallest / 2:
-        # Closer than that, B is at least A / 2. Further away it may be nearly singular, and spoils sigma
-        # by the rounding of its root in any direction.
+    relative = 8 * d * FLOAT64_EPS * largest / smallest
+    if np.linalg.norm(difference) > smallest / 2:
+        # For smaller differences B is at least A / 2. For larger ones B may be nearly singular, and the
+        # rounding error of its root then affects sigma in any direction.
         relative += math.sqrt(largest) * other_error / smallest
     return distance, relative * distance

@@ -1,4 +1,4 @@
-"""Formulas for W_p between laws of the same family."""
+"""Formulas for W_p between distributions of the same family."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from otdist.closed.checks import distance_of, exact, finite, number, order, points, scale, vector, weights
+from otdist.closed.checks import (
+    compute_length,
+    make_result,
+    read_number,
+    read_order,
+    read_points,
+    read_scale,
+    read_vector,
+    read_weights,
+    require_finite,
+)
 from otdist.errors import InputError
 from otdist.errstate import isolate_errstate
 from otdist.result import Result
@@ -15,7 +25,7 @@ from otdist.result import Result
 
 @isolate_errstate
 def shift(delta: ArrayLike, *, p: float = 1) -> Result:
-    """W_p between any law and its translate by a vector.
+    """Compute W_p between any distribution and its translate by a vector.
 
     ``W_p(mu, mu + delta) = |delta|`` in any dimension and for every p >= 1.
 
@@ -47,13 +57,13 @@ def shift(delta: ArrayLike, *, p: float = 1) -> Result:
     >>> closed.shift([3.0, 4.0]).value
     5.0
     """
-    step = vector(delta, "delta")
-    return exact(distance_of(step, "delta"), order(p), len(step))
+    step = read_vector(delta, "delta")
+    return make_result(compute_length(step, "delta"), read_order(p), len(step))
 
 
 @isolate_errstate
 def normal(mean1: float, std1: float, mean2: float, std2: float, *, p: float = 1) -> Result:
-    """W1 or W2 between two Gaussian laws on the line.
+    """Compute W1 or W2 between two Gaussian distributions on the line.
 
     With ``m = |mean1 - mean2|`` and ``s = |std1 - std2|``,
     ``W1 = E|m + s Z| = s sqrt(2/pi) exp(-m^2 / (2 s^2)) + m erf(m / (s sqrt(2)))`` and
@@ -93,29 +103,31 @@ def normal(mean1: float, std1: float, mean2: float, std2: float, *, p: float = 1
     >>> round(closed.normal(0, 1, 0, 2).value, 12)
     0.797884560803
     """
-    step = abs(number(mean1, "mean1") - number(mean2, "mean2"))
-    spread = abs(scale(std1, "std1") - scale(std2, "std2"))
-    power = order(p)
+    mean_difference = abs(read_number(mean1, "mean1") - read_number(mean2, "mean2"))
+    std_difference = abs(read_scale(std1, "std1") - read_scale(std2, "std2"))
+    power = read_order(p)
     if power not in (1, 2):
         raise InputError(
             "p",
-            f"is {power:g}; the formula holds for p = 1 and p = 2",
+            f"must be 1 or 2, got {power:g}",
             f"use closed.laws(scipy.stats.norm(mean1, std1), scipy.stats.norm(mean2, std2), p={power:g})",
         )
     if power == 2:
-        value = math.hypot(step, spread)
-    elif spread == 0:
-        value = step
+        value = math.hypot(mean_difference, std_difference)
+    elif std_difference == 0:
+        value = mean_difference
     else:
-        ratio = step / spread  # may overflow to inf: then exp is 0 and erf is 1, as it should be
-        value = spread * math.sqrt(2 / math.pi) * math.exp(-ratio * ratio / 2)
-        value += step * math.erf(ratio / math.sqrt(2))
-    return exact(finite(value, "mean1"), power, 1)
+        ratio = (
+            mean_difference / std_difference
+        )  # may overflow to inf: then exp is 0 and erf is 1, the correct limits
+        value = std_difference * math.sqrt(2 / math.pi) * math.exp(-ratio * ratio / 2)
+        value += mean_difference * math.erf(ratio / math.sqrt(2))
+    return make_result(require_finite(value, "mean1"), power, 1)
 
 
 @isolate_errstate
 def uniform(low1: float, high1: float, low2: float, high2: float, *, p: float = 1) -> Result:
-    """W_p between two uniform laws on the line.
+    """Compute W_p between two uniform distributions on the line.
 
     The quantile functions differ by a straight line from ``s = low2 - low1`` to
     ``t = high2 - high1``, so ``W_p^p = int_0^1 |s + (t - s) u|^p du``: with ``M >= m`` the
@@ -153,46 +165,46 @@ def uniform(low1: float, high1: float, low2: float, high2: float, *, p: float = 
     0.5
     """
     ends = [
-        number(value, name)
+        read_number(value, name)
         for value, name in ((low1, "low1"), (high1, "high1"), (low2, "low2"), (high2, "high2"))
     ]
     for k in (0, 2):
         if ends[k] > ends[k + 1]:
             name = f"low{k // 2 + 1}"
             raise InputError(name, f"{ends[k]:g} exceeds the upper end {ends[k + 1]:g}", "swap the two ends")
-    power = order(p)
-    start, stop = finite(ends[2] - ends[0], "low1"), finite(ends[3] - ends[1], "high1")
+    power = read_order(p)
+    start, stop = require_finite(ends[2] - ends[0], "low1"), require_finite(ends[3] - ends[1], "high1")
     small, large = sorted((abs(start), abs(stop)))
     if large == 0:
-        return exact(0.0, power, 1)
+        return make_result(0.0, power, 1)
     if min(start, stop) < 0 < max(start, stop):
         ratio = small / large
         mean = (1 + ratio ** (power + 1)) / (power + 1) / (1 + ratio)
     else:
-        mean = _mean_power((large - small) / large, power)
-    # mean is that of (|difference| / large)^p: at most 1, so nothing overflows.
-    return exact(large * mean ** (1 / power), power, 1)
+        mean = _compute_mean_power((large - small) / large, power)
+    # mean is the mean of (|difference| / large)^p: at most 1, so nothing overflows.
+    return make_result(large * mean ** (1 / power), power, 1)
 
 
-def _mean_power(slack: float, p: float) -> float:
-    """Mean of r^p for r uniform on [1 - slack, 1]: ``(1 - (1-slack)^(p+1)) / ((p+1) slack)``."""
-    if slack == 0:
+def _compute_mean_power(width: float, p: float) -> float:
+    """Compute the mean of r^p for r uniform on [1 - slack, 1]: ``(1 - (1-slack)^(p+1)) / ((p+1) slack)``."""
+    if width == 0:
         return 1.0
-    if slack == 1:
+    if width == 1:
         return 1 / (p + 1)
-    return -math.expm1((p + 1) * math.log1p(-slack)) / (p + 1) / slack
+    return -math.expm1((p + 1) * math.log1p(-width)) / (p + 1) / width
 
 
 @isolate_errstate
 def exponential(scale1: float, scale2: float, *, p: float = 1) -> Result:
-    """W_p between two exponential laws.
+    """Compute W_p between two exponential distributions.
 
     ``W_p = |scale1 - scale2| Gamma(p + 1)^(1/p)``.
 
     Parameters
     ----------
     scale1, scale2 : float >= 0
-        Means of the laws (1 / rate), in the units of the points; 0 is the single point 0.
+        Means of the distributions (1 / rate), in the units of the points; 0 is the single point 0.
     p : float in [1, 2**53)
         Order of the distance.
 
@@ -208,8 +220,8 @@ def exponential(scale1: float, scale2: float, *, p: float = 1) -> Result:
 
     Notes
     -----
-    O(1). The quantile functions are ``-scale log(1 - u)``, so their difference is an exponential law of
-    scale ``|scale1 - scale2|``, whose p-th moment is ``scale^p Gamma(p + 1)``.
+    O(1). The quantile functions are ``-scale log(1 - u)``, so their difference is an exponential
+    distribution of scale ``|scale1 - scale2|``, whose p-th moment is ``scale^p Gamma(p + 1)``.
 
     Examples
     --------
@@ -217,17 +229,17 @@ def exponential(scale1: float, scale2: float, *, p: float = 1) -> Result:
     >>> closed.exponential(1.0, 3.0).value
     2.0
     """
-    step = abs(scale(scale1, "scale1") - scale(scale2, "scale2"))
-    power = order(p)
+    step = abs(read_scale(scale1, "scale1") - read_scale(scale2, "scale2"))
+    power = read_order(p)
     factor = math.exp(math.lgamma(power + 1) / power)  # Gamma itself overflows from p = 171 on
-    return exact(finite(step * factor, "scale1"), power, 1)
+    return make_result(require_finite(step * factor, "scale1"), power, 1)
 
 
 @isolate_errstate
 def dirac(x: ArrayLike, point: ArrayLike, a: ArrayLike | None = None, *, p: float = 1) -> Result:
-    """W_p between weighted samples and a single point.
+    """Compute W_p between weighted samples and a single point.
 
-    ``W_p^p = sum_i a_i |x_i - point|^p`` with the weights normalised to mass 1: all mass has one place to go.
+    ``W_p^p = sum_i a_i |x_i - point|^p`` with the weights normalised to mass 1: all mass goes to one point.
 
     Parameters
     ----------
@@ -261,22 +273,22 @@ def dirac(x: ArrayLike, point: ArrayLike, a: ArrayLike | None = None, *, p: floa
     >>> closed.dirac([[0.0, 0.0], [3.0, 4.0]], [0.0, 0.0], a=[1, 3]).value
     3.75
     """
-    cloud = points(x, "x", (1, 2))
+    cloud = read_points(x, "x", (1, 2))
     cloud = cloud[:, None] if cloud.ndim == 1 else cloud
-    target = vector(point, "point")
+    target = read_vector(point, "point")
     n, d = cloud.shape
     if len(target) != d:
         raise InputError("point", f"has {len(target)} coordinates for {d} columns of x", "pass one a column")
-    power = order(p)
-    mass = np.ones(n) if a is None else weights(a, "a", n)
-    with np.errstate(over="ignore"):  # reported by finite() below
+    power = read_order(p)
+    mass = np.ones(n) if a is None else read_weights(a, "a", n)
+    with np.errstate(over="ignore"):  # reported by require_finite() below
         steps = np.abs(cloud - target)[mass > 0]
     mass = mass[mass > 0]
-    largest = finite(float(steps.max()), "x")
+    largest = require_finite(float(steps.max()), "x")
     if largest == 0:
-        return exact(0.0, power, d, n, 1)
+        return make_result(0.0, power, d, n, 1)
     # Relative to the largest coordinate and then to the farthest point: no power overflows or vanishes.
     radii = np.sqrt(((steps / largest) ** 2).sum(axis=1))
     farthest = float(radii.max())
     mean = float(np.sum(mass * (radii / farthest) ** power) / np.sum(mass))
-    return exact(finite(largest * farthest * mean ** (1 / power), "x"), power, d, n, 1)
+    return make_result(require_finite(largest * farthest * mean ** (1 / power), "x"), power, d, n, 1)

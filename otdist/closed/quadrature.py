@@ -1,4 +1,4 @@
-"""W_p between any two laws on the line: quantile quadrature with a proved bracket."""
+"""W_p between any two distributions on the line: quantile quadrature with a proved bracket."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from typing import Any
 import numpy as np
 
 from otdist.arrays import Array
-from otdist.closed.checks import number, order
-from otdist.closed.quantiles import Law, Mask
-from otdist.closed.readlaws import read_law, same_law
+from otdist.closed.checks import read_number, read_order
+from otdist.closed.quantiles import LineDistribution, Mask
+from otdist.closed.reading import is_same_distribution, read_distribution
 from otdist.errors import ConvergenceWarning, InputError
 from otdist.errstate import isolate_errstate
 from otdist.result import Result
 
-SUM_ROUNDING = 1e-14  # of the pairwise sum over at most a few million cells
+SUM_ROUNDING = 1e-14  # relative error of a pairwise sum over at most a few million cells
 
 
 @isolate_errstate
 def laws(mu: Any, nu: Any, *, p: float = 1, rtol: float = 1e-6, max_cells: int = 2**18) -> Result:
-    """W_p between two laws on the line, with a proved bracket.
+    """Compute W_p between two distributions on the line, with a proved bracket.
 
     ``W_p^p = int_0^1 |P(u) - Q(u)|^p du`` with P, Q the quantile functions of mu, nu.
 
     Parameters
     ----------
-    mu, nu : frozen scipy.stats law, array_like of shape (n,), or tuple (values, weights)
-        The laws: continuous or discrete, samples, or samples with weights >= 0 (normalised to mass 1).
+    mu, nu : frozen scipy.stats distribution, array_like of shape (n,), or tuple (values, weights)
+        The distributions: continuous or discrete, samples, or samples with weights >= 0 (normalised to
+        mass 1).
     p : float in [1, 2**53)
         Order of the distance.
     rtol : float in (0, 1)
@@ -41,22 +42,22 @@ def laws(mu: Any, nu: Any, *, p: float = 1, rtol: float = 1e-6, max_cells: int =
     -------
     Result
         ``[lower, upper]`` contains W_p, provided that scipy's quantiles are right to 1e-13 of their size
-        and of the spread of the law, and that its moments are right for families of unknown shape.
+        and of the quartile distance, and that its moments are right for families of unknown shape.
         ``value`` is far closer than the interval shows; ``info["estimated_error"]`` estimates its error
         (not proved). Where rtol is not reached, ``converged`` is False and a ConvergenceWarning is
-        given. If exactly one law has an infinite p-th moment, all three are inf.
+        given. If exactly one distribution has an infinite p-th moment, all three are inf.
 
     Raises
     ------
     InputError
-        If both p-th moments are infinite, a law is not one-dimensional or not frozen, samples are
+        If both p-th moments are infinite, a distribution is not one-dimensional or not frozen, samples are
         empty, not finite or complex, weights are negative or of the wrong length, or an option is out
         of range.
 
     Notes
     -----
-    Time O(k log k) and memory O(k) for k cells; ``k ~ 1 / sqrt(rtol)`` where both laws are samples,
-    discrete or of a family in ``otdist.closed.shapes`` (some 10 ms by default), else
+    Time O(k log k) and memory O(k) for k cells; ``k ~ 1 / sqrt(rtol)`` where both distributions are
+    samples, discrete or of a family in ``otdist.closed.shapes`` (some 10 ms by default), else
     ``k ~ 1 / rtol``, which is more than max_cells by default: pass rtol=1e-4 or so.
 
     Cells end at the jumps of samples, at powers of two towards 0 and 1 and where the density turns;
@@ -78,58 +79,70 @@ def laws(mu: Any, nu: Any, *, p: float = 1, rtol: float = 1e-6, max_cells: int =
     >>> closed.laws([0.0, 1.0], ([0.0, 2.0], [1, 3])).value
     1.0
     """
-    power, goal, most = order(p), _tolerance(rtol), _count(max_cells)
-    laws_ = read_law(mu, "mu"), read_law(nu, "nu")
-    name, n, m = f"W{power:g}", laws_[0].size, laws_[1].size
-    if _infinite(laws_, power):
-        message = f"one law has an infinite moment of order {power:g}, the other has not"
+    power, tolerance, cell_limit = read_order(p), _read_rtol(rtol), _read_max_cells(max_cells)
+    distributions = read_distribution(mu, "mu"), read_distribution(nu, "nu")
+    name, n, m = f"W{power:g}", distributions[0].size, distributions[1].size
+    if _is_infinite(distributions, power):
+        message = f"one distribution has an infinite moment of order {power:g}, the other a finite one"
         return Result(math.inf, math.inf, math.inf, "closed", message=message, name=name, n=n, m=m, d=1)
-    if same_law(mu, nu):
-        return Result(0.0, 0.0, 0.0, "closed", message="both laws are the same", name=name, n=n, m=m, d=1)
-    floors = _floors(laws_)
-    tails = _tails(laws_, floors, power)
-    cells, lower, upper = _refine(laws_, _first_cells(laws_, floors), tails, power, goal, most)
-    value, error = _value(laws_, cells, power)
+    if is_same_distribution(mu, nu):
+        return Result(
+            0.0, 0.0, 0.0, "closed", message="both distributions are the same", name=name, n=n, m=m, d=1
+        )
+    tail_masses = _compute_tail_masses(distributions)
+    tails = _bound_tails(distributions, tail_masses, power)
+    cells, lower, upper = _refine(
+        distributions, _make_initial_cells(distributions, tail_masses), tails, power, tolerance, cell_limit
+    )
+    value, error = _estimate_value(distributions, cells, power)
     if math.isfinite(upper):
-        error += _total(np.array([value]), power, tails) - value
+        error += _compute_p_norm(np.array([value]), power, tails) - value
     value = min(max(value, lower), upper)
-    converged = math.isfinite(upper) and upper - lower <= goal * upper
-    message = "" if converged else _why(lower, upper, goal, tails, laws_, cells.count >= most)
+    converged = math.isfinite(upper) and upper - lower <= tolerance * upper
+    message = (
+        ""
+        if converged
+        else _explain_width(lower, upper, tolerance, tails, distributions, cells.count >= cell_limit)
+    )
     if not converged:
         warnings.warn(f"closed.laws: {message}", ConvergenceWarning, stacklevel=2)
     info = {"cells": cells.count, "tail": sum(tails), "estimated_error": min(error, upper - lower)}
     return Result(value, lower, upper, "closed", converged, message, name, n=n, m=m, d=1, info=info)
 
 
-def _tolerance(rtol: float) -> float:
-    goal = number(rtol, "rtol")
-    if not 0 < goal < 1:
-        raise InputError("rtol", f"is {goal:g}, outside (0, 1)", "pass a relative width such as 1e-6")
-    return goal
+def _read_rtol(rtol: float) -> float:
+    tolerance = read_number(rtol, "rtol")
+    if not 0 < tolerance < 1:
+        raise InputError(
+            "rtol", f"must be in (0, 1), got {tolerance:g}", "pass a relative width such as 1e-6"
+        )
+    return tolerance
 
 
-def _count(max_cells: int) -> int:
-    most = number(max_cells, "max_cells")
-    if most < 1 or most != int(most):
-        raise InputError("max_cells", f"is {most:g}", "pass a whole number >= 1 such as 2**18")
-    return int(most)
+def _read_max_cells(max_cells: int) -> int:
+    count = read_number(max_cells, "max_cells")
+    if count < 1 or count != int(count):
+        raise InputError(
+            "max_cells", f"must be an integer >= 1, got {count:g}", "pass a number such as 2**18"
+        )
+    return int(count)
 
 
-def _infinite(laws_: tuple[Law, Law], p: float) -> bool:
-    """Whether W_p is infinite because exactly one p-th moment is."""
-    known = [law.finite_moment(p) for law in laws_]
-    if known == [False, False]:
+def _is_infinite(distributions: tuple[LineDistribution, LineDistribution], p: float) -> bool:
+    """Return whether W_p is infinite because exactly one p-th moment is."""
+    finite = [distribution.has_finite_moment(p) for distribution in distributions]
+    if finite == [False, False]:
         raise InputError(
             "mu, nu",
-            f"both laws have an infinite moment of order {p:g}, so that W{p:g} need not exist",
-            "use a smaller p, truncate the laws, or closed.shift if one is a translate of the other",
+            f"both distributions have an infinite moment of order {p:g}, so that W{p:g} need not exist",
+            "use a smaller p, truncate the distributions, or closed.shift if one is a translate of the other",
         )
-    return sorted(map(str, known)) == ["False", "True"]
+    return sorted(map(str, finite)) == ["False", "True"]
 
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Cells of mass with the quantiles of both laws at start, middle and end, each of shape (3, k)."""
+    """Cells of mass, with the quantiles of both distributions at start, middle and end, shape (3, k)."""
 
     start: Array
     stop: Array
@@ -143,76 +156,106 @@ class Cells:
         return len(self.start)
 
 
-def _floors(laws_: tuple[Law, Law]) -> tuple[float, float]:
-    """Mass left to the tail bounds at the bottom and at the top."""
-    return max(law.floor(False) for law in laws_), max(law.floor(True) for law in laws_)
+def _compute_tail_masses(distributions: tuple[LineDistribution, LineDistribution]) -> tuple[float, float]:
+    """Compute the masses left to the tail bounds at the bottom and at the top."""
+    return max(distribution.get_smallest_mass(False) for distribution in distributions), max(
+        distribution.get_smallest_mass(True) for distribution in distributions
+    )
 
 
-def _tails(laws_: tuple[Law, Law], floors: tuple[float, float], p: float) -> tuple[float, float]:
-    """Upper bounds of ``(int_tail |P - Q|^p du)^(1/p)`` at both ends, by Minkowski's inequality."""
-    # Tails are measured from a point amid the laws: a common offset must not count.
-    centre = float(laws_[0].at(np.array([0.5]), np.array([False]))[0])
+def _bound_tails(
+    distributions: tuple[LineDistribution, LineDistribution], tail_masses: tuple[float, float], p: float
+) -> tuple[float, float]:
+    """Compute upper bounds of ``(int_tail |P - Q|^p du)^(1/p)`` at both ends, by Minkowski's inequality."""
+    # Tails are measured from a median, so that a common offset does not enlarge the bounds.
+    centre = float(distributions[0].evaluate(np.array([0.5]), np.array([False]))[0])
 
     def bound(top: bool) -> float:
-        return sum(law.tail(top, floors[top], p, centre) for law in laws_) if floors[top] else 0.0
+        return (
+            sum(distribution.bound_tail(top, tail_masses[top], p, centre) for distribution in distributions)
+            if tail_masses[top]
+            else 0.0
+        )
 
     return bound(False), bound(True)
 
 
-def _first_cells(laws_: tuple[Law, Law], floors: tuple[float, float]) -> Cells:
+def _make_initial_cells(
+    distributions: tuple[LineDistribution, LineDistribution], tail_masses: tuple[float, float]
+) -> Cells:
     starts, stops, tops = [], [], []
     for top in (False, True):
-        edges = np.concatenate([law.edges(top) for law in laws_] + [np.array([floors[top], 0.5])])
-        edges = np.unique(edges[edges >= floors[top]])
+        edges = np.concatenate(
+            [distribution.compute_edges(top) for distribution in distributions]
+            + [np.array([tail_masses[top], 0.5])]
+        )
+        edges = np.unique(edges[edges >= tail_masses[top]])
         starts.append(edges[:-1])
         stops.append(edges[1:])
         tops.append(np.full(len(edges) - 1, top))
     start, stop, top_ = np.concatenate(starts), np.concatenate(stops), np.concatenate(tops)
-    return Cells(start, stop, top_, *(law.ends(start, stop, top_) for law in laws_))
+    return Cells(
+        start, stop, top_, *(distribution.evaluate_cells(start, stop, top_) for distribution in distributions)
+    )
 
 
-def _split(laws_: tuple[Law, Law], cells: Cells, chosen: Mask) -> Cells:
-    """Halve the chosen cells; only the two new middles of each are evaluated."""
+def _halve_cells(
+    distributions: tuple[LineDistribution, LineDistribution], cells: Cells, chosen: Mask
+) -> Cells:
+    """Halve the chosen cells; quantiles are evaluated at the two new middles of each cell only."""
     start, stop, top = cells.start[chosen], cells.stop[chosen], cells.top[chosen]
     middle = (start + stop) / 2
     left, right = (start + middle) / 2, (middle + stop) / 2
-    both = []
-    for law, old in zip(laws_, (cells.first, cells.second), strict=True):
-        new, kept = law.at(np.concatenate([left, right]), np.concatenate([top, top])), old[:, chosen]
+    quantiles = []
+    for distribution, old in zip(distributions, (cells.first, cells.second), strict=True):
+        new, parents = (
+            distribution.evaluate(np.concatenate([left, right]), np.concatenate([top, top])),
+            old[:, chosen],
+        )
         halves = [
-            np.stack([kept[0], new[: len(left)], kept[1]]),
-            np.stack([kept[1], new[len(left) :], kept[2]]),
+            np.stack([parents[0], new[: len(left)], parents[1]]),
+            np.stack([parents[1], new[len(left) :], parents[2]]),
         ]
-        both.append(np.concatenate([old[:, ~chosen], *halves], axis=1))
+        quantiles.append(np.concatenate([old[:, ~chosen], *halves], axis=1))
     return Cells(
         np.concatenate([cells.start[~chosen], start, middle]),
         np.concatenate([cells.stop[~chosen], middle, stop]),
         np.concatenate([cells.top[~chosen], top, top]),
-        *both,
+        *quantiles,
     )
 
 
-def _range_and_mean(x: Array, law: Law) -> tuple[Array, Array, Array, Array]:
-    """Bounds of a quantile function on cells, and of its mean there, rounding included."""
+def _bound_quantiles(x: Array, distribution: LineDistribution) -> tuple[Array, Array, Array, Array]:
+    """Bound a quantile function and its mean on cells, rounding errors included."""
     low, high = np.minimum(x[0], x[2]), np.maximum(x[0], x[2])
-    if law.bent:
+    if distribution.convex_or_concave:
         # Hermite-Hadamard: the middle lies on one side of the mean; Bullen: the two chords on the other.
-        one, other = x[1], (x[0] + 2 * x[1] + x[2]) / 4
+        mean_bound1, mean_bound2 = x[1], (x[0] + 2 * x[1] + x[2]) / 4
     else:
-        one, other = (x[0] + x[1]) / 2, (x[1] + x[2]) / 2
-    slip = law.slip(np.maximum(np.abs(low), np.abs(high)))
-    return low - slip, high + slip, np.minimum(one, other) - slip, np.maximum(one, other) + slip
+        mean_bound1, mean_bound2 = (x[0] + x[1]) / 2, (x[1] + x[2]) / 2
+    error = distribution.bound_error(np.maximum(np.abs(low), np.abs(high)))
+    return (
+        low - error,
+        high + error,
+        np.minimum(mean_bound1, mean_bound2) - error,
+        np.maximum(mean_bound1, mean_bound2) + error,
+    )
 
 
-def _bounds(laws_: tuple[Law, Law], cells: Cells, p: float) -> tuple[Array, Array]:
-    """Lower and upper bounds of ``(int_cell |P - Q|^p du)^(1/p)``; roots, so that nothing overflows."""
-    low1, high1, least1, most1 = _range_and_mean(cells.first, laws_[0])
-    low2, high2, least2, most2 = _range_and_mean(cells.second, laws_[1])
+def _bound_cells(
+    distributions: tuple[LineDistribution, LineDistribution], cells: Cells, p: float
+) -> tuple[Array, Array]:
+    """Compute lower and upper bounds of ``(int_cell |P - Q|^p du)^(1/p)``; p-th roots do not overflow."""
+    low1, high1, mean_low1, mean_high1 = _bound_quantiles(cells.first, distributions[0])
+    low2, high2, mean_low2, mean_high2 = _bound_quantiles(cells.second, distributions[1])
     low, high = low1 - high2, high1 - low2
-    least, most = np.clip(least1 - most2, low, high), np.clip(most1 - least2, low, high)
-    nearest = np.maximum(np.maximum(least, -most), 0.0)
+    mean_low, mean_high = (
+        np.clip(mean_low1 - mean_high2, low, high),
+        np.clip(mean_high1 - mean_low2, low, high),
+    )
+    nearest = np.maximum(np.maximum(mean_low, -mean_high), 0.0)
     # The chord of |.|^p over [low, high] is linear in the mean: it is largest at one end of the mean's range.
-    mean = np.where(np.abs(high) >= np.abs(low), most, least)
+    mean = np.where(np.abs(high) >= np.abs(low), mean_high, mean_low)
     size = np.maximum(np.abs(low), np.abs(high))
     safe = np.where(size > 0, size, 1.0)
     share = np.where(high > low, (mean - low) / np.where(high > low, high - low, 1.0), 0.0)
@@ -221,45 +264,53 @@ def _bounds(laws_: tuple[Law, Law], cells: Cells, p: float) -> tuple[Array, Arra
     return width * nearest, width * size * chord ** (1 / p)
 
 
-def _total(roots: Array, p: float, extra: tuple[float, ...] = ()) -> float:
-    """``(sum roots^p)^(1/p)``, scaled by the largest."""
-    every = np.concatenate([roots, np.array(extra)])
-    largest = float(every.max(initial=0.0))
+def _compute_p_norm(roots: Array, p: float, more: tuple[float, ...] = ()) -> float:
+    """Compute ``(sum roots^p)^(1/p)`` relative to the largest entry, without overflow."""
+    values = np.concatenate([roots, np.array(more)])
+    largest = float(values.max(initial=0.0))
     if largest == 0 or math.isinf(largest):
         return largest
-    return float(largest * np.sum((every / largest) ** p) ** (1 / p))
+    return float(largest * np.sum((values / largest) ** p) ** (1 / p))
 
 
 def _refine(
-    laws_: tuple[Law, Law], cells: Cells, tails: tuple[float, float], p: float, goal: float, most: int
+    distributions: tuple[LineDistribution, LineDistribution],
+    cells: Cells,
+    tails: tuple[float, float],
+    p: float,
+    tolerance: float,
+    cell_limit: int,
 ) -> tuple[Cells, float, float]:
-    """Halve the cells that hold most of the gap until the goal, the limit or a standstill."""
+    """Halve the cells with most of the gap until the tolerance, the cell limit or stagnation."""
     previous = math.inf
-    known = (
+    finite_tails = (
         tails if math.isfinite(sum(tails)) else (0.0, 0.0)
-    )  # the lower bound is worth refining all the same
+    )  # with infinite tails the lower bound is refined all the same
     while True:
-        below, above = _bounds(laws_, cells, p)
-        lower, upper = _total(below, p) * (1 - SUM_ROUNDING), _total(above, p, known) * (1 + SUM_ROUNDING)
+        cell_lower, cell_upper = _bound_cells(distributions, cells, p)
+        lower, upper = (
+            _compute_p_norm(cell_lower, p) * (1 - SUM_ROUNDING),
+            _compute_p_norm(cell_upper, p, finite_tails) * (1 + SUM_ROUNDING),
+        )
         lower = min(lower, upper)
-        room = most - cells.count
-        if upper - lower <= goal * upper or room <= 0:
+        room = cell_limit - cells.count
+        if upper - lower <= tolerance * upper or room <= 0:
             break
-        largest = float(above.max())
-        gaps = (above / largest) ** p - (below / largest) ** p
+        largest = float(cell_upper.max())
+        gaps = (cell_upper / largest) ** p - (cell_lower / largest) ** p
         total = float(gaps.sum())
-        # A standstill: what is left of the gap lies in the tails or in the rounding of the quantiles.
+        # Stagnation: the remaining gap lies in the tails or in the rounding of the quantiles.
         # In logarithms, because the gap itself may overflow.
-        size = math.log(total) + p * math.log(largest) if total > 0 else -math.inf
-        if total <= 0 or size > previous - 0.03:
+        log_gap = math.log(total) + p * math.log(largest) if total > 0 else -math.inf
+        if total <= 0 or log_gap > previous - 0.03:
             break
-        previous = size
-        cells = _split(laws_, cells, _largest(gaps, total, room))
-    return cells, lower, upper if known == tails else math.inf
+        previous = log_gap
+        cells = _halve_cells(distributions, cells, _select_cells(gaps, total, room))
+    return cells, lower, upper if finite_tails == tails else math.inf
 
 
-def _largest(gaps: Array, total: float, room: int) -> Mask:
-    """Mark the fewest cells that hold 60 % of the gap, at most ``room``."""
+def _select_cells(gaps: Array, total: float, room: int) -> Mask:
+    """Select the fewest cells that hold 60 % of the gap, at most ``room``."""
     rank = np.argsort(-gaps, kind="stable")
     count = int(np.searchsorted(np.cumsum(gaps[rank]), 0.6 * total)) + 1
     chosen = np.zeros(len(gaps), dtype=bool)
@@ -267,11 +318,16 @@ def _largest(gaps: Array, total: float, room: int) -> Mask:
     return chosen
 
 
-def _value(laws_: tuple[Law, Law], cells: Cells, p: float) -> tuple[float, float]:
-    """Three-point Gauss rule for the distance, and its difference to Simpson's rule."""
+def _estimate_value(
+    distributions: tuple[LineDistribution, LineDistribution], cells: Cells, p: float
+) -> tuple[float, float]:
+    """Estimate the distance by a three-point Gauss rule, and its error by Simpson's rule."""
     half = (cells.stop - cells.start) / 2
     centre = (cells.start + cells.stop) / 2
-    left, right = (np.abs(_difference(laws_, centre + k * math.sqrt(0.6) * half, cells.top)) for k in (-1, 1))
+    left, right = (
+        np.abs(_compute_difference(distributions, centre + k * math.sqrt(0.6) * half, cells.top))
+        for k in (-1, 1)
+    )
     ends, middle = np.abs(cells.first[::2] - cells.second[::2]), np.abs(cells.first[1] - cells.second[1])
     largest = max(float(ends.max()), float(middle.max()))
     if largest == 0:
@@ -284,24 +340,34 @@ def _value(laws_: tuple[Law, Law], cells: Cells, p: float) -> tuple[float, float
     return value, value * error / (p * total) if total > 0 else largest * error ** (1 / p)
 
 
-def _difference(laws_: tuple[Law, Law], u: Array, top: Mask) -> Array:
-    difference: Array = laws_[0].at(u, top) - laws_[1].at(u, top)
+def _compute_difference(
+    distributions: tuple[LineDistribution, LineDistribution], u: Array, top: Mask
+) -> Array:
+    difference: Array = distributions[0].evaluate(u, top) - distributions[1].evaluate(u, top)
     return difference
 
 
-def _why(
-    lower: float, upper: float, goal: float, tails: tuple[float, float], laws_: tuple[Law, Law], full: bool
+def _explain_width(
+    lower: float,
+    upper: float,
+    tolerance: float,
+    tails: tuple[float, float],
+    distributions: tuple[LineDistribution, LineDistribution],
+    limit_reached: bool,
 ) -> str:
-    """Say what happened, and what to change."""
+    """Return why the tolerance was not reached, with a remedy."""
     if math.isinf(upper):
-        return "no bound of the tails is known: upper is inf; truncate the laws, or use a smaller p"
-    width = f"the interval has relative width {(upper - lower) / upper:.1e}, more than rtol = {goal:.1e}"
+        return "no bound of the tails is known: upper is inf; truncate the distributions, or use a smaller p"
+    width = f"the interval has relative width {(upper - lower) / upper:.1e}, more than rtol = {tolerance:.1e}"
     if lower == 0:
-        return f"{width}: only W <= {upper:.3e} is proved, the laws may be equal; compare it with your scale"
+        equal = f"only W <= {upper:.3e} is proved, the distributions may be equal"
+        return f"{width}: {equal}; compare it with your scale"
     if max(tails) > 0.25 * (upper - lower):
-        return f"{width}, because of the tails ({max(tails):.1e}); truncate the laws, or raise rtol"
-    if full:
-        slow = [law.label for law in laws_ if not law.bent]
-        why = f" ({' and '.join(slow)}: of no family with a known shape)" if slow else ""
-        return f"{width}{why}; raise max_cells or rtol"
+        return f"{width}, because of the tails ({max(tails):.1e}); truncate the distributions, or raise rtol"
+    if limit_reached:
+        unshaped = [
+            distribution.label for distribution in distributions if not distribution.convex_or_concave
+        ]
+        reason = f" ({' and '.join(unshaped)}: of no family with a known shape)" if unshaped else ""
+        return f"{width}{reason}; raise max_cells or rtol"
     return f"{width}, because of the rounding of the quantiles; raise rtol"

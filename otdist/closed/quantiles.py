@@ -1,6 +1,6 @@
-"""Laws on the line as quantile functions, read from both ends.
+"""Distributions on the line as quantile functions, evaluated from both ends.
 
-Every function of ``u`` comes with ``top``: the mass u in (0, 1/2] is counted from the bottom where ``top`` is
+Every function of ``u`` takes ``top``: the mass u in (0, 1/2] is counted from the bottom where ``top`` is
 False (``ppf``) and from the top where it is True (``isf``), so that both tails are reached to 1e-299.
 """
 
@@ -21,56 +21,58 @@ Mask = NDArray[np.bool_]
 
 # Powers of two down to 2^-992: exact, also as 1 - u as far as that can be represented.
 DYADIC: Array = 2.0 ** -np.concatenate([np.arange(1, 64), np.arange(64, 256, 4), np.arange(256, 993, 16)])
-ROUNDING = 1e-13  # allowed for scipy's quantiles, relative to their size and to the spread of the law
+QUANTILE_RTOL = (
+    1e-13  # error allowed for scipy's quantiles, relative to their size and to the quartile distance
+)
 
 
-class Law(Protocol):
-    """A law on the line; ``Steps`` and ``Smooth`` implement it."""
+class LineDistribution(Protocol):
+    """Distribution on the line; see ``DiscreteDistribution`` and ``ContinuousDistribution``."""
 
     @property
     def label(self) -> str:
-        """How messages name it."""
+        """Name of the distribution in messages."""
 
     @property
     def size(self) -> int:
-        """Number of samples; 0 for a law that is not a sample."""
+        """Number of samples; 0 for a distribution that is not a sample."""
 
     @property
-    def bent(self) -> bool:
-        """Whether the quantile function is convex or concave on every cell."""
+    def convex_or_concave(self) -> bool:
+        """True if the quantile function is convex or concave on every cell."""
 
-    def slip(self, size: Array) -> Array:
-        """Error allowed for quantiles of this size."""
+    def bound_error(self, size: Array) -> Array:
+        """Bound the errors of quantiles of this size."""
 
-    def edges(self, top: bool) -> Array:
-        """Masses at which cells must end, in [0, 1/2]."""
+    def compute_edges(self, top: bool) -> Array:
+        """Compute the masses in [0, 1/2] at which cells must end."""
 
-    def floor(self, top: bool) -> float:
-        """Smallest mass down to which the quantiles are known; 0 on a bounded side."""
+    def get_smallest_mass(self, top: bool) -> float:
+        """Return the smallest mass down to which the quantiles are known; 0 on a bounded side."""
 
-    def ends(self, start: Array, stop: Array, top: Mask) -> Array:
-        """Quantiles at the start, the middle and the end of cells, shape (3, k)."""
+    def evaluate_cells(self, start: Array, stop: Array, top: Mask) -> Array:
+        """Compute quantiles at the start, the middle and the end of cells, shape (3, k)."""
 
-    def at(self, u: Array, top: Mask) -> Array:
-        """Quantiles inside cells."""
+    def evaluate(self, u: Array, top: Mask) -> Array:
+        """Compute quantiles inside cells."""
 
-    def tail(self, top: bool, mass: float, p: float, centre: float) -> float:
-        """Upper bound of ``(int_0^mass |X - centre|^p du)^(1/p)``; inf if none is known."""
+    def bound_tail(self, top: bool, mass: float, p: float, centre: float) -> float:
+        """Bound ``(int_0^mass |X - centre|^p du)^(1/p)`` from above; inf if no bound is known."""
 
-    def finite_moment(self, p: float) -> bool | None:
-        """Whether ``E|X|^p`` is finite; None if that is not known."""
+    def has_finite_moment(self, p: float) -> bool | None:
+        """Return whether ``E|X|^p`` is finite; None if unknown."""
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean, variance and excess kurtosis as scipy states them; nan where it does not."""
+    """Mean, variance and excess kurtosis as stated by scipy; nan where it states none."""
 
     mean: float
     variance: float
     kurtosis: float
 
-    def finite(self, p: float) -> bool | None:
-        """Whether ``E|X|^p`` is finite; None if that does not follow from these moments."""
+    def has_finite_moment(self, p: float) -> bool | None:
+        """Return whether ``E|X|^p`` is finite; None if these moments do not tell."""
         if not math.isfinite(self.mean):
             return False  # scipy gives nan for a mean that does not exist (Cauchy), inf for an infinite one
         if p == 1 or (p <= 2 and math.isfinite(self.variance)):
@@ -80,8 +82,8 @@ class Moments:
         infinite = (p >= 2 and self.variance == math.inf) or (p >= 4 and self.kurtosis == math.inf)
         return False if infinite else None
 
-    def tail(self, mass: float, p: float, centre: float) -> float:
-        """Hoelder's inequality: ``|X 1_tail|_p <= |X|_r mass^(1/p - 1/r)`` for r = 2 and r = 4."""
+    def bound_tail(self, mass: float, p: float, centre: float) -> float:
+        """Bound the tail by Hoelder: ``|X 1_tail|_p <= |X|_r mass^(1/p - 1/r)`` for r = 2 and r = 4."""
         bound = math.inf
         if p < 2 and math.isfinite(self.variance):
             norm = math.sqrt(self.variance) + abs(self.mean - centre)
@@ -92,138 +94,142 @@ class Moments:
         return bound
 
 
-def _bounded_tail(end: float, start: float, mass: float, p: float, centre: float) -> float:
+def _bound_finite_tail(end: float, start: float, mass: float, p: float, centre: float) -> float:
     return float(max(abs(end - centre), abs(start - centre)) * mass ** (1 / p))
 
 
 @dataclass(frozen=True, eq=False)
-class Steps:
-    """A law with atoms: weighted samples, or a discrete law between two far quantiles.
+class DiscreteDistribution:
+    """Distribution with atoms: weighted samples, or a discrete distribution between two far quantiles.
 
     Attributes
     ----------
     values : ndarray, shape (k,)
         Atoms, increasing.
-    below, above : ndarray, shape (k,)
+    mass_below, mass_above : ndarray, shape (k,)
         Mass up to and including each atom, counted from the bottom and (in reverse order) from the top.
-    missing : (float, float)
+    missing_mass : (float, float)
         Mass beyond the first and the last atom.
     moments : Moments or None
-        Of the whole law where mass is missing.
+        Moments of the whole distribution where mass is missing.
     """
 
     label: str
     size: int
     values: Array
-    below: Array
-    above: Array
-    missing: tuple[float, float] = (0.0, 0.0)
+    mass_below: Array
+    mass_above: Array
+    missing_mass: tuple[float, float] = (0.0, 0.0)
     moments: Moments | None = None
-    bent: bool = True
+    convex_or_concave: bool = True
 
-    def slip(self, size: Array) -> Array:
-        """None: samples are numbers as they stand."""
+    def bound_error(self, size: Array) -> Array:
+        """Return 0: atoms are exact."""
         return np.zeros_like(size)
 
-    def edges(self, top: bool) -> Array:
-        """Masses at which the law steps."""
-        steps = self.above if top else self.below
+    def compute_edges(self, top: bool) -> Array:
+        """Compute the cumulative masses of the atoms."""
+        steps = self.mass_above if top else self.mass_below
         return steps[steps < 0.5]
 
-    def floor(self, top: bool) -> float:
-        """Mass beyond the outermost atom."""
-        return self.missing[top]
+    def get_smallest_mass(self, top: bool) -> float:
+        """Return the mass beyond the outermost atom."""
+        return self.missing_mass[top]
 
-    def ends(self, start: Array, stop: Array, top: Mask) -> Array:
-        """Give the same value three times: the law is constant on a cell."""
-        return np.tile(self.at((start + stop) / 2, top), (3, 1))
+    def evaluate_cells(self, start: Array, stop: Array, top: Mask) -> Array:
+        """Return the same value three times: the quantile function is constant on a cell."""
+        return np.tile(self.evaluate((start + stop) / 2, top), (3, 1))
 
-    def at(self, u: Array, top: Mask) -> Array:
-        """Atoms that hold the masses u."""
+    def evaluate(self, u: Array, top: Mask) -> Array:
+        """Return the atoms at the masses u."""
         last = len(self.values) - 1
-        low = np.minimum(np.searchsorted(self.below, u), last)
-        high = last - np.minimum(np.searchsorted(self.above, u), last)
-        found: Array = self.values[np.where(top, high, low)]
-        return found
+        from_below = np.minimum(np.searchsorted(self.mass_below, u), last)
+        from_above = last - np.minimum(np.searchsorted(self.mass_above, u), last)
+        atoms: Array = self.values[np.where(top, from_above, from_below)]
+        return atoms
 
-    def tail(self, top: bool, mass: float, p: float, centre: float) -> float:
-        """Exact ends for samples, Hoelder's inequality for a discrete law."""
-        if self.missing[top] > 0:
-            return math.inf if self.moments is None else self.moments.tail(mass, p, centre)
-        inner = float(self.at(np.array([mass]), np.array([top]))[0])
-        return _bounded_tail(float(self.values[-1 if top else 0]), inner, mass, p, centre)
+    def bound_tail(self, top: bool, mass: float, p: float, centre: float) -> float:
+        """Bound by the outermost atom for samples, by Hoelder's inequality for a discrete distribution."""
+        if self.missing_mass[top] > 0:
+            return math.inf if self.moments is None else self.moments.bound_tail(mass, p, centre)
+        quantile = float(self.evaluate(np.array([mass]), np.array([top]))[0])
+        return _bound_finite_tail(float(self.values[-1 if top else 0]), quantile, mass, p, centre)
 
-    def finite_moment(self, p: float) -> bool | None:
-        """Whether ``E|X|^p`` is finite: samples have every moment."""
-        if max(self.missing) == 0 or self.moments is None:
+    def has_finite_moment(self, p: float) -> bool | None:
+        """Return whether ``E|X|^p`` is finite: samples have every moment."""
+        if max(self.missing_mass) == 0 or self.moments is None:
             return True
-        return self.moments.finite(p)
+        return self.moments.has_finite_moment(p)
 
 
 @dataclass(frozen=True, eq=False)
-class Smooth:
-    """A continuous law of scipy.stats.
+class ContinuousDistribution:
+    """Continuous distribution of scipy.stats.
 
     Attributes
     ----------
-    law, standard
-        The frozen law, and the same at loc 0 and scale 1.
+    frozen, standard
+        The frozen distribution, and the same at loc 0 and scale 1.
     loc, scale : float
         Position and scale.
     support : (float, float)
         Ends, possibly infinite.
-    floors : (float, float)
+    smallest_masses : (float, float)
         Smallest masses whose quantiles scipy finds.
-    spread : float
-        Distance of the quartiles.
+    iqr : float
+        Distance of the quartiles, the interquartile range.
     shape : Shape or None
-        Known facts on the family, at ``arguments``.
+        Known properties of the family, with the shape parameters ``arguments``.
     """
 
     label: str
-    law: Any
+    frozen: Any
     standard: Any
     loc: float
     scale: float
     support: tuple[float, float]
-    floors: tuple[float, float]
+    smallest_masses: tuple[float, float]
     moments: Moments
-    spread: float
+    iqr: float
     shape: Shape | None
     arguments: tuple[float, ...]
     size: int = 0
 
     @property
-    def bent(self) -> bool:
-        """Known shape, and cells end at its turning points."""
+    def convex_or_concave(self) -> bool:
+        """True if the shape is known: cells then end at its turning points."""
         return self.shape is not None
 
-    def slip(self, size: Array) -> Array:
-        """Error of scipy's quantiles, which near a root follows the spread instead."""
-        return ROUNDING * (size + self.spread)
+    def bound_error(self, size: Array) -> Array:
+        """Bound the errors of scipy's quantiles, which near a root are relative to the quartile distance."""
+        return QUANTILE_RTOL * (size + self.iqr)
 
-    def edges(self, top: bool) -> Array:
-        """Powers of two, and the turning points of the density."""
+    def compute_edges(self, top: bool) -> Array:
+        """Compute powers of two, and the masses at the turning points of the density."""
         masses = [DYADIC, np.zeros(1)]
         if self.shape is not None:
-            turns = np.array(self.shape.turns(*self.arguments))
-            masses.append(np.asarray(self.standard.sf(turns) if top else self.standard.cdf(turns)))
-        joined = np.concatenate(masses)
-        return joined[(joined <= 0.5) & (joined >= self.floors[top])]
+            turning_points = np.array(self.shape.turning_points(*self.arguments))
+            masses.append(
+                np.asarray(self.standard.sf(turning_points) if top else self.standard.cdf(turning_points))
+            )
+        edges = np.concatenate(masses)
+        return edges[(edges <= 0.5) & (edges >= self.smallest_masses[top])]
 
-    def floor(self, top: bool) -> float:
-        """Smallest mass whose quantile scipy finds."""
-        return self.floors[top]
+    def get_smallest_mass(self, top: bool) -> float:
+        """Return the smallest mass whose quantile scipy finds."""
+        return self.smallest_masses[top]
 
-    def ends(self, start: Array, stop: Array, top: Mask) -> Array:
-        """Quantiles at both ends and in the middle."""
-        return np.stack([self.at(start, top), self.at((start + stop) / 2, top), self.at(stop, top)])
+    def evaluate_cells(self, start: Array, stop: Array, top: Mask) -> Array:
+        """Compute quantiles at both ends and in the middle."""
+        return np.stack(
+            [self.evaluate(start, top), self.evaluate((start + stop) / 2, top), self.evaluate(stop, top)]
+        )
 
-    def at(self, u: Array, top: Mask) -> Array:
-        """Quantiles by ``ppf`` from the bottom and ``isf`` from the top."""
+    def evaluate(self, u: Array, top: Mask) -> Array:
+        """Compute quantiles by ``ppf`` from the bottom and ``isf`` from the top."""
         out = np.empty_like(u)
         try:
-            out[~top], out[top] = self.law.ppf(u[~top]), self.law.isf(u[top])
+            out[~top], out[top] = self.frozen.ppf(u[~top]), self.frozen.isf(u[top])
         except RuntimeError as error:
             raise InputError(
                 self.label, f"scipy finds no quantile ({error})", "pass samples of it"
@@ -235,20 +241,20 @@ class Smooth:
             )
         return out
 
-    def tail(self, top: bool, mass: float, p: float, centre: float) -> float:
+    def bound_tail(self, top: bool, mass: float, p: float, centre: float) -> float:
         """Bound by the support, by a power law for known families, or by Hoelder's inequality."""
         end = self.support[top]
-        here = np.array([top])
+        tops = np.array([top])
         if math.isfinite(end):
-            start = float(self.at(np.array([mass]), here)[0])
-            return _bounded_tail(end, start, mass, p, centre)
-        # Not both: scipy continues some infinite moments to finite ones (the kurtosis of invweibull(2.2)).
+            start = float(self.evaluate(np.array([mass]), tops)[0])
+            return _bound_finite_tail(end, start, mass, p, centre)
+        # Never both bounds: scipy states finite values for some infinite moments (kurtosis of invweibull).
         if self.shape is None:
-            return self.moments.tail(mass, p, centre)
-        return self._power_tail(top, mass, p, centre)
+            return self.moments.bound_tail(mass, p, centre)
+        return self._bound_power_tail(top, mass, p, centre)
 
-    def _power_tail(self, top: bool, mass: float, p: float, centre: float) -> float:
-        """Integrate the power law that the tail lies below.
+    def _bound_power_tail(self, top: bool, mass: float, p: float, centre: float) -> float:
+        """Bound the tail by the integral of a power law.
 
         ``1 - F`` is log-concave in log x, so its slope -g at the quantile x of ``mass`` is at
         most that of the chord to a quantile further in, and ``int_0^mass X^p du <= mass x^p g / (g - p)``.
@@ -257,16 +263,18 @@ class Smooth:
         outer, inner = abs(float(quantile(mass))), float(quantile(16 * mass)) * (1 if top else -1)
         if not 0 < inner < outer:
             return math.inf
-        power = math.log(16) / math.log(outer / inner) * (1 - 1e-6)  # the logarithm's rounding, generously
+        power = (
+            math.log(16) / math.log(outer / inner) * (1 - 1e-6)
+        )  # a generous bound of the rounding of the logarithms
         if power <= p:
             return math.inf
         size = outer * (mass * power / (power - p)) ** (1 / p)
         return float(self.scale * size + abs(self.loc - centre) * mass ** (1 / p))
 
-    def finite_moment(self, p: float) -> bool | None:
-        """By the family where it is known, by scipy's moments elsewhere."""
+    def has_finite_moment(self, p: float) -> bool | None:
+        """Return whether ``E|X|^p`` is finite, by the family if known, else by scipy's moments."""
         if all(math.isfinite(end) for end in self.support):
             return True
         if self.shape is not None:
-            return p < self.shape.index(*self.arguments)
-        return self.moments.finite(p)
+            return p < self.shape.moment_index(*self.arguments)
+        return self.moments.has_finite_moment(p)

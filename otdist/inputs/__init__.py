@@ -1,1 +1,1 @@
-"""Arguments, labels, units and times of the caller, checked in one place."""
+"""Readers and checkers of arguments: numbers, containers, labels, units and times."""

@@ -1,4 +1,4 @@
-"""Arguments that are numbers, names, flags or seeds: one checker for all public functions."""
+"""Checkers of scalar arguments (numbers, names, flags, seeds), shared by all public functions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from otdist.errors import InputError
 Rng = int | np.random.Generator | None
 
 LARGEST_INTEGER = 2**63 - 1
-LARGEST_ORDER = 2.0**53  # beyond it float64 no longer tells p from p + 1
+LARGEST_ORDER = 2.0**53  # beyond it float64 does not distinguish p and p + 1
 
 
 def check_number(
@@ -29,12 +29,11 @@ def check_number(
     at_most: float | None = None,
     remedy: str = "",
 ) -> float:
-    """Read a finite real number, as Python's float; raises InputError.
+    """Read a finite real number as a Python float; raises InputError.
 
-    NumPy scalars, arrays and tensors without axes, Decimal and Fraction are numbers; booleans and
-    text are not.
+    NumPy scalars, 0-d arrays and tensors, Decimal and Fraction are accepted; booleans and text are not.
     """
-    number = _real(value)
+    number = _to_real(value)
     fits = (
         number is not None
         and math.isfinite(number)
@@ -46,70 +45,70 @@ def check_number(
         limits = ((">=", at_least), (">", above), ("<=", at_most))
         bounds = [f"{sign} {limit:g}" for sign, limit in limits if limit is not None]
         wanted = " ".join(["a finite number", " and ".join(bounds)]).strip()
-        raise InputError(name, f"must be {wanted}, got {shown(value)}", remedy or "pass such a number")
+        raise InputError(name, f"must be {wanted}, got {format_value(value)}", remedy or "pass such a number")
     return number
 
 
 def check_integer(value: Any, name: str, *, at_least: int = 1, remedy: str = "") -> int:
-    """Read a whole number, as Python's int; raises InputError.
+    """Read an integer as a Python int; raises InputError.
 
-    NumPy integers are integers; booleans and floats are not, whatever their value.
+    NumPy integers are accepted; booleans and floats are not, whatever their value.
     """
     try:
-        whole = None if _is_boolean(value) else operator.index(value)
+        integer = None if _is_boolean(value) else operator.index(value)
     except (TypeError, ValueError, RuntimeError):
-        whole = None
-    if whole is None or not at_least <= whole <= LARGEST_INTEGER:
-        problem = f"must be an integer >= {at_least}, got {shown(value)}"
+        integer = None
+    if integer is None or not at_least <= integer <= LARGEST_INTEGER:
+        problem = f"must be an integer >= {at_least}, got {format_value(value)}"
         raise InputError(name, problem, remedy or f"pass such a number, for example {max(at_least, 1) * 10}")
-    return whole
+    return integer
 
 
 def check_count(count: Any, name: str = "n_resamples") -> int:
-    """Read a positive whole number; raises InputError."""
+    """Read a positive integer; raises InputError."""
     return check_integer(count, name, remedy="use a number such as 999")
 
 
 def check_choice(value: Any, name: str, choices: Collection[str]) -> str:
-    """Return the value if it is one of these names; raises InputError."""
+    """Return the value if it is one of the choices; raises InputError."""
     if isinstance(value, str) and value in choices:
         return str(value)
-    known = [repr(choice) for choice in choices]
-    listed = f"{', '.join(known[:-1])} or {known[-1]}" if len(known) > 1 else known[0]
-    raise InputError(name, f"must be {listed}, got {shown(value)}", f"use {known[0]}")
+    quoted = [repr(choice) for choice in choices]
+    listed = f"{', '.join(quoted[:-1])} or {quoted[-1]}" if len(quoted) > 1 else quoted[0]
+    raise InputError(name, f"must be {listed}, got {format_value(value)}", f"use {quoted[0]}")
 
 
 def check_flag(value: Any, name: str) -> bool:
-    """Read a switch: True or False, or 1 or 0; raises InputError."""
+    """Read a flag: True or False, or 1 or 0; raises InputError."""
     if _is_boolean(value) or (isinstance(value, int | np.integer) and value in (0, 1)):
         return bool(value)
-    raise InputError(name, f"must be True or False, got {shown(value)}", "use True or False")
+    raise InputError(name, f"must be True or False, got {format_value(value)}", "use True or False")
 
 
 def check_rng(rng: Any, name: str = "rng") -> np.random.Generator:
-    """Make a random generator from a seed, or return the caller's; raises InputError."""
+    """Make a random generator from a seed, or return the given generator; raises InputError."""
     try:
         if _is_boolean(rng):
-            raise TypeError("a boolean is no seed")
-        # Arrays and tensors without axes are numbers here as elsewhere, not sequences.
+            raise TypeError("a boolean is not a seed")
+        # 0-d arrays and tensors are numbers here as elsewhere, not sequences.
         return np.random.default_rng(operator.index(rng) if _is_index(rng) else rng)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             name,
-            f"must be None, an integer >= 0 or a numpy Generator, got {shown(rng)} ({error})",
+            f"must be None, an integer >= 0 or a numpy Generator, got {format_value(rng)} ({error})",
             "use a seed such as 0, or np.random.default_rng(0)",
         ) from None
 
 
 def check_seed(rng: Any, name: str = "rng") -> int:
-    """Read a seed as an integer; a Generator gives the next number of its stream."""
+    """Read a seed as an integer; from a Generator, draw one."""
     if isinstance(rng, int | np.integer) and not isinstance(rng, bool) and rng >= 0:
         return int(rng)
     return int(check_rng(rng, name).integers(2**60))
 
 
 def check_positive(**options: Any) -> None:
-    """Raise InputError unless all of these are positive, finite numbers."""
+    """Raise InputError unless all options are positive, finite numbers."""
     for name, value in options.items():
         check_number(value, name, above=0.0)
 
@@ -120,17 +119,17 @@ def check_order(p: Any) -> float:
 
 
 def check_policy(nan_policy: Any) -> str:
-    """Return the policy if it is known; raises InputError."""
+    """Return the policy for missing values if it is valid; raises InputError."""
     return check_choice(nan_policy, "nan_policy", ("raise", "omit", "propagate"))
 
 
 def check_mass(mass: Any) -> str:
-    """Return the rule for totals that differ if it is known; raises InputError."""
+    """Return the rule for different total masses if it is valid; raises InputError."""
     return check_choice(mass, "mass", ("normalize", "strict"))
 
 
 def check_on_fail(on_fail: Any) -> str:
-    """Return what to do about an unfinished result if it is known; raises InputError."""
+    """Return the action for results without convergence if it is valid; raises InputError."""
     return check_choice(on_fail, "on_fail", ("warn", "raise"))
 
 
@@ -142,12 +141,12 @@ def check_seconds(max_seconds: Any) -> float | None:
 
 
 def check_tol(tol: Any) -> float:
-    """Read the relative gap to stop at; raises InputError."""
+    """Read the relative gap of the stopping rule; raises InputError."""
     return check_number(tol, "tol", at_least=0.0, remedy="give the relative gap to stop at; 0 is exact")
 
 
 def check_jobs(n_jobs: Any) -> int | None:
-    """Read a number of threads as joblib understands it; raises InputError."""
+    """Read a number of threads with the meaning of joblib; raises InputError."""
     if n_jobs is None:
         return None
     jobs = check_integer(n_jobs, "n_jobs", at_least=-(2**31), remedy="use None, 1, 2, ... or -1 for all")
@@ -163,7 +162,7 @@ def check_axis(axis: Any) -> int:
 
 
 def check_bytes(max_bytes: Any) -> int | None:
-    """Read a limit of memory, or None; raises InputError."""
+    """Read a memory limit in bytes, or None; raises InputError."""
     if max_bytes is None:
         return None
     number = check_number(max_bytes, "max_bytes", above=0.0, remedy="give a number of bytes, or None")
@@ -171,7 +170,7 @@ def check_bytes(max_bytes: Any) -> int | None:
 
 
 def check_names(options: Iterable[str], allowed: Collection[str], owner: str) -> None:
-    """Raise InputError for the first option that its owner does not have; the message lists those it has."""
+    """Raise InputError for the first unknown option of ``owner``; the message lists the known ones."""
     for name in options:
         if name not in allowed:
             listed = ", ".join(allowed)
@@ -184,19 +183,19 @@ def set_option(owner: Any, name: str, value: Any) -> None:
     object.__setattr__(owner, name, value)
 
 
-def call_error(error: TypeError) -> bool:
-    """Whether a call itself failed, and not what the function did."""
+def is_call_error(error: TypeError) -> bool:
+    """Return whether the call itself raised the error, not the body of the function."""
     trace = error.__traceback__
     return trace is not None and trace.tb_next is None
 
 
-def option_names(owner: Any) -> tuple[str, ...]:
-    """Names of the options of a solver, which are the fields of its dataclass."""
+def get_option_names(owner: Any) -> tuple[str, ...]:
+    """Return the names of the options of a solver, the fields of its dataclass."""
     return tuple(field.name for field in fields(owner) if field.init)
 
 
-def _real(value: Any) -> float | None:
-    """Value as a float, or None where it is not one real number."""
+def _to_real(value: Any) -> float | None:
+    """Convert a value to float, or to None if it is not one real number."""
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         try:
             value = value.item()
@@ -220,10 +219,10 @@ def _is_boolean(value: Any) -> bool:
     return isinstance(value, bool | np.bool_) or str(getattr(value, "dtype", "")) in ("bool", "torch.bool")
 
 
-def shown(value: Any) -> str:
-    """Short text of any value, for messages."""
+def format_value(value: Any) -> str:
+    """Format any value as a short text for messages."""
     try:
         text = " ".join(repr(value).split())
-    except Exception:  # a value whose repr fails is shown by its type
+    except Exception:  # show the type of a value whose repr fails
         text = f"<{type(value).__name__}>"
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,4 +1,4 @@
-"""Numbers and times of tables and columns of any library, by narwhals."""
+"""Numbers and times from tables and columns of any library, read with narwhals."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from otdist.errors import InputError, PublicName, Remedy
 from otdist.imports import wait_for_imports
 from otdist.inputs.numbers import from_array, from_objects, from_ticks
 from otdist.inputs.table import Table
-from otdist.inputs.times import TICKS, Clock, common_clock
+from otdist.inputs.times import UNIT_SECONDS, Clock, find_common_clock
 
-TABLES = (
+DATAFRAME_MODULES = (
     "pandas",
     "polars",
     "pyarrow",
@@ -28,10 +28,10 @@ TABLES = (
 )
 
 
-def as_series(values: Any) -> Any:
-    """Series, tables and Arrow arrays for what narwhals does not take as it is."""
+def to_narwhals_input(values: Any) -> Any:
+    """Convert values that narwhals does not accept to a series, table or array."""
     module = type(values).__module__.split(".")[0]
-    if module == "pandas" and not hasattr(values, "index"):  # an Index or extension array
+    if module == "pandas" and not hasattr(values, "index"):  # Index or extension array
         return sys.modules["pandas"].Series(values)
     if module == "pyarrow":
         return _from_arrow(values)
@@ -41,7 +41,7 @@ def as_series(values: Any) -> Any:
 
 
 def _from_arrow(values: Any) -> Any:
-    """Arrow's arrays, batches and tensors as columns, tables and arrays."""
+    """Convert arrays, batches and tensors of Arrow to columns, tables and arrays."""
     import pyarrow
 
     if isinstance(values, pyarrow.Array):
@@ -52,24 +52,24 @@ def _from_arrow(values: Any) -> Any:
 
 
 def _from_stream(values: Any) -> Any:
-    """Table or column of an object that knows Arrow's interface; others come back as they are."""
+    """Convert an object with the Arrow stream interface to a table or column; return others unchanged."""
     import pyarrow
 
-    for make in (pyarrow.table, pyarrow.chunked_array):
+    for convert in (pyarrow.table, pyarrow.chunked_array):
         try:
-            return make(values)
+            return convert(values)
         except (pyarrow.ArrowInvalid, TypeError):  # of the other kind
             continue
     return values
 
 
 def from_dataframe(values: Any, name: str) -> Table | None:
-    """Read a table or column of any library; None for what is neither."""
+    """Read a table or column of any library; None for other values."""
     import narwhals.stable.v2 as nw
 
     frame = from_native(values, name, allow_series=True)
     if isinstance(frame, nw.LazyFrame):
-        raise InputError(name, "is a lazy frame", f"call {collecting_call(values)} first")
+        raise InputError(name, "is a lazy frame", f"call {get_collect_call(values)} first")
     if isinstance(frame, nw.Series):
         return read_series(frame, name)
     if not isinstance(frame, nw.DataFrame):
@@ -79,21 +79,21 @@ def from_dataframe(values: Any, name: str) -> Table | None:
     if not parts:
         return Table(np.empty((len(frame), 0)), names)
     if any(part.clock is not None for part in parts):
-        return _joined_times(parts, names, frame, name)
-    raw = None if all(part.raw is None for part in parts) else tuple(part.whole() for part in parts)
+        return _merge_time_columns(parts, names, frame, name)
+    raw = None if all(part.raw is None for part in parts) else tuple(part.to_exact_array() for part in parts)
     return Table(np.column_stack([part.values for part in parts]), names, raw)
 
 
-def collecting_call(frame: Any) -> str:
-    """Method of a lazy frame that computes its table."""
+def get_collect_call(frame: Any) -> str:
+    """Return the call of a lazy frame that computes its table."""
     if type(frame).__module__.startswith("pyspark"):
         return ".toArrow()" if hasattr(frame, "toArrow") else ".toPandas()"
     calls = (".collect()", ".compute()", ".to_arrow_table()", ".to_pyarrow()")
     return next((call for call in calls if hasattr(frame, call[1:-2])), ".collect()")
 
 
-def _joined_times(parts: list[Table], names: tuple[str, ...], frame: Any, name: str) -> Table:
-    """Columns of times in one tick; beside plain numbers they have no common unit."""
+def _merge_time_columns(parts: list[Table], names: tuple[str, ...], frame: Any, name: str) -> Table:
+    """Merge columns of times with a common tick; raises InputError beside plain numbers."""
     for part, column, dtype in zip(parts, names, frame.schema.values(), strict=True):
         if part.clock is not None and any(other.clock is None for other in parts):
             raise InputError(
@@ -101,21 +101,21 @@ def _joined_times(parts: list[Table], names: tuple[str, ...], frame: Any, name: 
                 f"column of type {dtype} is not numeric, but others are",
                 "convert it to numbers in a unit, such as (t - t.min()) / pandas.Timedelta(seconds=1)",
             )
-    clock = common_clock(
+    clock = find_common_clock(
         tuple(part.clock for part in parts), tuple(f"{name}[{column!r}]" for column in names)
     )
     assert clock is not None
-    finer = [part.at(clock.tick) for part in parts]
+    finer = [part.convert_ticks(clock.tick) for part in parts]
     values = np.column_stack([part.values for part in finer])
-    return Table(values, names, tuple(part.whole() for part in finer), clock=clock)
+    return Table(values, names, tuple(part.to_exact_array() for part in finer), clock=clock)
 
 
 def from_native(table: Any, name: str, *, allow_series: bool = False) -> Any:
-    """Wrap a table by narwhals; what is not a table comes back as it is."""
+    """Wrap a table by narwhals; return other values unchanged."""
     import narwhals.stable.v2 as nw
     from narwhals.exceptions import DuplicateError
 
-    wait_for_imports(TABLES)  # narwhals looks for their classes
+    wait_for_imports(DATAFRAME_MODULES)  # narwhals looks for their classes
     try:
         return nw.from_native(table, pass_through=True, allow_series=allow_series)
     except DuplicateError as error:
@@ -133,18 +133,18 @@ def read_series(series: Any, name: str) -> Table:
     if dtype == nw.Object:
         return from_objects(np.asarray(series.to_numpy(), dtype=object), name)
     if dtype == nw.Boolean or dtype.is_integer() or dtype in (nw.Datetime, nw.Date, nw.Duration):
-        # Read apart from the nulls, which would make floats of integers unseen.
+        # Read without nulls, which would silently convert integers to floats.
         present = ~np.asarray(series.is_null().to_numpy(), dtype=bool)
-        return _spread(_read_present(series if present.all() else series.drop_nulls(), name), present)
-    if dtype == nw.Unknown:  # sparse and extension types, of which some are numbers
+        return _restore_nulls(_read_non_null(series if present.all() else series.drop_nulls(), name), present)
+    if dtype == nw.Unknown:  # sparse and extension types, some of which are numeric
         array = np.asarray(series.to_numpy())
         if array.dtype.kind in "fiub" or array.dtype == object:
             return from_array(array, name)
-    raise InputError(name, *not_numeric_column(series))
+    raise InputError(name, *describe_non_numeric_column(series))
 
 
-def not_numeric_column(series: Any) -> tuple[str, str]:
-    """Problem and remedy for a column that holds no numbers."""
+def describe_non_numeric_column(series: Any) -> tuple[str, str]:
+    """Return problem and remedy for a column without numbers."""
     return (
         f"column of type {series.dtype} is not numeric",
         Remedy(
@@ -153,28 +153,30 @@ def not_numeric_column(series: Any) -> tuple[str, str]:
     )
 
 
-def _read_present(series: Any, name: str) -> Table:
+def _read_non_null(series: Any, name: str) -> Table:
     """Read a column of integers, booleans or times without nulls."""
     import narwhals.stable.v2 as nw
 
     dtype = series.dtype
     if dtype == nw.Datetime and dtype.time_zone is not None:
-        # As an array pandas has objects with their zone, polars and Arrow times in UTC without it.
+        # As arrays, pandas gives objects with their zone, polars and Arrow give times in UTC without it.
         unit = "ms" if dtype.time_unit == "s" else dtype.time_unit
         ticks = np.asarray(series.dt.timestamp(unit).to_numpy(), dtype=np.int64)
-        return from_ticks(ticks, np.zeros(len(ticks), dtype=bool), Clock("datetime", TICKS[unit], True))
+        return from_ticks(
+            ticks, np.zeros(len(ticks), dtype=bool), Clock("datetime", UNIT_SECONDS[unit], True)
+        )
     return from_array(np.asarray(series.to_numpy()), name)
 
 
-def _spread(table: Table, present: NDArray[np.bool_]) -> Table:
-    """A column with its nulls again."""
+def _restore_nulls(table: Table, present: NDArray[np.bool_]) -> Table:
+    """Return the column with its nulls restored."""
     if present.all():
         return table
     values = np.full(len(present), np.nan)
     values[present] = table.values
     if table.raw is None:
         return replace(table, values=values)
-    whole = table.whole()
-    raw = np.zeros(len(present), dtype=whole.dtype)
-    raw[present] = whole
+    exact = table.to_exact_array()
+    raw = np.zeros(len(present), dtype=exact.dtype)
+    raw[present] = exact
     return replace(table, values=values, raw=raw)

@@ -1,9 +1,8 @@
-"""Row and column labels of pandas (and of what imitates its Index), without importing pandas.
+"""Row and column labels of pandas and compatible Index classes, without importing pandas.
 
-Labels say which weight belongs to which point. Where two arguments that belong together both have
-labels they are matched by label, as pandas does, or refused; never by position. A default index
-0, 1, 2, ... counts: a frame that was filtered and a series that was not would otherwise be paired in
-silence by their positions.
+Labels assign weights to points. If two related arguments both have labels, they are matched by label, as in
+pandas, or an error is raised; they are never matched by position. A default index 0, 1, 2, ... is a label,
+too: otherwise a filtered frame and an unfiltered series would silently be matched by position.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from otdist.inputs.units import is_data_array
 Index = NDArray[np.intp]
 
 
-def axis_labels(values: Any) -> tuple[Any, Any]:
-    """Labels of the rows and of the columns, each None where there are none."""
+def get_axis_labels(values: Any) -> tuple[Any, Any]:
+    """Return the labels of rows and columns, each None if there are none."""
     if is_data_array(values):
-        known = [values.indexes.get(dim) for dim in values.dims]
-        known += [None] * (2 - len(known))
-        return known[0], known[1]
+        labels = [values.indexes.get(dim) for dim in values.dims]
+        labels += [None] * (2 - len(labels))
+        return labels[0], labels[1]
     rows = getattr(values, "index", None)
     if not _is_index(rows):
         return None, None
@@ -33,48 +32,48 @@ def axis_labels(values: Any) -> tuple[Any, Any]:
 
 
 def require_same_axes(x: Any, y: Any) -> None:
-    """Raise InputError where two arrays of xarray have the same axes in another order."""
+    """Raise InputError if two xarray arrays have the same axes in different orders."""
     if is_data_array(x) and is_data_array(y) and x.dims != y.dims and set(x.dims) == set(y.dims):
         raise InputError("y", f"has axes {y.dims}, x has {x.dims}", f"pass y.transpose{tuple(x.dims)}")
 
 
-def label_order(labels: Any, others: Any, name: str, other_name: str) -> Index | None:
-    """Positions that bring what ``labels`` label into the order of ``others``.
+def match_labels(labels: Any, target: Any, name: str, target_name: str) -> Index | None:
+    """Find the positions that sort the items of ``labels`` in the order of ``target``.
 
     Parameters
     ----------
-    labels, others : pandas.Index or None
-        Labels of the argument ``name``, and of what it belongs to.
-    name, other_name : str
-        How messages call the two.
+    labels, target : pandas.Index or None
+        Labels of the argument ``name``, and of the argument that it is matched with.
+    name, target_name : str
+        Names of both in messages.
 
     Returns
     -------
     ndarray or None
-        None where the order is the same already, or one of the two has no labels.
+        None if the order is the same, or if one of the two has no labels.
 
     Raises
     ------
     InputError
-        If the labels differ, or are matched in another order and not unique.
+        If the labels differ, or if their order differs and they are not unique.
     """
-    if labels is None or others is None or _equal(labels, others):
+    if labels is None or target is None or _labels_equal(labels, target):
         return None
-    for index, whose in ((labels, name), (others, other_name)):
+    for index, owner in ((labels, name), (target, target_name)):
         if not index.is_unique:
-            twice = index[index.duplicated()][0]
-            problem = f"cannot be matched by label with {other_name}: {twice!r} stands twice in {whose}"
-            raise InputError(name, problem, _remedy(name))
-    order = _positions(labels, others)
-    extra = None if order is None else _positions(others, labels)
-    if order is None or extra is None:
-        problem = f"has an index of type {labels.dtype}, {other_name} one of type {others.dtype}"
-        raise InputError(name, problem, _remedy(name))
-    for places, index, where in ((order, others, other_name), (extra, labels, name)):
-        if (places < 0).any():
-            alone = index[int(np.argmax(places < 0))]
-            problem = f"has other labels than {other_name}: {alone!r} is in {where} only"
-            raise InputError(name, problem, _remedy(name))
+            duplicate = index[index.duplicated()][0]
+            problem = f"cannot be matched by label with {target_name}: {duplicate!r} stands twice in {owner}"
+            raise InputError(name, problem, _make_remedy(name))
+    order = _find_positions(labels, target)
+    reverse_order = None if order is None else _find_positions(target, labels)
+    if order is None or reverse_order is None:
+        problem = f"has an index of type {labels.dtype}, {target_name} one of type {target.dtype}"
+        raise InputError(name, problem, _make_remedy(name))
+    for positions, index, where in ((order, target, target_name), (reverse_order, labels, name)):
+        if (positions < 0).any():
+            unmatched = index[int(np.argmax(positions < 0))]
+            problem = f"has other labels than {target_name}: {unmatched!r} is in {where} only"
+            raise InputError(name, problem, _make_remedy(name))
     return order
 
 
@@ -82,19 +81,19 @@ def _is_index(labels: Any) -> bool:
     return all(hasattr(labels, method) for method in ("get_indexer", "equals", "is_unique"))
 
 
-def _equal(labels: Any, others: Any) -> bool:
+def _labels_equal(labels: Any, target: Any) -> bool:
     try:
-        return bool(labels.equals(others))
-    except Exception:  # indexes of two kinds that cannot be compared are not equal
+        return bool(labels.equals(target))
+    except Exception:  # indexes that cannot be compared are not equal
         return False
 
 
-def _positions(labels: Any, others: Any) -> Index | None:
+def _find_positions(labels: Any, target: Any) -> Index | None:
     try:
-        return np.asarray(labels.get_indexer(others), dtype=np.intp)
-    except Exception:  # pandas raises its own errors for indexes of two kinds that cannot be matched
+        return np.asarray(labels.get_indexer(target), dtype=np.intp)
+    except Exception:  # pandas raises various errors for indexes that cannot be matched
         return None
 
 
-def _remedy(name: str) -> str:
+def _make_remedy(name: str) -> str:
     return f"match them first (.reindex), or pass {name}.to_numpy() to go by position"

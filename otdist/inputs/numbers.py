@@ -1,4 +1,4 @@
-"""Numbers of NumPy arrays, of any type, as float64."""
+"""Conversion of NumPy arrays of any type to float64."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.errors import InputError, PublicName, Remedy
-from otdist.inputs.exact import EXACT_INTEGER, is_exact
+from otdist.inputs.exact_numbers import EXACT_INTEGER, is_exact
 from otdist.inputs.table import Table
 from otdist.inputs.times import Clock, is_time, read_time_objects, read_times
 from otdist.inputs.units import refuse_unit
 
-TO_NUMBERS = Remedy("encode it as numbers, or use {} for tables with labels", PublicName("compare"))
+ENCODE_REMEDY = Remedy("encode it as numbers, or use {} for tables with labels", PublicName("compare"))
 
 
 def from_array(values: NDArray[Any], name: str) -> Table:
-    """Read an array of any type; raises InputError for what is no number and no time."""
+    """Read an array of any type; raises InputError unless it holds numbers or times."""
     kind = values.dtype.kind
     if kind == "f":
         return _from_floats(values, name)
@@ -40,10 +40,10 @@ def from_array(values: NDArray[Any], name: str) -> Table:
         return from_ticks(ticks, missing, clock)
     if values.dtype.type.__module__.startswith("ml_dtypes"):  # bfloat16 and shorter floats, of kind "V"
         return Table(values.astype(np.float64))
-    raise InputError(name, *_not_numeric(values.dtype))
+    raise InputError(name, *_describe_non_numeric(values.dtype))
 
 
-def _not_numeric(dtype: np.dtype[Any]) -> tuple[str, str]:
+def _describe_non_numeric(dtype: np.dtype[Any]) -> tuple[str, str]:
     if dtype.names is not None:
         return (
             f"is a structured array with fields {', '.join(dtype.names)}",
@@ -54,7 +54,7 @@ def _not_numeric(dtype: np.dtype[Any]) -> tuple[str, str]:
             f"dtype {dtype} is bytes without a meaning",
             "say what they are: x.view(ml_dtypes.bfloat16) if bfloat16 was saved by np.save",
         )
-    remedy = "pass real and imaginary parts as two columns" if dtype.kind == "c" else TO_NUMBERS
+    remedy = "pass real and imaginary parts as two columns" if dtype.kind == "c" else ENCODE_REMEDY
     return f"dtype {dtype} is not numeric", remedy
 
 
@@ -65,30 +65,30 @@ def _from_floats(values: NDArray[Any], name: str) -> Table:
         out = values.astype(np.float64)
     if values.dtype.itemsize <= 8:
         return Table(out)
-    beyond = np.isinf(out) & np.isfinite(values)
-    if beyond.any():
-        _refuse_beyond(name, tuple(int(k) for k in np.argwhere(beyond)[0]))
+    overflow = np.isinf(out) & np.isfinite(values)
+    if overflow.any():
+        _raise_overflow(name, tuple(int(k) for k in np.argwhere(overflow)[0]))
     exact = np.array_equal(out, values, equal_nan=True)
     return Table(out, raw=None if exact else values)
 
 
 def from_ticks(ticks: NDArray[Any], missing: NDArray[np.bool_], clock: Clock) -> Table:
-    """Table of times, NaN where one is missing."""
+    """Make a table of times, NaN if missing."""
     out = ticks.astype(np.float64)
     out[missing] = np.nan
     return Table(out, raw=ticks, clock=clock)
 
 
-def without_masked(table: Table, mask: NDArray[np.bool_]) -> Table:
-    """The same numbers with NaN where the mask is set."""
+def mask_values(table: Table, mask: NDArray[np.bool_]) -> Table:
+    """Return the same numbers with NaN where the mask is set."""
     filled = table.values.copy()
     filled[mask] = np.nan
     return replace(table, values=filled)
 
 
-def _refuse_beyond(name: str, index: tuple[int, ...]) -> None:
-    where = index[0] if len(index) == 1 else index
-    raise InputError(name, f"entry {where} exceeds the largest float64", "rescale the data")
+def _raise_overflow(name: str, index: tuple[int, ...]) -> None:
+    position = index[0] if len(index) == 1 else index
+    raise InputError(name, f"entry {position} exceeds the largest float64", "rescale the data")
 
 
 def _is_missing(item: Any) -> bool:
@@ -96,7 +96,7 @@ def _is_missing(item: Any) -> bool:
 
 
 def from_objects(values: NDArray[Any], name: str) -> Table:
-    """Read an array of Python objects: numbers or times, None and NA as missing."""
+    """Read an array of Python objects: numbers or times, with None and NA as missing."""
     if any(is_time(item) and not _is_missing(item) for item in values.flat):
         return from_ticks(*read_time_objects(values, name))
     out, raw = np.empty(values.shape), np.zeros(values.shape, dtype=object)
@@ -105,35 +105,35 @@ def from_objects(values: NDArray[Any], name: str) -> Table:
         if _is_missing(item):
             out[index] = np.nan
             continue
-        out[index] = near = _number(item, name, index)
-        whole = _whole(item, near)
-        rounded = rounded or (whole is not None and math.isfinite(near) and int(near) != whole)
-        raw[index] = near if whole is None else whole
+        out[index] = number = _to_float(item, name, index)
+        integer = _to_exact_integer(item, number)
+        rounded = rounded or (integer is not None and math.isfinite(number) and int(number) != integer)
+        raw[index] = number if integer is None else integer
     return Table(out, raw=raw if rounded else None)
 
 
-def _number(item: Any, name: str, index: tuple[int, ...]) -> float:
-    where = index[0] if len(index) == 1 else index
-    # Text, complex numbers and containers are not numbers, though float() takes some of them.
+def _to_float(item: Any, name: str, index: tuple[int, ...]) -> float:
+    position = index[0] if len(index) == 1 else index
+    # Text, complex numbers and containers raise an error, although float() accepts some of them.
     if isinstance(item, str | bytes | complex | np.complexfloating | Sequence):
-        raise InputError(name, f"entry {where} is {item!r}, not a number", TO_NUMBERS)
-    refuse_unit(item, f"{name}[{where}]")
+        raise InputError(name, f"entry {position} is {item!r}, not a number", ENCODE_REMEDY)
+    refuse_unit(item, f"{name}[{position}]")
     try:
-        near = float(item)
+        number = float(item)
     except OverflowError:
-        _refuse_beyond(name, index)
-    except Exception:  # objects raise what they like when asked for a number
+        _raise_overflow(name, index)
+    except Exception:  # float() of an object may raise any error
         raise InputError(
-            name, f"entry {where} has type {type(item).__name__}, not a number", "pass numbers"
+            name, f"entry {position} has type {type(item).__name__}, not a number", "pass numbers"
         ) from None
-    if math.isinf(near) and not isinstance(item, float) and item not in (math.inf, -math.inf):
-        _refuse_beyond(name, index)
-    return near
+    if math.isinf(number) and not isinstance(item, float) and item not in (math.inf, -math.inf):
+        _raise_overflow(name, index)
+    return number
 
 
-def _whole(item: Any, near: float) -> int | None:
-    """Whole number that an entry is, where it is so large that float64 may round it."""
-    if not EXACT_INTEGER <= abs(near) < math.inf or not isinstance(
+def _to_exact_integer(item: Any, rounded: float) -> int | None:
+    """Convert an integral entry to int if float64 may round it; otherwise return None."""
+    if not EXACT_INTEGER <= abs(rounded) < math.inf or not isinstance(
         item, int | np.integer | Decimal | Fraction
     ):
         return None

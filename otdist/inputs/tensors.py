@@ -1,4 +1,4 @@
-"""Numbers of torch tensors of any layout, type and subclass; torch is not imported."""
+"""Conversion of torch tensors of any layout, type and subclass to NumPy; torch is not imported."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def from_torch(values: Any, name: str) -> Table:
             "reduce the columns first (for instance by a principal component analysis)",
         )
     try:
-        return from_array(_torch_to_numpy(values), name)
+        return from_array(_to_numpy(values), name)
     except MemoryError:
         raise
-    except Exception as error:  # a tensor without data of its own raises in many ways
+    except Exception as error:  # tensors without their own data raise various errors
         if isinstance(error, InputError):
             raise
         reason = " ".join(str(error).split())[:160]
@@ -38,14 +38,14 @@ def from_torch(values: Any, name: str) -> Table:
         ) from None
 
 
-def _torch_to_numpy(values: Any) -> NDArray[Any]:
-    """Array with the numbers of a real tensor of any layout and type."""
+def _to_numpy(values: Any) -> NDArray[Any]:
+    """Convert a real tensor of any layout and type to an array."""
     dense = values.detach()
     if dense.is_quantized:
         dense = dense.dequantize()
     if str(dense.layout) != "torch.strided":
         dense = dense.to_dense()
-    dense = dense.cpu()  # before double: Apple's devices have no float64
+    dense = dense.cpu()  # before double(): MPS devices have no float64
     if dense.is_floating_point():
         dense = dense.double()
     array: NDArray[Any] = dense.resolve_neg().numpy()

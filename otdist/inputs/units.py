@@ -1,4 +1,4 @@
-"""Numbers with a physical unit, as astropy, pint and unyt have them; none of them is imported."""
+"""Quantities with a physical unit of astropy, pint and unyt, without importing these packages."""
 
 from __future__ import annotations
 
@@ -11,33 +11,46 @@ import numpy as np
 
 from otdist.errors import InputError
 
-PURE = ("", "dimensionless")  # how the packages call a number without unit
-DEEPEST = 64  # axes that NumPy allows; a list that holds itself ends there
-UNITLESS = ("builtins", "numpy", "decimal", "fractions", "datetime", "torch")  # packages without units
-TIMES = ("pandas", "polars", "pyarrow")  # there ``unit`` is the resolution of times
+DIMENSIONLESS_NAMES = ("", "dimensionless")  # names of the unit 1 in the packages
+MAX_NESTING_DEPTH = 64  # largest number of axes in NumPy; also ends the recursion of self-containing lists
+UNITLESS_PACKAGES = (
+    "builtins",
+    "numpy",
+    "decimal",
+    "fractions",
+    "datetime",
+    "torch",
+)  # packages without units
+TIME_RESOLUTION_PACKAGES = (
+    "pandas",
+    "polars",
+    "pyarrow",
+)  # ``unit`` is the resolution of times in these packages
 
 
-def plain_types(values: Any) -> set[type]:
-    """Types of the items of a list or tuple, nested ones included."""
-    found: set[type] = set()
+def collect_types(values: Any) -> set[type]:
+    """Collect the types of the items of a list or tuple, including nested items."""
+    collected: set[type] = set()
     level: Any = values
-    for _ in range(DEEPEST):
+    for _ in range(MAX_NESTING_DEPTH):
         types = set(map(type, level))
-        found |= types
+        collected |= types
         if not types or types - {list, tuple}:
             break
         level = list(chain.from_iterable(level))
-    return found
+    return collected
 
 
-def unit_of(values: Any) -> Any:
-    """Unit of an array, number or list of these, or None."""
+def get_unit(values: Any) -> Any:
+    """Return the unit of an array, a number or a list of these, or None."""
     if isinstance(values, list | tuple):
-        if any(_may_have_unit(kind) for kind in plain_types(values)):
-            return next((unit for item in _leaves(values) if (unit := unit_of(item)) is not None), None)
+        if any(_may_have_unit(kind) for kind in collect_types(values)):
+            return next(
+                (unit for item in _iterate_leaves(values) if (unit := get_unit(item)) is not None), None
+            )
         return None
     if is_data_array(values):
-        return unit_of(values.data)
+        return get_unit(values.data)
     if not _may_have_unit(type(values)):
         return None
     for attribute in ("unit", "units"):
@@ -47,127 +60,141 @@ def unit_of(values: Any) -> Any:
     return None
 
 
-def without_unit(values: Any, name: str, unit: Any = None) -> Any:
-    """Numbers of a quantity in the given unit; None: in its own. What has no unit comes back as it is.
+def strip_unit(values: Any, name: str, unit: Any = None) -> Any:
+    """Convert a quantity to plain numbers in ``unit`` (None: its own); return unitless values unchanged.
 
     Raises
     ------
     InputError
-        If the units cannot be converted, or only one of the two is there.
+        If the units cannot be converted, or only some of the items have a unit.
     """
-    own = unit_of(values)
-    if own is None:
+    own_unit = get_unit(values)
+    if own_unit is None:
         return values
     if isinstance(values, list | tuple):
-        target = own if unit is None else unit
-        rows = [without_unit(item, name, target) if _has_leaves(item) else item for item in values]
-        return [item if _has_leaves(item) else _number(item, name, target) for item in rows]
+        target = own_unit if unit is None else unit
+        rows = [strip_unit(item, name, target) if _is_nested(item) else item for item in values]
+        return [item if _is_nested(item) else _strip_item_unit(item, name, target) for item in rows]
     if is_data_array(values):
-        return values.copy(data=without_unit(values.data, name, unit))
-    return _magnitude(values if unit is None or _same(own, unit) else _converted(values, name, own, unit))
+        return values.copy(data=strip_unit(values.data, name, unit))
+    return _get_magnitude(
+        values
+        if unit is None or _units_equal(own_unit, unit)
+        else _convert_quantity(values, name, own_unit, unit)
+    )
 
 
-def in_unit(values: Any, name: str, unit: str) -> Any:
-    """Quantities in the given unit, which they keep; what has no unit comes back as it is.
+def convert_unit(values: Any, name: str, unit: str) -> Any:
+    """Convert quantities to ``unit``, which they keep; return unitless values unchanged.
 
     Raises InputError if they cannot be converted.
     """
     if isinstance(values, list | tuple):
-        parts = unit_of(values) is not None
-        return [in_unit(item, name, unit) for item in values] if parts else values
+        parts = get_unit(values) is not None
+        return [convert_unit(item, name, unit) for item in values] if parts else values
     if is_data_array(values):
-        note = _common_note(values, values, (name, name))
-        if unit_of(values) is None and note and not note.startswith(unit):
-            raise InputError(name, f"has unit {note} in its attributes, not {unit}", f"convert it to {unit}")
-        return values.copy(data=in_unit(values.data, name, unit))
-    own = unit_of(values)
-    return values if own is None or _text(own) == unit else _converted(values, name, own, unit)
+        attribute = _read_common_attribute(values, values, (name, name))
+        if get_unit(values) is None and attribute and not attribute.startswith(unit):
+            raise InputError(
+                name, f"has unit {attribute} in its attributes, not {unit}", f"convert it to {unit}"
+            )
+        return values.copy(data=convert_unit(values.data, name, unit))
+    own_unit = get_unit(values)
+    return (
+        values
+        if own_unit is None or _format_unit(own_unit) == unit
+        else _convert_quantity(values, name, own_unit, unit)
+    )
 
 
-def common_unit(x: Any, y: Any, names: tuple[str, str]) -> tuple[Any, Any, str]:
-    """Both samples as plain numbers in the unit of the first, and its name ("" for none)."""
-    unit, other = unit_of(x), unit_of(y)
-    if unit is None and other is None:
-        return x, y, _common_note(x, y, names)
-    if unit is None or other is None:
-        number = _pure(other if unit is None else unit)
+def to_common_unit(x: Any, y: Any, names: tuple[str, str]) -> tuple[Any, Any, str]:
+    """Convert both samples to plain numbers in the unit of the first; also return its name ("" for none)."""
+    unit, other_unit = get_unit(x), get_unit(y)
+    if unit is None and other_unit is None:
+        return x, y, _read_common_attribute(x, y, names)
+    if unit is None or other_unit is None:
+        number = _find_dimensionless_unit(other_unit if unit is None else unit)
         if number is None:
-            with_unit, without = names if other is None else names[::-1]
-            problem = f"has unit {_text(unit if other is None else other)}, {without} has none"
+            with_unit, without = names if other_unit is None else names[::-1]
+            problem = (
+                f"has unit {_format_unit(unit if other_unit is None else other_unit)}, {without} has none"
+            )
             raise InputError(with_unit, problem, "give both a unit, or none")
         if unit is None:
-            return x, without_unit(y, names[1], number), ""
-        return without_unit(x, names[0], number), y, ""
-    left, right = without_unit(x, names[0]), without_unit(y, names[1], unit)
-    return left, right, "" if _is_pure(unit) else _text(unit)
+            return x, strip_unit(y, names[1], number), ""
+        return strip_unit(x, names[0], number), y, ""
+    left, right = strip_unit(x, names[0]), strip_unit(y, names[1], unit)
+    return left, right, "" if _is_dimensionless(unit) else _format_unit(unit)
 
 
-def _common_note(x: Any, y: Any, names: tuple[str, str]) -> str:
-    """Unit that the attributes of xarray state, as text that nothing can convert."""
-    notes = [str(z.attrs.get("units", "")) if is_data_array(z) else "" for z in (x, y)]
-    if all(notes) and notes[0] != notes[1]:
-        problem = f"has unit {notes[1]} in its attributes, {names[0]} has {notes[0]}"
+def _read_common_attribute(x: Any, y: Any, names: tuple[str, str]) -> str:
+    """Return the unit in the attributes of xarray arrays, a text that cannot be converted."""
+    attributes = [str(z.attrs.get("units", "")) if is_data_array(z) else "" for z in (x, y)]
+    if all(attributes) and attributes[0] != attributes[1]:
+        problem = f"has unit {attributes[1]} in its attributes, {names[0]} has {attributes[0]}"
         raise InputError(names[1], problem, "bring both samples to one unit")
-    return notes[0] or notes[1]
+    return attributes[0] or attributes[1]
 
 
 def is_data_array(values: Any) -> bool:
-    """Whether this is an xarray.DataArray; xarray is not imported."""
+    """Return whether this is an xarray.DataArray; xarray is not imported."""
     return all(hasattr(values, attribute) for attribute in ("dims", "indexes", "attrs", "data"))
 
 
-def unit_name(values: Any) -> str:
-    """Name of the unit of an argument, "" for none."""
-    unit = unit_of(values)
-    return _common_note(values, values, ("x", "y")) if unit is None else _text(unit)
+def get_unit_name(values: Any) -> str:
+    """Return the name of the unit of an argument, "" for none."""
+    unit = get_unit(values)
+    return _read_common_attribute(values, values, ("x", "y")) if unit is None else _format_unit(unit)
 
 
 def refuse_unit(values: Any, name: str) -> None:
-    """Raise InputError for numbers with a unit, where an argument has none."""
-    unit = unit_of(values)
+    """Raise InputError if an argument without unit gets a quantity."""
+    unit = get_unit(values)
     if unit is not None:
         raise InputError(
-            name, f"has unit {_text(unit)}", "pass its numbers in the unit you mean, such as .value"
+            name, f"has unit {_format_unit(unit)}", "pass its numbers in the unit you mean, such as .value"
         )
 
 
 def _may_have_unit(kind: type) -> bool:
-    return kind.__module__.split(".")[0] not in (*UNITLESS, *TIMES)
+    return kind.__module__.split(".")[0] not in (*UNITLESS_PACKAGES, *TIME_RESOLUTION_PACKAGES)
 
 
-def _leaves(values: Any) -> Iterator[Any]:
+def _iterate_leaves(values: Any) -> Iterator[Any]:
     for item in values:
         if isinstance(item, list | tuple):
-            yield from _leaves(item)
+            yield from _iterate_leaves(item)
         else:
             yield item
 
 
-def _has_leaves(item: Any) -> bool:
+def _is_nested(item: Any) -> bool:
     return isinstance(item, list | tuple)
 
 
-def _number(item: Any, name: str, unit: Any) -> Any:
+def _strip_item_unit(item: Any, name: str, unit: Any) -> Any:
     if item is None or (isinstance(item, float) and item != item):
         return item
-    if unit_of(item) is None:
-        raise InputError(name, f"has {item!r} beside numbers in {_text(unit)}", "give all a unit, or none")
-    return without_unit(item, name, unit)
+    if get_unit(item) is None:
+        raise InputError(
+            name, f"has {item!r} beside numbers in {_format_unit(unit)}", "give all a unit, or none"
+        )
+    return strip_unit(item, name, unit)
 
 
-def _converted(values: Any, name: str, own: Any, unit: Any) -> Any:
+def _convert_quantity(values: Any, name: str, from_unit: Any, unit: Any) -> Any:
     try:
         return values.to(unit)
-    except Exception as error:  # each package has errors of its own for units that do not fit
+    except Exception as error:  # each package has its own errors for incompatible units
         reason = " ".join(str(error).split())[:120]
         raise InputError(
             name,
-            f"has unit {_text(own)}, which does not convert to {_text(unit)} ({reason})",
+            f"has unit {_format_unit(from_unit)}, which does not convert to {_format_unit(unit)} ({reason})",
             "bring both samples to one unit",
         ) from None
 
 
-def _magnitude(values: Any) -> Any:
+def _get_magnitude(values: Any) -> Any:
     for attribute in ("magnitude", "value"):
         numbers = getattr(values, attribute, None)
         if numbers is not None and not callable(numbers):
@@ -175,18 +202,18 @@ def _magnitude(values: Any) -> Any:
     return np.asarray(values).view(np.ndarray)
 
 
-def _same(one: Any, other: Any) -> bool:
+def _units_equal(first: Any, second: Any) -> bool:
     try:
-        return type(one) is type(other) and bool(one == other)
-    except Exception:  # units of two packages
+        return type(first) is type(second) and bool(first == second)
+    except Exception:  # units of different packages
         return False
 
 
-def _pure(unit: Any) -> Any:
-    """The number 1 as a unit, if this unit is a multiple of it; None for lengths, times and so on."""
-    if _is_pure(unit):
+def _find_dimensionless_unit(unit: Any) -> Any:
+    """Return the unit 1 if this unit is a multiple of it; None for lengths, times and so on."""
+    if _is_dimensionless(unit):
         return unit
-    for name in PURE:
+    for name in DIMENSIONLESS_NAMES:
         try:
             (1.0 * unit).to(name)
         except Exception:
@@ -195,9 +222,9 @@ def _pure(unit: Any) -> Any:
     return None
 
 
-def _is_pure(unit: Any) -> bool:
-    return _text(unit) in PURE
+def _is_dimensionless(unit: Any) -> bool:
+    return _format_unit(unit) in DIMENSIONLESS_NAMES
 
 
-def _text(unit: Any) -> str:
+def _format_unit(unit: Any) -> str:
     return " ".join(str(unit).split())

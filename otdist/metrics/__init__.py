@@ -1,12 +1,12 @@
-"""Ground metrics: what it costs to move one unit of mass from one point to another.
+"""Ground metrics: the cost of moving one unit of mass from one point to another.
 
-A named metric is given by its name (``metric="cityblock"``); the others are made here and
-handed over: ``metric=otdist.metrics.periodic([360.0, None])``. Any callable of two points works
-too, at Python's speed.
+A named metric is passed by its name (``metric="cityblock"``); functions of this module make the others:
+``metric=otdist.metrics.periodic([360.0, None])``. Any callable of two points works too, at Python's
+speed.
 
-Names are read without regard to case, and "manhattan", "taxicab" and "l1" are "cityblock", "l2" is
-"euclidean", "linf" and "max" are "chebyshev". Names of other packages that are none of these are refused with
-the way to the same distance. "great_circle" is :func:`great_circle` in kilometres.
+Names are case-insensitive, and "manhattan", "taxicab" and "l1" are "cityblock", "l2" is
+"euclidean", "linf" and "max" are "chebyshev". Other names of other packages raise an error
+with the way to the same distance. "great_circle" is :func:`great_circle` in kilometres.
 """
 
 from otdist.metrics.base import Metric

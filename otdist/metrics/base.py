@@ -1,4 +1,4 @@
-"""What a ground metric is, for a solver."""
+"""Interface between ground metrics and solvers."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from otdist.errors import InputError
 
 Array = NDArray[np.float64]
 
-BLOCK = 2**18  # entries of a matrix that are worked on at a time: 2 MB, which stays in cache
+BLOCK_ENTRIES = 2**18  # matrix entries of a block: 2 MB, which stays in cache
 
 
-def half_the_columns(d: int) -> float:
-    """Units in the last place of a root of a sum of squares: differences, squares, sums, root."""
+def count_root_roundings(d: int) -> float:
+    """Return the rounding error of a root of a sum of squares: units in the last place, for d columns."""
     return d / 2 + 3
 
 
 @dataclass(frozen=True, eq=False)
 class Metric:
-    """A ground cost and what a solver may assume about it.
+    """Ground cost with the properties that a solver may assume.
 
     Attributes
     ----------
     name : str
-        How results call it.
+        Name in results.
     matrix : callable
         ``matrix(x, y)``: costs of all pairs, (n, d) and (m, d) to (n, m).
     pairs : callable or None
-        ``pairs(xp, x, y)``: costs row by row, for ``xp`` numpy or torch; None where only the
+        ``pairs(xp, x, y)``: costs row by row, for ``xp`` numpy or torch; None if only the
         matrix is known (then there is no gradient).
     degree : int or None
         The cost ignores a common shift and grows as ``s**degree`` when both clouds are scaled
-        by s. None: the points are left as they are.
+        by s. None: the points are not scaled.
     shift_invariant : bool
         Whether the cost ignores a common shift, for metrics without ``degree`` (with one it does).
     triangle : bool
@@ -49,28 +49,28 @@ class Metric:
         In one dimension the points lie on a circle of this length.
     check : callable or None
         ``check(x, name, rows)`` raises InputError for points where the cost is not defined;
-        ``rows`` are the caller's numbers of the rows, or None.
+        ``rows`` are the caller's row numbers, or None.
     canonical : callable or None
         ``canonical(x)``: points at distance 0 from these, the same for all such points.
     error : callable or None
-        ``error(x, y)``: bound of the absolute rounding error of one distance, on top of the
-        relative one. None: there is none.
+        ``error(x, y)``: bound of the absolute rounding error of one distance, in addition to the
+        relative error. None: no absolute error.
     extent : callable or None
-        ``extent(x, y)``: upper bound of all distances between the points, in O(n + m). None: as for
-        a distance that grows with the points, or not known.
+        ``extent(x, y)``: upper bound of all distances between the points, in O(n + m). None: the distance
+        grows with the points, or no bound is known.
     roundings : callable
-        ``roundings(d)``: units in the last place that a distance in d columns is off at most,
-        unless something underflows.
+        ``roundings(d)``: bound of the error of a distance in d columns, in units in the last place,
+        unless an operation underflows.
     near_zero : (callable, float) or None
         ``(square, power)``: up to second order the cost of points that coincide, or nearly so, is
-        ``square(xp, x, y)**power``, and ``square`` is smooth there. Second derivatives are taken from
-        it. None: ``cost**p`` has none there for 1 < p <= 2.
+        ``square(xp, x, y)**power``, and ``square`` is smooth there. Second derivatives are those of this
+        form. None: ``cost**p`` has none there for 1 < p <= 2.
     unit : str
-        Unit of the distances where they have one of their own, whatever that of the points. "": that of
-        the points to the power ``degree``, or none.
+        Unit of the distances, if it does not depend on the unit of the points. "": the unit of the points
+        to the power ``degree``, or no unit.
     points_unit : str
-        Unit of the points where the metric takes no other: quantities are converted to it, and times are
-        refused. "": any.
+        Required unit of the points: quantities are converted to it, and times raise an error. "": any
+        unit.
     """
 
     name: str
@@ -84,64 +84,64 @@ class Metric:
     canonical: Callable[[Array], Array] | None = None
     error: Callable[[Array, Array], float] | None = None
     extent: Callable[[Array, Array], float] | None = None
-    roundings: Callable[[int], float] = half_the_columns
+    roundings: Callable[[int], float] = count_root_roundings
     shift_invariant: bool = False
     near_zero: tuple[Callable[[Any, Any, Any], Any], float] | None = None
     unit: str = ""
     points_unit: str = ""
 
     def divided(self, exponent: int) -> Metric:
-        """Measure in units of ``2**exponent``, at least 2**-1000: distances are divided, points stay."""
+        """Divide distances by ``2**exponent``, at least 2**-1000; points are not scaled."""
         if exponent == 0:
             return self
         scale = math.ldexp(1.0, -exponent)
         near_zero = None
         if self.near_zero is not None:
             square, power = self.near_zero
-            near_zero = partial(_scaled_pairs, square, scale ** (1 / power)), power
+            near_zero = partial(_scale_pairs, square, scale ** (1 / power)), power
         return replace(
             self,
-            matrix=partial(_divided_matrix, self.matrix, exponent),
-            pairs=None if self.pairs is None else partial(_scaled_pairs, self.pairs, scale),
-            error=None if self.error is None else partial(_divided_bound, self.error, exponent),
-            extent=None if self.extent is None else partial(_divided_bound, self.extent, exponent),
+            matrix=partial(_divide_matrix, self.matrix, exponent),
+            pairs=None if self.pairs is None else partial(_scale_pairs, self.pairs, scale),
+            error=None if self.error is None else partial(_divide_bound, self.error, exponent),
+            extent=None if self.extent is None else partial(_divide_bound, self.extent, exponent),
             near_zero=near_zero,
         )
 
 
-# Functions of modules, and parts of them, so that metrics can be pickled.
-def linear(slope: float, constant: float, d: int) -> float:
-    """``slope * d + constant``."""
+# Functions of a module, also in partial(), so that metrics can be pickled.
+def evaluate_linear(slope: float, constant: float, d: int) -> float:
+    """Return ``slope * d + constant``."""
     return slope * d + constant
 
 
-def constant_extent(extent: float, x: Array, y: Array) -> float:
-    """Bound of distances that never exceed it, whatever the points."""
+def return_extent(extent: float, x: Array, y: Array) -> float:
+    """Return an upper bound of the distances that does not depend on the points."""
     return extent
 
 
-def _divided_matrix(matrix: Callable[[Array, Array], Array], exponent: int, x: Array, y: Array) -> Array:
+def _divide_matrix(matrix: Callable[[Array, Array], Array], exponent: int, x: Array, y: Array) -> Array:
     out = matrix(x, y)
     return np.asarray(np.ldexp(out, -exponent, out=out))
 
 
-def _scaled_pairs(pairs: Callable[[Any, Any, Any], Any], scale: float, xp: Any, x: Any, y: Any) -> Any:
+def _scale_pairs(pairs: Callable[[Any, Any, Any], Any], scale: float, xp: Any, x: Any, y: Any) -> Any:
     return pairs(xp, x, y) * scale
 
 
-def _divided_bound(bound: Callable[[Array, Array], float], exponent: int, x: Array, y: Array) -> float:
+def _divide_bound(bound: Callable[[Array, Array], float], exponent: int, x: Array, y: Array) -> float:
     return math.ldexp(bound(x, y), -exponent)
 
 
-def same_columns(expected: int, option: str, x: Array, name: str, rows: Any) -> None:
-    """Raise InputError unless the points have the columns that an option was made for."""
+def require_columns(expected: int, option: str, x: Array, name: str, rows: Any) -> None:
+    """Raise InputError unless the points have as many columns as an option has entries."""
     if x.shape[1] != expected:
         raise InputError(
             option, f"has {expected} entries, but {name} has {x.shape[1]} columns", "give one entry a column"
         )
 
 
-def row_blocks(n: int, m: int) -> list[slice]:
-    """Slices of the rows of an (n, m) matrix that keep a block in cache."""
-    step = max(1, BLOCK // max(m, 1))
+def make_row_blocks(n: int, m: int) -> list[slice]:
+    """Make slices of the rows of an (n, m) matrix, in blocks that stay in cache."""
+    step = max(1, BLOCK_ENTRIES // max(m, 1))
     return [slice(start, start + step) for start in range(0, n, step)]

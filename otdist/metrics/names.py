@@ -1,4 +1,4 @@
-"""From what the caller passed as ``metric`` to a Metric."""
+"""Conversion of the argument ``metric`` to a Metric."""
 
 from __future__ import annotations
 
@@ -11,42 +11,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.errors import InputError, Option, Remedy
-from otdist.inputs.arguments import call_error, shown
+from otdist.inputs.arguments import format_value, is_call_error
 from otdist.metrics.base import Metric
 from otdist.metrics.sphere import great_circle
 from otdist.metrics.tables import mixed
 from otdist.metrics.torus import periodic
-from otdist.metrics.vectors import OF_VECTORS, minkowski
+from otdist.metrics.vectors import VECTOR_METRICS, minkowski
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-NAMED = OF_VECTORS | {"great_circle": great_circle()}
-GOWER = "gower"  # takes its scales from the samples, so it is made with them
+NAMED = VECTOR_METRICS | {"great_circle": great_circle()}
+GOWER = "gower"  # takes its scales from the samples
 FACTORIES: tuple[Callable[..., Any], ...] = (minkowski, mixed, periodic, great_circle)
-ALIASES = {  # names that other packages have for the same
+ALIASES = {  # names of the same metrics in other packages
     **dict.fromkeys(("manhattan", "l1", "taxicab", "city_block"), "cityblock"),
     "l2": "euclidean",
     **dict.fromkeys(("l2**2", "squared_euclidean", "sqeuclid", "squared_l2"), "sqeuclidean"),
     **dict.fromkeys(("linf", "l_inf", "linfinity", "infinity", "supremum", "max"), "chebyshev"),
     **dict.fromkeys(("greatcircle", "great_circle_distance"), "great_circle"),
 }
-ON_EARTH = Remedy(
+GREAT_CIRCLE_REMEDY = Remedy(
     "use {}: points are (latitude, longitude) in degrees (np.degrees(x) of "
     "radians), the distance is in 'km', or in 'm', 'mi', 'nmi', 'rad' or 'deg'",
     Option("metric", "otdist.metrics.great_circle()", "great_circle"),
 )
-ON_ELLIPSOID = Remedy(
-    "{}; it is that of a sphere, within 0.6 %, and geodesics of the ellipsoid go into otdist.emd "
-    "as a cost matrix",
-    ON_EARTH,
+GEODESIC_REMEDY = Remedy(
+    "{}; this is the distance on a sphere, within 0.6 % of the ellipsoid; pass geodesics of the ellipsoid "
+    "to otdist.emd as a cost matrix",
+    GREAT_CIRCLE_REMEDY,
 )
-AROUND = "use metric=otdist.metrics.periodic(360.0) for degrees, 24.0 for hours, or 'angular' for directions"
-HINTS = {
-    **dict.fromkeys(("haversine", "geo", "gps", "latlon", "lat_lon", "latlong", "lat_long"), ON_EARTH),
-    **dict.fromkeys(("earth", "sphere", "spherical", "arc", "orthodromic", "orthodrome"), ON_EARTH),
-    **dict.fromkeys(("geodesic", "vincenty", "geodetic", "ellipsoid", "wgs84"), ON_ELLIPSOID),
-    **dict.fromkeys(("circular", "circle", "cyclic", "torus", "angle", "hours", "time_of_day"), AROUND),
+PERIODIC_REMEDY = (
+    "use metric=otdist.metrics.periodic(360.0) for degrees, 24.0 for hours, or 'angular' for directions"
+)
+REMEDIES = {
+    **dict.fromkeys(
+        ("haversine", "geo", "gps", "latlon", "lat_lon", "latlong", "lat_long"), GREAT_CIRCLE_REMEDY
+    ),
+    **dict.fromkeys(
+        ("earth", "sphere", "spherical", "arc", "orthodromic", "orthodrome"), GREAT_CIRCLE_REMEDY
+    ),
+    **dict.fromkeys(("geodesic", "vincenty", "geodetic", "ellipsoid", "wgs84"), GEODESIC_REMEDY),
+    **dict.fromkeys(
+        ("circular", "circle", "cyclic", "torus", "angle", "hours", "time_of_day"), PERIODIC_REMEDY
+    ),
     "precomputed": "pass the matrix to otdist.emd(cost, a, b)",
     "minkowski": "use metric=otdist.metrics.minkowski(3)",
     "lp": "use metric=otdist.metrics.minkowski(3)",
@@ -69,7 +77,7 @@ HINTS = {
         "pass a function of two points, or its matrix to otdist.emd(cost, a, b)",
     ),
 }
-OF_SCIPY = frozenset(
+SCIPY_METRICS = frozenset(
     [
         "braycurtis",
         "canberra",
@@ -87,67 +95,69 @@ OF_SCIPY = frozenset(
 
 
 def resolve(metric: str | Metric | Callable[..., float]) -> Metric:
-    """Find or make the metric; raises InputError."""
+    """Return the metric of a name, a Metric or a callable; raises InputError."""
     if isinstance(metric, Metric):
         return metric
     if isinstance(metric, str):
-        name = _plain(metric)
+        name = _normalise_name(metric)
         name = ALIASES.get(name, name)
         if name in NAMED:
             return NAMED[name]
-        raise InputError("metric", f"{shown(metric)} is not a known name", _remedy(name))
+        raise InputError("metric", f"{format_value(metric)} is not a known name", _find_remedy(name))
     if isinstance(metric, type) or any(metric is factory for factory in FACTORIES):
         call = f"otdist.metrics.{metric.__name__}(...)"
         raise InputError("metric", f"is {metric.__name__} itself", f"call it: metric={call}")
     if callable(metric):
         name = getattr(metric, "__name__", type(metric).__name__)
-        return Metric(name, partial(_by_callable, metric))
-    raise InputError("metric", f"{shown(metric)} is neither a name nor a function", "use metric='euclidean'")
+        return Metric(name, partial(_compute_callable_matrix, metric))
+    raise InputError(
+        "metric", f"{format_value(metric)} is neither a name nor a function", "use metric='euclidean'"
+    )
 
 
 def is_gower(metric: Any) -> bool:
-    """Whether this is the name of the metric that is made with the samples."""
-    return isinstance(metric, str) and _plain(metric) == GOWER
+    """Return whether this is the name of Gower's metric, which is made with the samples."""
+    return isinstance(metric, str) and _normalise_name(metric) == GOWER
 
 
-def _plain(name: str) -> str:
-    """Name without regard to case, blanks and hyphens."""
+def _normalise_name(name: str) -> str:
+    """Normalise case, blanks and hyphens of a name."""
     return "_".join(name.lower().replace("-", " ").split())
 
 
-def _remedy(name: str) -> str:
-    """Way on for a name that is none of ours."""
-    if name in HINTS:
-        return HINTS[name]
-    if name in OF_SCIPY:
+def _find_remedy(name: str) -> str:
+    """Find the remedy for an unknown name."""
+    if name in REMEDIES:
+        return REMEDIES[name]
+    if name in SCIPY_METRICS:
         return f"pass otdist.emd(scipy.spatial.distance.cdist(x, y, {name!r}), a, b)"
-    known = [*NAMED, GOWER]
-    near = difflib.get_close_matches(name, [*known, *ALIASES, *HINTS, *OF_SCIPY], 1, 0.75)
-    if near and near[0] not in HINTS and near[0] not in OF_SCIPY:
-        return f"did you mean {ALIASES.get(near[0], near[0])!r}?"
-    if near:
-        return Remedy("did you mean {}? Then {}", repr(near[0]), _remedy(near[0]))
-    return f"use one of {', '.join(repr(one) for one in known)}, or a function of two points"
+    names = [*NAMED, GOWER]
+    matches = difflib.get_close_matches(name, [*names, *ALIASES, *REMEDIES, *SCIPY_METRICS], 1, 0.75)
+    if matches and matches[0] not in REMEDIES and matches[0] not in SCIPY_METRICS:
+        return f"did you mean {ALIASES.get(matches[0], matches[0])!r}?"
+    if matches:
+        return Remedy("did you mean {}? Then {}", repr(matches[0]), _find_remedy(matches[0]))
+    return f"use one of {', '.join(repr(known_name) for known_name in names)}, or a function of two points"
 
 
-def _by_callable(function: Callable[..., float], x: Array, y: Array) -> Array:
+def _compute_callable_matrix(function: Callable[..., float], x: Array, y: Array) -> Array:
     from scipy.spatial.distance import cdist
 
-    return np.asarray(cdist(x, y, partial(_cost, function)))
+    return np.asarray(cdist(x, y, partial(_call_metric, function)))
 
 
-def _cost(function: Callable[..., Any], u: Array, v: Array) -> float:
+def _call_metric(function: Callable[..., Any], u: Array, v: Array) -> float:
     try:
         cost = function(u, v)
     except TypeError as error:
-        if not call_error(error):
+        if not is_call_error(error):
             raise
-        problem = f"{shown(function)} cannot be called with two points ({error})"
+        problem = f"{format_value(function)} cannot be called with two points ({error})"
         raise InputError("metric", problem, "pass a function of two points") from error
     try:
         return float(cost)
     except (TypeError, ValueError):
-        problem = f"{shown(function)} returned {shown(cost)}, not a number"
+        problem = f"{format_value(function)} returned {format_value(cost)}, not a number"
         raise InputError("metric", problem, "return a finite, non-negative float") from None
 
 

@@ -1,4 +1,4 @@
-"""Rows of tables: numbers and labels side by side."""
+"""Metrics for rows of tables, with numeric and categorical columns."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from otdist.arrays import read
 from otdist.errors import InputError
-from otdist.metrics.base import Metric, linear, row_blocks, same_columns
+from otdist.metrics.base import Metric, evaluate_linear, make_row_blocks, require_columns
 
 Array = NDArray[np.float64]
 
-SMALLEST_RANGE = 2.0**-1022  # of a column that is divided by its range
+MIN_COLUMN_RANGE = 2.0**-1022  # smallest range by which a column can be divided
 
 
 def mixed(
     scale: ArrayLike, *, categorical: Sequence[bool] | None = None, weights: ArrayLike | None = None
 ) -> Metric:
-    """Weighted mean over columns of scaled differences and label mismatches (Gower).
+    """Make the weighted mean over columns of scaled differences and label mismatches (Gower).
 
     ``d(x, y) = sum_k w_k delta_k / sum_k w_k`` with ``delta_k = |x_k - y_k| / scale_k``, or 1
     where labels differ.
@@ -32,14 +32,14 @@ def mixed(
     scale : array_like, shape (d,)
         Positive scale of each column, in its units; not used for categorical columns.
     categorical : sequence of bool, shape (d,), optional
-        Columns that hold codes of labels. None: there are none.
+        Columns that hold codes of labels. None: no column.
     weights : array_like, shape (d,), optional
         Non-negative weight of each column. None: all equal.
 
     Returns
     -------
     Metric
-        For ``metric=``. ``metric="gower"`` makes one with each column's range as its scale.
+        For ``metric=``. ``metric="gower"`` uses the range of each column as its scale.
 
     Raises
     ------
@@ -75,27 +75,27 @@ def mixed(
         raise InputError(
             "weights", f"{shares} are not non-negative with a positive sum", "use None for equal weights"
         )
-    return _mixed(scales / 2, labels, shares)
+    return _make_mixed(scales / 2, labels, shares)
 
 
-def gower(x: Array, y: Array) -> Metric:
-    """Gower's metric for these two tables: every column over its range in both together."""
+def make_gower(x: Array, y: Array) -> Metric:
+    """Make Gower's metric for two tables: each column is divided by its range over both."""
     low, high = np.minimum(x.min(axis=0), y.min(axis=0)), np.maximum(x.max(axis=0), y.max(axis=0))
     half = high / 2 - low / 2
-    tiny = (low < high) & (half < SMALLEST_RANGE / 2)
-    if tiny.any():
-        k = int(np.argmax(tiny))
+    too_small = (low < high) & (half < MIN_COLUMN_RANGE / 2)
+    if too_small.any():
+        k = int(np.argmax(too_small))
         raise InputError(
             "x",
             f"and y have a range of {2 * half[k]:.3g} in column {k}",
             "use a smaller unit for this column",
         )
-    # A constant column differs by 0 whatever its scale.
-    return _mixed(np.where(half > 0, half, 0.5), np.zeros(len(half), dtype=bool), np.ones(len(half)))
+    # Differences of a constant column are 0 for any scale.
+    return _make_mixed(np.where(half > 0, half, 0.5), np.zeros(len(half), dtype=bool), np.ones(len(half)))
 
 
-def _mixed(half_scales: Array, labels: NDArray[np.bool_], weights: Array) -> Metric:
-    """The metric with halves of the scales, which are finite for a range beyond the largest float64."""
+def _make_mixed(half_scales: Array, labels: NDArray[np.bool_], weights: Array) -> Metric:
+    """Make the metric from half scales, which are finite for ranges beyond the largest float64."""
     shares = weights / weights.max()
     shares = shares / math.fsum(shares)
     with np.errstate(over="ignore", under="ignore", divide="ignore"):
@@ -107,32 +107,32 @@ def _mixed(half_scales: Array, labels: NDArray[np.bool_], weights: Array) -> Met
         )
     return Metric(
         "mixed",
-        partial(_mixed_matrix, factors, labels),
-        partial(_mixed_pairs, factors, labels),
+        partial(_compute_mixed_matrix, factors, labels),
+        partial(_compute_mixed_pairs, factors, labels),
         triangle=True,
         shift_invariant=True,
-        check=partial(same_columns, len(factors), "scale"),
-        error=partial(_mixed_error, factors),
-        extent=partial(_mixed_extent, factors, labels),
-        roundings=partial(linear, 1.0, 16.0),
+        check=partial(require_columns, len(factors), "scale"),
+        error=partial(_bound_underflow, factors),
+        extent=partial(_bound_extent, factors, labels),
+        roundings=partial(evaluate_linear, 1.0, 16.0),
     )
 
 
-def _mixed_matrix(factors: Array, labels: NDArray[np.bool_], x: Array, y: Array) -> Array:
+def _compute_mixed_matrix(factors: Array, labels: NDArray[np.bool_], x: Array, y: Array) -> Array:
     out = np.zeros((len(x), len(y)))
-    for rows in row_blocks(*out.shape):
+    for rows in make_row_blocks(*out.shape):
         for k, factor in enumerate(factors):
             if labels[k]:
                 out[rows] += factor * (x[rows, k, None] != y[None, :, k])
-            else:  # halves: differences of the largest numbers do not overflow
+            else:  # half differences do not overflow
                 half = x[rows, k, None] / 2 - y[None, :, k] / 2
                 out[rows] += factor * np.abs(half, out=half)
     return out
 
 
-def _mixed_pairs(factors: Array, labels: NDArray[np.bool_], xp: Any, x: Any, y: Any) -> Any:
+def _compute_mixed_pairs(factors: Array, labels: NDArray[np.bool_], xp: Any, x: Any, y: Any) -> Any:
     columns = [
-        _mismatch(factor, xp, x[..., k], y[..., k])
+        _compute_mismatch(factor, xp, x[..., k], y[..., k])
         if labels[k]
         else factor * abs(x[..., k] / 2 - y[..., k] / 2)
         for k, factor in enumerate(factors)
@@ -140,23 +140,23 @@ def _mixed_pairs(factors: Array, labels: NDArray[np.bool_], xp: Any, x: Any, y: 
     return sum(columns)
 
 
-def _half_ranges(x: Array, y: Array) -> Array:
+def _compute_half_ranges(x: Array, y: Array) -> Array:
     low, high = np.minimum(x.min(axis=0), y.min(axis=0)), np.maximum(x.max(axis=0), y.max(axis=0))
     return np.asarray(high / 2 - low / 2)
 
 
-def _mixed_error(factors: Array, x: Array, y: Array) -> float:
-    """Bound of what underflow loses: in factors, halves and products, one after the other."""
+def _bound_underflow(factors: Array, x: Array, y: Array) -> float:
+    """Bound the underflow error of factors, half differences and products."""
     smallest = 2.0**-1074
-    lost = float((_half_ranges(x, y) * smallest).sum()) if factors.min() < 2.0**-1022 else 0.0
-    return lost + float((factors * smallest).sum()) + len(factors) * smallest
+    error = float((_compute_half_ranges(x, y) * smallest).sum()) if factors.min() < 2.0**-1022 else 0.0
+    return error + float((factors * smallest).sum()) + len(factors) * smallest
 
 
-def _mixed_extent(factors: Array, labels: NDArray[np.bool_], x: Array, y: Array) -> float:
+def _bound_extent(factors: Array, labels: NDArray[np.bool_], x: Array, y: Array) -> float:
     with np.errstate(over="ignore"):
-        return float(np.where(labels, factors, factors * _half_ranges(x, y)).sum()) * (1 + 2.0**-40)
+        return float(np.where(labels, factors, factors * _compute_half_ranges(x, y)).sum()) * (1 + 2.0**-40)
 
 
-def _mismatch(factor: float, xp: Any, x: Any, y: Any) -> Any:
-    # torch would multiply a number and a truth in float32.
+def _compute_mismatch(factor: float, xp: Any, x: Any, y: Any) -> Any:
+    # torch would multiply a number and a boolean in float32.
     return xp.where(x != y, xp.full_like(x, factor), xp.zeros_like(x))

@@ -1,4 +1,4 @@
-"""Columns that wrap around: angles, hours of the day, positions in a periodic box."""
+"""Periodic columns: angles, hours of the day, positions in a periodic box."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_number
-from otdist.metrics.base import Metric, linear, row_blocks, same_columns
-from otdist.metrics.smooth import constant, norm, squared_norm
+from otdist.metrics.base import Metric, evaluate_linear, make_row_blocks, require_columns
+from otdist.metrics.differentiable import detach, norm, squared_norm
 
 Array = NDArray[np.float64]
 
-SHORTEST, LONGEST = 2.0**-1000, 2.0**1020  # halves of a period are exact, and some laps are finite
+MIN_PERIOD, MAX_PERIOD = 2.0**-1000, 2.0**1020  # half periods are exact, and multiples of a period are finite
 
 
 def periodic(period: float | Sequence[float | None]) -> Metric:
-    """Euclidean distance on a torus: columns with a period wrap around.
+    """Make the Euclidean distance on a torus: columns with a period wrap around.
 
     Along a column with period L the difference is ``min(|x - y| mod L, L - |x - y| mod L)``.
 
@@ -43,8 +43,8 @@ def periodic(period: float | Sequence[float | None]) -> Metric:
 
     Notes
     -----
-    Points are brought to the first lap, from ``-L / 2`` to ``L / 2``, without rounding. Distances are
-    precise to a few units in the last place, however many laps apart the points are.
+    Points are wrapped to the interval from ``-L / 2`` to ``L / 2`` without rounding. Distances are
+    accurate to a few units in the last place, however many periods apart the points are.
 
     Examples
     --------
@@ -54,55 +54,55 @@ def periodic(period: float | Sequence[float | None]) -> Metric:
     """
     scalar = isinstance(period, str) or not isinstance(period, Sequence | np.ndarray)
     entries: Any = [period] if scalar else period
-    lengths = np.array([_length(item) for item in entries])
+    lengths = np.array([_read_period(item) for item in entries])
     if lengths.size == 0:
         raise InputError("period", "is empty", "give one entry a column, such as [360.0, None]")
-    beyond = lengths[np.isfinite(lengths) & ((lengths < SHORTEST) | (lengths > LONGEST))]
-    if beyond.size > 0:
+    out_of_range = lengths[np.isfinite(lengths) & ((lengths < MIN_PERIOD) | (lengths > MAX_PERIOD))]
+    if out_of_range.size > 0:
         raise InputError(
             "period",
-            f"{beyond[0]} is not between {SHORTEST:.3g} and {LONGEST:.3g}",
+            f"{out_of_range[0]} is not between {MIN_PERIOD:.3g} and {MAX_PERIOD:.3g}",
             "use another unit of length, or None for a column without a period",
         )
-    only = float(lengths[0]) if lengths.size == 1 and math.isfinite(lengths[0]) else None
+    single_period = float(lengths[0]) if lengths.size == 1 and math.isfinite(lengths[0]) else None
     return Metric(
         "periodic",
-        partial(_torus_matrix, lengths),
-        partial(_torus_pairs, lengths),
+        partial(_compute_torus_matrix, lengths),
+        partial(_compute_torus_pairs, lengths),
         triangle=True,
         shift_invariant=True,
-        period=only,
-        canonical=partial(_first_lap, lengths),
-        extent=partial(_torus_extent, lengths),
-        roundings=partial(linear, 2.0, 1.0),
-        near_zero=(partial(_torus_squares, lengths), 0.5),
-        check=None if scalar else partial(same_columns, lengths.size, "period"),
+        period=single_period,
+        canonical=partial(_wrap_columns, lengths),
+        extent=partial(_bound_torus_extent, lengths),
+        roundings=partial(evaluate_linear, 2.0, 1.0),
+        near_zero=(partial(_compute_torus_squares, lengths), 0.5),
+        check=None if scalar else partial(require_columns, lengths.size, "period"),
     )
 
 
-def _length(period: Any) -> float:
-    """Length of a lap; infinite for None."""
+def _read_period(period: Any) -> float:
+    """Read a period; infinite for None."""
     if period is None or (isinstance(period, float) and period == math.inf):
         return math.inf
     remedy = "give its length, such as 24.0 for hours, or None for a column that does not wrap"
     return check_number(period, "period", above=0.0, remedy=remedy)
 
 
-def _torus_matrix(lengths: Array, x: Array, y: Array) -> Array:
-    x, y = _first_lap(lengths, x), _first_lap(lengths, y)
+def _compute_torus_matrix(lengths: Array, x: Array, y: Array) -> Array:
+    x, y = _wrap_columns(lengths, x), _wrap_columns(lengths, y)
     out = np.zeros((len(x), len(y)))
-    for rows in row_blocks(*out.shape):
+    for rows in make_row_blocks(*out.shape):
         for k, length in enumerate(np.broadcast_to(lengths, x.shape[1])):
-            along = wrapped_distance(x[rows, k, None], y[None, :, k], length)
-            # hypot: squares would over- or underflow, and these points are not scaled.
+            along = compute_circle_distance(x[rows, k, None], y[None, :, k], length)
+            # hypot: squares could over- or underflow, since these points are not scaled.
             out[rows] = along if k == 0 else np.hypot(out[rows], along)
     return out
 
 
-def wrapped_distance(x: Any, y: Any, length: float, xp: Any = np) -> Any:
-    """Distances on a circle between points of the first lap, to three units in the last place.
+def compute_circle_distance(x: Any, y: Any, length: float, xp: Any = np) -> Any:
+    """Compute distances on a circle between wrapped points, to three units in the last place.
 
-    Directly, or by way of the point opposite to 0. Where that way is the shorter one, it is at least
+    The path is direct, or through the point opposite to 0. If the latter is shorter, it is at least
     ``length / 4`` long, or ``length / 2 - abs(x)`` and ``length / 2 - abs(y)`` are both exact (Sterbenz).
     """
     direct = abs(x - y)
@@ -112,52 +112,55 @@ def wrapped_distance(x: Any, y: Any, length: float, xp: Any = np) -> Any:
     return xp.minimum(direct, around)
 
 
-def first_lap(x: Any, length: float, xp: Any = np) -> Any:
-    """The same points of a circle between ``-length / 2`` and ``length / 2``; without any rounding."""
-    rest = xp.fmod(x, length)  # exact, with the sign of x
-    # So are these: Sterbenz. The point opposite to 0 has one name.
-    rest = xp.where(rest > length / 2, rest - length, rest)
-    rest = xp.where(rest <= -length / 2, rest + length, rest)
-    return rest + 0.0  # -0.0 is 0.0
+def wrap_coordinates(x: Any, length: float, xp: Any = np) -> Any:
+    """Wrap points of a circle to the interval ``(-length / 2, length / 2]``, without rounding."""
+    remainder = xp.fmod(x, length)  # exact, with the sign of x
+    # These are exact, too (Sterbenz). The point opposite to 0 has one representation.
+    remainder = xp.where(remainder > length / 2, remainder - length, remainder)
+    remainder = xp.where(remainder <= -length / 2, remainder + length, remainder)
+    return remainder + 0.0  # -0.0 is 0.0
 
 
-def _first_lap(lengths: Array, x: Array) -> Array:
+def _wrap_columns(lengths: Array, x: Array) -> Array:
     columns = np.broadcast_to(lengths, x.shape[1])
     if not np.isfinite(columns).any():
         return x
     parts = [
-        first_lap(x[:, k], length) if math.isfinite(length) else x[:, k] for k, length in enumerate(columns)
+        wrap_coordinates(x[:, k], length) if math.isfinite(length) else x[:, k]
+        for k, length in enumerate(columns)
     ]
     return np.stack(parts, axis=1)
 
 
-def _torus_extent(lengths: Array, x: Array, y: Array) -> float:
+def _bound_torus_extent(lengths: Array, x: Array, y: Array) -> float:
     low, high = np.minimum(x.min(axis=0), y.min(axis=0)), np.maximum(x.max(axis=0), y.max(axis=0))
-    # Halves, because a range may be beyond float64 where a distance is not.
+    # Halves: a range may overflow where a distance does not.
     halves = np.minimum(high / 2 - low / 2, np.broadcast_to(lengths, x.shape[1]) / 4)
     return 2 * math.hypot(*halves) * (1 + 2.0**-40)
 
 
-def _torus_pairs(lengths: Array, xp: Any, x: Any, y: Any) -> Any:
-    return norm(xp, _shortest_way(lengths, xp, x, y), 2, "periodic")
+def _compute_torus_pairs(lengths: Array, xp: Any, x: Any, y: Any) -> Any:
+    return norm(xp, _compute_wrapped_differences(lengths, xp, x, y), 2, "periodic")
 
 
-def _torus_squares(lengths: Array, xp: Any, x: Any, y: Any) -> Any:
-    return squared_norm(xp, _shortest_way(lengths, xp, x, y))
+def _compute_torus_squares(lengths: Array, xp: Any, x: Any, y: Any) -> Any:
+    return squared_norm(xp, _compute_wrapped_differences(lengths, xp, x, y))
 
 
-def _shortest_way(lengths: Array, xp: Any, x: Any, y: Any) -> Any:
-    """Differences along the shorter way round, column by column; derivative 0 where both are as long."""
+def _compute_wrapped_differences(lengths: Array, xp: Any, x: Any, y: Any) -> Any:
+    """Compute differences along the shorter path of each column; derivative 0 if both have equal length."""
     columns = np.broadcast_to(lengths, x.shape[-1])
-    ways = []
+    differences = []
     for k, length in enumerate(columns):
         difference = x[..., k] - y[..., k]
         if not math.isfinite(length):
-            ways.append(difference)
+            differences.append(difference)
             continue
-        fixed = constant(difference)
-        rest = abs(fixed) % length
-        way = xp.where(rest > length - rest, rest - length, rest) * xp.where(fixed < 0, -1.0, 1.0)
-        # A lap is a constant, so the derivative is that of the difference.
-        ways.append(xp.where(rest == length - rest, way, way + (difference - fixed)))
-    return xp.stack(ways, -1)
+        fixed = detach(difference)
+        remainder = abs(fixed) % length
+        wrapped = xp.where(remainder > length - remainder, remainder - length, remainder) * xp.where(
+            fixed < 0, -1.0, 1.0
+        )
+        # Multiples of the period are constants, so the derivative is that of the difference.
+        differences.append(xp.where(remainder == length - remainder, wrapped, wrapped + (difference - fixed)))
+    return xp.stack(differences, -1)

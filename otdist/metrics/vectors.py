@@ -1,4 +1,4 @@
-"""Metrics of differences and of directions."""
+"""Metrics of differences and directions of vectors."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_number
-from otdist.metrics.base import Metric, constant_extent, linear, row_blocks
-from otdist.metrics.smooth import constant, norm, root, squared_norm
+from otdist.metrics.base import Metric, evaluate_linear, make_row_blocks, return_extent
+from otdist.metrics.differentiable import detach, norm, safe_sqrt, squared_norm
 
 Array = NDArray[np.float64]
 
@@ -24,20 +24,20 @@ def _cdist(name: Any, x: Array, y: Array, **options: Any) -> Array:
     return matrix
 
 
-def _power_sum(power: float, xp: Any, x: Any, y: Any) -> Any:
+def _compute_minkowski_pairs(power: float, xp: Any, x: Any, y: Any) -> Any:
     return norm(xp, x - y, power, f"minkowski({power:g})")
 
 
-def _squared(xp: Any, x: Any, y: Any) -> Any:
+def _compute_sqeuclidean_pairs(xp: Any, x: Any, y: Any) -> Any:
     return squared_norm(xp, x - y)
 
 
-def _largest(xp: Any, x: Any, y: Any) -> Any:
+def _compute_chebyshev_pairs(xp: Any, x: Any, y: Any) -> Any:
     return xp.amax(abs(x - y), -1)
 
 
 def minkowski(power: float) -> Metric:
-    """Minkowski distance, ``(sum_k |x_k - y_k|**power)**(1/power)``.
+    """Make the Minkowski distance ``(sum_k |x_k - y_k|**power)**(1/power)``.
 
     Parameters
     ----------
@@ -63,24 +63,26 @@ def minkowski(power: float) -> Metric:
     power = check_number(power, "power", at_least=1.0, remedy="use metric='chebyshev' for infinity")
     return Metric(
         f"minkowski({power:g})",
-        partial(_minkowski_matrix, power),
-        partial(_power_sum, power),
+        partial(_compute_minkowski_matrix, power),
+        partial(_compute_minkowski_pairs, power),
         degree=1,
         triangle=True,
         line_power=1.0,
-        roundings=partial(linear, 1.0, 2.0) if power == 1 else partial(linear, 1 / power, 20 / power + 24),
-        near_zero=(_squared, 0.5) if power == 2 else None,
+        roundings=partial(evaluate_linear, 1.0, 2.0)
+        if power == 1
+        else partial(evaluate_linear, 1 / power, 20 / power + 24),
+        near_zero=(_compute_sqeuclidean_pairs, 0.5) if power == 2 else None,
     )
 
 
-def _minkowski_matrix(power: float, x: Array, y: Array) -> Array:
+def _compute_minkowski_matrix(power: float, x: Array, y: Array) -> Array:
     if power in (1, 2):
         return _cdist("cityblock" if power == 1 else "euclidean", x, y)
     out = _cdist("chebyshev", x, y)
     if x.shape[1] == 1:
         return out
-    for rows in row_blocks(*out.shape):
-        # Powers of shares of the largest difference: those of the differences would underflow.
+    for rows in make_row_blocks(*out.shape):
+        # Powers relative to the largest difference: powers of the differences themselves could underflow.
         largest = out[rows]
         unit = np.where(largest > 0, largest, 1.0)
         total = np.zeros_like(largest)
@@ -94,13 +96,13 @@ def _minkowski_matrix(power: float, x: Array, y: Array) -> Array:
     return out
 
 
-def _unit(xp: Any, x: Any) -> Any:
-    # Scale by the largest entry first: the squares neither overflow nor vanish.
-    x = x / constant(xp.amax(abs(x), -1))[..., None]
+def _normalise_rows(xp: Any, x: Any) -> Any:
+    # Scale by the largest entry first, so that squares neither overflow nor underflow.
+    x = x / detach(xp.amax(abs(x), -1))[..., None]
     return x / ((x**2).sum(-1) ** 0.5)[..., None]
 
 
-def _no_origin(x: Array, name: str, rows: Any) -> None:
+def _require_directions(x: Array, name: str, rows: Any) -> None:
     zero = ~np.any(x, axis=1)
     if zero.any():
         row = int(np.argmax(zero))
@@ -110,104 +112,104 @@ def _no_origin(x: Array, name: str, rows: Any) -> None:
         )
 
 
-def _cosine_error(x: Array, y: Array) -> float:
-    # Points of length 1 are known to a few units in the last place of 1.
+def _bound_cosine_error(x: Array, y: Array) -> float:
+    # Normalised points have errors of a few units in the last place of 1.
     return float(x.shape[1] + 8) * 2.0**-50
 
 
-def _angular_error(x: Array, y: Array) -> float:
-    # Directions are off by 4 units in the last place, lengths by d + 8, which counts at most once in
-    # an angle; both chords by d / 2 + 3 units of themselves, which turns it by d + 6 at most; the rest is
-    # for the arc tangent.
+def _bound_angular_error(x: Array, y: Array) -> float:
+    # Directions have errors of 4 units in the last place, lengths of d + 8, which enter an angle at most
+    # once; both chords have relative errors of d / 2 + 3 units, which change the angle by at most d + 6;
+    # the remainder is for the arc tangent.
     return float(x.shape[1] + 16) * 2.0**-52
 
 
-def _cosine_matrix(x: Array, y: Array) -> Array:
+def _compute_cosine_matrix(x: Array, y: Array) -> Array:
     # |u - v|^2 / 2 = 1 - cos, without the cancellation of 1 - cos for small angles.
-    matrix = _cdist("sqeuclidean", _unit(np, x), _unit(np, y))
+    matrix = _cdist("sqeuclidean", _normalise_rows(np, x), _normalise_rows(np, y))
     matrix /= 2
     return matrix
 
 
-def _cosine_pairs(xp: Any, x: Any, y: Any) -> Any:
-    return _squared_chord(xp, x, y) / 2
+def _compute_cosine_pairs(xp: Any, x: Any, y: Any) -> Any:
+    return _compute_squared_chords(xp, x, y) / 2
 
 
-def _angular_matrix(x: Array, y: Array) -> Array:
-    # tan(angle / 2) = |u - v| / |u + v|: unlike arcsin(|u - v| / 2), precise for opposite directions, too.
-    u, v = _unit(np, x), _unit(np, y)
+def _compute_angular_matrix(x: Array, y: Array) -> Array:
+    # tan(angle / 2) = |u - v| / |u + v|: unlike arcsin(|u - v| / 2), accurate for opposite directions, too.
+    u, v = _normalise_rows(np, x), _normalise_rows(np, y)
     angles = np.empty((len(u), len(v)))
-    for rows in row_blocks(*angles.shape):
+    for rows in make_row_blocks(*angles.shape):
         np.arctan2(_cdist("euclidean", u[rows], v), _cdist("euclidean", u[rows], -v), out=angles[rows])
     angles *= 2
     return angles
 
 
-def _angular_pairs(xp: Any, x: Any, y: Any) -> Any:
+def _compute_angular_pairs(xp: Any, x: Any, y: Any) -> Any:
     # tan(angle / 2) = |u - v| / |u + v|, whose derivative is finite for opposite directions, too: 0.
-    u, v = _unit(xp, x), _unit(xp, y)
-    opposite = ((x.shape[-1] + 8) * 2.0**-52) ** 2  # what rounding leaves of |u + v|**2
-    return 2 * xp.arctan2(norm(xp, u - v, 2, "angular"), root(xp, squared_norm(xp, u + v), opposite))
+    u, v = _normalise_rows(xp, x), _normalise_rows(xp, y)
+    opposite = ((x.shape[-1] + 8) * 2.0**-52) ** 2  # rounding error of |u + v|**2 for opposite directions
+    return 2 * xp.arctan2(norm(xp, u - v, 2, "angular"), safe_sqrt(xp, squared_norm(xp, u + v), opposite))
 
 
-def _squared_chord(xp: Any, x: Any, y: Any) -> Any:
-    return squared_norm(xp, _unit(xp, x) - _unit(xp, y))
+def _compute_squared_chords(xp: Any, x: Any, y: Any) -> Any:
+    return squared_norm(xp, _normalise_rows(xp, x) - _normalise_rows(xp, y))
 
 
-OF_VECTORS = {
+VECTOR_METRICS = {
     "euclidean": Metric(
         "euclidean",
         partial(_cdist, "euclidean"),
-        partial(_power_sum, 2),
+        partial(_compute_minkowski_pairs, 2),
         degree=1,
         triangle=True,
         line_power=1.0,
-        near_zero=(_squared, 0.5),
+        near_zero=(_compute_sqeuclidean_pairs, 0.5),
     ),
     "sqeuclidean": Metric(
         "sqeuclidean",
         partial(_cdist, "sqeuclidean"),
-        _squared,
+        _compute_sqeuclidean_pairs,
         degree=2,
         line_power=2.0,
-        near_zero=(_squared, 1.0),
-        roundings=partial(linear, 1.0, 3.0),
+        near_zero=(_compute_sqeuclidean_pairs, 1.0),
+        roundings=partial(evaluate_linear, 1.0, 3.0),
     ),
     "cityblock": Metric(
         "cityblock",
         partial(_cdist, "cityblock"),
-        partial(_power_sum, 1),
+        partial(_compute_minkowski_pairs, 1),
         degree=1,
         triangle=True,
         line_power=1.0,
-        roundings=partial(linear, 1.0, 2.0),
+        roundings=partial(evaluate_linear, 1.0, 2.0),
     ),
     "chebyshev": Metric(
         "chebyshev",
         partial(_cdist, "chebyshev"),
-        _largest,
+        _compute_chebyshev_pairs,
         degree=1,
         triangle=True,
         line_power=1.0,
-        roundings=partial(linear, 0.0, 2.0),
+        roundings=partial(evaluate_linear, 0.0, 2.0),
     ),
     "cosine": Metric(
         "cosine",
-        _cosine_matrix,
-        _cosine_pairs,
-        check=_no_origin,
-        error=_cosine_error,
-        extent=partial(constant_extent, 2.0),
-        near_zero=(_cosine_pairs, 1.0),
+        _compute_cosine_matrix,
+        _compute_cosine_pairs,
+        check=_require_directions,
+        error=_bound_cosine_error,
+        extent=partial(return_extent, 2.0),
+        near_zero=(_compute_cosine_pairs, 1.0),
     ),
     "angular": Metric(
         "angular",
-        _angular_matrix,
-        _angular_pairs,
+        _compute_angular_matrix,
+        _compute_angular_pairs,
         triangle=True,
-        check=_no_origin,
-        error=_angular_error,
-        extent=partial(constant_extent, math.pi),
-        near_zero=(_squared_chord, 0.5),
+        check=_require_directions,
+        error=_bound_angular_error,
+        extent=partial(return_extent, math.pi),
+        near_zero=(_compute_squared_chords, 0.5),
     ),
 }

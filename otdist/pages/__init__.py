@@ -1,1 +1,1 @@
-"""What all pages are made of: numbers in words, axes, drawings, style, and a file that is whole."""
+"""Parts shared by all report pages: formatted numbers, axes, drawings, style and file output."""

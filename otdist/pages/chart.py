@@ -8,93 +8,106 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.pages.axis import LETTER, RIGHT, Axis, number_ticks
-from otdist.pages.drawing import HEIGHT, TOP, add, add_axis, add_text, canvas, path
+from otdist.pages.axis import CHARACTER_WIDTH, PLOT_RIGHT, Axis, make_number_ticks
+from otdist.pages.drawing import DRAWING_HEIGHT, PLOT_TOP, add, add_axis, add_text, make_canvas, make_path
 
 Array = NDArray[np.float64]
 
-BELOW = 36.0  # room for the ticks of the horizontal axis
-GAP = 26.0  # least distance of two ticks of the vertical one
+TICK_MARGIN = 36.0  # height of the ticks of the horizontal axis
+MIN_TICK_DISTANCE = 26.0  # smallest vertical distance of two ticks
 
 
 @dataclass(frozen=True)
 class Chart:
-    """Where values stand in a drawing.
+    """Positions of values in a drawing.
 
     Attributes
     ----------
     axis : Axis
-        Of the horizontal direction.
+        Horizontal axis.
     low, high : float
-        Ends of the vertical one.
+        Ends of the vertical axis.
     height : float
-        Of the drawing.
+        Height of the drawing.
     """
 
     axis: Axis
     low: float
     high: float
-    height: float = HEIGHT
+    height: float = DRAWING_HEIGHT
 
     @classmethod
-    def of(cls, x: Array, y: Array, *, height: float = HEIGHT, whole: bool = False) -> Chart | None:
-        """Span values (n,) and all finite y, and 0; None when there is nothing to span."""
+    def from_values(
+        cls, x: Array, y: Array, *, height: float = DRAWING_HEIGHT, whole: bool = False
+    ) -> Chart | None:
+        """Make a chart that spans x, all finite y and 0; None if x is empty or no y is finite."""
         finite = y[np.isfinite(y)]
         if not finite.size or not x.size:
             return None
         low, high = min(float(finite.min()), 0.0), max(float(finite.max()), 0.0)
         if low == high:
             high = 1.0
-        pad = 0.04 * (high - low)
-        low, high = low - pad * (low < 0), high + pad
+        padding = 0.04 * (high - low)
+        low, high = low - padding * (low < 0), high + padding
         ends = float(x.min()), float(x.max())
         if ends[0] == ends[1]:
             ends = ends[0] - 1.0, ends[1] + 1.0
         chart = cls(Axis(*ends, whole=whole), low, high, height)
-        left = 12.0 + LETTER * max(len(label) for _, label in chart.ticks())
+        left = 12.0 + CHARACTER_WIDTH * max(len(label) for _, label in chart.make_ticks())
         return cls(Axis(*ends, whole=whole, left=max(left, 28.0)), low, high, height)
 
-    def ticks(self) -> list[tuple[float, str]]:
-        """Values and labels of the vertical axis."""
-        most = max(int((self.height - TOP - BELOW) / GAP), 1)
-        return number_ticks(self.low, self.high, (self.high - self.low) / min(most, 5))
+    def make_ticks(self) -> list[tuple[float, str]]:
+        """Make values and labels of the vertical axis."""
+        max_ticks = max(int((self.height - PLOT_TOP - TICK_MARGIN) / MIN_TICK_DISTANCE), 1)
+        return make_number_ticks(self.low, self.high, (self.high - self.low) / min(max_ticks, 5))
 
-    def place(self, values: Array) -> Array:
-        """Vertical position of values."""
-        bottom = self.height - BELOW
-        return np.asarray(bottom - (values - self.low) / (self.high - self.low) * (bottom - TOP))
+    def transform(self, values: Array) -> Array:
+        """Compute the vertical position of values."""
+        bottom = self.height - TICK_MARGIN
+        return np.asarray(bottom - (values - self.low) / (self.high - self.low) * (bottom - PLOT_TOP))
 
-    def frame(self, title: str) -> Element:
-        """Give a drawing with grid and axes."""
-        root = canvas(title, self.height)
-        for value, label in self.ticks():
-            y = float(self.place(np.array(value)))
-            add(root, "line", class_="grid", x1=self.axis.left, x2=RIGHT, y1=y, y2=y)
+    def draw_frame(self, title: str) -> Element:
+        """Make a drawing with grid and axes."""
+        root = make_canvas(title, self.height)
+        for value, label in self.make_ticks():
+            y = float(self.transform(np.array(value)))
+            add(root, "line", class_="grid", x1=self.axis.left, x2=PLOT_RIGHT, y1=y, y2=y)
             add_text(root, self.axis.left - 6, y + 4, label, anchor="end")
-        add_axis(root, self.axis, self.height - BELOW)
+        add_axis(root, self.axis, self.height - TICK_MARGIN)
         return root
 
-    def line(self, root: Element, x: Array, y: Array, class_: str) -> None:
-        """Add a line, broken where values are not finite; a value alone is a dot."""
-        for run in _runs(np.isfinite(y)):
-            across, up = self.axis.place(x[run]), self.place(y[run])
-            if len(across) == 1:
-                add(root, "circle", class_=f"spot {class_}", cx=across[0], cy=up[0], r=3.0)
+    def draw_line(self, root: Element, x: Array, y: Array, class_: str) -> None:
+        """Add a line with gaps where values are not finite; isolated values become dots."""
+        for run in _find_runs(np.isfinite(y)):
+            x_drawn, y_drawn = self.axis.transform(x[run]), self.transform(y[run])
+            if len(x_drawn) == 1:
+                add(root, "circle", class_=f"spot {class_}", cx=x_drawn[0], cy=y_drawn[0], r=3.0)
             else:
-                add(root, "path", class_=f"curve {class_}", d=path(across, up))
+                add(root, "path", class_=f"curve {class_}", d=make_path(x_drawn, y_drawn))
 
-    def band(self, root: Element, x: Array, low: Array, high: Array) -> None:
+    def draw_band(self, root: Element, x: Array, low: Array, high: Array) -> None:
         """Add the area between two lines."""
-        for run in _runs(np.isfinite(low) & np.isfinite(high)):
-            across, down, up = self.axis.place(x[run]), self.place(low[run]), self.place(high[run])
-            if len(across) == 1:  # of no width: a check alone
-                add(root, "path", class_="whisker", d=path(np.repeat(across, 2), np.append(down, up)))
+        for run in _find_runs(np.isfinite(low) & np.isfinite(high)):
+            x_drawn, low_drawn, high_drawn = (
+                self.axis.transform(x[run]),
+                self.transform(low[run]),
+                self.transform(high[run]),
+            )
+            if len(x_drawn) == 1:  # an isolated value has no width
+                add(
+                    root,
+                    "path",
+                    class_="whisker",
+                    d=make_path(np.repeat(x_drawn, 2), np.append(low_drawn, high_drawn)),
+                )
                 continue
-            around = path(np.concatenate([across, across[::-1]]), np.concatenate([down, up[::-1]]))
-            add(root, "path", class_="area", d=around + "Z")
+            outline = make_path(
+                np.concatenate([x_drawn, x_drawn[::-1]]), np.concatenate([low_drawn, high_drawn[::-1]])
+            )
+            add(root, "path", class_="area", d=outline + "Z")
 
 
-def _runs(held: NDArray[np.bool_]) -> list[slice]:
-    """Stretches where something holds."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], held, [False]])))
+def _find_runs(mask: NDArray[np.bool_]) -> list[slice]:
+    """Find the runs of True values."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]])))
     return [slice(int(a), int(b)) for a, b in edges.reshape(-1, 2)]

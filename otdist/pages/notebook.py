@@ -1,15 +1,15 @@
-"""HTML that notebooks show for an object: one line or one table, in the colours of the notebook."""
+"""HTML representations of objects in notebooks: one line or one table, in the colours of the notebook."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
 
-from otdist.pages.words import visible
+from otdist.pages.formatting import escape_unprintable
 
-SHOWN_ROWS = 30  # of a table; the rest is counted
+MAX_TABLE_ROWS = 30  # rows shown of a table; the others are counted
 
-# Notebooks choose the theme after the HTML was made: all colours are those of the text around it.
+# Notebooks choose the theme after the HTML is written: all colours derive from the surrounding text.
 _FAINT = "opacity:.7"
 _BADGE = (
     "border:1px solid color-mix(in srgb,currentColor 45%,transparent);border-radius:.6em;"
@@ -20,33 +20,33 @@ _CELL = "padding:.15em .7em;background:none;white-space:nowrap"
 _LINE = "border-bottom:1px solid color-mix(in srgb,currentColor 30%,transparent)"
 
 
-def escape(text: object) -> str:
-    """Text as HTML; what a screen would hide or obey is spelled out."""
-    return html.escape(visible(str(text)))
+def escape_html(text: object) -> str:
+    """Escape a text for HTML; unprintable characters are spelled out."""
+    return html.escape(escape_unprintable(str(text)))
 
 
-def line(main: str, badge: str = "", detail: str = "", note: str = "") -> str:
-    """Show a figure, what is known of it, and where it comes from.
+def render_line(main: str, badge: str = "", detail: str = "", note: str = "") -> str:
+    """Render a number with its status and its origin.
 
     Parameters
     ----------
     main
-        The figure with its name.
+        The number with its name.
     badge
-        What is proved or tested of it.
+        Its proof or test result.
     detail
-        Sizes and methods, less prominent.
+        Sizes and methods, in a fainter colour.
     note
         A sentence below.
     """
-    parts = [f"<b>{escape(main)}</b>"]
-    parts += [f'<span style="{_BADGE}">{escape(badge)}</span>'] if badge else []
-    parts += [f'<span style="{_FAINT}">{escape(detail)}</span>'] if detail else []
-    below = f'<div style="{_NOTE}">{escape(note)}</div>' if note else ""
+    parts = [f"<b>{escape_html(main)}</b>"]
+    parts += [f'<span style="{_BADGE}">{escape_html(badge)}</span>'] if badge else []
+    parts += [f'<span style="{_FAINT}">{escape_html(detail)}</span>'] if detail else []
+    below = f'<div style="{_NOTE}">{escape_html(note)}</div>' if note else ""
     return f'<div style="line-height:1.7">{" &ensp;".join(parts)}</div>{below}'
 
 
-def table(
+def render_table(
     header: Sequence[str],
     rows: Sequence[Sequence[object]],
     *,
@@ -54,43 +54,43 @@ def table(
     notes: Iterable[str] = (),
     bold: Sequence[bool] = (),
     words: Sequence[int] = (0,),
-    shown: int = SHOWN_ROWS,
+    max_rows: int = MAX_TABLE_ROWS,
 ) -> str:
-    """Show rows; those beyond ``shown`` are counted below the table.
+    """Render rows as a table; rows beyond ``max_rows`` are counted below it.
 
     Parameters
     ----------
     header
         Names of the columns.
     rows
-        A text for each cell.
+        One value for each cell.
     caption
         A sentence above.
     notes
         Sentences below.
     bold
-        Whether a row is emphasised, for each row; empty: none is.
+        Whether to emphasise each row; empty: no row.
     words
-        Columns that hold words, at the left; others hold figures, at the right.
-    shown
+        Columns of text, aligned left; others hold numbers, aligned right.
+    max_rows
         Largest number of rows.
     """
     sides = ["left" if k in words else "right" for k in range(len(header))]
     head = "".join(
-        f'<th style="text-align:{side};{_CELL};{_LINE}">{escape(name)}</th>'
+        f'<th style="text-align:{side};{_CELL};{_LINE}">{escape_html(name)}</th>'
         for side, name in zip(sides, header, strict=True)
     )
     body = []
-    for k, row in enumerate(rows[:shown]):
+    for k, row in enumerate(rows[:max_rows]):
         weight = "font-weight:bold;" if k < len(bold) and bold[k] else ""
         cells = (
-            f'<td style="text-align:{side};{weight}{_CELL}">{escape(cell)}</td>'
+            f'<td style="text-align:{side};{weight}{_CELL}">{escape_html(cell)}</td>'
             for side, cell in zip(sides, row, strict=True)
         )
         body.append(f"<tr>{''.join(cells)}</tr>")
-    more = [f"and {len(rows) - shown:,} more"] if len(rows) > shown else []
-    above = f'<div style="margin:.2em 0"><b>{escape(caption)}</b></div>' if caption else ""
-    below = "".join(f'<div style="{_NOTE}">{escape(note)}</div>' for note in (*more, *notes))
+    more = [f"and {len(rows) - max_rows:,} more"] if len(rows) > max_rows else []
+    above = f'<div style="margin:.2em 0"><b>{escape_html(caption)}</b></div>' if caption else ""
+    below = "".join(f'<div style="{_NOTE}">{escape_html(note)}</div>' for note in (*more, *notes))
     style = "border-collapse:collapse;margin:.3em 0;width:auto"
     return (
         f'{above}<div style="overflow-x:auto"><table style="{style}"><thead><tr>{head}</tr></thead>'

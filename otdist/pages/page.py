@@ -1,4 +1,4 @@
-"""One self-contained HTML page: no script, no font, no picture from elsewhere, and a file that is whole."""
+"""Self-contained HTML pages: without external scripts, fonts or images, in files that are replaced whole."""
 
 from __future__ import annotations
 
@@ -12,43 +12,49 @@ from markupsafe import Markup
 
 from otdist.atomic import replace_files
 from otdist.errors import InputError
-from otdist.pages.words import number, percent, probability, visible
+from otdist.pages.formatting import escape_unprintable, format_number, format_percent, format_probability
+
+FILTERS: dict[str, Callable[[Any], Any]] = {
+    "number": format_number,
+    "percent": format_percent,
+    "probability": format_probability,
+}
 
 
-def template_of(package: str, name: str, **filters: Callable[[Any], Any]) -> jinja2.Template:
-    """Give a template that lies in a package.
+def load_template(package: str, name: str, **filters: Callable[[Any], Any]) -> jinja2.Template:
+    """Load a template from a package.
 
-    Filters are those given, and ``number``, ``percent`` and ``probability``; ``style`` is the style sheet
-    that all pages share.
+    Its filters are ``filters``, ``number``, ``percent`` and ``probability``; ``style`` is the style sheet
+    shared by all pages.
     """
-    # finalize sees every value before it is escaped: no control character and no raw float gets past it.
+    # finalize is applied to every value before escaping, so that control characters and floats are formatted.
     environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        finalize=_finalize,
+        finalize=_format_template_value,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update({word.__name__: word for word in (number, percent, probability)} | filters)
-    environment.globals["style"] = Markup(_text("otdist.pages", "style.css"))
-    return environment.from_string(_text(package, name))
+    environment.filters.update(FILTERS | filters)
+    environment.globals["style"] = Markup(_read_resource("otdist.pages", "style.css"))
+    return environment.from_string(_read_resource(package, name))
 
 
 def write_page(page: str, path: Path) -> Path:
-    """Write a page; a file of that name is replaced, and only once the new page is complete.
+    """Write a page; an existing file of that name is replaced once the new page is complete.
 
     Raises
     ------
     InputError
         If the folder does not exist or cannot be written to.
     """
-    target = target_of(path)
+    target = resolve_target(path)
     replace_files({target: page.encode()})
     return target
 
 
-def target_of(path: Path) -> Path:
-    """Give the absolute path of a page to be written; raise InputError if it cannot be one."""
+def resolve_target(path: Path) -> Path:
+    """Return the absolute path of a page to be written; raise InputError if it is not usable."""
     try:
         # Resolved, so that a link keeps pointing at the page instead of being replaced by it.
         target = Path(path).resolve()
@@ -64,21 +70,21 @@ def target_of(path: Path) -> Path:
     return target
 
 
-def version() -> str:
-    """Give the version of otdist."""
+def get_version() -> str:
+    """Return the version of otdist."""
     try:
         return metadata.version("otdist")
     except metadata.PackageNotFoundError:
         return "unknown"
 
 
-def _finalize(value: Any) -> Any:
+def _format_template_value(value: Any) -> Any:
     if isinstance(value, Markup):
         return value
     if isinstance(value, float):
-        return number(value)
-    return visible(value) if isinstance(value, str) else value
+        return format_number(value)
+    return escape_unprintable(value) if isinstance(value, str) else value
 
 
-def _text(package: str, name: str) -> str:
+def _read_resource(package: str, name: str) -> str:
     return resources.files(package).joinpath(name).read_text(encoding="utf-8")

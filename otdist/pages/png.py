@@ -1,4 +1,4 @@
-"""Pictures as PNG, written by zlib alone."""
+"""PNG images, written with zlib only."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-COLOURS = {1: 0, 3: 2}  # channels, and the number by which PNG knows them: grey, RGB
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_COLOUR_TYPES = {1: 0, 3: 2}  # PNG colour type by number of channels: grey, RGB
 
 
-def png(pixels: NDArray[np.uint8]) -> bytes:
-    """Give a PNG file of pixels (height, width) or (height, width, 3), from 0 to 255."""
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """Encode pixels (height, width) or (height, width, 3), from 0 to 255, as a PNG file."""
     planes = pixels[..., None] if pixels.ndim == 2 else pixels
     height, width, channels = planes.shape
-    header = struct.pack(">IIBBBBB", width, height, 8, COLOURS[channels], 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, PNG_COLOUR_TYPES[channels], 0, 0, 0)
     # Each row begins with its filter; 0 is none.
     rows = np.zeros((height, 1 + width * channels), np.uint8)
     rows[:, 1:] = planes.reshape(height, -1)
     parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 9)), (b"IEND", b""))
-    return SIGNATURE + b"".join(_chunk(name, content) for name, content in parts)
+    return PNG_SIGNATURE + b"".join(_make_chunk(name, content) for name, content in parts)
 
 
-def grid(images: NDArray[np.float64], columns: int, span: tuple[float, float]) -> NDArray[np.uint8]:
-    """Put images (n, height, width, channels) side by side, ``span`` from black to white, a pixel between."""
+def arrange_grid(images: NDArray[np.float64], columns: int, span: tuple[float, float]) -> NDArray[np.uint8]:
+    """Arrange images (n, height, width, channels) in a grid, with ``span`` from black to white."""
     n, height, width, channels = images.shape
     rows = -(-n // columns)
     low, high = span
@@ -38,10 +38,10 @@ def grid(images: NDArray[np.float64], columns: int, span: tuple[float, float]) -
     return flat if channels == 3 else flat[..., 0]
 
 
-def data_uri(pixels: NDArray[np.uint8]) -> str:
-    """Give the picture as an address that holds it, for a page that loads nothing."""
-    return "data:image/png;base64," + base64.b64encode(png(pixels)).decode()
+def to_data_uri(pixels: NDArray[np.uint8]) -> str:
+    """Encode the image as a data URI, for self-contained pages."""
+    return "data:image/png;base64," + base64.b64encode(encode_png(pixels)).decode()
 
 
-def _chunk(name: bytes, content: bytes) -> bytes:
+def _make_chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))

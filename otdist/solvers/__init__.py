@@ -8,7 +8,7 @@ from typing import Any
 from otdist.atlas.costs import find_cheapest_exact
 from otdist.budget import require_memory
 from otdist.errors import InputError
-from otdist.inputs.arguments import check_bytes, check_names, option_names, shown
+from otdist.inputs.arguments import check_bytes, check_names, format_value, get_option_names
 from otdist.problem import Problem
 from otdist.result import Result
 from otdist.solvers.bottleneck import Bottleneck as Bottleneck
@@ -49,7 +49,7 @@ def choose(method: str | Solver, problem: Problem, options: dict[str, Any]) -> S
     if method not in METHODS:
         known = ["auto", *sorted(METHODS)]
         raise InputError("method", f"must be one of {known}, got {method!r}", "use method='auto'")
-    check_names(options, option_names(METHODS[method]), f"method={method!r}")
+    check_names(options, get_option_names(METHODS[method]), f"method={method!r}")
     return METHODS[method](**options)
 
 
@@ -59,7 +59,9 @@ def _check_solver(method: Any, options: dict[str, Any]) -> Solver:
         remedy = f"make one: method={method.__name__}()"
         raise InputError("method", f"must be a solver, got the class {method.__name__}", remedy)
     if not callable(method):
-        raise InputError("method", f"must be a name or a solver, got {shown(method)}", "use method='auto'")
+        raise InputError(
+            "method", f"must be a name or a solver, got {format_value(method)}", "use method='auto'"
+        )
     check_names(options, (), "a solver object, which has its own")
     solver: Solver = method
     return solver

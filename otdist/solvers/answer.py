@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF
-from otdist.metrics.base import row_blocks
+from otdist.metrics.base import make_row_blocks
 from otdist.problem import Problem
 from otdist.result import Result
 
@@ -101,7 +101,7 @@ def make_result(
 
 def widen_for_unit(problem: Problem, lower: float, upper: float) -> tuple[float, float]:
     """Widen an interval by the rounding of its conversion to the unit of the answer."""
-    if problem.measure.scale == 1:
+    if problem.conversion.scale == 1:
         return lower, upper
     return lower - 4 * UNIT_ROUNDOFF * abs(lower), upper + 4 * UNIT_ROUNDOFF * abs(upper)
 
@@ -123,7 +123,7 @@ def describe(problem: Problem) -> dict[str, Any]:
 def _unit(problem: Problem) -> str:
     """Unit of the answer: a power of the metric's or the points' unit; none for shares and functions."""
     metric = problem.metric
-    name = metric.unit or problem.measure.name
+    name = metric.unit or problem.conversion.name
     power = float(metric.degree or bool(metric.unit) or metric.name == "periodic")
     power *= 1 if problem.rooted else problem.p
     return name if power == 1 else f"{name}^{power:g}" if name and power else ""
@@ -177,7 +177,7 @@ def c_transform_of_points(
         if kind is not None:
             return c_transform_any_order(points, others, potential, kind)
     out = np.empty(len(points))
-    for rows in row_blocks(len(points), len(others)):
+    for rows in make_row_blocks(len(points), len(others)):
         block = points[rows]
         cost = problem.costs(others, block).T if flip else problem.costs(block, others)
         with np.errstate(over="ignore"):  # where costs exceed float64, so do potentials

@@ -34,7 +34,7 @@ from otdist.budget import require_memory
 from otdist.deadline import NO_DEADLINE, Deadline
 from otdist.distance import precomputed_metric
 from otdist.errors import InputError
-from otdist.inputs.exact import EXACT_INTEGER
+from otdist.inputs.exact_numbers import EXACT_INTEGER
 from otdist.problem import Problem
 from otdist.result import Result
 from otdist.solvers import choose

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF, outward, two_sum
 from otdist.errors import InputError
-from otdist.metrics.torus import first_lap, wrapped_distance
+from otdist.metrics.torus import compute_circle_distance, wrap_coordinates
 from otdist.problem import Problem, scale_exponent
 from otdist.result import Result
 from otdist.solvers.answer import make_result
@@ -70,8 +70,8 @@ class Circle:
 def _from_one_point(problem: Problem) -> Result:
     """Solve a problem with a single point on one side: errors are relative to each mass."""
     length = float(problem.metric.period or math.nan)
-    x, y = first_lap(problem.x[:, 0], length), first_lap(problem.y[:, 0], length)
-    costs, scale = scaled_powers(wrapped_distance(x, y, length), problem.p)
+    x, y = wrap_coordinates(problem.x[:, 0], length), wrap_coordinates(problem.y[:, 0], length)
+    costs, scale = scaled_powers(compute_circle_distance(x, y, length), problem.p)
     mass = problem.b if len(x) == 1 else problem.a
     cost = math.fsum(mass * costs) / problem.mass
     low, high = outward(cost, ((3 * problem.p + 16) * UNIT_ROUNDOFF + problem.mass_error) * cost)
@@ -138,7 +138,7 @@ class Wheel:
     def of(cls, problem: Problem) -> Wheel:
         """Sort both samples."""
         length = float(problem.metric.period or math.nan)
-        x, y = first_lap(problem.x[:, 0], length), first_lap(problem.y[:, 0], length)
+        x, y = wrap_coordinates(problem.x[:, 0], length), wrap_coordinates(problem.y[:, 0], length)
         i, j = sorted_order(x, problem.a), sorted_order(y, problem.b)
         x, y, a, b = x[i], y[j], problem.a[i], problem.b[j]
         if problem.whole:
@@ -163,7 +163,7 @@ class Wheel:
 
     def distances(self, i: Index, j: Index) -> Array:
         """Distances on the circle between listed points."""
-        return np.asarray(wrapped_distance(self.x[i], self.y[j], self.length))
+        return np.asarray(compute_circle_distance(self.x[i], self.y[j], self.length))
 
     def slope(self, turn: int, bound: bool = False) -> Slope:
         """Compute the right derivative of the cost in the turn; with ``bound`` also its error bound.

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.bounds import two_sum
-from otdist.metrics.base import row_blocks
+from otdist.metrics.base import make_row_blocks
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -55,7 +55,7 @@ def c_transform_double_double(cost: Array, g: DoubleDouble) -> DoubleDouble:
     """Compute potentials ``f_i <= min_j cost_ij - g_j``, tight up to double-double rounding."""
     n, m = cost.shape
     f = DoubleDouble(np.empty(n), np.empty(n))
-    for rows in row_blocks(n, 4 * m):
+    for rows in make_row_blocks(n, 4 * m):
         high, low = two_sum(cost[rows], -g.high)
         high, low = two_sum(high, low - g.low)
         f.high[rows] = high.min(axis=1)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.deadline import NO_DEADLINE, Deadline, OutOfTimeError
-from otdist.metrics.base import row_blocks
+from otdist.metrics.base import make_row_blocks
 from otdist.problem import Problem
 from otdist.solvers.costs import price_in_units, weight_rounding_cost
 from otdist.solvers.entropic_bounds import entropic_interval, trivial_upper
@@ -353,7 +353,7 @@ class EntropicSolution:
         log_mass = np.empty(len(order))
         log_mass[order] = np.log(mass)
         others = problem.y if side == 0 else problem.x
-        for part in row_blocks(len(absent), len(others)):
+        for part in make_row_blocks(len(absent), len(others)):
             block = points[absent[part]]
             cost = problem.costs(block, others) if side == 0 else problem.costs(others, block).T
             soft = _soft_minimum(np.ldexp(cost, -term.prepared.exponent), other, log_mass, self.state.eps)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.errors import InputError
-from otdist.metrics.base import row_blocks
+from otdist.metrics.base import make_row_blocks
 from otdist.problem import Problem
 
 Array = NDArray[np.float64]
@@ -24,7 +24,7 @@ def point_gradients_by_torch(problem: Problem, rows: Array, cols: Array, eps: fl
 
     pairs = _pairs(problem)
     out = np.zeros(problem.x.shape), np.zeros(problem.y.shape)
-    for part in row_blocks(len(problem.x), len(problem.y) * problem.d):
+    for part in make_row_blocks(len(problem.x), len(problem.y) * problem.d):
         cost = problem.costs(problem.x[part], problem.y)
         plan = np.exp(rows[part, None] + cols - cost / eps)
         i, j = np.nonzero((cost > 0) & (plan > 0))

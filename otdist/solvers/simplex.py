@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF, c_transform, dual_bound, round_plan
 from otdist.deadline import Deadline
-from otdist.metrics.base import row_blocks
+from otdist.metrics.base import make_row_blocks
 from otdist.solvers.answer import EXACT_GAP
 from otdist.solvers.double_double import DoubleDouble, c_transform_double_double, reduced_costs
 from otdist.solvers.pot import UNLIMITED_ITERATIONS, network_simplex
@@ -297,7 +297,7 @@ def _cheapest(cost: Array, g: Array, u: Index, v: Index) -> tuple[Index, Array]:
     """Return the column of the smallest reduced cost among ``v`` for every row of ``u``, and that cost."""
     cols, reduced = np.empty(len(u), dtype=np.intp), np.empty(len(u))
     whole = len(v) == len(g)
-    for rows in row_blocks(len(u), len(v)):
+    for rows in make_row_blocks(len(u), len(v)):
         block = cost[u[rows]] if whole else cost[np.ix_(u[rows], v)]
         block = block - g[v]
         place = block.argmin(axis=1)
@@ -346,7 +346,7 @@ def _cost_of_most(prices: Array, mass: Array) -> float:
 def _reduced_matrix(cost: Array, f: DoubleDouble, g: DoubleDouble, limit: float) -> Array:
     """Compute the non-negative reduced costs of all pairs, cut at a limit."""
     reduced = np.empty_like(cost)
-    for rows in row_blocks(len(cost), 4 * cost.shape[1]):
+    for rows in make_row_blocks(len(cost), 4 * cost.shape[1]):
         lines = DoubleDouble(f.high[rows, None], f.low[rows, None])
         np.clip(reduced_costs(cost[rows], lines, g), 0.0, limit, out=reduced[rows])
     return reduced

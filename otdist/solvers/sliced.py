@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF, cumulation_error, northwest
-from otdist.metrics.base import row_blocks
+from otdist.metrics.base import make_row_blocks
 from otdist.parallel import MIN_SIZE_THREADED, run_both, run_in_parts
 from otdist.problem import Problem
 from otdist.solvers.line import is_constant, line_cost, scaled_powers, sorted_order
@@ -207,7 +207,7 @@ def coupling_cost_along(problem: Problem, direction: Array) -> float:
     i, j, mass = northwest(problem.a[order_x], problem.b[order_y])
     i, j = order_x[i], order_y[j]
     lengths = np.empty(len(mass))
-    for rows in row_blocks(len(mass), problem.d):
+    for rows in make_row_blocks(len(mass), problem.d):
         apart = problem.x[i[rows]] - problem.y[j[rows]]
         lengths[rows] = np.sqrt(np.einsum("ij,ij->i", apart, apart))
     largest = float(lengths.max())

@@ -124,7 +124,7 @@ def power_mean_formula(problem: Problem, directions: Array, value: float, *data:
     import torch
 
     from otdist.gradient import column, shares, to_problem_scale
-    from otdist.metrics.smooth import absolute_power
+    from otdist.metrics.differentiable import absolute_power
 
     if value == 0:
         return torch.zeros((), dtype=torch.float64)

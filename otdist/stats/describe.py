@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.pages.words import visible
+from otdist.pages.formatting import escape_unprintable
 
 if TYPE_CHECKING:
     from otdist.stats.null import NoiseFloor, NullTest
@@ -30,15 +30,15 @@ def describe_test(test: NullTest) -> str:
         Distance, p-value, and the distance that 95 % of relabellings do not exceed.
     """
     limit = f"; {_format_limit(test)}" if len(test.null) else ""
-    return visible(f"{_format_distance(test)}{_format_proof(test)}, {_format_pvalue(test)}{limit}")
+    return escape_unprintable(f"{_format_distance(test)}{_format_proof(test)}, {_format_pvalue(test)}{limit}")
 
 
 def show_test(test: NullTest) -> str:
     """Return the text of :func:`describe_test` as HTML."""
-    from otdist.pages.notebook import line
+    from otdist.pages.notebook import render_line
 
     detail = f"{_format_limit(test)}; {test.result._source()}" if len(test.null) else test.result._source()
-    return line(f"{_format_distance(test)}{_format_proof(test)}", _format_pvalue(test), detail)
+    return render_line(f"{_format_distance(test)}{_format_proof(test)}", _format_pvalue(test), detail)
 
 
 def describe_floor(floor: NoiseFloor) -> str:
@@ -54,14 +54,14 @@ def describe_floor(floor: NoiseFloor) -> str:
     str
         Mean, and the distance that 95 % of the draws do not exceed.
     """
-    return visible(f"{_format_mean(floor)}, {_format_spread(floor)}, {_format_sizes(floor)}")
+    return escape_unprintable(f"{_format_mean(floor)}, {_format_spread(floor)}, {_format_sizes(floor)}")
 
 
 def show_floor(floor: NoiseFloor) -> str:
     """Return the text of :func:`describe_floor` as HTML."""
-    from otdist.pages.notebook import line
+    from otdist.pages.notebook import render_line
 
-    return line(_format_mean(floor), _format_spread(floor), _format_sizes(floor))
+    return render_line(_format_mean(floor), _format_spread(floor), _format_sizes(floor))
 
 
 def _format_distance(test: NullTest) -> str:

@@ -17,7 +17,7 @@ from otdist.distance import solve
 from otdist.errors import InputError
 from otdist.errstate import isolate_errstate
 from otdist.inputs.arguments import Rng, check_count, check_jobs, check_number, check_policy, check_rng
-from otdist.inputs.units import in_unit, unit_name, without_unit
+from otdist.inputs.units import convert_unit, get_unit_name, strip_unit
 from otdist.metrics import Metric
 from otdist.metrics.names import is_gower, require_costs, resolve
 from otdist.problem import Problem
@@ -255,8 +255,8 @@ def _read_reference(reference: ArrayLike, metric: Ground, nan_policy: NanPolicy)
     reference = list(reference) if isinstance(reference, Iterator) else reference
     points_unit = "" if is_gower(metric) else resolve(metric).points_unit
     if points_unit:
-        reference = in_unit(reference, "reference", points_unit)
-    table = read_table(without_unit(reference, "reference"), "reference")
+        reference = convert_unit(reference, "reference", points_unit)
+    table = read_table(strip_unit(reference, "reference"), "reference")
     if not np.isfinite(table.values).all() and not np.isnan(table.values).any():
         raise InputError("reference", "has infinite values", "drop them")
     try:
@@ -266,8 +266,8 @@ def _read_reference(reference: ArrayLike, metric: Ground, nan_policy: NanPolicy)
         raise InputError(name, error.problem, error.remedy) from None
     if len(problem.x) < 2:
         raise InputError("reference", "has one row, which cannot be split", "give at least two rows")
-    if unit := unit_name(reference):
-        problem = replace(problem, measure=replace(problem.measure, name=unit))
+    if unit := get_unit_name(reference):
+        problem = replace(problem, conversion=replace(problem.conversion, name=unit))
     return problem.rescale()
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from otdist.arrays import warn_rounded
 from otdist.errors import InputError, Option, Remedy
-from otdist.inputs.exact import common_origin, subtract, to_float
+from otdist.inputs.exact_numbers import find_common_origin, subtract, to_float
 from otdist.progress import Progress, ignore_progress
 from otdist.tables.comparison import Kind
 from otdist.tables.labels import recode
@@ -157,7 +157,7 @@ def _subtract_origin(reference: Column, current: Column) -> tuple[Column, Column
     """Subtract a common origin from large integers before they are rounded, which preserves distances."""
     sides = (reference, current)
     numbers = [side.values if side.exact is None else side.exact for side in sides]
-    origin = common_origin((part, side.missing) for part, side in zip(numbers, sides, strict=True))
+    origin = find_common_origin((part, side.missing) for part, side in zip(numbers, sides, strict=True))
     shifted, exact = [], True
     for part, side in zip(numbers, sides, strict=True):
         difference, whole = subtract(part, side.missing, origin)

@@ -11,7 +11,7 @@ import numpy as np
 
 from otdist.arrays import is_torch, read
 from otdist.errors import InputError
-from otdist.inputs.frames import as_series, collecting_call, from_native
+from otdist.inputs.frames import from_native, get_collect_call, to_narwhals_input
 from otdist.progress import Progress
 from otdist.tables.column import Column, RetypedError, Table, UnsupportedColumn, matched
 from otdist.tables.conversion import to_labels, to_numbers
@@ -119,7 +119,7 @@ def _open_source(table: Any, name: str) -> Table:
     native = _collect_native(table, name)
     frame = from_native(native, name, allow_series=True)
     if isinstance(frame, nw.LazyFrame):
-        raise InputError(name, "is a lazy frame", f"call {collecting_call(table)} first")
+        raise InputError(name, "is a lazy frame", f"call {get_collect_call(table)} first")
     if isinstance(frame, nw.Series):
         return _collect_columns([("x0", frame)], name, read_column)
     if not isinstance(frame, nw.DataFrame):
@@ -186,7 +186,7 @@ def _collect_native(table: Any, name: str) -> Any:
         import pyarrow as pa
 
         return pa.table(table)
-    return as_series(table)
+    return to_narwhals_input(table)
 
 
 def _collect_columns(parts: list[tuple[Any, Any]], name: str, read_part: Any) -> Table:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.pages.words import number, probability, visible
+from otdist.pages.formatting import escape_unprintable, format_number, format_probability
 from otdist.result import Result, plain
 
 Kind = Literal["numeric", "boolean", "datetime", "categorical", "ordinal"]
@@ -114,10 +114,9 @@ class ColumnReport:
     identifier: bool = False
 
     def __repr__(self) -> str:
-        figures = (
-            f"W1 = {number(self.w1)}{f' {self.unit}' if self.unit else ''}, q = {probability(self.qvalue)}"
-        )
-        return f"<ColumnReport: {visible(self.name)}: {self.verdict}, {figures}>"
+        unit = f" {self.unit}" if self.unit else ""
+        figures = f"W1 = {format_number(self.w1)}{unit}, q = {format_probability(self.qvalue)}"
+        return f"<ColumnReport: {escape_unprintable(self.name)}: {self.verdict}, {figures}>"
 
     def _repr_html_(self) -> str:
         from otdist.tables.frame import column_to_html

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from otdist.dataframes import make_frame
-from otdist.pages.notebook import line, table
-from otdist.pages.words import interval, number, probability, visible
+from otdist.pages.formatting import escape_unprintable, format_interval, format_number, format_probability
+from otdist.pages.notebook import render_line, render_table
 from otdist.tables.comparison import SCHEMA_VERDICTS
 from otdist.tables.summary import (
     describe_change,
@@ -68,7 +68,9 @@ def format_summary_line(comparison: Comparison) -> str:
     str
         Such as ``<Comparison: reference -> current, 40 -> 30 rows: 1 of 3 columns moved ...>``.
     """
-    return visible(f"<Comparison: {_format_names(comparison)}: {summarise_comparison(comparison)}>")
+    return escape_unprintable(
+        f"<Comparison: {_format_names(comparison)}: {summarise_comparison(comparison)}>"
+    )
 
 
 def to_html(comparison: Comparison) -> str:
@@ -93,7 +95,7 @@ def to_html(comparison: Comparison) -> str:
         for column in comparison.columns
         if describe_status(column)
     ]
-    return table(
+    return render_table(
         header,
         rows,
         caption=f"{_format_names(comparison)}: {summarise_comparison(comparison)}",
@@ -117,15 +119,16 @@ def column_to_html(column: ColumnReport) -> str:
         HTML in the colours of the notebook.
     """
     unit = f" {column.unit}" if column.unit else ""
-    figure = f"{column.name}: W1 = {number(column.w1)}{unit}"
+    figure = f"{column.name}: W1 = {format_number(column.w1)}{unit}"
     badge: str = "within sampling noise" if column.verdict == "not moved" else column.verdict
     if column.missing_verdict == "moved":
         badge = f"{badge}, missing values {describe_missing(column)}"
     detail = (
-        f"W1/scale {number(column.scaled)}, floor {number(column.floor)}, p {probability(column.pvalue)}, "
-        f"q {probability(column.qvalue)}, {column.kind}, n={column.n_reference}/{column.n_current}"
+        f"W1/scale {format_number(column.scaled)}, floor {format_number(column.floor)}, "
+        f"p {format_probability(column.pvalue)}, q {format_probability(column.qvalue)}, {column.kind}, "
+        f"n={column.n_reference}/{column.n_current}"
     )
-    return line(figure, badge, detail, describe_status(column))
+    return render_line(figure, badge, detail, describe_status(column))
 
 
 def _make_record(column: ColumnReport) -> dict[str, Any]:
@@ -139,8 +142,13 @@ def _format_names(comparison: Comparison) -> str:
 
 
 def _format_cells(column: ColumnReport) -> tuple[str, ...]:
-    figures = (number(column.w1), column.unit, number(column.scaled), number(column.floor))
-    tests = (probability(column.pvalue), probability(column.qvalue))
+    figures = (
+        format_number(column.w1),
+        column.unit,
+        format_number(column.scaled),
+        format_number(column.floor),
+    )
+    tests = (format_probability(column.pvalue), format_probability(column.qvalue))
     change = describe_change(column) if column.verdict not in SCHEMA_VERDICTS else column.verdict
     star = "*" if column.moved else ""
     return (star, column.name, column.kind or "", change, *figures, *tests, describe_missing(column))
@@ -151,10 +159,10 @@ def _format_joint(comparison: Comparison) -> list[str]:
     if joint is None:
         return []
     result = joint.result
-    proof = "exact" if result._is_exact else f"proved interval {interval(result.lower, result.upper)}"
+    proof = "exact" if result._is_exact else f"proved interval {format_interval(result.lower, result.upper)}"
     text = (
-        f"whole rows: joint W1 = {number(float(result))} ({proof}), {describe_joint(joint)}; "
-        f"floor {number(joint.floor)}, p = {probability(joint.pvalue)}"
+        f"whole rows: joint W1 = {format_number(float(result))} ({proof}), {describe_joint(joint)}; "
+        f"floor {format_number(joint.floor)}, p = {format_probability(joint.pvalue)}"
     )
     pair = comparison.dependence
     return [line for line in (text, joint.note, "" if pair is None else describe_dependence(pair)) if line]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from otdist.pages.words import number, percent, probability
+from otdist.pages.formatting import format_number, format_percent, format_probability
 from otdist.tables.comparison import SCHEMA_VERDICTS, ColumnReport, Comparison
 from otdist.tables.summary import describe_missing
 
@@ -89,12 +89,12 @@ class Gate:
             and column.verdict in DIFFERENT_VERDICTS
             and not column.scaled <= self.above
         ):
-            yield f"{name}: W1/scale {number(column.scaled)} > {self.above:g} (--fail-above)"
+            yield f"{name}: W1/scale {format_number(column.scaled)} > {self.above:g} (--fail-above)"
         change = abs(column.missing_current - column.missing_reference)
         if self.missing is not None and not change <= self.missing:
             yield (
                 f"{name}: missing values {describe_missing(column)}, "
-                f"a change of more than {percent(self.missing)} (--fail-missing)"
+                f"a change of more than {format_percent(self.missing)} (--fail-missing)"
             )
 
     def _check_test(
@@ -105,7 +105,7 @@ class Gate:
             effort = f" with {draws:,} relabellings" if draws else ""
             yield f"{name}: could not be decided{effort}; give more --resamples"
         elif not qvalue > self.p:
-            yield f"{name}: {statistic} = {probability(qvalue)} <= {self.p:g} (--fail-p)"
+            yield f"{name}: {statistic} = {format_probability(qvalue)} <= {self.p:g} (--fail-p)"
 
     def _check_joint(self, comparison: Comparison) -> Iterator[str]:
         joint = comparison.joint

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
-from otdist.pages import words
 from otdist.pages.axis import Axis
-from otdist.pages.page import target_of, template_of, version, write_page
+from otdist.pages.formatting import format_interval, format_number, format_percent
+from otdist.pages.page import get_version, load_template, resolve_target, write_page
 from otdist.tables import summary, svg
 from otdist.tables.comparison import SCHEMA_VERDICTS, ColumnReport, Comparison, JointReport
 
@@ -60,13 +60,13 @@ def write_report(comparison: Comparison, path: Path) -> Path:
     InputError
         If the folder does not exist or cannot be written to.
     """
-    target = target_of(path)  # checked before the page is drawn
+    target = resolve_target(path)  # checked before the page is drawn
     return write_page(render(comparison), target)
 
 
 def render(comparison: Comparison) -> str:
     """Return the page as a string."""
-    template = template_of(
+    template = load_template(
         "otdist.tables",
         "report.html.j2",
         describe_status=summary.describe_status,
@@ -80,8 +80,8 @@ def render(comparison: Comparison) -> str:
         sections=sections,
         joint=joint,
         joint_figure=None if joint is None else _draw_joint(joint),
-        joint_value="" if joint is None else words.number(float(joint.result)),
-        joint_interval="" if joint is None else words.interval(joint.result.lower, joint.result.upper),
+        joint_value="" if joint is None else format_number(float(joint.result)),
+        joint_interval="" if joint is None else format_interval(joint.result.lower, joint.result.upper),
         joint_reading="" if joint is None else _explain_joint(joint),
         joint_text="" if joint is None else _capitalise(summary.describe_joint(joint)),
         pair=comparison.dependence,
@@ -91,9 +91,9 @@ def render(comparison: Comparison) -> str:
         folded=[section.column.name for section in sections if section.folded],
         summary=summary.summarise_comparison(comparison),
         level=comparison.level,
-        rate=words.percent(comparison.level),
+        rate=format_percent(comparison.level),
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        version=version(),
+        version=get_version(),
     )
 
 
@@ -130,7 +130,7 @@ def _compute_sort_key(column: ColumnReport) -> tuple[bool | float, ...]:
 
 
 def _draw_bar(column: ColumnReport) -> Markup:
-    title = f"W1 {words.number(column.w1)}, noise floor {words.number(column.floor)}"
+    title = f"W1 {format_number(column.w1)}, noise floor {format_number(column.floor)}"
     return Markup(svg.draw_floor_bar(column.w1, column.floor, title, moved=column.moved))
 
 
@@ -146,13 +146,15 @@ def _draw_figures(column: ColumnReport, names: tuple[str, str]) -> Iterable[Figu
         )
         yield Figure(Markup(svg.draw_shares(sketch, f"Share of each label of {both}")), caption)
         return
-    axis = Axis.of(np.concatenate([sketch.reference, sketch.current]), dates=column.kind == "datetime")
+    axis = Axis.from_values(
+        np.concatenate([sketch.reference, sketch.current]), dates=column.kind == "datetime"
+    )
     if axis is None:
         return
     curves = svg.draw_quantiles(sketch, axis, f"Quantile functions of {both}")
     yield Figure(Markup(curves), _caption_area(column, axis))
     lines = svg.draw_transport(sketch, axis, names, f"Transport of the quantiles of {both}")
-    before, after = (axis.words(v) for v in svg.interpolate_quantiles(sketch, 0.5))
+    before, after = (axis.format_value(v) for v in svg.interpolate_quantiles(sketch, 0.5))
     mean = "" if column.status == "infinite" else "; their mean shift is W1"
     caption = (
         f"Each line carries 1/{svg.TRANSPORT_LINES} of the values from the old place (above) "
@@ -166,14 +168,14 @@ def _caption_area(column: ColumnReport, axis: Axis) -> str:
         return (
             "Value against cumulative share. Infinite values are not drawn, so the area is only a part of W1."
         )
-    amount = " ".join(filter(None, (words.number(column.w1), column.unit)))
+    amount = " ".join(filter(None, (format_number(column.w1), column.unit)))
     tail = " A long tail lies beyond the axis; its part of the area is not drawn." if axis.cropped else ""
     return f"Value against cumulative share. The shaded area between the two curves is W1: {amount}.{tail}"
 
 
 def _draw_joint(joint: JointReport) -> Markup | None:
     bounds = joint.result.lower, joint.result.upper
-    title = f"Joint W1 {words.number(float(joint.result))}, noise floor {words.number(joint.floor)}"
+    title = f"Joint W1 {format_number(float(joint.result))}, noise floor {format_number(joint.floor)}"
     drawing = svg.draw_joint_bar(joint.marginal, bounds, joint.floor, title)
     return None if drawing is None else Markup(drawing)
 
@@ -187,8 +189,8 @@ def _explain_joint(joint: JointReport) -> str:
     if excess <= 1e-3 * value:
         return "The columns on their own account for all of it: no change in how they go together shows."
     return (
-        f"The columns on their own account for {words.number(marginal)}. "
-        f"The excess, {words.number(excess)} ({words.percent(excess / value)} of the whole), "
+        f"The columns on their own account for {format_number(marginal)}. "
+        f"The excess, {format_number(excess)} ({format_percent(excess / value)} of the whole), "
         "can only come from how the columns go together: "
         "a change in their dependence, or sampling noise, which grows with the number of columns."
     )

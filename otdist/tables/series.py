@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from otdist.arrays import is_torch, read_table
 from otdist.errors import InputError
-from otdist.inputs.exact import to_seconds
-from otdist.inputs.frames import as_series, from_native, read_series
+from otdist.inputs.exact_numbers import to_seconds
+from otdist.inputs.frames import from_native, read_series, to_narwhals_input
 from otdist.inputs.table import Table
 from otdist.inputs.times import Clock, is_time, read_time_objects, read_times
 from otdist.inputs.units import refuse_unit
@@ -43,7 +43,7 @@ def read_values(name: str, values: Any, argument: str) -> Column | None:
         mask, values = np.ma.getmaskarray(values), np.asarray(values.data).astype(object)
         values[mask] = None
     if not isinstance(values, np.ndarray | list | tuple):
-        wrapped = from_native(as_series(values), place, allow_series=True)
+        wrapped = from_native(to_narwhals_input(values), place, allow_series=True)
         if isinstance(wrapped, nw.Series):
             return read_column(name, wrapped, argument)
     return read_array(name, _to_array(values, place), argument)
@@ -75,7 +75,7 @@ def read_array(name: str, values: NDArray[Any], argument: str) -> Column | None:
 
 
 def _make_numeric(name: str, table: Table, *, logical: bool = False) -> Column:
-    exact = None if table.raw is None else table.whole()
+    exact = None if table.raw is None else table.to_exact_array()
     return Column(name, "boolean" if logical else "numeric", table.values, exact=exact)
 
 
@@ -151,7 +151,7 @@ def from_texts(name: str, coded: labels.CodedLabels) -> Column:
 def _from_ticks(name: str, table: Table) -> Column:
     assert table.clock is not None
     missing = np.isnan(table.values)
-    ticks = np.where(missing, 0, table.whole())
+    ticks = np.where(missing, 0, table.to_exact_array())
     whole = ticks if ticks.dtype == object else ticks.astype(np.int64, copy=False)
     return _from_times(name, whole, missing, table.clock)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from otdist.pages.words import number, percent
+from otdist.pages.formatting import format_number, format_percent
 from otdist.tables.comparison import SCHEMA_VERDICTS, ColumnReport, Comparison, DependenceReport, JointReport
 
 MAX_NAMED_COLUMNS = 3  # columns that a sentence lists by name
@@ -14,7 +14,7 @@ MIN_EXCEEDING_RATIO = 1.005  # smaller ratios of the distance to the floor are d
 
 def format_signed(value: float) -> str:
     """Format a number with its sign."""
-    return f"+{number(value)}" if value > 0 else number(value)
+    return f"+{format_number(value)}" if value > 0 else format_number(value)
 
 
 def describe_change(column: ColumnReport) -> str:
@@ -25,7 +25,9 @@ def describe_change(column: ColumnReport) -> str:
         k = int(abs(gains).argmax())
         if column.identifier or gains[k] == 0:
             return ""
-        return f"{sketch.labels[k]} {percent(sketch.reference[k])} → {percent(sketch.current[k])}"
+        return (
+            f"{sketch.labels[k]} {format_percent(sketch.reference[k])} → {format_percent(sketch.current[k])}"
+        )
     if math.isnan(column.shift):
         return ""
     return " ".join(filter(None, (format_signed(column.shift), column.unit)))
@@ -33,7 +35,7 @@ def describe_change(column: ColumnReport) -> str:
 
 def describe_missing(column: ColumnReport) -> str:
     """Describe the shares of missing values."""
-    before, after = percent(column.missing_reference), percent(column.missing_current)
+    before, after = format_percent(column.missing_reference), format_percent(column.missing_current)
     return before if before == after else f"{before} → {after}"
 
 
@@ -80,7 +82,7 @@ def describe_joint(joint: JointReport) -> str:
     ratio = value / joint.floor
     if ratio < MIN_EXCEEDING_RATIO:
         return "no further than chance alone shows" if not joint.moved else "beyond sampling noise"
-    return f"{number(round(ratio, 2))} times what chance alone shows"
+    return f"{format_number(round(ratio, 2))} times what chance alone shows"
 
 
 def _describe_moved(comparison: Comparison) -> str:
@@ -89,7 +91,7 @@ def _describe_moved(comparison: Comparison) -> str:
         return NO_COLUMNS
     moved = [column for column in compared if column.verdict == "moved"]
     noun = "column" if len(compared) == 1 else "columns"
-    rate = percent(comparison.level)
+    rate = format_percent(comparison.level)
     sentence = f"{len(moved)} of {len(compared)} {noun} moved beyond sampling noise"
     named = sorted(moved, key=lambda column: -column.scaled)
     words = [" ".join(filter(None, (column.name, describe_change(column)))) for column in named]

@@ -8,9 +8,19 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.pages.axis import LEFT, RIGHT, Axis
-from otdist.pages.drawing import BOTTOM, HEIGHT, TOP, add, add_axis, add_text, canvas, markup, path
-from otdist.pages.words import percent, visible
+from otdist.pages.axis import PLOT_LEFT, PLOT_RIGHT, Axis
+from otdist.pages.drawing import (
+    DRAWING_HEIGHT,
+    PLOT_BOTTOM,
+    PLOT_TOP,
+    add,
+    add_axis,
+    add_text,
+    make_canvas,
+    make_path,
+    to_markup,
+)
+from otdist.pages.formatting import escape_unprintable, format_percent
 from otdist.tables.comparison import Sketch
 
 Array = NDArray[np.float64]
@@ -22,42 +32,42 @@ MAX_CURVE_POINTS = 201
 
 def draw_quantiles(sketch: Sketch, axis: Axis, title: str) -> str:
     """Draw both quantile functions, value against cumulative share; the area between them is W1."""
-    root = canvas(title, HEIGHT)
+    root = make_canvas(title, DRAWING_HEIGHT)
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         y = float(_to_height(share))
-        add(root, "line", class_="grid", x1=LEFT, x2=RIGHT, y1=y, y2=y)
-        add_text(root, LEFT - 6, y + 4, f"{share:.0%}", anchor="end")
+        add(root, "line", class_="grid", x1=PLOT_LEFT, x2=PLOT_RIGHT, y1=y, y2=y)
+        add_text(root, PLOT_LEFT - 6, y + 4, f"{share:.0%}", anchor="end")
     add_axis(root, axis)
     levels, reference, current = _thin(sketch)
     heights = _to_height(levels)
-    before, after = axis.place(reference), axis.place(current)
-    outline = path(np.concatenate([before, after[::-1]]), np.concatenate([heights, heights[::-1]]))
+    before, after = axis.transform(reference), axis.transform(current)
+    outline = make_path(np.concatenate([before, after[::-1]]), np.concatenate([heights, heights[::-1]]))
     add(root, "path", class_="area", d=outline + "Z")
-    add(root, "path", class_="curve ref", d=path(before, heights))
-    add(root, "path", class_="curve cur", d=path(after, heights))
-    return markup(root)
+    add(root, "path", class_="curve ref", d=make_path(before, heights))
+    add(root, "path", class_="curve cur", d=make_path(after, heights))
+    return to_markup(root)
 
 
 def draw_transport(sketch: Sketch, axis: Axis, names: tuple[str, str], title: str) -> str:
     """Draw lines from reference quantiles (upper rail) to equal current quantiles (lower rail)."""
-    root = canvas(title, HEIGHT)
-    top, bottom = TOP + 24, BOTTOM - 26
+    root = make_canvas(title, DRAWING_HEIGHT)
+    top, bottom = PLOT_TOP + 24, PLOT_BOTTOM - 26
     add_axis(root, axis)
     for name, y, text_y, side in zip(
         names, (top, bottom), (top - 12, bottom + 18), ("ref", "cur"), strict=True
     ):
-        add(root, "line", class_="rail", x1=LEFT, x2=RIGHT, y1=y, y2=y)
-        add_text(root, LEFT, text_y, _shorten(name, 40), class_=f"rail-name {side}")
+        add(root, "line", class_="rail", x1=PLOT_LEFT, x2=PLOT_RIGHT, y1=y, y2=y)
+        add_text(root, PLOT_LEFT, text_y, _shorten(name, 40), class_=f"rail-name {side}")
     levels, reference, current = _thin(sketch)
     middles = (np.arange(TRANSPORT_LINES) + 0.5) / TRANSPORT_LINES
-    starts = axis.place(np.interp(middles, levels, reference))
-    ends = axis.place(np.interp(middles, levels, current))
+    starts = axis.transform(np.interp(middles, levels, reference))
+    ends = axis.transform(np.interp(middles, levels, current))
     for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
         median = " median" if i == TRANSPORT_LINES // 2 else ""
         add(root, "line", class_=f"carry{median}", x1=start, y1=top, x2=end, y2=bottom)
     for x, y, side in [(x, top, "ref") for x in starts] + [(x, bottom, "cur") for x in ends]:
         add(root, "circle", class_=f"dot {side}", cx=x, cy=y, r=3.2)
-    return markup(root)
+    return to_markup(root)
 
 
 def draw_shares(sketch: Sketch, title: str) -> str:
@@ -65,21 +75,21 @@ def draw_shares(sketch: Sketch, title: str) -> str:
     rows = _make_share_rows(sketch)
     left, right, step = 118.0, 340.0, 36.0
     height = 8 + step * len(rows) + 4
-    root = canvas(title, height)
+    root = make_canvas(title, height)
     add(root, "line", class_="rail", x1=left, x2=left, y1=4, y2=height - 4)
     top = max((max(before, after) for _, before, after, _ in rows), default=1.0) or 1.0
     for i, (label, before, after, stays) in enumerate(rows):
         y = 8 + step * i
         text = add_text(root, left - 8, y + 18, _shorten(label, 16), anchor="end", class_="name")
-        add(text, "title", visible(label))
+        add(text, "title", escape_unprintable(label))
         for share, side, bar_y in ((before, "ref", y), (after, "cur", y + 14)):
             width, common = (right - left) * share / top, (right - left) * stays / top
             add(root, "rect", class_=f"stays {side}", x=left, y=bar_y, width=common, height=12)
             if share > stays:
                 excess = width - common
                 add(root, "rect", class_=f"moves {side}", x=left + common, y=bar_y, width=excess, height=12)
-            add_text(root, left + width + 6, bar_y + 10, percent(share))
-    return markup(root)
+            add_text(root, left + width + 6, bar_y + 10, format_percent(share))
+    return to_markup(root)
 
 
 def interpolate_quantiles(sketch: Sketch, level: float) -> tuple[float, float]:
@@ -93,10 +103,10 @@ def interpolate_quantiles(sketch: Sketch, level: float) -> tuple[float, float]:
 def draw_floor_bar(value: float, floor: float, title: str, *, moved: bool) -> str:
     """Draw W1 in units of the noise floor, for one row of the overview: the tick is 1, the end 3 or more."""
     root = Element("svg", {"viewBox": "0 0 100 16", "role": "img", "class": "mini"})
-    add(root, "title", visible(title))
+    add(root, "title", escape_unprintable(title))
     add(root, "line", class_="rail", x1=0, x2=94, y1=13.5, y2=13.5)
     if math.isnan(value) or math.isnan(floor):
-        return markup(root)
+        return to_markup(root)
     floors = value / floor if floor > 0 else (math.inf if value > 0 else 0.0)
     side = "bar moved" if moved else "bar"
     # In units of the floor the ticks of all rows are aligned, and large values do not flatten the others.
@@ -104,7 +114,7 @@ def draw_floor_bar(value: float, floor: float, title: str, *, moved: bool) -> st
     if floors > 3:
         add(root, "path", class_=side, d="M92 3.5l6 4l-6 4z")
     add(root, "line", class_="tick", x1=30, x2=30, y1=1, y2=14)
-    return markup(root)
+    return to_markup(root)
 
 
 def draw_joint_bar(marginal: float, bounds: tuple[float, float], floor: float, title: str) -> str | None:
@@ -114,11 +124,11 @@ def draw_joint_bar(marginal: float, bounds: tuple[float, float], floor: float, t
     if not finite or not math.isfinite(lower) or max(finite) <= 0:
         return None
     root = Element("svg", {"viewBox": "0 0 400 56", "role": "img"})
-    add(root, "title", visible(title))
+    add(root, "title", escape_unprintable(title))
     axis = Axis(0.0, max(finite) * 1.06, left=1.0)
 
     def to_x(value: float) -> float:
-        return float(axis.place(np.array([value]))[0]) if math.isfinite(value) else RIGHT
+        return float(axis.transform(np.array([value]))[0]) if math.isfinite(value) else PLOT_RIGHT
 
     add_axis(root, axis, y=34)
     split = to_x(min(marginal, lower)) if math.isfinite(marginal) else axis.left
@@ -129,7 +139,7 @@ def draw_joint_bar(marginal: float, bounds: tuple[float, float], floor: float, t
         add(root, "rect", class_="unproved", x=to_x(lower), y=10, width=width, height=16)
     if math.isfinite(floor):
         add(root, "line", class_="tick", x1=to_x(floor), x2=to_x(floor), y1=2, y2=34)
-    return markup(root)
+    return to_markup(root)
 
 
 SPARKLINE_SIZE = 84.0, 30.0  # width and height
@@ -141,7 +151,7 @@ def draw_sparkline(sketch: Sketch, title: str) -> str:
     """Draw a small histogram: the reference filled, the current table as a line; labels as pairs of bars."""
     width, height = SPARKLINE_SIZE
     root = Element("svg", {"class": "spark", "viewBox": f"0 0 {width:g} {height:g}", "role": "img"})
-    add(root, "title", visible(title))
+    add(root, "title", escape_unprintable(title))
     if sketch.labels is not None:
         before, after = sketch.reference[:SPARKLINE_BARS], sketch.current[:SPARKLINE_BARS]
         step = width / max(len(before), 3)
@@ -151,7 +161,7 @@ def draw_sparkline(sketch: Sketch, title: str) -> str:
                 length = (height - 1) * float(share) / top
                 x = step * (k + shift)
                 add(root, "rect", class_=side, x=x, y=height - length, width=0.4 * step, height=length)
-        return markup(root)
+        return to_markup(root)
     ends = _compute_span(sketch)
     if ends is None:
         return ""
@@ -162,8 +172,8 @@ def draw_sparkline(sketch: Sketch, title: str) -> str:
         tops = height - (height - 2) * np.repeat(bars, 2) / top
         across = np.concatenate([[0.0], np.repeat(edges, 2)[1:-1], [width]])
         down = np.concatenate([[height], tops, [height]])
-        add(root, "path", class_=side, d=path(across, down))
-    return markup(root)
+        add(root, "path", class_=side, d=make_path(across, down))
+    return to_markup(root)
 
 
 def _compute_span(sketch: Sketch) -> tuple[float, float] | None:
@@ -218,9 +228,9 @@ def _thin(sketch: Sketch) -> tuple[Array, Array, Array]:
 
 
 def _to_height(share: float | Array) -> Array:
-    return np.asarray(BOTTOM - share * (BOTTOM - TOP))
+    return np.asarray(PLOT_BOTTOM - share * (PLOT_BOTTOM - PLOT_TOP))
 
 
 def _shorten(text: str, width: int) -> str:
-    text = visible(text)
+    text = escape_unprintable(text)
     return text if len(text) <= width else text[: width - 1] + "…"

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from otdist.pages.words import DASH, interval, number, percent, probability, visible
+from otdist.pages.formatting import (
+    DASH,
+    escape_unprintable,
+    format_interval,
+    format_number,
+    format_percent,
+    format_probability,
+)
 from otdist.tables.comparison import SCHEMA_VERDICTS, ColumnReport, Comparison, DependenceReport, JointReport
 from otdist.tables.summary import (
     describe_change,
@@ -185,11 +192,11 @@ def _format_cells(column: ColumnReport) -> dict[str, str]:
     return {
         "kind": _KIND_ABBREVIATIONS.get(column.kind or "", ""),
         "change": _shorten(describe_change(column)),
-        "W1": f"{number(column.w1)}{unit}" if column.unit != "share" else percent(column.w1),
-        "W1/scale": number(column.scaled),
-        "floor": number(column.floor) if column.unit != "share" else percent(column.floor),
-        "p": probability(column.pvalue),
-        "q": probability(column.qvalue) if column.verdict != "undecided" else "undecided",
+        "W1": f"{format_number(column.w1)}{unit}" if column.unit != "share" else format_percent(column.w1),
+        "W1/scale": format_number(column.scaled),
+        "floor": format_number(column.floor) if column.unit != "share" else format_percent(column.floor),
+        "p": format_probability(column.pvalue),
+        "q": format_probability(column.qvalue) if column.verdict != "undecided" else "undecided",
         "missing %": f"{missing} *" if column.missing_verdict == "moved" else missing,
     }
 
@@ -203,7 +210,9 @@ def _select_headers(
 ) -> list[str]:
     """Select the headers that fit beside the names."""
     headers = list(cells[0])
-    names = max(len(visible(column.name)) + len(mark) for column, mark in zip(columns, marks, strict=True))
+    names = max(
+        len(escape_unprintable(column.name)) + len(mark) for column, mark in zip(columns, marks, strict=True)
+    )
     room = width - COLUMN_GAP - 1 - min(max(names, MIN_NAME_WIDTH), max(width // 4, MIN_NAME_WIDTH))
 
     def compute_width() -> int:
@@ -232,11 +241,12 @@ def _make_joint_lines(joint: JointReport) -> Iterator[Text]:
     if joint.n_test < min(joint.n_reference, joint.n_current):
         rows += f" (test: {joint.n_test:,} a side)"
     star = "* " if joint.moved else "? " if joint.verdict == "undecided" else ""
-    bounds = "exact" if result._is_exact else f"proved interval {interval(result.lower, result.upper)}"
+    bounds = "exact" if result._is_exact else f"proved interval {format_interval(result.lower, result.upper)}"
     line = (
-        f"{star}whole rows: joint W1 = {number(float(result))} ({bounds}), "
-        f"{describe_joint(joint)}; floor {number(joint.floor)}, p = {probability(joint.pvalue)}, "
-        f"q = {probability(joint.qvalue)}, {rows}; mean of columns {number(joint.marginal)}"
+        f"{star}whole rows: joint W1 = {format_number(float(result))} ({bounds}), "
+        f"{describe_joint(joint)}; floor {format_number(joint.floor)}, "
+        f"p = {format_probability(joint.pvalue)}, q = {format_probability(joint.qvalue)}, {rows}; "
+        f"mean of columns {format_number(joint.marginal)}"
     )
     yield _make_text(line.translate(_ASCII_TRANSLATION), "bold red" if joint.moved else "")
     if not result.converged:
@@ -248,7 +258,7 @@ def _make_dependence_line(pair: DependenceReport) -> Text:
     line = (
         f"{star}largest change of a correlation: {' and '.join(pair.columns)} "
         f"{pair.before:.2f} -> {pair.after:.2f}, "
-        f"p = {probability(pair.pvalue)}, q = {probability(pair.qvalue)}"
+        f"p = {format_probability(pair.pvalue)}, q = {format_probability(pair.qvalue)}"
     )
     return _make_text(line.translate(_ASCII_TRANSLATION), "bold red" if pair.moved else "")
 
@@ -269,7 +279,7 @@ def _make_text(text: str, style: str = "") -> Text:
     from rich.text import Text
 
     # Text instead of str: rich would read [red] in a name as markup.
-    return Text(visible(text), style=style)
+    return Text(escape_unprintable(text), style=style)
 
 
 def _describe_all_missing(column: ColumnReport) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from otdist.arrays import Array
 from otdist.bench.problems.funnels import PUBLISHED_HALF_WIDTH, PUBLISHED_POWER, Funnels, drop_hidden_cones
 from otdist.bench.problems.pair import FloatArray, Pair, return_known_w1
-from otdist.closed.checks import number
+from otdist.closed.checks import read_number
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_count, check_rng
 
@@ -307,7 +307,7 @@ def _draw_funnels(
     """Check the arguments of `funnels` and `min_max`, and draw tips and offsets."""
     for count, name in zip(size, ("d", "n"), strict=True):
         check_count(count, name)
-    half, exponent = number(half_width, "half_width"), number(power, "power")
+    half, exponent = read_number(half_width, "half_width"), read_number(power, "power")
     if not 1e-9 <= half <= 1e9:  # squares of distances must be normal numbers in float32
         raise InputError("half_width", f"must be in [1e-9, 1e9], got {half:g}", "pass a number such as 2.5")
     if not exponent > 1:

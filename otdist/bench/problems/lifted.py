@@ -13,7 +13,7 @@ from scipy import stats
 from otdist.arrays import Array
 from otdist.bench.problems.lines import LinePair, compute_w1
 from otdist.bench.problems.pair import FloatArray, Pair, divide_rows, normalise_rows, return_known_w1
-from otdist.closed.checks import vector
+from otdist.closed.checks import read_vector
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_count, check_rng
 
@@ -152,7 +152,7 @@ def ridge(w: ArrayLike, mu: Any = None, nu: Any = None, *, teeth: int = 6) -> Pa
     >>> pair.w1, pair.gradient([[-1.0, 7.0], [1.0, 7.0]])[:, 0]
     (0.4, array([-1.,  1.]))
     """
-    direction = vector(w, "w")
+    direction = read_vector(w, "w")
     if not direction.any():
         raise InputError("w", "must not be 0", "pass the vector of a direction")
     check_count(teeth, "teeth")

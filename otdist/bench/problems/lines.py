@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 from otdist import closed
 from otdist.arrays import Array
 from otdist.bench.problems.pair import FloatArray, Pair, return_known_w1
-from otdist.closed.readlaws import read_law
+from otdist.closed.reading import read_distribution
 from otdist.errors import InputError
 
 QUANTILE_LEVELS = (
@@ -69,7 +69,10 @@ def laws_1d(mu: Any, nu: Any) -> Pair:
 def compute_w1(mu: Any, nu: Any) -> tuple[float, float]:
     """Compute W1 between two distributions on the line, and half the width of its bracket."""
     # Cells grow with 1 / rtol where the shape of a quantile function is unknown, else with its root.
-    shape_known = all(read_law(distribution, name).bent for distribution, name in ((mu, "mu"), (nu, "nu")))
+    shape_known = all(
+        read_distribution(distribution, name).convex_or_concave
+        for distribution, name in ((mu, "mu"), (nu, "nu"))
+    )
     result = closed.laws(mu, nu, rtol=1e-6 if shape_known else 1e-4)
     if not np.isfinite(result.upper):
         raise InputError(
@@ -124,7 +127,7 @@ class LinePair:
                     f"got {type(distribution).__name__}",
                     "pass one such as scipy.stats.norm(0, 1)",
                 )
-            read_law(distribution, name)  # raises for parameters outside their range
+            read_distribution(distribution, name)  # raises for parameters outside their range
         pair = cls(mu, nu, _find_potential(mu, nu))
         x, y = pair._compute_quantiles((np.arange(2999) + 0.5) / 2999)  # not the levels of _find_potential
         distances = np.abs(x - y)

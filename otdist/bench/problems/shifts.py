@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from otdist.arrays import Array
 from otdist.bench.problems.pair import FloatArray, Pair, check_finite, normalise_rows, return_known_w1
-from otdist.closed.checks import distance_of, vector
+from otdist.closed.checks import compute_length, read_vector
 from otdist.errors import InputError
 
 Sampler = Callable[[int, np.random.Generator], ArrayLike]
@@ -54,8 +54,8 @@ def shift(v: ArrayLike, base: Sampler | None = None) -> Pair:
     >>> pair.w1, pair.gradient([[0.0, 0.0]])
     (5.0, array([[-0.6, -0.8]]))
     """
-    translation = vector(v, "v")
-    length = distance_of(translation, "v")
+    translation = read_vector(v, "v")
+    length = compute_length(translation, "v")
     if length == 0:
         raise InputError("v", "must not be 0: the distributions would be equal", "pass another vector")
     return Pair(

@@ -143,10 +143,12 @@ class Evaluation:
         return f"<Evaluation: {self.w1.name} {float(self.w1):.4g}, p = {self.pvalue:.3g}; {self._heading()}>"
 
     def _repr_html_(self) -> str:
-        from otdist.pages.notebook import table
+        from otdist.pages.notebook import render_table
 
         rows = [(row.name, _format_value(row.fake), _format_value(row.real), row.note) for row in self]
-        return table(("", "fake", "real", ""), rows, caption=self._heading(), notes=self.notes, words=(0, 3))
+        return render_table(
+            ("", "fake", "real", ""), rows, caption=self._heading(), notes=self.notes, words=(0, 3)
+        )
 
     def _heading(self) -> str:
         space = f"features: {self.features}, " if self.features else ""

@@ -13,10 +13,10 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from otdist.learn.wgan.check import Check
-from otdist.pages.axis import RIGHT
+from otdist.pages.axis import PLOT_RIGHT
 from otdist.pages.chart import Chart
-from otdist.pages.drawing import TOP, add, markup
-from otdist.pages.words import number
+from otdist.pages.drawing import PLOT_TOP, add, to_markup
+from otdist.pages.formatting import format_number
 
 Array = NDArray[np.float64]
 
@@ -97,24 +97,25 @@ def draw_bracket(history: Sequence[Check], alarms: Sequence[int], *, late: bool 
     steps, values = steps[first:], {name: column[first:] for name, column in values.items()}
     values_drawn = [values[name] for name in BRACKET_FIGURES if name in values]
     chart = (
-        Chart.of(steps, np.concatenate(values_drawn), whole=True)
+        Chart.from_values(steps, np.concatenate(values_drawn), whole=True)
         if values_drawn and len(steps) >= MIN_CURVE_CHECKS
         else None
     )
     if chart is None:
         return None
     part = f" from step {steps[0]:,.0f} on" if late else ""
-    root = chart.frame(f"W1 between data and samples over steps{part}")
+    root = chart.draw_frame(f"W1 between data and samples over steps{part}")
     for step in sorted({s for s in alarms if steps[0] <= s <= steps[-1]}):
-        x = float(chart.axis.place(np.array(float(step))))
-        add(root, "line", class_="alarm", x1=x, x2=x, y1=TOP, y2=float(chart.place(np.array(chart.low))))
+        x = float(chart.axis.transform(np.array(float(step))))
+        y = float(chart.transform(np.array(chart.low)))
+        add(root, "line", class_="alarm", x1=x, x2=x, y1=PLOT_TOP, y2=y)
     if "lower" in values and "upper" in values:
-        chart.band(root, steps, values["lower"], values["upper"])
+        chart.draw_band(root, steps, values["lower"], values["upper"])
     for name, class_ in (("floor", "floor"), ("estimate", "est")):
         if name in values:
-            chart.line(root, steps, values[name], class_)
+            chart.draw_line(root, steps, values[name], class_)
     caption = f"The same{part}, on a scale of its own." if late else _thinning_note(len(history))
-    return Figure(Markup(markup(root)), caption=caption)
+    return Figure(Markup(to_markup(root)), caption=caption)
 
 
 def draw_gaps(history: Sequence[Check]) -> Figure | None:
@@ -122,17 +123,17 @@ def draw_gaps(history: Sequence[Check]) -> Figure | None:
     steps, values = _tabulate(history)
     values_drawn = [values[name] for name in GAP_FIGURES if name in values]
     chart = (
-        Chart.of(steps, np.concatenate(values_drawn), whole=True)
+        Chart.from_values(steps, np.concatenate(values_drawn), whole=True)
         if values_drawn and len(steps) >= MIN_CURVE_CHECKS
         else None
     )
     if chart is None:
         return None
-    root = chart.frame("Gap of the critic on training and on held-out points over steps")
+    root = chart.draw_frame("Gap of the critic on training and on held-out points over steps")
     for name, class_ in (("gap", "train"), ("heldout_gap", "held")):
         if name in values:
-            chart.line(root, steps, values[name], class_)
-    return Figure(Markup(markup(root)))
+            chart.draw_line(root, steps, values[name], class_)
+    return Figure(Markup(to_markup(root)))
 
 
 def draw_others(history: Sequence[Check]) -> list[tuple[str, list[Figure]]]:
@@ -162,16 +163,17 @@ def label(name: str) -> str:
 def _draw_figure(name: str, steps: Array, values: Array, meanings: dict[str, str]) -> Figure | None:
     words, meaning = label(name), meanings.get(name, "")
     if len(steps) < MIN_CURVE_CHECKS:
-        return Figure(None, words, meaning, tuple(number(float(value)) for value in values))
-    chart = Chart.of(steps, values, height=SMALL_HEIGHT, whole=True)
+        return Figure(None, words, meaning, tuple(format_number(float(value)) for value in values))
+    chart = Chart.from_values(steps, values, height=SMALL_HEIGHT, whole=True)
     if chart is None:
         return None
-    root = chart.frame(f"{words} over steps")
-    chart.line(root, steps, values, "est")
+    root = chart.draw_frame(f"{words} over steps")
+    chart.draw_line(root, steps, values, "est")
     last = float(values[-1])  # not finite if the last check has none
     if math.isfinite(last):
-        add(root, "circle", class_="spot est", cx=RIGHT, cy=float(chart.place(np.array(last))), r=3.0)
-    return Figure(Markup(markup(root)), f"{words}: {number(last)}", meaning)
+        y = float(chart.transform(np.array(last)))
+        add(root, "circle", class_="spot est", cx=PLOT_RIGHT, cy=y, r=3.0)
+    return Figure(Markup(to_markup(root)), f"{words}: {format_number(last)}", meaning)
 
 
 def _tabulate(history: Sequence[Check]) -> tuple[Array, dict[str, Array]]:

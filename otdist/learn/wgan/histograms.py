@@ -9,9 +9,9 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from otdist.lines import wasserstein_1d
-from otdist.pages.axis import LETTER, Axis
-from otdist.pages.drawing import add, add_axis, add_text, canvas, markup
-from otdist.pages.words import number, visible
+from otdist.pages.axis import CHARACTER_WIDTH, Axis
+from otdist.pages.drawing import add, add_axis, add_text, make_canvas, to_markup
+from otdist.pages.formatting import escape_unprintable, format_number
 
 if TYPE_CHECKING:
     from otdist.learn.wgan.wgan import WGAN
@@ -38,8 +38,10 @@ def draw_histograms(
     for k in order:
         real = None if heldout is None else heldout[:, k]
         rows = [(step, z[:, k]) for step, z in snapshots]
-        error_text = "" if heldout is None else f", W1 {number(float(errors[k]))} spreads"
-        drawings.append((f"{visible(names[k])}{error_text}", _draw_column(names[k], fresh[:, k], real, rows)))
+        error_text = "" if heldout is None else f", W1 {format_number(float(errors[k]))} spreads"
+        drawings.append(
+            (f"{escape_unprintable(names[k])}{error_text}", _draw_column(names[k], fresh[:, k], real, rows))
+        )
     note = f"{len(fresh):,} fresh points"
     note += "" if heldout is None else f" against {len(heldout):,} kept aside"
     note += ". The rows below each histogram: the same latent numbers at some checks, by step." * bool(
@@ -52,15 +54,15 @@ def draw_histograms(
 
 def _draw_column(name: str, fresh: Array, real: Array | None, rows: list[tuple[int, Array]]) -> Markup:
     labels = [f"{step:,}" for step, _ in rows]
-    left = 10 + LETTER * max((len(label) for label in labels), default=0)
+    left = 10 + CHARACTER_WIDTH * max((len(label) for label in labels), default=0)
     height = TOP_MARGIN + HISTOGRAM_HEIGHT + RUG_HEIGHT * len(rows) + 30
-    root = canvas(f"{name}: values made, and real ones", height)
-    full_axis = Axis.of(fresh if real is None else np.concatenate([fresh, real]))
+    root = make_canvas(f"{name}: values made, and real ones", height)
+    full_axis = Axis.from_values(fresh if real is None else np.concatenate([fresh, real]))
     if full_axis is None:
-        return Markup(markup(root))
+        return Markup(to_markup(root))
     axis = Axis(full_axis.lo, full_axis.hi, cropped=full_axis.cropped, left=left)
     edges = np.linspace(axis.lo, axis.hi, N_BINS + 1)
-    x_edges = axis.place(edges)
+    x_edges = axis.transform(edges)
     shares = {"cur": np.histogram(fresh, edges)[0] / len(fresh)}
     if real is not None:
         shares["ref"] = np.histogram(real, edges)[0] / len(real)
@@ -75,11 +77,11 @@ def _draw_column(name: str, fresh: Array, real: Array | None, rows: list[tuple[i
             )
     for k, (label, (_, values)) in enumerate(zip(labels, rows, strict=True)):
         y = TOP_MARGIN + HISTOGRAM_HEIGHT + RUG_HEIGHT * k + 2
-        inside = axis.place(values[(values >= axis.lo) & (values <= axis.hi)])
+        inside = axis.transform(values[(values >= axis.lo) & (values <= axis.hi)])
         add(root, "path", class_="rug", d="".join(f"M{x:.1f} {y + 1:.1f}v{RUG_HEIGHT - 4:g}" for x in inside))
         add_text(root, left - 6, y + RUG_HEIGHT - 4, label, anchor="end")
     add_axis(root, axis, TOP_MARGIN + HISTOGRAM_HEIGHT + RUG_HEIGHT * len(rows) + 3)
-    return Markup(markup(root))
+    return Markup(to_markup(root))
 
 
 def _histogram_path(edges: Array, heights: Array) -> str:

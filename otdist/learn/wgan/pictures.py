@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from otdist.learn.wgan.histograms import draw_histograms
 from otdist.learn.wgan.summary import point_kind
-from otdist.pages.axis import LEFT, LETTER, RIGHT, Axis, number_ticks
+from otdist.pages.axis import CHARACTER_WIDTH, PLOT_LEFT, PLOT_RIGHT, Axis, make_number_ticks
 from otdist.pages.chart import Chart
-from otdist.pages.drawing import add, add_text, canvas, markup, path
-from otdist.pages.png import data_uri, grid
+from otdist.pages.drawing import add, add_text, make_canvas, make_path, to_markup
+from otdist.pages.png import arrange_grid, to_data_uri
 
 if TYPE_CHECKING:
     from otdist.learn.wgan.wgan import WGAN
@@ -106,28 +106,28 @@ def _plane_gallery(
 def _draw_scatter(
     fresh: Array, heldout: Array | None, middle: Array, half: Array, names: tuple[str, ...]
 ) -> Markup:
-    side = RIGHT - LEFT
-    root = canvas("Generated points over real ones", side + 62)
-    box = (LEFT, 16.0, side)
+    side = PLOT_RIGHT - PLOT_LEFT
+    root = make_canvas("Generated points over real ones", side + 62)
+    box = (PLOT_LEFT, 16.0, side)
     axis = Axis(float(middle[0] - half[0]), float(middle[0] + half[0]))
-    for x, label in axis.ticks():
+    for x, label in axis.make_ticks():
         add(root, "line", class_="grid", x1=x, x2=x, y1=16, y2=16 + side)
-        half_label = LETTER * len(label) / 2
+        half_label = CHARACTER_WIDTH * len(label) / 2
         add_text(root, min(max(x, half_label), 400 - half_label), side + 34, label, anchor="middle")
     low, high = float(middle[1] - half[1]), float(middle[1] + half[1])
-    for value, label in number_ticks(low, high, (high - low) / 5):
+    for value, label in make_number_ticks(low, high, (high - low) / 5):
         y = 16 + side * (high - value) / (high - low)
-        add(root, "line", class_="grid", x1=LEFT, x2=RIGHT, y1=y, y2=y)
-        add_text(root, LEFT - 6, y + 4, label, anchor="end")
-    add_text(root, RIGHT, side + 52, names[0], anchor="end", class_="name")
-    add_text(root, LEFT, 10, names[1], class_="name")
+        add(root, "line", class_="grid", x1=PLOT_LEFT, x2=PLOT_RIGHT, y1=y, y2=y)
+        add_text(root, PLOT_LEFT - 6, y + 4, label, anchor="end")
+    add_text(root, PLOT_RIGHT, side + 52, names[0], anchor="end", class_="name")
+    add_text(root, PLOT_LEFT, 10, names[1], class_="name")
     _add_points(root, heldout, "ref", middle, half, box)
     _add_points(root, fresh, "cur", middle, half, box)
-    return Markup(markup(root))
+    return Markup(to_markup(root))
 
 
 def _draw_thumbnail(fresh: Array, heldout: Array | None, middle: Array, half: Array) -> Markup:
-    root = canvas("Points of the same latent numbers at a check", THUMBNAIL_SIZE, THUMBNAIL_SIZE)
+    root = make_canvas("Points of the same latent numbers at a check", THUMBNAIL_SIZE, THUMBNAIL_SIZE)
     add(
         root,
         "rect",
@@ -140,7 +140,7 @@ def _draw_thumbnail(fresh: Array, heldout: Array | None, middle: Array, half: Ar
     )
     _add_points(root, heldout, "ref", middle, half, (0.0, 0.0, THUMBNAIL_SIZE))
     _add_points(root, fresh, "cur big", middle, half, (0.0, 0.0, THUMBNAIL_SIZE))
-    return Markup(markup(root))
+    return Markup(to_markup(root))
 
 
 def _add_points(
@@ -167,7 +167,7 @@ def _image_gallery(run: WGAN, fresh: Array, snapshots: list[tuple[int, Array]]) 
         now = [
             Panel(
                 None,
-                data_uri(grid(_to_channels_last(fresh, run.shape), IMAGES_PER_ROW, span)),
+                to_data_uri(arrange_grid(_to_channels_last(fresh, run.shape), IMAGES_PER_ROW, span)),
                 "fresh samples",
             )
         ]
@@ -182,19 +182,19 @@ def _image_gallery(run: WGAN, fresh: Array, snapshots: list[tuple[int, Array]]) 
             ]
         )
         both = rows.swapaxes(0, 1).reshape(-1, fresh.shape[1])
-        pictures = data_uri(grid(_to_channels_last(both, run.shape), IMAGES_PER_ROW, span))
+        pictures = to_data_uri(arrange_grid(_to_channels_last(both, run.shape), IMAGES_PER_ROW, span))
         caption = "first and third row: fresh samples; below each, the nearest of the training images"
         now = [Panel(None, pictures, caption)]
         few = run.real.heldout[: 2 * N_IMAGES]  # type: ignore[union-attr]
-        real = data_uri(
-            grid(_to_channels_last(run.scale.inverse_transform(few), run.shape), IMAGES_PER_ROW, span)
+        real = to_data_uri(
+            arrange_grid(_to_channels_last(run.scale.inverse_transform(few), run.shape), IMAGES_PER_ROW, span)
         )
         now.append(Panel(None, real, "real images, kept aside"))
         note = "Nearest by the Euclidean distance of pixels: a copy would look like what stands below it."
     thumbs = [
         Panel(
             None,
-            data_uri(grid(_to_channels_last(z[:N_IMAGES], run.shape), IMAGES_PER_ROW, span)),
+            to_data_uri(arrange_grid(_to_channels_last(z[:N_IMAGES], run.shape), IMAGES_PER_ROW, span)),
             f"step {step:,}" if step else "before training",
         )
         for step, z in snapshots
@@ -252,7 +252,7 @@ def _series_gallery(fresh: Array, heldout: Array | None, snapshots: list[tuple[i
 def _draw_series(series: Array, class_: str, span: Array, title: str, *, small: bool = False) -> Markup:
     x = np.arange(series.shape[1], dtype=float)
     if small:
-        root = canvas(title, THUMBNAIL_SIZE / 2, THUMBNAIL_SIZE)
+        root = make_canvas(title, THUMBNAIL_SIZE / 2, THUMBNAIL_SIZE)
         add(
             root,
             "rect",
@@ -266,11 +266,11 @@ def _draw_series(series: Array, class_: str, span: Array, title: str, *, small: 
         across = 4 + (THUMBNAIL_SIZE - 8) * x / max(x[-1], 1.0)
         for values in series:
             up = 4 + (THUMBNAIL_SIZE / 2 - 8) * np.clip((span[1] - values) / (span[1] - span[0] or 1.0), 0, 1)
-            add(root, "path", class_=f"curve thin {class_}", d=path(across, up))
-        return Markup(markup(root))
-    chart = Chart.of(x, span, whole=True)
+            add(root, "path", class_=f"curve thin {class_}", d=make_path(across, up))
+        return Markup(to_markup(root))
+    chart = Chart.from_values(x, span, whole=True)
     assert chart is not None  # the span is finite
-    root = chart.frame(title)
+    root = chart.draw_frame(title)
     for values in np.clip(series, chart.low, chart.high):
-        chart.line(root, x, values, f"thin {class_}")
-    return Markup(markup(root))
+        chart.draw_line(root, x, values, f"thin {class_}")
+    return Markup(to_markup(root))

@@ -13,8 +13,8 @@ from otdist.learn.wgan.pictures import build_gallery
 from otdist.learn.wgan.real import RealData
 from otdist.learn.wgan.stopping import TEST_LEVEL
 from otdist.learn.wgan.summary import format_count, format_duration
-from otdist.pages.page import target_of, template_of, version, write_page
-from otdist.pages.words import DASH, interval, number
+from otdist.pages.formatting import DASH, format_interval, format_number
+from otdist.pages.page import get_version, load_template, resolve_target, write_page
 
 if TYPE_CHECKING:
     from otdist.learn.wgan.wgan import WGAN
@@ -31,7 +31,7 @@ def write_report(run: WGAN, path: Path, data: Any = None, name: str | None = Non
     InputError
         If the page cannot be written, or data are not the data of the run.
     """
-    target = target_of(path)  # before the work of drawing
+    target = resolve_target(path)  # before the work of drawing
     previous_data = run.real
     try:
         if data is not None:
@@ -43,7 +43,7 @@ def write_report(run: WGAN, path: Path, data: Any = None, name: str | None = Non
 
 def render_page(run: WGAN, name: str | None = None) -> str:
     """Return the page as a string."""
-    template = template_of(
+    template = load_template(
         "otdist.learn.wgan", "report.html.j2", counted=_format_integer, shown=_format_setting
     )
     history, last = run.history, run.history[-1] if run.history else None
@@ -59,7 +59,7 @@ def render_page(run: WGAN, name: str | None = None) -> str:
         last=None if last is None else last.to_dict(),
         floor=_mean_floor(run),
         ratio=_floor_ratio(run),
-        interval="" if last is None else interval(last.lower, last.upper),
+        interval="" if last is None else format_interval(last.lower, last.upper),
         verdict=distance_sentence(run),
         unit="in the units of the data" if run.scale.common else "in standard deviations of the columns",
         duration=format_duration(run.seconds),
@@ -71,7 +71,7 @@ def render_page(run: WGAN, name: str | None = None) -> str:
         gallery=build_gallery(run),
         alarms=[asdict(alarm) for alarm in run.alarms],
         settings=_format_settings(card["settings"]),
-        version=version(),
+        version=get_version(),
         dash=DASH,
     )
 
@@ -82,8 +82,8 @@ def distance_sentence(run: WGAN) -> str:
         return "No check has been made, so nothing is known of the distance to the data."
     last, floor = run.history[-1], _mean_floor(run)
     samples = (
-        f"W1 between {last.n} fresh and {last.n} held-out points is {number(last.estimate)}, "
-        f"between real and real {number(floor)}"
+        f"W1 between {last.n} fresh and {last.n} held-out points is {format_number(last.estimate)}, "
+        f"between real and real {format_number(floor)}"
     )
     ratio = last.estimate / floor if floor > 0 else math.nan
     if not math.isfinite(ratio):

@@ -1,4 +1,4 @@
-"""Columns that are called latitude and longitude, and metrics that do not fit them."""
+"""Columns named latitude and longitude, and metrics that do not fit them."""
 
 from __future__ import annotations
 
@@ -10,35 +10,36 @@ from otdist.arrays import caller_level
 from otdist.errors import InputError, MetricWarning
 from otdist.metrics.base import Metric
 
-LATITUDE = {"lat", "lats", "latitude", "latitudes"}
-LONGITUDE = {"lon", "lons", "lng", "long", "longitude", "longitudes"}
-RADIANS = {"rad", "rads", "radian", "radians"}
-OF_DIRECTIONS = ("angular", "cosine")
+LATITUDE_WORDS = {"lat", "lats", "latitude", "latitudes"}
+LONGITUDE_WORDS = {"lon", "lons", "lng", "long", "longitude", "longitudes"}
+RADIAN_WORDS = {"rad", "rads", "radian", "radians"}
+DIRECTION_METRICS = ("angular", "cosine")
 
 
 def check_column_names(metric: Metric, columns: Sequence[str] | None) -> None:
-    """Compare what the columns are called with what the metric makes of them.
+    """Check the names of the columns against the coordinates that the metric expects.
 
     Parameters
     ----------
     metric : Metric
         Ground metric.
     columns : sequence of str or None
-        Names of the columns; None: they have none, and nothing is said.
+        Names of the columns; None: no check.
 
     Raises
     ------
     InputError
-        Where great_circle would take a longitude for a latitude, or radians for degrees.
+        If great_circle would take a longitude for a latitude, or radians for degrees.
 
     Warns
     -----
     MetricWarning
-        Where latitudes and longitudes are taken for coordinates in a plane or for a direction.
+        If latitudes and longitudes are taken for coordinates in a plane or for a direction.
     """
-    words = [_words(name) for name in columns or ()]
+    words = [_split_words(name) for name in columns or ()]
     latitudes, longitudes = (
-        [k for k, of_column in enumerate(words) if of_column & names] for names in (LATITUDE, LONGITUDE)
+        [k for k, column_words in enumerate(words) if column_words & names]
+        for names in (LATITUDE_WORDS, LONGITUDE_WORDS)
     )
     if not latitudes or not longitudes:
         return
@@ -46,13 +47,13 @@ def check_column_names(metric: Metric, columns: Sequence[str] | None) -> None:
     if metric.points_unit == "deg":
         _require_order(columns, latitudes, longitudes)
         _require_degrees(columns, words)
-    elif metric.degree is not None or metric.name in OF_DIRECTIONS:
+    elif metric.degree is not None or metric.name in DIRECTION_METRICS:
         names = f"{columns[latitudes[0]]!r} and {columns[longitudes[0]]!r}"
-        alone = "" if len(columns) == 2 else ", with these two columns alone"
+        restriction = "" if len(columns) == 2 else ", with these two columns alone"
         warnings.warn(
             f"metric {metric.name!r} takes columns {names} for plain numbers, so its distances are not those "
             "on the Earth; pass metric=otdist.metrics.great_circle() for points (latitude, longitude) in "
-            f"degrees{alone}, or arrays without column names if this is meant",
+            f"degrees{restriction}, or arrays without column names if this is meant",
             MetricWarning,
             stacklevel=caller_level(),
         )
@@ -68,7 +69,7 @@ def _require_order(columns: Sequence[str], latitudes: list[int], longitudes: lis
 
 
 def _require_degrees(columns: Sequence[str], words: list[set[str]]) -> None:
-    wrong = [name for name, of_column in zip(columns, words, strict=True) if of_column & RADIANS]
+    wrong = [name for name, column_words in zip(columns, words, strict=True) if column_words & RADIAN_WORDS]
     if wrong:
         raise InputError(
             "x",
@@ -77,7 +78,7 @@ def _require_degrees(columns: Sequence[str], words: list[set[str]]) -> None:
         )
 
 
-def _words(name: str) -> set[str]:
-    """Words of a name such as ``pickup_lat``, ``startLongitude`` or ``Latitude (deg)``."""
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
-    return set(re.findall(r"[a-z]+", apart.lower()))
+def _split_words(name: str) -> set[str]:
+    """Split a name into words, such as ``pickup_lat``, ``startLongitude`` or ``Latitude (deg)``."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+    return set(re.findall(r"[a-z]+", spaced.lower()))

@@ -1,4 +1,4 @@
-"""Options of commands that read tables from text files."""
+"""Options of commands that read tables from files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from otdist.errors import InputError
 from otdist.tables.files.settings import Reading
 
-ARGUMENTS = {"compare": ("REFERENCE", "CURRENT"), "w1": ("X", "Y")}
+FILE_ARGUMENTS = {"compare": ("REFERENCE", "CURRENT"), "w1": ("X", "Y")}
 
 MaybeFile = Annotated[str | None, Parameter(allow_leading_hyphen=True)]  # - is standard input
 
@@ -41,13 +41,13 @@ class TextOptions:
     header: bool | None = None
     date_format: str | None = None
 
-    def reading(
+    def to_reading(
         self,
         columns: list[str] | None = None,
         categorical: list[str] | None = None,
         numeric: list[str] | None = None,
     ) -> Reading:
-        """The options as the readers of files take them."""
+        """Convert the options to the settings of the file readers."""
         return Reading(
             **vars(self),
             columns=None if columns is None else tuple(columns),
@@ -56,10 +56,10 @@ class TextOptions:
         )
 
 
-def two_files(
+def resolve_files(
     command: str, first: str | None, second: str | None, *lists: list[str] | None
 ) -> tuple[str, str]:
-    """Both files; those that an option with several values took as its last ones are given back.
+    """Return both files; files at the end of an option with several values are moved to the arguments.
 
     Raises
     ------
@@ -67,13 +67,13 @@ def two_files(
         If a file is missing.
     """
     files = [name for name in (first, second) if name is not None]
-    lacking = 2 - len(files)
+    missing = 2 - len(files)
     for names in filter(None, lists):
-        if lacking and len(names) > lacking and all(_is_file(name) for name in names[-lacking:]):
-            files += [names.pop(-lacking + k) for k in range(lacking)]
-            lacking = 0
-    if lacking:
-        arguments = ARGUMENTS[command]
+        if missing and len(names) > missing and all(_is_file(name) for name in names[-missing:]):
+            files += [names.pop(-missing + k) for k in range(missing)]
+            missing = 0
+    if missing:
+        arguments = FILE_ARGUMENTS[command]
         hint = "; options with several values, such as --columns, go last" if any(lists) else ""
         usage = " ".join(("otdist", command, *arguments))
         raise InputError(arguments[len(files)], "is missing", f"usage: {usage}{hint}")
@@ -82,13 +82,13 @@ def two_files(
     return files[0], files[1]
 
 
-def chosen(table: Any, columns: list[str] | None, name: str) -> Any:
-    """Only these columns of a table.
+def select_columns(table: Any, columns: list[str] | None, name: str) -> Any:
+    """Select columns of a table.
 
     Raises
     ------
     InputError
-        If one is not there, or this is an array without names.
+        If a column does not exist, or the table is an array without names.
     """
     if columns is None:
         return table
