@@ -22,10 +22,10 @@ class Half:
     """
 
     def __init__(self, task: Task, eps: float, mean: float) -> None:
-        from otdist.solvers.sinkhorn.logsumexp32 import PointLogSumExp32
-        from otdist.solvers.sparse.distance_tiles import EUCLIDEAN
-        from otdist.solvers.sparse.kd_order import kd_order
-        from otdist.solvers.sparse.point_costs import PointCosts
+        from otdist.solvers.entropic.logsumexp32 import PointLogSumExp32
+        from otdist.solvers.pairs.distance_tiles import EUCLIDEAN
+        from otdist.solvers.pairs.kd_order import kd_order
+        from otdist.solvers.pairs.point_costs import PointCosts
 
         rows, cols = kd_order(task.x), kd_order(task.y)
         self.x, self.y = task.x[rows], task.y[cols]

@@ -80,9 +80,9 @@ def looked(state: Any, real: Any) -> dict[str, float]:
     import torch
 
     import otdist
+    from otdist.learn.wgan.monitor.probe import clone_state
+    from otdist.learn.wgan.monitor.run_check import generate_fakes, run_check
     from otdist.learn.wgan.objectives import critic_loss, generator_loss
-    from otdist.learn.wgan.probe import clone_state
-    from otdist.learn.wgan.run_check import generate_fakes, run_check
 
     check = run_check(state, real, 0.0)
     objective = state.settings.objective

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otdist import atlas, closed, metrics, solvers, stats, tables
+from otdist.api.distance import emd, w1, wasserstein
+from otdist.api.divergence import sinkhorn_divergence
+from otdist.api.line import wasserstein_1d
+from otdist.api.sliced import max_sliced_w1, sliced_w1
+from otdist.api.unbalanced import partial_w1, unbalanced_w1
 from otdist.atlas import Recommendation, recommend
 from otdist.batch import ResultBatch
-from otdist.distance import emd, w1, wasserstein
-from otdist.divergence import sinkhorn_divergence
 from otdist.errors import (
     BudgetError,
     ConvergenceError,
@@ -17,12 +20,9 @@ from otdist.errors import (
     MetricWarning,
     PrecisionWarning,
 )
-from otdist.imports import import_when_asked
-from otdist.lines import wasserstein_1d
 from otdist.result import Result, SlicedResult
-from otdist.sliced import max_sliced_w1, sliced_w1
+from otdist.runtime.imports import import_when_asked
 from otdist.tables import compare
-from otdist.unbalanced import partial_w1, unbalanced_w1
 
 if TYPE_CHECKING:
     from otdist import bench as bench

@@ -10,9 +10,9 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.arrays import is_torch
-from otdist.dataframes import make_frame
 from otdist.errors import InputError
+from otdist.inputs.arrays import is_torch
+from otdist.pages.dataframes import make_frame
 from otdist.pages.formatting import escape_unprintable
 from otdist.result import Result
 

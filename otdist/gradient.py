@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from otdist.arrays import is_torch
 from otdist.errors import InputError
+from otdist.inputs.arrays import is_torch
 from otdist.number import change
 from otdist.problem import Problem
 from otdist.result import Result
@@ -85,7 +85,7 @@ def with_gradient(result: Result, problem: Problem, x: Any, y: Any, a: Any, b: A
     """
 
     def derivatives() -> Derivatives:
-        from otdist.transport import costs_of_points
+        from otdist.solvers.transport import costs_of_points
 
         _require_gradient(result, problem, (x, y, a, b))
         tame, value = problem.rescale(), float(result.value)
@@ -102,7 +102,7 @@ def with_transport_gradient(result: R, problem: Problem, inputs: Inputs, weight_
     """
 
     def derivatives() -> Derivatives:
-        from otdist.transport import costs_of_points
+        from otdist.solvers.transport import costs_of_points
 
         _require_gradient(result, problem, inputs)
         costs = functools.partial(costs_of_points, problem, float(result.value), False)
@@ -115,7 +115,7 @@ def with_cost_gradient(result: Result, problem: Problem, cost: Any, a: Any, b: A
     """Attach gradients as :func:`with_gradient`, for a cost matrix: its gradient is the plan."""
 
     def derivatives() -> Derivatives:
-        from otdist.transport import costs_of_matrix
+        from otdist.solvers.transport import costs_of_matrix
 
         _require_gradient(result, problem, (cost, None, a, b))
         return _of_plan(result, problem, lambda: result.potentials, costs_of_matrix, SEVERAL_OPTIMA)
@@ -132,7 +132,7 @@ def with_longest_step_gradient(result: Result, problem: Problem, x: Any, y: Any,
 
     def derivatives() -> Derivatives:
         from otdist.autograd import Derivatives
-        from otdist.transport import longest_step
+        from otdist.solvers.transport import longest_step
 
         _require_gradient(result, problem, (x, y, None, None))
         formula = functools.partial(longest_step, problem.rescale(), float(result.value), lambda: result.plan)
@@ -214,7 +214,7 @@ def _of_plan(
 ) -> Derivatives:
     """Make the derivatives of a cost from its plan and potentials."""
     from otdist.autograd import Derivatives, Reason
-    from otdist.transport import Transport
+    from otdist.solvers.transport import Transport
 
     value = float(result.value)
     formula = Transport(problem, value, lambda: result.plan, potentials, costs, Reason(*mixed), balanced)

@@ -14,7 +14,7 @@ from typing import Any, NoReturn, Self, TypeVar
 
 import numpy as np
 
-from otdist.arrays import is_torch
+from otdist.inputs.arrays import is_torch
 
 N = TypeVar("N", bound="Number")
 

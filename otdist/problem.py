@@ -11,8 +11,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from otdist.arrays import caller_level, read_table
-from otdist.clouds import NanPolicy, as_points, drop_absent_rows, read_clouds, value_at_infinity
 from otdist.errors import InputError, PrecisionWarning
 from otdist.inputs.arguments import (
     check_flag,
@@ -22,13 +20,15 @@ from otdist.inputs.arguments import (
     check_seconds,
     check_tol,
 )
+from otdist.inputs.arrays import caller_level, read_table
+from otdist.inputs.clouds import NanPolicy, as_points, drop_absent_rows, read_clouds, value_at_infinity
 from otdist.inputs.unit_conversion import UnitConversion
+from otdist.inputs.weights import make_masses, plain_weights, read_weights, require_same_total
 from otdist.metrics import Metric
 from otdist.metrics.base import make_row_blocks
 from otdist.metrics.geographic_columns import check_column_names
 from otdist.metrics.names import is_gower, resolve
 from otdist.metrics.tables import make_gower
-from otdist.weights import make_masses, plain_weights, read_weights, require_same_total
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from otdist.errors import ConvergenceError, InputError
-from otdist.errstate import isolate_errstate
 from otdist.number import Number, can_pickle, constant
 from otdist.pages.formatting import escape_unprintable, round_outward
+from otdist.runtime.errstate import isolate_errstate
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_array

@@ -28,7 +28,7 @@ WORKER_BYTES = 2 * 2**30  # torch, numba, pandas, scikit-learn and what a test a
 MOST_WORKERS = 8  # each of them collects all tests, which takes as long as a twentieth of the run
 
 # They start processes, or train for seconds.
-LONG_EXAMPLES = {"otdist.bench.runs.run", "otdist.learn.w1loss.W1Loss", "otdist.learn.critic.Critic"}
+LONG_EXAMPLES = {"otdist.bench.runs.run", "otdist.learn.w1loss.loss.W1Loss", "otdist.learn.critic.Critic"}
 
 # The same examples every time.
 settings.register_profile(
@@ -86,7 +86,7 @@ def available_cores() -> int:
 
 def available_bytes() -> int:
     """Memory for the tests; that of a large machine where nothing tells."""
-    from otdist.budget import free_memory
+    from otdist.runtime.budget import free_memory
 
     return int(free_memory() or 2**40)
 

@@ -41,7 +41,7 @@ def _table(path):
 
 
 def _points(path):
-    from otdist.arrays import read
+    from otdist.inputs.arrays import read
     from otdist.tables.files import read_file
 
     read(read_file(str(path)), "x")

@@ -9,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 
-from otdist import budget, limits
 from otdist.errors import BudgetError
-from otdist.solvers import pot
+from otdist.runtime import budget, limits
+from otdist.solvers.linear import pot
 
 
 @pytest.fixture

@@ -17,15 +17,15 @@ import otdist
 from otdist.errors import InputError
 from otdist.learn import Anchors, Folds, Orthogonal, Pieces, Subspace
 from otdist.learn.critics.ascent import Ascent, orthogonalise, project_to_tangent
-from otdist.learn.critics.cones import MIN_SQUARED_DISTANCE, Cones, soft_max_cones
+from otdist.learn.critics.families.cones import MIN_SQUARED_DISTANCE, Cones, soft_max_cones
+from otdist.learn.critics.families.landmarks import Landmarks
+from otdist.learn.critics.families.orthogonal import retract_orthogonal
+from otdist.learn.critics.families.subspace import find_differing_directions
+from otdist.learn.critics.families.triangle_wave import TriangleWave, triangle_wave
 from otdist.learn.critics.fitted import Fitted, Placement
 from otdist.learn.critics.frame import Frame
-from otdist.learn.critics.landmarks import Landmarks
-from otdist.learn.critics.orthogonal import retract_orthogonal
 from otdist.learn.critics.samples import Samples, split_rows
-from otdist.learn.critics.subspace import find_differing_directions
 from otdist.learn.critics.training import Training
-from otdist.learn.critics.triangle_wave import TriangleWave, triangle_wave
 from otdist.metrics import Metric
 from otdist.metrics.names import resolve
 from otdist.metrics.tables import make_gower

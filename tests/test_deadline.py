@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import otdist
-from otdist import metrics, parallel
-from otdist.deadline import NO_DEADLINE, Deadline, OutOfTimeError, check_deadline, current_moment
+from otdist import metrics
 from otdist.problem import Problem
+from otdist.runtime import parallel
+from otdist.runtime.deadline import NO_DEADLINE, Deadline, OutOfTimeError, check_deadline, current_moment
 from otdist.solvers.distance_blocks import all_distances
 from otdist.solvers.merge import MergedProblem
 from otdist.solvers.quick import Sides, mean_cost_bound, quick_result
@@ -43,7 +44,7 @@ COSTS = {
 def clock(monkeypatch):
     """A clock that goes on by a second with every look at it."""
     ticks = itertools.count()
-    monkeypatch.setattr("otdist.deadline.time.monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr("otdist.runtime.deadline.time.monotonic", lambda: float(next(ticks)))
     return ticks
 
 
@@ -248,7 +249,9 @@ class TestEveryMoment:
         for limit in (2, 5, 9, 14, 20, 30, 50, 80, 120, 200, 400):
             ticks = itertools.count()
             with monkeypatch.context() as patch, instances.quiet():
-                patch.setattr("otdist.deadline.time.monotonic", lambda ticks=ticks: float(next(ticks)))
+                patch.setattr(
+                    "otdist.runtime.deadline.time.monotonic", lambda ticks=ticks: float(next(ticks))
+                )
                 found = otdist.wasserstein(x, y, p=p, metric=metric, method=method, max_seconds=limit)
             stopped += not found.converged
             assert found.lower <= exact.upper and exact.lower <= found.upper < np.inf

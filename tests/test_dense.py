@@ -17,7 +17,7 @@ import otdist
 from otdist.bounds import c_transform, dual_bound, round_plan
 from otdist.problem import Problem
 from otdist.solvers import Dense
-from otdist.solvers.simplex import transport_cost
+from otdist.solvers.linear.simplex import transport_cost
 
 
 class TestOracles:

@@ -55,7 +55,7 @@ class TestErrstate:
     @pytest.mark.parametrize("method", ["sparse", "sinkhorn"])
     def test_helper_threads_have_their_own_state(self, method, rng, monkeypatch):
         # Enough pairs that the work is shared out, and threads that start under the caller's setting.
-        monkeypatch.setattr("otdist.parallel._cores", lambda: 2)
+        monkeypatch.setattr("otdist.runtime.parallel._cores", lambda: 2)
         x, y = rng.normal(size=(3000, 9)), rng.normal(size=(3000, 9))
         with np.errstate(all="raise"):
             r = otdist.w1(x, y, method=method, tol=0.3)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import otdist
-from otdist.arrays import is_torch
-from otdist.imports import wait_for_imports
+from otdist.inputs.arrays import is_torch
+from otdist.runtime.imports import wait_for_imports
 
 
 class TestHalfImported:

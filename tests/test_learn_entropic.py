@@ -13,8 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import otdist
 from otdist.learn import divergence
-from otdist.learn.costs import compute_costs, compute_smooth_costs
-from otdist.learn.softmin import PairwiseSoftmin
+from otdist.learn.sinkhorn.costs import compute_costs, compute_smooth_costs
+from otdist.learn.sinkhorn.softmin import PairwiseSoftmin
 
 EXACT = {"tol": 1e-11, "n_iter": 20_000}
 MARGINALS = {"exact": {}, "kl": {"reach": 1.2}, "tv": {"reach": 0.8, "penalty": "tv"}}
@@ -278,7 +278,7 @@ def test_over_relaxation_saves_sweeps(monkeypatch):
     x, y, a, b = clouds(n=40, m=40)
     options = {"eps": 0.01, "debias": False, "tol": 1e-5, "n_iter": 10_000}
     value, fast = divergence(x, y, a, b, **options)
-    monkeypatch.setattr("otdist.learn.relax.MAX_OMEGA", 1.0)
+    monkeypatch.setattr("otdist.learn.sinkhorn.relax.MAX_OMEGA", 1.0)
     same, plain = divergence(x, y, a, b, **options)
     assert value.item() == pytest.approx(same.item(), rel=1e-6)
     assert fast["iterations"] < plain["iterations"] / 2

@@ -12,8 +12,8 @@ CODE = """if True:
     import warnings
     import torch
     from otdist.learn import divergence
-    from otdist.learn.kernel import softmin_rows
-    from otdist.learn.softmin import _softmin_tile
+    from otdist.learn.sinkhorn.kernel import softmin_rows
+    from otdist.learn.sinkhorn.softmin import _softmin_tile
 
     rng = torch.Generator().manual_seed(0)
     for p in (1, 2):

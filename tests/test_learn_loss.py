@@ -250,7 +250,7 @@ def test_torch_compile_leaves_the_loss_as_it_is():
 
 @pytest.mark.slow
 def test_a_compiled_tile_computes_the_same(monkeypatch):
-    import otdist.learn.softmin as module
+    import otdist.learn.sinkhorn.softmin as module
 
     # The default backend takes 20 s for C++; what it is given is what counts here.
     monkeypatch.setattr(

@@ -8,8 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from otdist import parallel
-from otdist.deadline import Deadline, OutOfTimeError
+from otdist.runtime import parallel
+from otdist.runtime.deadline import Deadline, OutOfTimeError
 
 
 @pytest.fixture(autouse=True)

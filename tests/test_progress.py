@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import otdist
-from otdist import progress
+from otdist.runtime import progress
 
 
 class Terminal(io.StringIO):
@@ -97,7 +97,7 @@ class TestCompiling:
         code = """
 import numpy as np
 
-from otdist.solvers.sparse.compiled import compiled as compile_it, COMPILED_FUNCTIONS
+from otdist.solvers.pairs.compiled import compiled as compile_it, COMPILED_FUNCTIONS
 
 def twice(x):
     return 2 * x
@@ -136,7 +136,7 @@ def test_after_warming_up_no_call_compiles(tmp_path):
     script.write_text(
         """
 import numpy as np, otdist
-from otdist.solvers.sparse.compiled import COMPILED_FUNCTIONS
+from otdist.solvers.pairs.compiled import COMPILED_FUNCTIONS
 
 rng = np.random.default_rng(1)
 for d in (2, 3, 16):

@@ -81,7 +81,7 @@ class TestOneTable:
         assert np.mean(np.array(factors) <= judge.WITHIN) >= 0.9
 
     def test_memory_is_what_the_solvers_ask_for(self):
-        from otdist.solvers import dense
+        from otdist.solvers.linear import dense
         from otdist.solvers.sparse import prepared_problem
 
         assert dense.DENSE_BYTES_PER_PAIR == costs.BYTES_PER_PAIR
@@ -98,7 +98,7 @@ class TestOneTable:
                 assert row["memory"] < 1.1 * required_bytes, row["question"]
 
     def test_metrics_with_loops_are_those_of_the_solver(self):
-        from otdist.solvers.sparse.point_costs import cost_kernel
+        from otdist.solvers.pairs.point_costs import cost_kernel
 
         for metric in (*NAMED.values(), minkowski(3), periodic([None, 1.0])):
             x = np.zeros((2, 2))

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import otdist
-from otdist import metrics, parallel
-from otdist.solvers.sinkhorn.iteration import FLOAT32_NOISE
+from otdist import metrics
+from otdist.runtime import parallel
+from otdist.solvers.entropic.iteration import FLOAT32_NOISE
 
 W2 = partial(otdist.wasserstein, p=2)
 STREAMED = ["euclidean", "cityblock", "chebyshev", "sqeuclidean"]

@@ -17,8 +17,9 @@ from optional import torch
 from scipy.spatial.distance import cdist
 
 import otdist
-from otdist import budget, metrics
-from otdist.solvers.sinkhorn.iteration import FLOAT32_NOISE
+from otdist import metrics
+from otdist.runtime import budget
+from otdist.solvers.entropic.iteration import FLOAT32_NOISE
 
 W1 = partial(otdist.w1, method="sinkhorn")
 W2 = partial(otdist.wasserstein, p=2, method="sinkhorn")

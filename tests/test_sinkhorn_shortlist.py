@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import otdist
-from otdist.deadline import Deadline
+from otdist.runtime.deadline import Deadline
+from otdist.solvers.entropic.iteration import SinkhornState
+from otdist.solvers.entropic.shortlist import Shortlist
 from otdist.solvers.sinkhorn import annealing, exact_finish, truncated
-from otdist.solvers.sinkhorn.iteration import SinkhornState
-from otdist.solvers.sinkhorn.shortlist import Shortlist
 
 POWERS = 5e-7  # relative error of a sum of float32 powers
 

@@ -7,14 +7,14 @@ import pytest
 from scipy.spatial.distance import cdist
 from scipy.special import logsumexp
 
-from otdist import parallel
-from otdist.solvers.sinkhorn import logsumexp32_kernels
-from otdist.solvers.sinkhorn.iteration import FLOAT32_NOISE
-from otdist.solvers.sinkhorn.logsumexp32 import MatrixLogSumExp, PointLogSumExp32, make_logsumexp
-from otdist.solvers.sparse.distance_tiles import TILE
-from otdist.solvers.sparse.kd_order import kd_order
-from otdist.solvers.sparse.matrix_costs import MatrixCosts
-from otdist.solvers.sparse.point_costs import KIND_OF_METRIC, PointCosts
+from otdist.runtime import parallel
+from otdist.solvers.entropic import logsumexp32_kernels
+from otdist.solvers.entropic.iteration import FLOAT32_NOISE
+from otdist.solvers.entropic.logsumexp32 import MatrixLogSumExp, PointLogSumExp32, make_logsumexp
+from otdist.solvers.pairs.distance_tiles import TILE
+from otdist.solvers.pairs.kd_order import kd_order
+from otdist.solvers.pairs.matrix_costs import MatrixCosts
+from otdist.solvers.pairs.point_costs import KIND_OF_METRIC, PointCosts
 
 NAMES = sorted(KIND_OF_METRIC)
 DIMENSIONS = [1, 2, 3, 4, 5, 7, 8, 9, 16, 33, 64]

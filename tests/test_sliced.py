@@ -18,8 +18,8 @@ from scipy.special import gamma
 from scipy.stats import ortho_group
 
 import otdist
-from otdist.solvers import sphere_ascent
-from otdist.solvers.sliced import normalize
+from otdist.solvers.sliced import sphere_ascent
+from otdist.solvers.sliced.projections import normalize
 
 ORDERS = [1, 1.5, 2, 3]
 FAST = {"n_starts": 4, "max_iter": 100}
@@ -90,8 +90,8 @@ class TestLowerBounds:
 
     def test_no_start_ends_lower_than_it_began(self, rng):
         from otdist.problem import Problem
-        from otdist.solvers.sliced import distances_along, normalize
-        from otdist.solvers.sphere_ascent import ascend
+        from otdist.solvers.sliced.projections import distances_along, normalize
+        from otdist.solvers.sliced.sphere_ascent import ascend
 
         problem = Problem.of(*clouds_of(rng, 4), p=1.5)
         starts = normalize(rng.normal(size=(40, 4)))

@@ -19,7 +19,7 @@ from scipy.spatial.distance import cdist
 
 import otdist
 from otdist import metrics
-from otdist.solvers.sinkhorn import warm_start
+from otdist.solvers.entropic import warm_start
 from otdist.solvers.sparse import multiscale
 
 W2 = partial(otdist.wasserstein, p=2)

@@ -12,6 +12,11 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 import otdist
+from otdist.solvers.pairs.integer_masses import TOTAL_BITS, integer_masses
+from otdist.solvers.pairs.kd_order import kd_order, merge_pairs, sum_pairs
+from otdist.solvers.pairs.matrix_costs import MatrixCosts
+from otdist.solvers.pairs.pairwise_costs import Arcs, Dual
+from otdist.solvers.pairs.point_costs import KIND_OF_METRIC, PointCosts
 from otdist.solvers.sparse.initial_plans import (
     CANDIDATES_PER_POINT,
     candidate_pairs,
@@ -20,11 +25,6 @@ from otdist.solvers.sparse.initial_plans import (
     refine_plan,
     send_greedily,
 )
-from otdist.solvers.sparse.integer_masses import TOTAL_BITS, integer_masses
-from otdist.solvers.sparse.kd_order import kd_order, merge_pairs, sum_pairs
-from otdist.solvers.sparse.matrix_costs import MatrixCosts
-from otdist.solvers.sparse.pairwise_costs import Arcs, Dual
-from otdist.solvers.sparse.point_costs import KIND_OF_METRIC, PointCosts
 from otdist.solvers.sparse.smoothing import smooth_potentials
 
 

@@ -7,12 +7,12 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from otdist.bounds import UNIT_ROUNDOFF
-from otdist.solvers.sparse import distance_tiles
-from otdist.solvers.sparse.kd_order import kd_order, sum_pairs
-from otdist.solvers.sparse.matrix_costs import MatrixCosts
+from otdist.solvers.pairs import distance_tiles
+from otdist.solvers.pairs.kd_order import kd_order, sum_pairs
+from otdist.solvers.pairs.matrix_costs import MatrixCosts
+from otdist.solvers.pairs.pairwise_costs import Dual
+from otdist.solvers.pairs.point_costs import KIND_OF_METRIC, PointCosts
 from otdist.solvers.sparse.multiscale import _extend_dual
-from otdist.solvers.sparse.pairwise_costs import Dual
-from otdist.solvers.sparse.point_costs import KIND_OF_METRIC, PointCosts
 
 NAMES = sorted(KIND_OF_METRIC)
 DIMENSIONS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 33, 64]

@@ -287,7 +287,7 @@ def test_threads_find_the_same_as_one(monkeypatch, rng):
     x, y = rng.normal(size=(2, 300, 12))
     found = []
     for cores in (1, 2, 3):
-        monkeypatch.setattr("otdist.parallel._cores", partial(int, cores))
+        monkeypatch.setattr("otdist.runtime.parallel._cores", partial(int, cores))
         r = ask("euclidean", x, y)
         found.append((r.value, r.lower, r.upper, r.info["pivots"]))
     assert found[0] == found[1] == found[2]

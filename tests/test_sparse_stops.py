@@ -184,7 +184,7 @@ class TestDeadlines:
         x, y, a = rng.normal(size=(150, 2)), rng.normal(size=(130, 2)), rng.random(150)
         truth = otdist.w1(x, y, a, method="dense")
         ticks = itertools.count()
-        monkeypatch.setattr("otdist.deadline.time.monotonic", lambda: float(next(ticks)))
+        monkeypatch.setattr("otdist.runtime.deadline.time.monotonic", lambda: float(next(ticks)))
         gaps = []
         for limit in range(2, 60):
             ticks = itertools.count()

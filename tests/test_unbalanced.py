@@ -358,6 +358,6 @@ class TestArguments:
         x, y = rng.normal(size=(1230, 2)), rng.normal(size=(1230, 2))
         r = unbalanced_w1(x, y, reach=0.2, tol=0.3)
         assert r.method == "sparse" and r.converged
-        monkeypatch.setattr("otdist.budget.free_memory", lambda: 2**20)
+        monkeypatch.setattr("otdist.runtime.budget.free_memory", lambda: 2**20)
         with pytest.raises(otdist.BudgetError):
             unbalanced_w1(rng.normal(size=(6000, 2)), rng.normal(size=(6000, 2)), reach=0.2)

@@ -18,7 +18,7 @@ from strategies import examples
 
 import otdist
 from otdist import partial_w1, unbalanced_w1
-from otdist.solvers.exact_flow import exact_bound, exact_plan
+from otdist.solvers.linear.exact_flow import exact_bound, exact_plan
 
 seeds = st.integers(0, 2**32 - 1)
 

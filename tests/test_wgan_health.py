@@ -16,7 +16,7 @@ from wgan_worker import CASES, SMALL, cloud
 from otdist.bench import problems
 from otdist.learn import fit_wgan
 from otdist.learn.wgan import checkpoint
-from otdist.learn.wgan.alarms import (
+from otdist.learn.wgan.monitor.alarms import (
     CONFIRMING_CHECKS,
     QUIET_CHECKS,
     RULES,
@@ -24,15 +24,11 @@ from otdist.learn.wgan.alarms import (
     new_alarms,
     output_range_alarms,
 )
-from otdist.learn.wgan.bracket import bracket_w1, mean_difference
-from otdist.learn.wgan.check import Check
-from otdist.learn.wgan.probe import MAX_CRITIC_STEPS, PROBE_STEPS, adapt_n_critic, clone_state, probe
-from otdist.learn.wgan.real import RealData
-from otdist.learn.wgan.run_check import generate_fakes, run_check
-from otdist.learn.wgan.schedule import Schedule
-from otdist.learn.wgan.settings import make_settings
-from otdist.learn.wgan.state import build_state
-from otdist.learn.wgan.stopping import (
+from otdist.learn.wgan.monitor.bracket import bracket_w1, mean_difference
+from otdist.learn.wgan.monitor.check import Check
+from otdist.learn.wgan.monitor.probe import MAX_CRITIC_STEPS, PROBE_STEPS, adapt_n_critic, clone_state, probe
+from otdist.learn.wgan.monitor.run_check import generate_fakes, run_check
+from otdist.learn.wgan.monitor.stopping import (
     PATIENCE_CHECKS,
     end_message,
     energy_pvalue,
@@ -41,6 +37,10 @@ from otdist.learn.wgan.stopping import (
     is_indistinguishable,
     update_schedule,
 )
+from otdist.learn.wgan.real import RealData
+from otdist.learn.wgan.schedule import Schedule
+from otdist.learn.wgan.settings import make_settings
+from otdist.learn.wgan.state import build_state
 
 HEALTHY = {
     "seconds": 1.0,
@@ -377,7 +377,7 @@ class TestEnergy:
     def test_long_points_are_tested_alike(self, monkeypatch):
         x, y = np.random.default_rng(0).normal(size=(2, 60, 3))
         short = energy_pvalue(x, y, 0)
-        monkeypatch.setattr("otdist.learn.wgan.stopping.SHORT_POINTS", 2)
+        monkeypatch.setattr("otdist.learn.wgan.monitor.stopping.SHORT_POINTS", 2)
         assert energy_pvalue(x, y, 0) == short
 
     def test_equal_points_and_one_seed(self):

@@ -21,12 +21,15 @@ from wgan_worker import SMALL, cloud
 
 from otdist.errors import InputError
 from otdist.learn import WGAN, fit_wgan
-from otdist.learn.wgan import checkpoint, curves, log, report, snapshots
-from otdist.learn.wgan.alarms import Alarm
-from otdist.learn.wgan.check import Check
-from otdist.learn.wgan.pictures import build_gallery
+from otdist.learn.wgan import checkpoint
+from otdist.learn.wgan.monitor import log, snapshots
+from otdist.learn.wgan.monitor.alarms import Alarm
+from otdist.learn.wgan.monitor.check import Check
+from otdist.learn.wgan.report import curves
+from otdist.learn.wgan.report import page as report
+from otdist.learn.wgan.report.pictures import build_gallery
+from otdist.learn.wgan.report.summary import format_duration, merge_versions
 from otdist.learn.wgan.schedule import Schedule
-from otdist.learn.wgan.summary import format_duration, merge_versions
 from otdist.pages import png
 from otdist.pages.chart import Chart
 from otdist.pages.formatting import escape_unprintable

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from otdist.atlas import costs
-from otdist.budget import SHARE, free_memory
 from otdist.errors import BudgetError, InputError, Option, Remedy
 from otdist.inputs.arguments import check_choice, check_integer, check_number
 from otdist.metrics import NAMED, Metric
 from otdist.metrics.names import is_gower, resolve
 from otdist.pages.formatting import format_number
+from otdist.runtime.budget import SHARE, free_memory
 
 COMPILED_METRICS = ("euclidean", "sqeuclidean", "cityblock", "chebyshev")  # metrics with compiled costs
 SINKHORN_SAFETY_FACTOR = (

@@ -29,7 +29,7 @@ from otdist.bench.table import NOT_STARTED, Runs, check_output_path
 from otdist.bench.worker import STARTED_LINE
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_number, check_seconds, check_seed
-from otdist.progress import working
+from otdist.runtime.progress import working
 
 WORKER_PATH = Path(__file__).with_name("worker.py")
 START_SECONDS = 60.0  # beyond the budget: to import, to compile and to run on few points

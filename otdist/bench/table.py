@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from otdist.atomic import replace_files
 from otdist.bench.methods import get_other_quantity
 from otdist.errors import InputError
+from otdist.runtime.files import replace_files
 
 FILE_FORMAT = "otdist bench 1"
 MAX_TRUTH_WIDTH = 1e-3  # relative width of an interval up to which its midpoint serves as the truth

@@ -52,7 +52,7 @@ def w1(
     json
         Print JSON.
     """
-    from otdist.distance import wasserstein
+    from otdist.api.distance import wasserstein
     from otdist.tables.files import read_file, table_notes
 
     x, y = resolve_files("w1", x, y, columns)

@@ -138,7 +138,7 @@ def _parse_setting(text: str) -> tuple[str, Any]:
 
 def _select_rows(table: Any, columns: list[str] | None, *, omit: bool) -> Any:
     """Select columns, and with ``omit`` the rows without missing values."""
-    from otdist.arrays import read
+    from otdist.inputs.arrays import read
 
     is_table = hasattr(table, "column_names")
     if columns is not None:

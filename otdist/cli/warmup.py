@@ -14,7 +14,7 @@ def warmup() -> int:
     For images of containers and for nodes of a cluster. It takes about a minute, and seconds once it was
     done. The code is kept beside the package, or in the folder that NUMBA_CACHE_DIR names.
     """
-    from otdist.solvers.warmup import compile_solvers
+    from otdist.api.warmup import compile_solvers
 
     count, seconds, folder = compile_solvers(progress=sys.stderr.isatty())
     print(f"Compiled {count} functions in {seconds:.0f} s, kept in {folder}" if count else f"Ready: {folder}")

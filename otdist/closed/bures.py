@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from otdist.arrays import Array
 from otdist.closed.checks import compute_length, read_points, read_vector, require_finite
 from otdist.errors import InputError
-from otdist.errstate import isolate_errstate
+from otdist.inputs.arrays import Array
 from otdist.result import Result
+from otdist.runtime.errstate import isolate_errstate
 
 FLOAT64_EPS = float(np.finfo(np.float64).eps)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from otdist.arrays import Array, read
 from otdist.errors import InputError
 from otdist.inputs.arguments import LARGEST_ORDER
+from otdist.inputs.arrays import Array, read
 from otdist.result import Result
 
 

@@ -19,8 +19,8 @@ from otdist.closed.checks import (
     require_finite,
 )
 from otdist.errors import InputError
-from otdist.errstate import isolate_errstate
 from otdist.result import Result
+from otdist.runtime.errstate import isolate_errstate
 
 
 @isolate_errstate

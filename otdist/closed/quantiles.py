@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.arrays import Array
 from otdist.closed.shapes import Shape
 from otdist.errors import InputError
+from otdist.inputs.arrays import Array
 
 Mask = NDArray[np.bool_]
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from otdist.arrays import Array
 from otdist.closed.checks import read_points, read_weights
 from otdist.closed.quantiles import (
     DYADIC,
@@ -18,6 +17,7 @@ from otdist.closed.quantiles import (
 )
 from otdist.closed.shapes import FAMILY_SHAPES
 from otdist.errors import InputError
+from otdist.inputs.arrays import Array
 
 MAX_ATOMS = 2**17
 HOELDER_DEPTH = 80  # DYADIC[:80] ends at 2^-128

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.errors import InputError, PublicName, Remedy
-from otdist.imports import wait_for_imports
 from otdist.inputs.numbers import from_array, from_objects, from_ticks
 from otdist.inputs.table import Table
 from otdist.inputs.times import UNIT_SECONDS, Clock, find_common_clock
+from otdist.runtime.imports import wait_for_imports
 
 DATAFRAME_MODULES = (
     "pandas",

@@ -7,10 +7,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from otdist.budget import require_memory
 from otdist.errors import InputError
 from otdist.inputs.numbers import from_array
 from otdist.inputs.table import Table
+from otdist.runtime.budget import require_memory
 
 
 def from_torch(values: Any, name: str) -> Table:

@@ -5,7 +5,6 @@ try:
 except ImportError as error:
     raise ImportError('otdist.learn needs torch: pip install "otdist[torch]"') from error
 
-from otdist.imports import import_when_asked
 from otdist.learn.constraints import (
     checked_critic,
     clip_weights,
@@ -16,7 +15,6 @@ from otdist.learn.constraints import (
 )
 from otdist.learn.critic import Critic
 from otdist.learn.critics import Anchors, Folds, Orthogonal, Penalised, Pieces, Subspace
-from otdist.learn.divergence import divergence
 from otdist.learn.evaluation import (
     Duplicates,
     Evaluation,
@@ -35,10 +33,12 @@ from otdist.learn.evaluation import (
     precision_recall,
     vendi_score,
 )
-from otdist.learn.loss import SinkhornLoss
-from otdist.learn.sharded import sharded_divergence
-from otdist.learn.w1loss import W1Loss
+from otdist.learn.sinkhorn.divergence import divergence
+from otdist.learn.sinkhorn.loss import SinkhornLoss
+from otdist.learn.sinkhorn.sharded import sharded_divergence
+from otdist.learn.w1loss.loss import W1Loss
 from otdist.learn.wgan import WGAN, fit_wgan
+from otdist.runtime.imports import import_when_asked
 
 __all__ = [
     "WGAN",

@@ -10,10 +10,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from otdist.arrays import is_torch, read
-from otdist.clouds import as_points
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng
+from otdist.inputs.arrays import is_torch, read
+from otdist.inputs.clouds import as_points
 from otdist.learn.critics.confidence import Confidence
 from otdist.learn.critics.files import read_critic, write_critic
 from otdist.learn.critics.fit import Outcome, fit_samples, fit_sources
@@ -23,7 +23,7 @@ from otdist.learn.critics.selection import Budget
 from otdist.learn.critics.settings import DEFAULT_SECONDS, Settings
 from otdist.learn.modes import refuse_transforms, require_outside
 from otdist.problem import Problem
-from otdist.progress import working
+from otdist.runtime.progress import working
 
 Array = NDArray[np.float64]
 Source = Callable[[int], Any]

@@ -6,8 +6,8 @@ import re
 import warnings
 from collections.abc import Sequence
 
-from otdist.arrays import caller_level
 from otdist.errors import InputError, MetricWarning
+from otdist.inputs.arrays import caller_level
 from otdist.metrics.base import Metric
 
 LATITUDE_WORDS = {"lat", "lats", "latitude", "latitudes"}

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from otdist.arrays import read
 from otdist.errors import InputError
+from otdist.inputs.arrays import read
 from otdist.metrics.base import Metric, evaluate_linear, make_row_blocks, require_columns
 
 Array = NDArray[np.float64]

@@ -10,9 +10,9 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from otdist.atomic import replace_files
 from otdist.errors import InputError
 from otdist.pages.formatting import escape_unprintable, format_number, format_percent, format_probability
+from otdist.runtime.files import replace_files
 
 FILTERS: dict[str, Callable[[Any], Any]] = {
     "number": format_number,

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from otdist.atlas.costs import find_cheapest_exact
-from otdist.budget import require_memory
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_bytes, check_names, format_value, get_option_names
 from otdist.problem import Problem
 from otdist.result import Result
+from otdist.runtime.budget import require_memory
 from otdist.solvers.bottleneck import Bottleneck as Bottleneck
 from otdist.solvers.circle import Circle
 from otdist.solvers.critic import NeuralDual
-from otdist.solvers.dense import Dense
 from otdist.solvers.line import Line, power_on_line
+from otdist.solvers.linear.dense import Dense
 from otdist.solvers.sinkhorn import Sinkhorn
 from otdist.solvers.sparse import Sparse
 

@@ -168,7 +168,7 @@ def c_transform_of_points(
 ) -> Array:
     """Compute ``min_j cost(points_i, others_j) - potential_j``; flip: costs from others to points."""
     if len(points) * len(others) >= MIN_PAIRS_COMPILED:
-        from otdist.solvers.sparse.point_costs import (  # numba is loaded when it is needed
+        from otdist.solvers.pairs.point_costs import (  # numba is loaded when it is needed
             c_transform_any_order,
             cost_kernel,
         )

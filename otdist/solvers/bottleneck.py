@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.bounds import northwest, outward, staircase
-from otdist.budget import require_memory
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_bytes, set_option
 from otdist.number import change
 from otdist.problem import Problem
 from otdist.result import Result
+from otdist.runtime.budget import require_memory
 from otdist.solvers.answer import make_result
 from otdist.solvers.costs import UNDERFLOW_DISTANCE, cost_rounding
 from otdist.solvers.line import power_on_line, sorted_order
-from otdist.solvers.pot import UNLIMITED_ITERATIONS, network_simplex
+from otdist.solvers.linear.pot import UNLIMITED_ITERATIONS, network_simplex
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]

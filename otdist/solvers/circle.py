@@ -17,7 +17,7 @@ from otdist.problem import Problem, scale_exponent
 from otdist.result import Result
 from otdist.solvers.answer import make_result
 from otdist.solvers.line import scaled_powers, sorted_order
-from otdist.solvers.sparse.integer_masses import integer_masses
+from otdist.solvers.pairs.integer_masses import integer_masses
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF, scale
-from otdist.deadline import Deadline, OutOfTimeError
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_bytes, check_seed, set_option
 from otdist.number import change
 from otdist.problem import Problem
-from otdist.progress import working
 from otdist.result import Result
+from otdist.runtime.deadline import Deadline, OutOfTimeError
+from otdist.runtime.progress import working
 from otdist.solvers.answer import make_result
 from otdist.solvers.costs import cost_rounding, weight_rounding_cost
 from otdist.solvers.merge import MergedProblem
@@ -26,7 +26,7 @@ from otdist.solvers.quick import quick_result
 
 if TYPE_CHECKING:
     from otdist.learn.critics.fitted import Fitted
-    from otdist.solvers.sparse.pairwise_costs import Arcs, Dual, PairwiseCosts
+    from otdist.solvers.pairs.pairwise_costs import Arcs, Dual, PairwiseCosts
 
 Array = NDArray[np.float64]
 Masses = NDArray[np.int64]
@@ -137,8 +137,8 @@ class NeuralDual:
 
     def _training_seconds(self, problem: Problem, deadline: Deadline) -> float:
         """Time for training that leaves enough for the last evaluation and the proof."""
+        from otdist.solvers.pairs.point_costs import PointCosts, cost_kernel
         from otdist.solvers.sparse.multiscale import measure_seconds_per_pair
-        from otdist.solvers.sparse.point_costs import PointCosts, cost_kernel
 
         n, m = len(problem.x), len(problem.y)
         ending = self._value_seconds(problem)
@@ -157,7 +157,7 @@ class NeuralDual:
         self, problem: Problem, critic: Fitted, failure: str, info: dict[str, Any], deadline: Deadline
     ) -> Result:
         """Prove an interval from the critic's values on the samples."""
-        from otdist.solvers.sparse.integer_masses import integer_masses
+        from otdist.solvers.pairs.integer_masses import integer_masses
         from otdist.solvers.sparse.prepared_problem import PreparedProblem
 
         merged = MergedProblem.of(problem)
@@ -207,9 +207,9 @@ def _dual_and_plan(
     ground: PairwiseCosts, a: Masses, b: Masses, potential: Array, deadline: Deadline
 ) -> tuple[Dual, Arcs, bool]:
     """Compute potentials and a plan, as good as the time allows, and whether all pairs were checked."""
+    from otdist.solvers.pairs.pairwise_costs import Dual
     from otdist.solvers.sparse.initial_plans import greedy_plan
     from otdist.solvers.sparse.multiscale import measure_seconds_per_pair
-    from otdist.solvers.sparse.pairwise_costs import Dual
 
     n, m = ground.shape
     a_pass = measure_seconds_per_pair(ground) * n * m if deadline.is_finite else 0.0
@@ -232,7 +232,7 @@ def _dual_and_plan(
 
 def _extend_potential(ground: PairwiseCosts, potential: Array) -> Dual:
     """Extend potentials of some columns to feasible potentials of all points."""
-    from otdist.solvers.sparse.pairwise_costs import Dual
+    from otdist.solvers.pairs.pairwise_costs import Dual
 
     n, m = ground.shape
     if not ground.lipschitz:
@@ -244,8 +244,8 @@ def _extend_potential(ground: PairwiseCosts, potential: Array) -> Dual:
 
 def _ordered_plan(ground: PairwiseCosts, a: Masses, b: Masses, dual: Dual) -> Arcs:
     """Make the cheaper plan of two: points coupled in kd order, or in the order of their potentials."""
+    from otdist.solvers.pairs.pairwise_costs import Arcs
     from otdist.solvers.sparse.initial_plans import northwest_corner
-    from otdist.solvers.sparse.pairwise_costs import Arcs
 
     plans = []
     for by_row, by_col in (

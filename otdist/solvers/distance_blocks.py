@@ -8,8 +8,8 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.deadline import check_deadline, current_moment
 from otdist.problem import Problem
+from otdist.runtime.deadline import check_deadline, current_moment
 
 Array = NDArray[np.float64]
 

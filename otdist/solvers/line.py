@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from otdist.bounds import UNIT_ROUNDOFF, cumulation_error, cumulative_sum, northwest, outward, staircase
 from otdist.errors import InputError
 from otdist.metrics import Metric
-from otdist.parallel import run_both
 from otdist.problem import MAX_UNSCALED_EXPONENT, Problem
 from otdist.result import Result
+from otdist.runtime.parallel import run_both
 from otdist.solvers.answer import make_result
 from otdist.solvers.cumulative_weights import weighted_staircase
 

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF, northwest, staircase
-from otdist.deadline import NO_DEADLINE, Deadline
 from otdist.metrics import NAMED
 from otdist.problem import Problem
 from otdist.result import Result
+from otdist.runtime.deadline import NO_DEADLINE, Deadline
 from otdist.solvers.answer import make_result
 from otdist.solvers.costs import UNDERFLOW_DISTANCE, cost_rounding, weight_rounding_cost
 from otdist.solvers.line import sorted_order, staircase_potentials

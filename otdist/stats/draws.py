@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.solvers.simplex import transport_cost
+from otdist.solvers.linear.simplex import transport_cost
 
 Array = NDArray[np.float64]
 DistanceSampler = Callable[[int, int, int, np.random.Generator], Array]

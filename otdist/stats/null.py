@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from otdist.arrays import read_table
-from otdist.budget import require_memory
-from otdist.clouds import NanPolicy
-from otdist.distance import solve
+from otdist.api.distance import solve
 from otdist.errors import InputError
-from otdist.errstate import isolate_errstate
 from otdist.inputs.arguments import Rng, check_count, check_jobs, check_number, check_policy, check_rng
+from otdist.inputs.arrays import read_table
+from otdist.inputs.clouds import NanPolicy
 from otdist.inputs.units import convert_unit, get_unit_name, strip_unit
 from otdist.metrics import Metric
 from otdist.metrics.names import is_gower, require_costs, resolve
 from otdist.problem import Problem
 from otdist.result import Result
+from otdist.runtime.budget import require_memory
+from otdist.runtime.errstate import isolate_errstate
 from otdist.solvers.answer import describe
 from otdist.solvers.line import power_on_line
 from otdist.stats.describe import describe_floor, describe_test, show_floor, show_test

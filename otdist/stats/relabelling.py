@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.distance import emd
-from otdist.progress import Progress, ignore_progress
+from otdist.api.distance import emd
+from otdist.runtime.progress import Progress, ignore_progress
 from otdist.stats.draws import draw_subset
 
 Array = NDArray[np.float64]

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.arrays import warn_rounded
 from otdist.errors import InputError, Option, Remedy
+from otdist.inputs.arrays import warn_rounded
 from otdist.inputs.exact_numbers import find_common_origin, subtract, to_float
-from otdist.progress import Progress, ignore_progress
+from otdist.runtime.progress import Progress, ignore_progress
 from otdist.tables.comparison import Kind
 from otdist.tables.labels import recode
 

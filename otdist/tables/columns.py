@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from otdist.arrays import is_torch, read
 from otdist.errors import InputError
+from otdist.inputs.arrays import is_torch, read
 from otdist.inputs.frames import from_native, get_collect_call, to_narwhals_input
-from otdist.progress import Progress
+from otdist.runtime.progress import Progress
 from otdist.tables.column import Column, RetypedError, Table, UnsupportedColumn, matched
 from otdist.tables.conversion import to_labels, to_numbers
 from otdist.tables.files.notes import column_note

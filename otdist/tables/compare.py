@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from otdist.errors import InputError
-from otdist.errstate import isolate_errstate
 from otdist.inputs.arguments import Rng, check_count, check_number, check_rng
-from otdist.progress import Progress, working
+from otdist.runtime.errstate import isolate_errstate
+from otdist.runtime.progress import Progress, working
 from otdist.stats.relabelling import RelabellingTest, advance
 from otdist.tables.column_tests import ColumnTestBuilder, ColumnTests, Design, collect_relabelling_tests
 from otdist.tables.columns import as_names, open_table

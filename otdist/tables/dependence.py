@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.progress import Progress, ignore_progress
+from otdist.runtime.progress import Progress, ignore_progress
 from otdist.stats.draws import draw_subset
 from otdist.stats.relabelling import RelabellingTest, Units, advance
 from otdist.tables.column import Column

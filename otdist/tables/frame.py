@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from otdist.dataframes import make_frame
+from otdist.pages.dataframes import make_frame
 from otdist.pages.formatting import escape_unprintable, format_interval, format_number, format_probability
 from otdist.pages.notebook import render_line, render_table
 from otdist.tables.comparison import SCHEMA_VERDICTS

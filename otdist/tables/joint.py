@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.budget import require_memory
-from otdist.distance import w1
-from otdist.lines import wasserstein_1d
+from otdist.api.distance import w1
+from otdist.api.line import wasserstein_1d
 from otdist.metrics import Metric, mixed
-from otdist.progress import Progress, ignore_progress
-from otdist.solvers.simplex import transport_cost
+from otdist.runtime.budget import require_memory
+from otdist.runtime.progress import Progress, ignore_progress
+from otdist.solvers.linear.simplex import transport_cost
 from otdist.stats.draws import MatrixPool, shrink_sizes
 from otdist.stats.relabelling import RelabellingTest, UnitsMatrix, advance
 from otdist.tables.column_tests import FLOOR_LEVEL, Design

@@ -10,10 +10,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.arrays import caller_level
-from otdist.distance import w1
+from otdist.api.distance import w1
+from otdist.api.line import wasserstein_1d
 from otdist.errors import InputError, PrecisionWarning
-from otdist.lines import wasserstein_1d
+from otdist.inputs.arrays import caller_level
 from otdist.metrics import periodic as on_circle
 from otdist.problem import DISTANCE_OVERFLOW, scale_exponent
 from otdist.stats import ordered

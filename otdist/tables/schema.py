@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_number
-from otdist.progress import Progress, ignore_progress
+from otdist.runtime.progress import Progress, ignore_progress
 from otdist.tables.column import Column, RetypedError, Table, UnsupportedColumn, matched
 from otdist.tables.comparison import ColumnReport, Verdict
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.arrays import is_torch, read_table
 from otdist.errors import InputError
+from otdist.inputs.arrays import is_torch, read_table
 from otdist.inputs.exact_numbers import to_seconds
 from otdist.inputs.frames import from_native, read_series, to_narwhals_input
 from otdist.inputs.table import Table

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from otdist.arrays import Array
 from otdist.bench.problems.pair import FloatArray, normalise_rows
+from otdist.inputs.arrays import Array
 
 PUBLISHED_HALF_WIDTH, PUBLISHED_POWER = 2.5, 8.0  # of the published pairs
 

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from otdist.arrays import Array
 from otdist.bench.problems.lines import LinePair, compute_w1
 from otdist.bench.problems.pair import FloatArray, Pair, divide_rows, normalise_rows, return_known_w1
 from otdist.closed.checks import read_vector
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_count, check_rng
+from otdist.inputs.arrays import Array
 
 TOOTH_WIDTH, TOOTH_CONTRAST = (
     2.0,

@@ -11,10 +11,10 @@ from scipy import stats
 from scipy.optimize import brentq
 
 from otdist import closed
-from otdist.arrays import Array
 from otdist.bench.problems.pair import FloatArray, Pair, return_known_w1
 from otdist.closed.reading import read_distribution
 from otdist.errors import InputError
+from otdist.inputs.arrays import Array
 
 QUANTILE_LEVELS = (
     2**12

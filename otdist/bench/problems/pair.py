@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from otdist.arrays import Array, read
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_count, check_rng
+from otdist.inputs.arrays import Array, read
 
 FloatArray = NDArray[Any]  # float64 or float32
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from otdist.arrays import Array, read
 from otdist.bench.problems.pair import Pair, check_finite, divide_rows
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_count, check_rng
+from otdist.inputs.arrays import Array, read
 
 MAX_STANDARD_ERRORS = 3.0  # joint standard errors
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from otdist.arrays import Array
 from otdist.bench.questions.samples import Question
 from otdist.errors import InputError
+from otdist.inputs.arrays import Array
 
 CALIFORNIA_COLUMNS = (
     "MedInc",

@@ -7,8 +7,8 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from otdist.arrays import Array, read
 from otdist.errors import InputError
+from otdist.inputs.arrays import Array, read
 
 
 @dataclass(frozen=True, eq=False)

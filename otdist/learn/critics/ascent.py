@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from otdist.learn.critics.folds import Folds
-from otdist.learn.critics.orthogonal import Orthogonal
-from otdist.learn.critics.subspace import Subspace
+from otdist.learn.critics.families.folds import Folds
+from otdist.learn.critics.families.orthogonal import Orthogonal
+from otdist.learn.critics.families.subspace import Subspace
 
 BETA1, BETA2 = 0.9, 0.999
 ADAM_EPS = 1e-12

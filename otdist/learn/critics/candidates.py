@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 from otdist.errors import InputError
-from otdist.learn.critics.affine import Pieces
-from otdist.learn.critics.anchors import Anchors, Poles
-from otdist.learn.critics.folds import Folds
-from otdist.learn.critics.kmeans import kmeans_centres as kmeans_centres
-from otdist.learn.critics.landmarks import Landmarks
-from otdist.learn.critics.orthogonal import Orthogonal, default_width
-from otdist.learn.critics.penalised import CONSTRAINTS, Constraint, Penalised
-from otdist.learn.critics.processes import broadcast_from_first, rank_and_world_size
+from otdist.learn.critics.families.affine import Pieces
+from otdist.learn.critics.families.anchors import Anchors, Poles
+from otdist.learn.critics.families.folds import Folds
+from otdist.learn.critics.families.kmeans import kmeans_centres as kmeans_centres
+from otdist.learn.critics.families.landmarks import Landmarks
+from otdist.learn.critics.families.orthogonal import Orthogonal, default_width
+from otdist.learn.critics.families.penalised import CONSTRAINTS, Constraint, Penalised
+from otdist.learn.critics.families.subspace import Subspace, find_differing_directions
 from otdist.learn.critics.samples import Data
-from otdist.learn.critics.subspace import Subspace, find_differing_directions
 from otdist.learn.critics.training import Training
+from otdist.learn.distributed import broadcast_from_first, rank_and_world_size
 
 FAMILIES = ("anchors", "orthogonal", "folds", "pieces")
 # Initial step sizes, in units of the spread of distances.

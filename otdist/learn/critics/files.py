@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from otdist.atomic import make_folder, replace_files
 from otdist.errors import InputError
-from otdist.learn.critics.affine import Pieces
-from otdist.learn.critics.anchors import Anchors
+from otdist.learn.critics.families.affine import Pieces
+from otdist.learn.critics.families.anchors import Anchors
+from otdist.learn.critics.families.folds import Folds
+from otdist.learn.critics.families.landmarks import Landmarks
+from otdist.learn.critics.families.orthogonal import Orthogonal
+from otdist.learn.critics.families.penalised import Penalised
+from otdist.learn.critics.families.subspace import Subspace
 from otdist.learn.critics.fitted import Fitted, Placement
-from otdist.learn.critics.folds import Folds
 from otdist.learn.critics.frame import Frame, exact_device
-from otdist.learn.critics.landmarks import Landmarks
-from otdist.learn.critics.orthogonal import Orthogonal
-from otdist.learn.critics.penalised import Penalised
-from otdist.learn.critics.subspace import Subspace
 from otdist.metrics import Metric
 from otdist.metrics.names import resolve
+from otdist.runtime.files import make_folder, replace_files
 
 CRITIC_FORMAT = "otdist critic 1"
 TENSOR_FILE, METADATA_FILE = "critic.safetensors", "critic.json"

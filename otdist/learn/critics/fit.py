@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 
 from otdist.errors import InputError
 from otdist.learn.critics.candidates import default_rate, make_candidates
+from otdist.learn.critics.families.orthogonal import Orthogonal
 from otdist.learn.critics.fitted import Fitted, Placement
 from otdist.learn.critics.frame import LEARNED_METRICS, Frame
-from otdist.learn.critics.orthogonal import Orthogonal
-from otdist.learn.critics.processes import (
+from otdist.learn.critics.samples import Data, Samples, Source, Sources, draw_points, split_rows
+from otdist.learn.critics.selection import Budget, ReportProgress, Selection
+from otdist.learn.critics.settings import Settings, require_choice
+from otdist.learn.critics.training import Training
+from otdist.learn.distributed import (
     broadcast_array,
     broadcast_from_first,
     rank_and_world_size,
     require_distinct_points,
     require_equal,
 )
-from otdist.learn.critics.samples import Data, Samples, Source, Sources, draw_points, split_rows
-from otdist.learn.critics.selection import Budget, ReportProgress, Selection
-from otdist.learn.critics.settings import Settings, require_choice
-from otdist.learn.critics.training import Training
 from otdist.learn.modes import training_mode
 from otdist.metrics import Metric
 from otdist.metrics.names import resolve

@@ -7,8 +7,8 @@ import numpy as np
 from otdist.errors import InputError
 from otdist.learn.constraints import corrected_gap
 from otdist.learn.critics.confidence import Confidence, confidence_bounds
+from otdist.learn.critics.families.penalised import PENALTY_WEIGHT
 from otdist.learn.critics.fit import Outcome
-from otdist.learn.critics.penalised import PENALTY_WEIGHT
 from otdist.problem import Problem
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from otdist.errors import InputError
 from otdist.learn.critics.frame import exact_device
-from otdist.learn.critics.processes import broadcast_from_first, local_rows, rank_and_world_size
+from otdist.learn.distributed import broadcast_from_first, local_rows, rank_and_world_size
 
 Array = NDArray[np.float64]
 Transform = Callable[[Any], Tensor]

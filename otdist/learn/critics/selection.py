@@ -11,14 +11,14 @@ from typing import Any
 import torch
 
 from otdist.learn.critics.candidates import Start
-from otdist.learn.critics.processes import (
+from otdist.learn.critics.samples import Data
+from otdist.learn.critics.training import Training, divisor
+from otdist.learn.distributed import (
     broadcast_from_first,
     broadcast_numbers,
     local_rows,
     rank_and_world_size,
 )
-from otdist.learn.critics.samples import Data
-from otdist.learn.critics.training import Training, divisor
 
 HEAT_SHARE = 0.1  # share of the budget for trials of all initialisations
 TRIAL_SHARE = 0.15  # share of the budget for trials of the best initialisation of each kind

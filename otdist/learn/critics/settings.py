@@ -11,7 +11,7 @@ import torch
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_integer, check_number, check_seconds
 from otdist.learn.critics.ascent import has_fast_bfloat16
-from otdist.learn.options import check_torch_seed
+from otdist.learn.sinkhorn.options import check_torch_seed
 
 DEFAULT_SECONDS = 30.0  # training time if neither time nor steps are given
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from otdist.learn.critics.ascent import Ascent
-from otdist.learn.critics.penalised import Penalised
-from otdist.learn.critics.processes import sum_over_processes
+from otdist.learn.critics.families.penalised import Penalised
+from otdist.learn.distributed import sum_over_processes
 
 EVALUATION_ENTRIES = 2**22  # numbers per block in the evaluation of a critic
 # Temperature at the end and at the start, in units of the spread of distances.

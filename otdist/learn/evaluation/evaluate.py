@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 import otdist
-from otdist.arrays import caller_level
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_count, check_rng
+from otdist.inputs.arrays import caller_level
 from otdist.learn.evaluation.copies import duplicate_share, memorisation
 from otdist.learn.evaluation.inputs import Array, Features, compute_features, has_integers, read_samples
 from otdist.learn.evaluation.kernels import kernel_distance, median_distance, vendi_score

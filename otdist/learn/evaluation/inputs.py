@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from otdist.arrays import is_torch, read
 from otdist.errors import InputError
+from otdist.inputs.arrays import is_torch, read
 from otdist.learn.constraints.checks import eval_mode
 from otdist.learn.modes import refuse_transforms
 

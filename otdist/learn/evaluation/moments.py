@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from otdist.arrays import caller_level
+from otdist.inputs.arrays import caller_level
 from otdist.learn.evaluation.inputs import Array, read_samples
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from otdist.dataframes import make_frame
 from otdist.learn.evaluation.copies import Duplicates, Memorisation
 from otdist.learn.evaluation.kernels import KernelDistance
+from otdist.pages.dataframes import make_frame
 from otdist.result import Result, SlicedResult, plain
 from otdist.stats import NoiseFloor
 

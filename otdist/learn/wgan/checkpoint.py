@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from otdist.atomic import make_folder, replace_files
 from otdist.errors import InputError
 from otdist.learn.wgan.state import State
+from otdist.runtime.files import make_folder, replace_files
 
 RUN_FORMAT = "otdist wgan 1"
 RUN_FILE = "wgan.safetensors"

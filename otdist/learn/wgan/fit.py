@@ -11,17 +11,17 @@ from torch import nn
 
 from otdist.errors import InputError, Option, Remedy
 from otdist.inputs.arguments import Rng
-from otdist.learn.critics.processes import rank_and_world_size, require_equal
+from otdist.learn.distributed import rank_and_world_size, require_equal
 from otdist.learn.modes import refuse_transforms, require_outside, training_mode
-from otdist.learn.options import check_torch_seed
+from otdist.learn.sinkhorn.options import check_torch_seed
 from otdist.learn.wgan import checkpoint
-from otdist.learn.wgan.alarms import data_alarms, output_range_alarms
 from otdist.learn.wgan.loop import Loop
+from otdist.learn.wgan.monitor.alarms import data_alarms, output_range_alarms
 from otdist.learn.wgan.real import RealData
+from otdist.learn.wgan.report.summary import merge_versions
 from otdist.learn.wgan.schedule import Schedule
 from otdist.learn.wgan.settings import make_settings
 from otdist.learn.wgan.state import build_state
-from otdist.learn.wgan.summary import merge_versions
 from otdist.learn.wgan.wgan import WGAN
 
 

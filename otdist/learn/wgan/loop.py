@@ -14,18 +14,18 @@ from typing import Any
 
 from torch import Tensor
 
-from otdist.arrays import caller_level
 from otdist.errors import ConvergenceWarning
-from otdist.learn.critics.processes import broadcast_numbers, rank_and_world_size
+from otdist.inputs.arrays import caller_level
+from otdist.learn.distributed import broadcast_numbers, rank_and_world_size
 from otdist.learn.wgan import checkpoint
-from otdist.learn.wgan.alarms import Alarm, new_alarms
-from otdist.learn.wgan.log import RunLog, progress_line
-from otdist.learn.wgan.probe import adapt_n_critic
+from otdist.learn.wgan.monitor.alarms import Alarm, new_alarms
+from otdist.learn.wgan.monitor.log import RunLog, progress_line
+from otdist.learn.wgan.monitor.probe import adapt_n_critic
+from otdist.learn.wgan.monitor.run_check import run_check
+from otdist.learn.wgan.monitor.stopping import end_message, update_schedule
 from otdist.learn.wgan.real import RealData
-from otdist.learn.wgan.run_check import run_check
-from otdist.learn.wgan.stopping import end_message, update_schedule
 from otdist.learn.wgan.wgan import WGAN
-from otdist.progress import working
+from otdist.runtime.progress import working
 
 PROGRESS_SECONDS = 0.5  # time between two lines of progress
 MAX_ROLLBACKS = 3  # rollbacks after which values that are not finite end the run

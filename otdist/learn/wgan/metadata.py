@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from otdist.errors import InputError
 from otdist.learn.wgan import checkpoint
-from otdist.learn.wgan.alarms import Alarm
-from otdist.learn.wgan.check import Check
+from otdist.learn.wgan.monitor.alarms import Alarm
+from otdist.learn.wgan.monitor.check import Check
+from otdist.learn.wgan.monitor.snapshots import Snapshots
 from otdist.learn.wgan.real import Scale
 from otdist.learn.wgan.schedule import Schedule
 from otdist.learn.wgan.settings import Settings
-from otdist.learn.wgan.snapshots import Snapshots
 from otdist.learn.wgan.state import State, build_state
 
 if TYPE_CHECKING:

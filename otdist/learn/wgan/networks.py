@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from otdist.errors import InputError
 from otdist.learn.constraints import checked_critic, spectral_norm
 from otdist.learn.constraints.checks import eval_mode, refuse_computed_weights
-from otdist.learn.critics.orthogonal import Orthogonal
+from otdist.learn.critics.families.orthogonal import Orthogonal
 from otdist.learn.modes import require_trainable
 from otdist.learn.wgan.settings import DEFAULT_CRITIC_STEPS, PENALISED_CRITIC_STEPS, PENALTY_WEIGHTS, Settings
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from otdist.arrays import is_torch, read
 from otdist.errors import InputError
+from otdist.inputs.arrays import is_torch, read
 
 MIN_POINTS = 32  # fewest points from which some can be held out
 MAX_SIDE_PIXELS = 64  # largest side of an image that the networks here suit

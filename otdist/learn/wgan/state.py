@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from otdist.learn.constraints import clip_weights, gradient_penalty, lipschitz_constant
-from otdist.learn.critics.orthogonal import Orthogonal
-from otdist.learn.critics.processes import rank_and_world_size, sum_over_processes
+from otdist.learn.critics.families.orthogonal import Orthogonal
+from otdist.learn.distributed import rank_and_world_size, sum_over_processes
 from otdist.learn.wgan.networks import (
     USER_RATE,
     default_critic,

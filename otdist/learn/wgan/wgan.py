@@ -13,17 +13,17 @@ from torch import nn
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_integer
-from otdist.learn.options import check_torch_seed
+from otdist.learn.sinkhorn.options import check_torch_seed
 from otdist.learn.wgan import checkpoint
-from otdist.learn.wgan.alarms import Alarm
-from otdist.learn.wgan.check import Check
 from otdist.learn.wgan.metadata import collect_metadata, read_run
+from otdist.learn.wgan.monitor.alarms import Alarm
+from otdist.learn.wgan.monitor.check import Check
+from otdist.learn.wgan.monitor.snapshots import Snapshots
 from otdist.learn.wgan.real import RealData, Scale
+from otdist.learn.wgan.report.summary import build_card, one_line_summary, summarise
 from otdist.learn.wgan.schedule import Schedule
 from otdist.learn.wgan.settings import Settings
-from otdist.learn.wgan.snapshots import Snapshots
 from otdist.learn.wgan.state import State
-from otdist.learn.wgan.summary import build_card, one_line_summary, summarise
 
 SAMPLE_BATCH_POINTS = 4096  # points that are generated at a time
 
@@ -218,7 +218,7 @@ class WGAN:
         InputError
             If the page cannot be written, or ``data`` are not the data of the run.
         """
-        from otdist.learn.wgan.report import write_report
+        from otdist.learn.wgan.report.page import write_report
 
         return write_report(self, Path(path), data, name)
 

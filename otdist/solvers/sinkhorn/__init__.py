@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from otdist.deadline import SETUP_SECONDS, Deadline, OutOfTimeError
 from otdist.inputs.arguments import check_bytes, check_integer, check_number, set_option
 from otdist.problem import Problem
-from otdist.progress import working
 from otdist.result import Result
+from otdist.runtime.deadline import SETUP_SECONDS, Deadline, OutOfTimeError
+from otdist.runtime.progress import working
 from otdist.solvers.costs import weight_rounding_cost
 from otdist.solvers.merge import MergedProblem
 from otdist.solvers.quick import quick_result
@@ -87,9 +87,9 @@ class Sinkhorn:
 
     def _solve_at_eps(self, eps: float, problem: Problem, deadline: Deadline) -> Result:
         """Solve at a fixed regularisation."""
+        from otdist.solvers.pairs.point_costs import cost_kernel
         from otdist.solvers.sinkhorn.entropic_problem import EntropicProblem, without_merging
         from otdist.solvers.sinkhorn.fixed_eps import solve_at_eps  # numba is loaded when it is needed
-        from otdist.solvers.sparse.point_costs import cost_kernel
 
         try:
             # Without a cost matrix this takes little time, and leaves the rest to the interval.

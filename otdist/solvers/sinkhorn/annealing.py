@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from otdist.deadline import Deadline, OutOfTimeError
+from otdist.runtime.deadline import Deadline, OutOfTimeError
+from otdist.solvers.entropic.iteration import Iteration, SinkhornState, stopping_criterion
+from otdist.solvers.pairs.point_costs import PointCosts
 from otdist.solvers.sinkhorn.entropic_problem import MIN_PASSES, Bounds, EntropicProblem
 from otdist.solvers.sinkhorn.exact_finish import bounds_in_time, finish_exactly, finish_from_copy
-from otdist.solvers.sinkhorn.iteration import Iteration, SinkhornState, stopping_criterion
 from otdist.solvers.sinkhorn.truncated import anneal_copy, anneal_on_shortlist
 from otdist.solvers.sparse import multiscale
-from otdist.solvers.sparse.point_costs import PointCosts
 
 MAX_POINTS_PLANAR = 2000  # points a side; beyond, in the plane, a coarser copy is the better start
 STAGE_EPS_RATIO = 3.0  # ratio of the regularisations of two successive evaluations

@@ -12,20 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF, outward
-from otdist.budget import require_memory
-from otdist.deadline import NO_DEADLINE, Deadline
 from otdist.errors import InputError
 from otdist.problem import Problem
 from otdist.result import Result
+from otdist.runtime.budget import require_memory
+from otdist.runtime.deadline import NO_DEADLINE, Deadline
 from otdist.solvers.answer import make_result
 from otdist.solvers.costs import cost_rounding, weight_rounding_cost
+from otdist.solvers.entropic.iteration import FLOAT32_NOISE, SinkhornState
+from otdist.solvers.entropic.logsumexp32 import MatrixLogSumExp, PointLogSumExp32, make_logsumexp
+from otdist.solvers.entropic.warm_start import anneal_copies
 from otdist.solvers.merge import MergedProblem
-from otdist.solvers.sinkhorn.iteration import FLOAT32_NOISE, SinkhornState
-from otdist.solvers.sinkhorn.logsumexp32 import MatrixLogSumExp, PointLogSumExp32, make_logsumexp
-from otdist.solvers.sinkhorn.warm_start import anneal_copies
+from otdist.solvers.pairs.integer_masses import integer_masses
+from otdist.solvers.pairs.pairwise_costs import Dual, PairwiseCosts
 from otdist.solvers.sparse.initial_plans import greedy_plan
-from otdist.solvers.sparse.integer_masses import integer_masses
-from otdist.solvers.sparse.pairwise_costs import Dual, PairwiseCosts
 from otdist.solvers.sparse.prepared_problem import PreparedProblem
 
 Array = NDArray[np.float64]

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF
-from otdist.deadline import Deadline, OutOfTimeError
+from otdist.runtime.deadline import Deadline, OutOfTimeError
+from otdist.solvers.entropic.iteration import SinkhornState
+from otdist.solvers.pairs.integer_masses import integer_masses
 from otdist.solvers.sinkhorn.entropic_problem import Bounds, EntropicProblem
-from otdist.solvers.sinkhorn.iteration import SinkhornState
 from otdist.solvers.sparse.column_generation import Certificate, ColumnGeneration
-from otdist.solvers.sparse.integer_masses import integer_masses
 from otdist.solvers.sparse.multiscale import MultiscaleSolver
 
 Array = NDArray[np.float64]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from otdist.deadline import Deadline, OutOfTimeError
+from otdist.runtime.deadline import Deadline, OutOfTimeError
+from otdist.solvers.entropic.iteration import EPS_DECAY, Iteration, SinkhornState, stopping_criterion
 from otdist.solvers.sinkhorn.entropic_problem import MIN_PASSES, Bounds, EntropicProblem
 from otdist.solvers.sinkhorn.exact_finish import bounds_in_time
-from otdist.solvers.sinkhorn.iteration import EPS_DECAY, Iteration, SinkhornState, stopping_criterion
 
 
 def solve_at_eps(

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF
+from otdist.solvers.entropic.iteration import Iteration, SinkhornState
+from otdist.solvers.entropic.shortlist import PairList, Shortlist, all_pairs, cheapest_pairs
+from otdist.solvers.pairs.pairwise_costs import Dual, PairwiseCosts
+from otdist.solvers.pairs.point_costs import PointCosts
 from otdist.solvers.sinkhorn.entropic_problem import Bounds, EntropicProblem, scale_factors
-from otdist.solvers.sinkhorn.iteration import Iteration, SinkhornState
-from otdist.solvers.sinkhorn.shortlist import PairList, Shortlist, all_pairs, cheapest_pairs
 from otdist.solvers.sparse import multiscale
 from otdist.solvers.sparse.multiscale import Level
-from otdist.solvers.sparse.pairwise_costs import Dual, PairwiseCosts
-from otdist.solvers.sparse.point_costs import PointCosts
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from otdist.deadline import SETUP_SECONDS, Deadline, OutOfTimeError
 from otdist.inputs.arguments import check_bytes, set_option
 from otdist.number import change
 from otdist.problem import Problem
-from otdist.progress import working
 from otdist.result import Result
+from otdist.runtime.deadline import SETUP_SECONDS, Deadline, OutOfTimeError
+from otdist.runtime.progress import working
 from otdist.solvers.costs import weight_rounding_cost
-from otdist.solvers.dense import Dense
+from otdist.solvers.linear.dense import Dense
 from otdist.solvers.merge import MergedProblem
 from otdist.solvers.quick import quick_result
 

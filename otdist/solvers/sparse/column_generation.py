@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from otdist.solvers.pairs.integer_masses import all_equal
+from otdist.solvers.pairs.pairwise_costs import Arcs, Dual, PairwiseCosts
 from otdist.solvers.sparse.initial_plans import make_initial_plan
-from otdist.solvers.sparse.integer_masses import all_equal
 from otdist.solvers.sparse.matching import Matching
 from otdist.solvers.sparse.network import Network
-from otdist.solvers.sparse.pairwise_costs import Arcs, Dual, PairwiseCosts
 
 Array = NDArray[np.float64]
 Masses = NDArray[np.int64]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.solvers.sparse.compiled import compiled
-from otdist.solvers.sparse.pairwise_costs import Arcs, Dual, PairwiseCosts
+from otdist.solvers.pairs.compiled import compiled
+from otdist.solvers.pairs.pairwise_costs import Arcs, Dual, PairwiseCosts
 from otdist.solvers.sparse.smoothing import smooth_potentials
 
 Array = NDArray[np.float64]

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from otdist.solvers.pairs.pairwise_costs import Arcs
 from otdist.solvers.sparse.auction import AuctionState, best_offers, place_bids, release_rows
 from otdist.solvers.sparse.network import Network
-from otdist.solvers.sparse.pairwise_costs import Arcs
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]

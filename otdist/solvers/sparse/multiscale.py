@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF
-from otdist.deadline import Deadline, OutOfTimeError
+from otdist.runtime.deadline import Deadline, OutOfTimeError
+from otdist.solvers.pairs.integer_masses import all_equal
+from otdist.solvers.pairs.kd_order import sum_pairs
+from otdist.solvers.pairs.pairwise_costs import Arcs, Dual, PairwiseCosts
+from otdist.solvers.pairs.point_costs import PointCosts
 from otdist.solvers.sparse.column_generation import Certificate, ColumnGeneration
 from otdist.solvers.sparse.initial_plans import greedy_plan, northwest_corner, refine_plan
-from otdist.solvers.sparse.integer_masses import all_equal
-from otdist.solvers.sparse.kd_order import sum_pairs
-from otdist.solvers.sparse.pairwise_costs import Arcs, Dual, PairwiseCosts
-from otdist.solvers.sparse.point_costs import PointCosts
 
 Masses = NDArray[Any]  # integers; floats for entropic plans
 Show = Callable[[int, Certificate | None], None]
@@ -241,7 +241,7 @@ class MultiscaleSolver:
 
     def _start_from_entropic(self) -> ColumnGeneration:
         """Start on the finest level, with entropic potentials."""
-        from otdist.solvers.sinkhorn.warm_start import entropic_dual  # compiled code of its own
+        from otdist.solvers.entropic.warm_start import entropic_dual  # compiled code of its own
 
         level = self._level = self.finest
         assert isinstance(level.ground, PointCosts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from otdist.solvers.sparse.compiled import compiled
+from otdist.solvers.pairs.compiled import compiled
 from otdist.solvers.sparse.tree import lay_out
 from otdist.solvers.sparse.tree_fragments import add_joint, reset_window, shift_subtree, split_fragment
 

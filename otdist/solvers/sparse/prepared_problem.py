@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF, outward, scale
-from otdist.budget import require_memory
-from otdist.deadline import Deadline, check_deadline
 from otdist.result import Result
+from otdist.runtime.budget import require_memory
+from otdist.runtime.deadline import Deadline, check_deadline
 from otdist.solvers.answer import make_result
 from otdist.solvers.costs import (
     UNDERFLOW_DISTANCE,
@@ -23,14 +23,14 @@ from otdist.solvers.costs import (
     weight_rounding_cost,
 )
 from otdist.solvers.merge import MergedProblem
+from otdist.solvers.pairs.integer_masses import integer_masses
+from otdist.solvers.pairs.kd_order import kd_order
+from otdist.solvers.pairs.matrix_costs import MatrixCosts
+from otdist.solvers.pairs.pairwise_costs import Dual, PairwiseCosts
+from otdist.solvers.pairs.point_costs import PointCosts, cost_kernel
 from otdist.solvers.quick import Sides, quick_potentials
 from otdist.solvers.sparse.column_generation import Certificate
-from otdist.solvers.sparse.integer_masses import integer_masses
-from otdist.solvers.sparse.kd_order import kd_order
-from otdist.solvers.sparse.matrix_costs import MatrixCosts
 from otdist.solvers.sparse.multiscale import MultiscaleSolver
-from otdist.solvers.sparse.pairwise_costs import Dual, PairwiseCosts
-from otdist.solvers.sparse.point_costs import PointCosts, cost_kernel
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]

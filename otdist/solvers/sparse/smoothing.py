@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.solvers.sparse.compiled import compiled
+from otdist.solvers.pairs.compiled import compiled
 
 Array = NDArray[np.float64]
 Masses = NDArray[np.int64]

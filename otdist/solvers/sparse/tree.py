@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.solvers.sparse.compiled import compiled
+from otdist.solvers.pairs.compiled import compiled
 
 # One record a node, 32 bytes: half a cache line holds all that a walk to the root reads.
 NODE_DTYPE = np.dtype(

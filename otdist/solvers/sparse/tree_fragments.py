@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.solvers.sparse.compiled import compiled
+from otdist.solvers.pairs.compiled import compiled
 
 Ints = NDArray[np.int32]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from otdist.errors import InputError
-from otdist.progress import Progress, ignore_progress
+from otdist.runtime.progress import Progress, ignore_progress
 from otdist.tables.files.failures import name_failures
 from otdist.tables.files.notes import add_notes, table_notes
 from otdist.tables.labels import encode_dictionary

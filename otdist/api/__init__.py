@@ -1,0 +1,1 @@
+"""Public questions, one module each: distances, lines, projections, divergences and unequal masses."""

@@ -1,0 +1,433 @@
+"""Wasserstein distances between two samples, with proved intervals."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from otdist.errors import ConvergenceWarning, InputError
+from otdist.gradient import (
+    guard_tensors,
+    with_cost_gradient,
+    with_gradient,
+    with_longest_step_gradient,
+)
+from otdist.inputs.arguments import check_names, check_on_fail, format_value, get_option_names, is_call_error
+from otdist.inputs.arrays import caller_level, read_costs
+from otdist.inputs.clouds import NanPolicy
+from otdist.inputs.labels import get_axis_labels
+from otdist.inputs.times import SECOND_UNIT
+from otdist.inputs.units import get_unit_name, strip_unit
+from otdist.inputs.weights import read_weights
+from otdist.metrics import Metric
+from otdist.number import change
+from otdist.problem import MassRule, Problem, is_infinite_order
+from otdist.result import Result
+from otdist.runtime.errstate import isolate_errstate
+from otdist.solvers import Solver, choose
+from otdist.solvers.answer import describe
+
+Array = NDArray[np.float64]
+OnFail = Literal["warn", "raise"]
+GroundMetric = str | Metric | Callable[..., float]
+
+
+@guard_tensors
+@isolate_errstate
+def w1(
+    x: ArrayLike,
+    y: ArrayLike,
+    a: ArrayLike | None = None,
+    b: ArrayLike | None = None,
+    *,
+    metric: GroundMetric = "euclidean",
+    method: str | Solver = "auto",
+    tol: float = 0.0,
+    max_seconds: float | None = None,
+    progress: bool = False,
+    nan_policy: NanPolicy = "raise",
+    mass: MassRule = "normalize",
+    on_fail: OnFail = "warn",
+    **options: Any,
+) -> Result:
+    r"""Wasserstein-1 distance between two weighted samples, with a proved interval.
+
+    .. math:: W_1(x, y) = \min_{P \ge 0} \sum_{ij} P_{ij}\, d(x_i, y_j)
+              \quad\text{with}\quad P 1 = a,\; P^\top 1 = b
+
+    Parameters
+    ----------
+    x : array_like, shape (n, d) or (n,)
+        Points of the first sample, one a row: NumPy, list, torch tensor, pandas, polars or
+        pyarrow table. One axis: samples on the line; (1, d) is one point. The unit is yours; the
+        answer has the same, and names it where the points have one (astropy, pint, unyt). Dates,
+        times and durations are answered in seconds.
+    y : array_like, shape (m, d) or (m,)
+        Points of the second sample. Table columns are matched by name, units are converted to
+        those of ``x``.
+    a, b : array_like, shape (n,) and (m,), optional
+        Non-negative weights, each side divided by its sum. None: all equal. Where weights and points
+        both have pandas labels they are matched by label, whatever their order; other
+        labels are an error, also for the default index 0, 1, 2, ... of one of them. Pass
+        ``a.to_numpy()`` to go by position.
+    metric : str, Metric or callable
+        Ground metric: "euclidean", "cityblock", "chebyshev", "angular", "gower", "great_circle"
+        (latitude, longitude), one made by :mod:`otdist.metrics`, or a function of two points.
+        "sqeuclidean" and "cosine" are costs, not metrics: the answer is then named "EMD", not "W1".
+    method : str or solver
+        "auto" takes the closed form on the line (one column) or the circle (one periodic
+        column), and otherwise the exact linear programme: "dense", on all pairs of points,
+        and from about a million pairs on "sparse", which keeps few arcs and checks all pairs. Or
+        one of "line", "circle", "dense", "sparse", "sinkhorn", "critic". The last two
+        approximate: "sinkhorn" is entropic, see :class:`~otdist.solvers.Sinkhorn`; "critic" trains
+        a 1-Lipschitz function, which proves a lower bound, see
+        :class:`~otdist.solvers.NeuralDual`. All other methods are exact.
+    tol : float
+        Relative gap that is good enough. 0: exact ("sinkhorn": 0.01). "sparse" and "sinkhorn"
+        stop as soon as they have proved this gap; the others are always exact.
+    max_seconds : float, optional
+        Time after which the best proved interval is returned, with ``converged=False``: kept to 10 % and a
+        second at any size, but for the first call of a method, which may compile or load code.
+    progress : bool
+        Show progress on standard error: "sparse" shows its interval, "dense" the time.
+    nan_policy : {"raise", "omit", "propagate"}
+        Rows with missing values: an error, left out and counted in ``info["omitted"]``, or a
+        distance of NaN.
+    mass : {"normalize", "strict"}
+        "strict": different totals of a and b are an error.
+    on_fail : {"warn", "raise"}
+        Action if the goal is not reached: return the interval with a ConvergenceWarning, or raise a
+        ConvergenceError that contains it.
+    **options
+        Options of the method, which are the fields of its class: ``eps`` of "sinkhorn", for example.
+        "auto" only takes ``max_bytes``, which applies to the method that it chooses.
+
+    Returns
+    -------
+    Result
+        ``value`` in [``lower``, ``upper``]: proved bounds of W1 between the given samples, in ``unit``
+        if that is known.
+
+        Torch tensors get a value that carries its derivatives with respect to x, y, a and b (envelope
+        theorem). At a kink the gradient is one element of the generalised gradient, determined by the plan
+        and potentials of the result; a matched pair that coincides adds 0. Second derivatives are computed
+        for exact methods and refused for others, and refused between points and weights if several
+        potentials are optimal, as for equal masses. See :doc:`/theory`.
+
+    Raises
+    ------
+    InputError
+        If an argument cannot be used; the message says which, where and what to do.
+    BudgetError
+        If the method would need more than half of the free memory.
+    ConvergenceError
+        With ``on_fail="raise"``, if the goal was not reached.
+
+    Warns
+    -----
+    PrecisionWarning
+        If integers beyond 2**53, or times, had to be rounded. Those that a metric allows to be shifted
+        are shifted in integers first, so identifiers and nanoseconds near each other are exact.
+    MetricWarning
+        If table columns called latitude and longitude are taken for coordinates in a plane.
+
+    Notes
+    -----
+    Cost: O((n + m) log(n + m)) on the line. "dense": about O(n^2.5) time and 41 n m bytes.
+    "sparse": a few passes of O(n m d) over all pairs, and O((n + m) d + arcs) memory, with
+    about ten arcs a point, for "euclidean", "cityblock" and "chebyshev" with p = 1,
+    "sqeuclidean", and "euclidean" with p = 2; for all others 8 n m bytes more. "sinkhorn":
+    O(n m d) an update, in the same memory. The first call of either on a machine compiles for
+    10 to 20 s.
+    Definition and duality: Villani (2009), *Optimal Transport*, ch. 5 and 6. "dense":
+    Bonneel et al. (2011), in POT's implementation. "sparse": shortlist and column generation
+    by Gottschlich, Schuhmacher (2014), coarse to fine by Merigot (2011), Schmitzer (2016);
+    differs in that every round over all pairs gives a proved interval.
+
+    Examples
+    --------
+    >>> import otdist
+    >>> r = otdist.w1([0.0, 1.0, 3.0], [5.0, 6.0, 8.0])
+    >>> r.value
+    5.0
+    >>> square, moved = [[0, 0], [0, 1]], [[1, 0], [1, 1]]
+    >>> print(otdist.w1(square, moved))
+    W1 = 1 (exact)  dense, n=2/2, d=2, euclidean
+    """
+    options_of_problem = {"metric": metric, "p": 1.0, "nan_policy": nan_policy, "mass": mass}
+    stopping = {"tol": tol, "max_seconds": max_seconds, "progress": progress}
+    return _solve_and_differentiate((x, y, a, b), options_of_problem, stopping, method, on_fail, options)
+
+
+@guard_tensors
+@isolate_errstate
+def wasserstein(
+    x: ArrayLike,
+    y: ArrayLike,
+    a: ArrayLike | None = None,
+    b: ArrayLike | None = None,
+    *,
+    p: float = 2,
+    metric: GroundMetric = "euclidean",
+    method: str | Solver = "auto",
+    tol: float = 0.0,
+    max_seconds: float | None = None,
+    progress: bool = False,
+    nan_policy: NanPolicy = "raise",
+    mass: MassRule = "normalize",
+    on_fail: OnFail = "warn",
+    **options: Any,
+) -> Result:
+    r"""Wasserstein-p distance between two weighted samples: rooted, in the units of x.
+
+    .. math:: W_p(x, y) = \Bigl( \min_P \sum_{ij} P_{ij}\, d(x_i, y_j)^p \Bigr)^{1/p}
+
+    Parameters
+    ----------
+    x, y, a, b
+        As in :func:`w1`.
+    p : float
+        At least 1. ``math.inf``: the bottleneck distance, the smallest possible longest step of a plan.
+    metric, method, tol, max_seconds, progress, nan_policy, mass, on_fail, **options
+        As in :func:`w1`. For p = infinity the methods are "auto", "line" and "dense", and weights
+        must be uniform or whole numbers.
+
+    Returns
+    -------
+    Result
+        ``value`` in [``lower``, ``upper``]. ``plan`` is optimal for the cost d^p, and
+        ``potentials`` are in units of that cost (None for p = infinity, which has none). Derivatives as
+        in :func:`w1`; if the distance is 0 and p > 1 they are 0, and second ones are refused where
+        ``metric**p`` has none, as for 1 < p < 2 if matched points coincide. For p = infinity they are the
+        gradient of the longest step, the first of equal ones, and 0 in the weights.
+
+    Raises
+    ------
+    InputError, BudgetError, ConvergenceError
+        As in :func:`w1`.
+
+    Notes
+    -----
+    Cost and source as in :func:`w1`.
+
+    Examples
+    --------
+    >>> import otdist
+    >>> round(otdist.wasserstein([0.0, 1.0], [0.0, 3.0], p=2).value ** 2, 12)  # half of the mass moves by 2
+    2.0
+    """
+    options_of_problem = {"metric": metric, "p": p, "nan_policy": nan_policy, "mass": mass}
+    stopping = {"tol": tol, "max_seconds": max_seconds, "progress": progress}
+    if is_infinite_order(p):
+        return _bottleneck((x, y, a, b), options_of_problem | {"p": 1.0}, stopping, method, on_fail, options)
+    return _solve_and_differentiate((x, y, a, b), options_of_problem, stopping, method, on_fail, options)
+
+
+def _bottleneck(
+    inputs: tuple[Any, Any, Any, Any],
+    options_of_problem: dict[str, Any],
+    stopping: dict[str, Any],
+    method: str | Solver,
+    on_fail: OnFail,
+    options: dict[str, Any],
+) -> Result:
+    """Solve W_infinity: distances are compared, so the problem has p = 1, and another solver."""
+    from otdist.solvers.bottleneck import Bottleneck
+
+    check_on_fail(on_fail)
+    if isinstance(method, str):
+        if method not in ("auto", "line", "dense"):
+            raise InputError(
+                "method",
+                f"must be 'auto', 'line' or 'dense' for p = infinity, got {method!r}",
+                "use method='auto', or a large finite p",
+            )
+        check_names(options, get_option_names(Bottleneck), "p = infinity")
+        method, options = Bottleneck(**options), {}
+    x, y, a, b = inputs
+    problem = Problem.of(x, y, a, b, **options_of_problem, **stopping)
+    result = solve(problem, method, on_fail, **options)
+    return with_longest_step_gradient(result, problem, *inputs)
+
+
+@guard_tensors
+@isolate_errstate
+def emd(
+    cost: ArrayLike,
+    a: ArrayLike | None = None,
+    b: ArrayLike | None = None,
+    *,
+    method: str | Solver = "auto",
+    max_seconds: float | None = None,
+    progress: bool = False,
+    mass: MassRule = "normalize",
+    on_fail: OnFail = "warn",
+    **options: Any,
+) -> Result:
+    r"""Earth mover's distance for any cost matrix, with a proved interval.
+
+    .. math:: \min_{P \ge 0} \sum_{ij} P_{ij} C_{ij} \quad\text{with}\quad P 1 = a,\; P^\top 1 = b
+
+    Parameters
+    ----------
+    cost : array_like, shape (n, m)
+        Cost of moving one unit from row to column: finite and non-negative, any unit; durations
+        become seconds.
+    a, b : array_like, shape (n,) and (m,), optional
+        Weights, each side divided by its sum. None: all equal. Weights with pandas labels are
+        matched with the labels of the rows, or columns, of a pandas ``cost``; other labels are an
+        error.
+    method, max_seconds, progress, mass, on_fail, **options
+        As in :func:`w1`.
+
+    Returns
+    -------
+    Result
+        ``value`` is <P, C> at mass 1, in the unit of ``cost``, within [``lower``, ``upper``]. If
+        ``cost`` is a tensor, so is the value, and its gradient with respect to it is the plan. Second
+        derivatives as in :func:`w1`.
+
+    Raises
+    ------
+    InputError
+        If an entry is NaN, infinite or negative, or a weight cannot be used.
+    BudgetError, ConvergenceError
+        As in :func:`w1`.
+
+    Notes
+    -----
+    Cost: "dense" about O(n^2.5) time and 41 n m bytes. "sparse", from about a million entries on:
+    a few passes of O(n m) over the matrix, and O(n + m + arcs) memory beside it. The matrix
+    itself, 8 bytes a pair, is yours; it is copied if it is no contiguous float64 array, if some
+    weights are 0, or if its largest entry is not between 1/16 and 128. Sources as in :func:`w1`;
+    here the coarser copies of "sparse" are every other row and column.
+
+    Examples
+    --------
+    >>> import otdist
+    >>> otdist.emd([[0.0, 2.0], [2.0, 1.0]], [0.5, 0.5], [0.25, 0.75]).value
+    1.0
+    """
+    cost, unit = strip_unit(cost, "cost"), get_unit_name(cost)
+    table = read_costs(cost, "cost")
+    matrix, unit = table.values, unit if table.clock is None else SECOND_UNIT
+    if matrix.ndim != 2 or 0 in matrix.shape:
+        raise InputError(
+            "cost", f"has shape {matrix.shape}", "give a matrix (n, m) with at least one row and column"
+        )
+    _require_costs(matrix)
+    x, y, ground = precomputed_metric(matrix)
+    a = _align_weights(a, "a", table.labels[0], "the rows of cost")
+    b = _align_weights(b, "b", table.labels[1], "the columns of cost")
+    options_of_problem: dict[str, Any] = {"metric": ground, "p": 1.0, "mass": mass, "rooted": False}
+    stopping: dict[str, Any] = {"max_seconds": max_seconds, "progress": progress}
+    check_on_fail(on_fail)
+    problem = Problem.of(x, y, a, b, **options_of_problem, **stopping)
+    result = with_cost_gradient(solve(problem, method, on_fail, **options), problem, cost, a, b)
+    if a is not None or b is not None:
+        # Rows without mass need the matrix, which belongs to the caller and may change.
+        _ = result.potentials
+    return change(result, unit=unit) if unit else result
+
+
+def _align_weights(weights: Any, name: str, labels: Any, owner: str) -> Any:
+    """Bring labelled weights into the order of labelled rows; others are returned unchanged."""
+    if labels is None or get_axis_labels(weights)[0] is None or get_unit_name(weights):
+        return weights
+    return read_weights(weights, name, len(labels), labels, owner)
+
+
+def _solve_and_differentiate(
+    inputs: tuple[Any, Any, Any, Any],
+    options_of_problem: dict[str, Any],
+    stopping: dict[str, Any],
+    method: str | Solver,
+    on_fail: OnFail,
+    options: dict[str, Any],
+) -> Result:
+    check_on_fail(on_fail)
+    x, y, a, b = inputs
+    problem = Problem.of(x, y, a, b, **options_of_problem, **stopping)
+    return with_gradient(solve(problem, method, on_fail, **options), problem, *inputs)
+
+
+def solve(
+    problem: Problem, method: str | Solver = "auto", on_fail: OnFail = "warn", **options: Any
+) -> Result:
+    """Solve a checked problem, and warn or raise if the goal is not reached."""
+    solver = choose(method, problem, options)
+    if problem.fixed_value is not None:
+        return warn_or_raise(_fixed_result(problem), on_fail)
+    try:
+        result: Any = solver(problem)
+    except TypeError as error:
+        if not is_call_error(error):
+            raise
+        raise InputError(
+            "method", f"must be a solver, got {format_value(method)} ({error})", "use method='auto'"
+        ) from error
+    if not isinstance(result, Result):
+        name = type(result).__name__
+        raise InputError(
+            "method", f"must return a Result, got {name}", "return otdist.solvers.answer.make_result"
+        )
+    return warn_or_raise(result, on_fail)
+
+
+def warn_or_raise(result: Result, on_fail: OnFail) -> Result:
+    """Warn or raise if a result did not reach its goal."""
+    if not result.converged:
+        if on_fail == "raise":
+            result.require_converged()
+        warnings.warn(f"{result.message} Proved: {result}", ConvergenceWarning, stacklevel=caller_level())
+    return result
+
+
+def _fixed_result(problem: Problem) -> Result:
+    value = float(problem.fixed_value if problem.fixed_value is not None else math.nan)
+    message = (
+        "A value is missing, and nan_policy='propagate' asks for NaN."
+        if math.isnan(value)
+        else "Mass must travel to infinity."
+    )
+    return Result(value, value, value, "none", message=message, **describe(problem))
+
+
+def _require_costs(matrix: Array) -> None:
+    low, high = float(matrix.min()), float(matrix.max())
+    if low >= 0 and high < math.inf:
+        return
+    bad = ~np.isfinite(matrix)
+    if bad.any():
+        i, j = np.argwhere(bad)[0]
+        raise InputError(
+            "cost",
+            f"{bad.sum()} entries are not finite, the first is [{i}, {j}] = {matrix[i, j]}",
+            "give every pair a finite cost (a large one for pairs to avoid)",
+        )
+    i, j = np.argwhere(matrix < 0)[0]
+    raise InputError(
+        "cost",
+        f"entry [{i}, {j}] is negative ({matrix[i, j]})",
+        "add a constant to all entries: it raises the answer by that constant and changes no plan",
+    )
+
+
+def precomputed_metric(matrix: Array) -> tuple[Array, Array, Metric]:
+    """Make points that represent rows and columns of a matrix, and the metric that looks up their costs."""
+    # ~j keeps the two sides apart.
+    x, y = np.arange(float(matrix.shape[0])), -1.0 - np.arange(float(matrix.shape[1]))
+    return x, y, Metric("precomputed", partial(_look_up_costs, matrix))
+
+
+def _look_up_costs(matrix: Array, x: Array, y: Array) -> Array:
+    rows, cols = x[:, 0].astype(np.intp), ~y[:, 0].astype(np.intp)
+    if (len(rows), len(cols)) == matrix.shape:
+        return np.ascontiguousarray(matrix)
+    return np.ascontiguousarray(matrix[np.ix_(rows, cols)])

@@ -1,0 +1,1 @@
+"""Sinkhorn divergences of tensors: potentials, derivatives, tiles and processes."""

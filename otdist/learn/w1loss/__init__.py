@@ -1,0 +1,1 @@
+"""W1 between batches as a loss and as a metric of torchmetrics."""

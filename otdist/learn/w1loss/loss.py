@@ -1,0 +1,232 @@
+"""W1 between two batches as a loss, with a choice of estimators."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from otdist.errors import InputError
+from otdist.inputs.arguments import Rng, check_integer
+from otdist.learn.modes import training_mode
+from otdist.learn.sinkhorn.divergence import divergence
+from otdist.learn.sinkhorn.options import check_torch_seed
+from otdist.learn.w1loss.batches import Batches, read_batches
+from otdist.learn.w1loss.online_critic import CriticOptions, OnlineCritic
+
+Method = Literal["critic", "exact", "sinkhorn", "sliced"]
+W1_METHODS = ("critic", "exact", "sinkhorn", "sliced")
+
+
+class W1Loss(nn.Module):
+    r"""W1 between a fake batch and a real batch, as a loss for training.
+
+    .. math:: W_1 \approx \frac1m \sum_j f(y_j) - \frac1n \sum_i f(x_i)
+
+    with ``x`` fake, ``y`` real and a critic f that is trained along: ``loss(fake, real)`` takes
+    ``inner_steps`` steps of the critic, and returns a value whose negative gradient moves ``fake`` up the
+    critic. It is positive once the critic is partly trained.
+
+    Parameters
+    ----------
+    method : {"critic", "exact", "sinkhorn", "sliced"}
+        "critic": trained along, the only estimator that uses earlier batches. "exact": W1 of the two batches
+        (:func:`otdist.w1`). "sinkhorn": the debiased divergence (:class:`~otdist.learn.SinkhornLoss`).
+        "sliced": the mean over random directions (:func:`otdist.sliced_w1`), a lower bound of W1.
+    family : {"orthogonal", "anchors", "pieces", "spectral", "gp", "lp", "clip"}, optional
+        Kind of critic. The first four are 1-Lipschitz with a computed constant, so that the value is at most
+        W1 of the two batches; the others are for comparison. None: "orthogonal".
+    critic : Module, optional
+        Network from (n, ...) to (n,) or (n, 1), trained in place. Its input are points minus the mean of the
+        first batches, divided by the spread of their distances. ``family`` is then its constraint: "gp",
+        "lp", "clip" or "spectral"; None: its methods ``lipschitz()`` and ``retract()`` if it has them, else
+        "spectral". None: a new critic of the family.
+    inner_steps : int
+        Critic steps per call.
+    rng : int or numpy.random.Generator
+        Seed of the critic, or of the directions; a generator draws one at construction.
+    **options
+        Options of the estimator. "critic": ``anchors``, the number of points of "anchors" and "pieces" (256),
+        and ``rate``, the step size of the critic in units of the spread of distances (by default 0.01 for
+        "orthogonal", 0.016 for "anchors" and "pieces", 0.001 for other networks). "exact": those of
+        :func:`otdist.w1`. "sinkhorn": ``eps``, ``p``, ``debias`` and more. "sliced": ``n_projections``.
+
+    Attributes
+    ----------
+    staleness : int
+        Calls since the last training of the critic.
+
+    Raises
+    ------
+    InputError
+        If batches are not points (labels, different shapes), have values that are not finite, or an option is
+        unknown; if ``critic`` has BatchNorm layers, squashes its values, or cannot be constrained.
+
+    Notes
+    -----
+    Batches may have any shape (n, ...); all axes but the first are one point. In eval mode, or after
+    :meth:`freeze`, the critic is not trained.
+
+    The value has the dtype of ``fake``, and at least float32; autocast is disabled inside. torch.compile
+    excludes the call from its graph and compiles the code around it.
+
+    In training mode the processes of torch.distributed share their batches: the value is computed for all
+    rows together, on each process, and its gradient is multiplied by the number of processes, since
+    DistributedDataParallel averages. All processes must call it. Wrap the network that makes ``fake``, not
+    the loss. In eval mode processes are independent.
+
+    W1 between batches is biased upwards against W1 between the distributions, more so for small batches:
+    "exact" and "sinkhorn" fit the noise of each batch, while a critic averages over batches.
+
+    Cost: a step of the critic is O(n width (d + depth width)); "exact" O(n^2 d) to O(n^3). Source: Arjovsky,
+    Chintala, Bottou (2017), algorithm 1. Differs in that weights are not clipped. Not run on a GPU so far.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from otdist.learn import W1Loss
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> real = torch.randn(256, 2, generator=generator) + 3.0
+    >>> fake = torch.randn(256, 2, generator=generator).requires_grad_()
+    >>> loss = W1Loss(inner_steps=20)
+    >>> optimiser = torch.optim.Adam([fake], lr=0.05)
+    >>> first = W1Loss("exact")(fake, real).item()
+    >>> for _ in range(60):
+    ...     optimiser.zero_grad()
+    ...     loss(fake, real).backward()
+    ...     optimiser.step()
+    >>> W1Loss("exact")(fake, real).item() < 0.4 * first
+    True
+    """
+
+    def __init__(
+        self,
+        method: Method = "critic",
+        *,
+        family: str | None = None,
+        critic: nn.Module | None = None,
+        inner_steps: int = 5,
+        rng: Rng = 0,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        if method not in W1_METHODS:
+            raise InputError("method", f"must be one of {list(W1_METHODS)}, got {method!r}", "use 'critic'")
+        inner_steps, rng = check_integer(inner_steps, "inner_steps"), check_torch_seed(rng)
+        if method != "critic" and critic is not None:
+            raise InputError("critic", f"must be None with method={method!r}", "leave it out, or method")
+        unknown = sorted(set(options) - {"anchors", "rate"}) if method == "critic" else []
+        if unknown:
+            raise InputError(unknown[0], "is not an option of a critic", "its options are anchors and rate")
+        self.method, self.inner_steps, self.rng, self.options = method, inner_steps, rng, options
+        self.family = family if critic is not None else family or "orthogonal"
+        # In a tuple, so that the network becomes a submodule with the first call only, inside its wrapper.
+        user_critic = () if critic is None else (critic,)
+        self.critic_options = CriticOptions(
+            self.family, user_critic, rng, **(options if method == "critic" else {})
+        )
+        self.staleness, self.frozen, self.calls = 0, False, 0
+        self.shape: tuple[int, ...] = ()
+        self.online: OnlineCritic | None = None
+
+    @torch.compiler.disable
+    def forward(self, fake: Tensor, real: Tensor) -> Tensor:
+        """Return the value, shape (), of batches of shape (n, ...) and (m, ...)."""
+        with torch.autocast(getattr(fake, "device", torch.device("cpu")).type, enabled=False):
+            batches = read_batches(fake, real, together=self.training)
+            if self.method != "critic":
+                self.calls += 1  # new directions in every call
+                value = batches.share_value(self._estimate(*batches.gather()), is_part=False)
+                return value.to(batches.fake.dtype)
+            online = self._get_online_critic(batches)
+            if self.training and not self.frozen:
+                online.ascend(batches, self.inner_steps)
+                self.staleness = 0
+            else:
+                self.staleness += 1
+            return batches.share_value(online.gap(batches), is_part=True).to(batches.fake.dtype)
+
+    def freeze(self, frozen: bool = True) -> None:
+        """Stop training the critic, or with ``False`` continue."""
+        self.frozen = frozen
+
+    @torch.compiler.disable
+    def refresh(self, fake: Tensor, real: Tensor, steps: int = 100) -> None:
+        """Train the critic on two batches, frozen or not, after a pause or before the first call.
+
+        No effect for estimators without a critic. In training mode several processes share their batches.
+        """
+        steps = check_integer(steps, "steps")
+        batches = read_batches(fake, real, together=self.training)
+        if self.method == "critic":
+            with torch.autocast(batches.fake.device.type, enabled=False):
+                self._get_online_critic(batches).ascend(batches, steps)
+            self.staleness = 0
+
+    @torch.compiler.disable
+    @torch.no_grad()
+    def heldout(self, fake: Tensor, real: Tensor) -> float:
+        """Return the value on held-out batches, which is far below the loss if the critic overfits.
+
+        Nothing is trained or counted, and processes do not communicate. Without a critic this is the value.
+        """
+        batches = read_batches(fake, real, together=False)
+        with torch.autocast(batches.fake.device.type, enabled=False):
+            if self.method != "critic":
+                return float(self._estimate(batches.fake, batches.real))
+            if self.online is None:
+                raise InputError("fake", "needs a trained critic", "call the loss, or refresh, first")
+            return float(self._get_online_critic(batches).gap(batches))
+
+    def extra_repr(self) -> str:
+        """Return the method and its main options."""
+        details = (
+            f", {self.family or 'own'}, inner_steps={self.inner_steps}" if self.method == "critic" else ""
+        )
+        return f"{self.method!r}{details}"
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return the counts and the shape of a point."""
+        return {"calls": self.calls, "staleness": self.staleness, "shape": list(self.shape)}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Restore the counts and the shape."""
+        self.calls, self.staleness, self.shape = state["calls"], state["staleness"], tuple(state["shape"])
+
+    @training_mode()
+    def _get_online_critic(self, batches: Batches) -> OnlineCritic:
+        if self.online is None:
+            fake, real = (points.detach() for points in batches.gather())
+            self.online, self.shape = (
+                OnlineCritic(real, fake, batches.shape, self.critic_options),
+                batches.shape,
+            )
+        if self.shape != batches.shape:
+            problem = f"must have points of shape {self.shape} as before, got {batches.shape}"
+            raise InputError("fake", problem, "use a new W1Loss")
+        return self.online
+
+    def _estimate(self, fake: Tensor, real: Tensor) -> Tensor:
+        if self.method == "sinkhorn":
+            return divergence(fake, real, **({"p": 1, "debias": True} | self.options))[0]
+        import otdist
+
+        if self.method == "exact":
+            return otdist.w1(fake, real, **self.options).value
+        return otdist.sliced_w1(fake, real, rng=self.rng + self.calls, **self.options).value
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
+        # The critic is built at the first call; here its size is read from the saved state.
+        centre = state_dict.get(f"{prefix}online.centre")
+        if self.online is None and centre is not None:
+            shape = tuple(state_dict[f"{prefix}_extra_state"]["shape"])
+            placeholder = torch.arange(self.critic_options.anchors, device=centre.device)[
+                :, None
+            ] + torch.zeros_like(centre)
+            self.online = OnlineCritic(placeholder, placeholder, shape, self.critic_options)
+            start = f"{prefix}online.critic."
+            self.online.resize_parameters(
+                {key.removeprefix(start): value for key, value in state_dict.items() if key.startswith(start)}
+            )
+        super()._load_from_state_dict(state_dict, prefix, *rest)

@@ -1,0 +1,113 @@
+"""Critics of the caller, with their own constraint or one by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from otdist.errors import InputError
+from otdist.learn.constraints import checked_critic, lipschitz_constant, spectral_norm
+from otdist.learn.constraints.checks import critic_scores, eval_mode, refuse_computed_weights
+from otdist.learn.critics.families.affine import Pieces
+from otdist.learn.critics.families.anchors import Anchors
+from otdist.learn.critics.families.folds import Folds
+from otdist.learn.critics.families.orthogonal import Orthogonal
+from otdist.learn.critics.families.penalised import CONSTRAINTS, ROUND_UP, Penalised
+from otdist.learn.critics.families.subspace import Subspace
+
+
+class UserCritic(Penalised):
+    """Network of the caller, on points of the caller's shape.
+
+    Parameters
+    ----------
+    network : Module
+        Map from (n, *shape) to (n,) or (n, 1). Methods ``lipschitz()`` and ``retract()`` are its constraint.
+    shape : tuple of int
+        Shape of one point.
+    constraint : str or None
+        Constraint otherwise, one of CONSTRAINTS. "spectral" changes the network in place.
+    generator : torch.Generator
+        Random generator of the constraint.
+    """
+
+    def __init__(self, network: Any, shape: tuple[int, ...], constraint: Any, generator: Any) -> None:
+        nn.Module.__init__(self)
+        self.network, self.shape, self.constraint = network, shape, constraint
+        self.seed, self.draws = generator.initial_seed(), 0
+        if constraint == "spectral":
+            spectral_norm(network, shape, generator=generator)
+            self.lipschitz()  # refuses layers without a known constant
+        self.retract()
+
+    @property
+    def certain(self) -> bool:
+        """Return True if values are divided by the Lipschitz constant."""
+        return self.constraint in (None, "spectral")
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return values (n,) at points z (n, d)."""
+        return self.network(z.view(len(z), *self.shape)).reshape(-1)
+
+    def lipschitz(self) -> float:
+        """Return an upper bound of the Lipschitz constant, by the network itself or layer by layer."""
+        if self.constraint is None:
+            return float(self.network.lipschitz())
+        with eval_mode(self.network):  # for dropout
+            return lipschitz_constant(self.network, self.shape) * ROUND_UP
+
+    @torch.no_grad()
+    def retract(self) -> None:
+        """Restore the constraint."""
+        if self.constraint is None:
+            self.network.retract()
+        super().retract()
+
+
+def prepare_user_critic(critic: Any, shape: tuple[int, ...], family: str | None, generator: Any) -> Any:
+    """Check the caller's critic, and apply its constraint.
+
+    Raises
+    ------
+    InputError
+        If it is not a critic (:func:`otdist.learn.checked_critic`), does not take such points, is not
+        float32, or if ``family`` cannot constrain it.
+    """
+    is_library_critic = isinstance(critic, Anchors | Folds | Orthogonal | Pieces | Subspace)
+    shape = (torch.Size(shape).numel(),) if is_library_critic else shape
+    for name, p in critic.named_parameters():
+        if p.dtype != torch.float32:
+            raise InputError(
+                "critic", f"must be float32, parameter {name!r} is {p.dtype}", "call critic.float()"
+            )
+    try:
+        if is_library_critic:
+            critic_scores(critic, torch.zeros(2, *shape, device=next(critic.parameters()).device))
+        else:
+            checked_critic(critic, shape)
+    except RuntimeError as error:
+        problem = f"must take points of shape {shape}, got an error: {str(error).splitlines()[0]}"
+        raise InputError("critic", problem, "give such a critic") from error
+    if is_library_critic:
+        return critic
+    if hasattr(critic, "lipschitz") and hasattr(critic, "retract"):
+        return UserCritic(critic, shape, None, generator)
+    if family in (None, "spectral", "clip"):
+        refuse_computed_weights("critic", critic)
+    return UserCritic(critic, shape, family or "spectral", generator)
+
+
+def require_compatible(critic: Any, family: str | None) -> None:
+    """Raise InputError if critic and family are incompatible."""
+    if not isinstance(critic, nn.Module):
+        raise InputError("critic", f"must be a torch.nn.Module, got {type(critic).__name__}", "give one")
+    has_own_constraint = hasattr(critic, "lipschitz") and hasattr(critic, "retract")
+    if has_own_constraint and family is not None:
+        problem = f"must be None for a critic with lipschitz() and retract(), got {family!r}"
+        raise InputError("family", problem, "leave it out")
+    if family is not None and family not in CONSTRAINTS:
+        raise InputError(
+            "family", f"must be one of {list(CONSTRAINTS)} for a critic of yours, got {family!r}", "use 'gp'"
+        )

@@ -1,0 +1,232 @@
+"""Alarms of a run: rules that find a failure in its checks, with cause and remedy."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from otdist.learn.wgan.monitor.check import Check
+from otdist.learn.wgan.monitor.stopping import PATIENCE_CHECKS, has_no_progress
+from otdist.learn.wgan.real import DataNote
+from otdist.learn.wgan.settings import PENALTY_WEIGHTS, Settings
+
+Finding = tuple[str, str] | None
+Rule = Callable[[Sequence[Check], Settings], Finding]
+
+CONFIRMING_CHECKS = 3  # checks in a row that must agree, since one alone may be noise
+QUIET_CHECKS = 8  # checks without a finding after which the same alarm may be raised again
+WARMUP_CHECKS = 4  # first checks, in which the generator is not expected to be good
+MIN_REACH = 0.05  # smallest gap of the critic, as a share of exact transport on the same points
+MIN_DISTANCE_FLOORS = 0.25  # distance in floors below which the critic has little to find
+PROGRESS_RATIO = 0.9  # ratio of distances below which the generator makes progress
+# Excess of the training gap over the held-out gap: as a share of the gap, and in standard errors.
+MIN_EXCESS_SHARE, MIN_EXCESS_ERRORS = 0.25, 2.0
+# Gradient norms of a critic, which should be 1.
+PENALISED_GRAD_NORM, MAX_GRAD_NORM, MIN_GRAD_NORM = 1.2, 3.0, 0.1
+MAX_GROWTH = 10.0  # ratio to the median of earlier checks
+MIN_VENDI, MIN_SPREAD, MAX_DUPLICATES, MIN_COVERAGE_RATIO = 0.6, 0.3, 0.5, 0.5  # of real points, or before
+SIGNIFICANCE = 0.01  # p-value below which a difference is significant
+MIN_NEARER = 0.6  # probability that a fake is nearer to training points than a held-out point
+MAX_SPREAD = 3.0  # ratio to the spread of real points
+MAX_OUTSIDE_SHARE = 0.01  # share of numbers outside the range of the generator
+LARGE_INPUT = 1e4  # latent numbers at which a squashed output saturates
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Alarm: a failure found in a check.
+
+    Attributes
+    ----------
+    step : int
+        Step of the generator at the check.
+    name : str
+        Kind of failure.
+    cause, remedy : str
+        Cause of the failure, and what to do.
+    """
+
+    step: int
+    name: str
+    cause: str
+    remedy: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return names and values, for files."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return f"step {self.step}: {self.name}: {self.cause}; {self.remedy}"
+
+
+def data_alarms(notes: Sequence[DataNote]) -> list[Alarm]:
+    """Return alarms about oddities of the data, before the first step."""
+    return [Alarm(0, "data", note.cause, note.remedy) for note in notes]
+
+
+@torch.no_grad()
+def output_range_alarms(generator: nn.Module, latent: int, train: Tensor) -> list[Alarm]:
+    """Return an alarm if data lie outside the range of a squashed generator, before the first step."""
+    z = torch.randn(64, latent, generator=torch.Generator().manual_seed(0)).to(train.device)
+    generator.eval()
+    outputs = generator(LARGE_INPUT * z).flatten(1)
+    # A squashed output saturates for large inputs; any other output is far away, or anywhere.
+    for low, high, head in ((-1.0, 1.0, "tanh"), (0.0, 1.0, "sigmoid")):
+        ends = torch.minimum((outputs - low).abs(), (outputs - high).abs()) < 1e-3
+        if ends.float().mean() < 0.9 or bool(((outputs < low - 1e-3) | (outputs > high + 1e-3)).any()):
+            continue
+        outside = float(((train < low) | (train > high)).float().mean())
+        if outside > MAX_OUTSIDE_SHARE:
+            cause = f"{outside:.0%} of the scaled numbers are outside the range of the generator's {head}"
+            return [Alarm(0, "data", cause, "end the generator with a linear layer")]
+    return []
+
+
+def new_alarms(history: Sequence[Check], settings: Settings) -> list[Alarm]:
+    """Return alarms that the last check raises and the checks shortly before did not."""
+    alarms = []
+    earlier_histories = [history[:k] for k in range(max(len(history) - QUIET_CHECKS, 1), len(history))]
+    for name, rule in RULES.items():
+        finding = rule(history, settings)
+        if finding is not None and not any(rule(earlier, settings) for earlier in earlier_histories):
+            alarms.append(Alarm(history[-1].step, name, *finding))
+    return alarms
+
+
+def active_alarms(history: Sequence[Check], settings: Settings) -> list[str]:
+    """Return the names of all rules that the last checks violate."""
+    return [name for name, rule in RULES.items() if history and rule(history, settings)]
+
+
+def critic_under_trained(history: Sequence[Check], settings: Settings) -> Finding:
+    """Find a critic whose gap is far below the exact distance on the same points."""
+    last = _recent(history)
+    if not _all_agree(
+        last,
+        lambda c: c.reach is not None and c.reach < MIN_REACH and c.debiased > MIN_DISTANCE_FLOORS * c.floor,
+    ):
+        return None
+    if last[-1].debiased < PROGRESS_RATIO * last[0].debiased:  # the generator makes progress with this critic
+        return None
+    cause = f"the critic reaches {last[-1].reach:.0%} of the exact distance"
+    return cause, 'raise critic_rate or n_critic, or use n_critic="auto"'
+
+
+def critic_over_fitted(history: Sequence[Check], settings: Settings) -> Finding:
+    """Find a critic whose gap on training points is well above the held-out gap."""
+
+    def is_over_fitted(c: Check) -> bool:
+        excess = c.gap - c.heldout_gap
+        return excess > MIN_EXCESS_ERRORS * c.excess_error and excess > MIN_EXCESS_SHARE * abs(c.gap)
+
+    last = _recent(history)
+    if not _all_agree(last, is_over_fitted):
+        return None
+    gap, heldout_gap = last[-1].gap, last[-1].heldout_gap
+    cause = f"the critic's gap is {gap:.3g} on training points and {heldout_gap:.3g} on held-out points"
+    return cause, "give more data, or lower width or n_critic"
+
+
+def gradient_norms(history: Sequence[Check], settings: Settings) -> Finding:
+    """Find a critic whose gradient norms are far from 1, so that its gap is not a distance."""
+    last = _recent(history)
+    if settings.objective != "w1" or settings.certain:
+        return None
+    allowed = _max_grad_norm(settings) if settings.constraint in PENALTY_WEIGHTS else MAX_GRAD_NORM
+    if _all_agree(last, lambda c: c.slope_99 > allowed):
+        remedy = "raise penalty" if settings.constraint in PENALTY_WEIGHTS else 'use constraint="orthogonal"'
+        cause = (
+            f"the critic's gradient norms reach {last[-1].slope_99:.3g} instead of 1: its gap is no distance"
+        )
+        return cause, remedy
+    if _all_agree(last, lambda c: c.slope_99 < MIN_GRAD_NORM):
+        cause = f"the critic's gradient norms are {last[-1].slope:.2g} instead of 1: its gap has no unit"
+        return cause, 'use constraint="orthogonal"; clipped weights fix no unit'
+    return None
+
+
+def _max_grad_norm(settings: Settings) -> float:
+    """Return the largest plausible gradient norm, ``1 + W / (2 weight)`` with a penalty and W below 2."""
+    return min(PENALISED_GRAD_NORM * (1 + 1 / settings.weight), MAX_GRAD_NORM)
+
+
+def explosion(history: Sequence[Check], settings: Settings) -> Finding:
+    """Find scores or gradients many times their median, or fakes far outside the data."""
+    if len(history) <= WARMUP_CHECKS:
+        return None
+    remedy = "lower learning_rate and critic_rate, or go back to a saved run"
+    for name, quantity in (("score", "scores of the critic"), ("gradient", "gradients of the generator")):
+        median = statistics.median(getattr(c, name) for c in history[:-1])
+        current = getattr(history[-1], name)
+        if median > 0 and current > MAX_GROWTH * median:
+            return f"{quantity} are {current / median:.0f} times what they were", remedy
+    last = history[-1]
+    if last.spread > MAX_SPREAD and last.debiased > min(c.debiased for c in history[:-1]):
+        return f"fakes spread {last.spread:.0f} times as far as real points", remedy
+    return None
+
+
+def collapse(history: Sequence[Check], settings: Settings) -> Finding:
+    """Find fakes that are less diverse than real points."""
+    last = _recent(history)
+    tests: dict[str, Callable[[Check], bool]] = {
+        "fakes have {0.vendi:.0%} of the diversity of real points": lambda c: c.vendi < MIN_VENDI,
+        "fakes spread {0.spread:.0%} as far as real points": lambda c: c.spread < MIN_SPREAD,
+        "{0.duplicates:.0%} of the fakes have a near copy, {0.real_duplicates:.0%} of real points": (
+            lambda c: c.duplicates - c.real_duplicates > MAX_DUPLICATES
+        ),
+    }
+    # A generator starts with little diversity, so the first checks do not count.
+    for cause, test in tests.items():
+        if len(history) > WARMUP_CHECKS and _all_agree(last, test):
+            return cause.format(last[-1]), "raise n_critic, use packing=2 or more, or lower learning_rate"
+    best = max(c.coverage for c in history)
+    if _all_agree(last, lambda c: c.coverage < MIN_COVERAGE_RATIO * best) and best > 0.2:
+        cause = f"fakes cover {last[-1].coverage:.0%} of real points, after {best:.0%} before"
+        return cause, "lower learning_rate, or use packing=2 or more"
+    return None
+
+
+def generator_limited(history: Sequence[Check], settings: Settings) -> Finding:
+    """Find a distance that no longer falls and is significant."""
+    last = history[-PATIENCE_CHECKS:]
+    if not has_no_progress(history) or not _all_agree(last, lambda c: c.pvalue < SIGNIFICANCE):
+        return None
+    if critic_under_trained(history, settings):  # the generator has no gradient to follow
+        return None
+    cause = f"W1 stays at {statistics.fmean(c.debiased for c in last):.3g} above the floor"
+    return cause, "give the generator a larger width or latent, or more steps for its learning rate to fall"
+
+
+def memorisation(history: Sequence[Check], settings: Settings) -> Finding:
+    """Find fakes that are copies of training points."""
+    last = _recent(history)
+    if not _all_agree(last, lambda c: c.memorised < SIGNIFICANCE and c.nearer > MIN_NEARER):
+        return None
+    cause = f"fakes are nearer to training points than held-out points are, in {last[-1].nearer:.0%} of pairs"
+    return cause, "give more data, or use a smaller width or fewer steps"
+
+
+RULES: dict[str, Rule] = {
+    "critic under-trained": critic_under_trained,
+    "critic over-fitted": critic_over_fitted,
+    "slopes": gradient_norms,
+    "exploding": explosion,
+    "collapse": collapse,
+    "generator-limited": generator_limited,
+    "memorisation": memorisation,
+}
+
+
+def _recent(history: Sequence[Check]) -> Sequence[Check]:
+    return history[-CONFIRMING_CHECKS:]
+
+
+def _all_agree(checks: Sequence[Check], test: Callable[[Check], bool]) -> bool:
+    """Return True if enough checks in a row satisfy a test."""
+    return len(checks) >= CONFIRMING_CHECKS and all(test(check) for check in checks)

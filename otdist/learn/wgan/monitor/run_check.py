@@ -1,0 +1,223 @@
+"""Check of a run on held-out data: bracket of W1, gaps of the critic, and quality measures."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from otdist.learn.evaluation import (
+    duplicate_share,
+    median_distance,
+    memorisation,
+    neighbourhoods,
+    vendi_score,
+)
+from otdist.learn.wgan.monitor.bracket import Potential, SampleBracket, bracket_w1, mean_difference
+from otdist.learn.wgan.monitor.check import Check
+from otdist.learn.wgan.monitor.probe import NOISE_ERRORS, probe
+from otdist.learn.wgan.monitor.stopping import MAX_TEST_POINTS, energy_pvalue
+from otdist.learn.wgan.objectives import generator_loss
+from otdist.learn.wgan.real import RealData
+from otdist.learn.wgan.state import State
+
+N_NEIGHBOURS = 5
+VENDI_POINTS = 256  # points of a Vendi score, whose cost is cubic
+CRITIC_POINTS = 2048  # fewest real and fake points for the gaps of the critic
+MAX_TRAIN_POINTS = 4096  # training points that fakes are compared with
+MAX_TRAIN_ENTRIES = 2**22  # entries of these points
+COMMON_SEED = 5  # of the seeds of a run: 0 to 3 are its streams, 6 its snapshots, 7 its networks
+UNIT_CONSTRAINTS = ("orthogonal", "spectral", "gp", "lp")  # constraints that keep the gradient norm at 1
+
+
+@torch.no_grad()
+def run_check(state: State, real: RealData, seconds: float, last: Check | None = None) -> Check:
+    """Check a run on held-out data; of the training state, only the stream "check" changes.
+
+    The floor is taken from the last check, if there is one, since the held-out points are the same.
+    """
+    n = min(state.settings.check_points, len(real.heldout) // 2)
+    constant = state.constant()
+    # The critic does not depend on held-out points: with a known constant its gap is a bound as well.
+    is_bound = math.isfinite(constant) and state.settings.packing == 1
+    fixed_heldout, fixed_fakes = _common_samples(state, real, 2 * n)
+    critic = _critic_potential(state, constant) if is_bound else None
+    floor = None if last is None else last.floor / real.scale.distance_unit
+    bracket = bracket_w1(_to_numpy(fixed_heldout[: 2 * n]), _to_numpy(fixed_fakes), critic, floor=floor)
+    lengths = _scale_distances(bracket, real.scale.distance_unit, last)
+    heldout = _random_rows(state, real.heldout, max(2 * n, CRITIC_POINTS))
+    fresh = generate_fakes(state, len(heldout))
+    x, y = _to_numpy(heldout[: 2 * n]), _to_numpy(fresh[: 2 * n])
+    train = _to_numpy(_random_rows(state, real.train, min(MAX_TRAIN_POINTS, MAX_TRAIN_ENTRIES // state.d)))
+    gaps = _critic_gaps(state, real, heldout, fresh, constant)
+    return Check(
+        step=state.step,
+        seconds=seconds,
+        n=n,
+        **lengths,
+        pvalue=energy_pvalue(x[:n][:MAX_TEST_POINTS], y[:n][:MAX_TEST_POINTS], _draw_seed(state)),
+        **gaps,
+        reach=_reach(state, fixed_heldout[n : 2 * n], bracket.potential, constant),
+        **_current_critic_figures(state, real, heldout),
+        **_sample_measures(x, y, train, _draw_seed(state)),
+        n_critic=state.n_critic,
+    )
+
+
+def generate_fakes(
+    state: State,
+    size: int,
+    *,
+    averaged: bool = True,
+    grad: bool = False,
+    stream: torch.Generator | None = None,
+) -> Tensor:
+    """Generate points (size, d) for a check, by the averaged generator or the one in training."""
+    stream = state.streams["check"] if stream is None else stream
+    z = torch.randn(size, state.latent, generator=stream).to(state.device)
+    module = state.average if averaged else state.generator
+    module.eval()
+    with torch.set_grad_enabled(grad):
+        return module(z).flatten(1).float()
+
+
+def _common_samples(state: State, real: RealData, size: int) -> tuple[Tensor, Tensor]:
+    """Return all held-out points in a fixed order, and fakes of fixed latent numbers.
+
+    Two checks then differ by the generator alone: they share their noise, so a decrease of W1 by a fraction
+    of the noise is detected.
+    """
+    stream = torch.Generator().manual_seed(state.seed * 8 + COMMON_SEED)
+    order = torch.randperm(len(real.heldout), generator=stream)
+    return real.heldout[order.to(real.heldout.device)], generate_fakes(state, size, stream=stream)
+
+
+def _scale_distances(bracket: SampleBracket, length: float, last: Check | None) -> dict[str, float]:
+    names = ("lower", "upper", "estimate", "floor", "debiased")
+    distances = {name: getattr(bracket, name) * length for name in names}
+    return distances if last is None else distances | {"floor": last.floor}  # bit by bit
+
+
+def _critic_gaps(
+    state: State, real: RealData, heldout: Tensor, fresh: Tensor, constant: float
+) -> dict[str, Any]:
+    """Compute the critic's gaps on training and on held-out points, against the same fakes."""
+    length = real.scale.distance_unit / (
+        (constant if math.isfinite(constant) else 1.0) * state.settings.packing
+    )
+    train = _critic_scores(state, _random_rows(state, real.train, CRITIC_POINTS))
+    heldout_scores, fixed_fakes = _critic_scores(state, heldout), _critic_scores(state, fresh)
+    heldout_gap, error = mean_difference(heldout_scores, fixed_fakes)
+    excess, excess_error = mean_difference(train, heldout_scores)
+    scores = np.concatenate([train, heldout_scores, fixed_fakes])
+    return {
+        "gap": (heldout_gap + excess) * length,
+        "heldout_gap": heldout_gap * length,
+        "heldout_gap_error": error * length,
+        "excess_error": excess_error * length,
+        "score": float(np.abs(scores - scores.mean()).max()),
+    }
+
+
+def _current_critic_figures(state: State, real: RealData, heldout: Tensor) -> dict[str, Any]:
+    """Compute figures of the critic against the generator in training, which the average lags behind."""
+    x, y = (_pack(state, points) for points in (heldout, generate_fakes(state, len(heldout), averaged=False)))
+    # The probe costs as much as the rest of a check, so it runs only if n_critic depends on it.
+    is_adaptive = state.settings.n_critic == "auto"
+    return {
+        "probe": probe(state, real.train, x, y) if is_adaptive else None,
+        **_grad_norms(state, x, y),
+        "gradient": _generator_grad_norm(state),
+    }
+
+
+def _reach(state: State, x: Tensor, potential: Potential, constant: float) -> float | None:
+    """Return the critic's gap divided by the gap of a potential, on points that neither depends on."""
+    s = state.settings
+    if s.objective != "w1" or s.packing > 1 or s.constraint not in UNIT_CONSTRAINTS:
+        return None
+    y = generate_fakes(state, len(x), averaged=False)
+    potential_gap, error = mean_difference(potential(_to_numpy(x)), potential(_to_numpy(y)))
+    if not potential_gap > NOISE_ERRORS * error:
+        return None
+    scale = constant if math.isfinite(constant) else 1.0
+    return mean_difference(_critic_scores(state, x), _critic_scores(state, y))[0] / scale / potential_gap
+
+
+def _grad_norms(state: State, x: Tensor, y: Tensor) -> dict[str, float]:
+    """Return mean and 99th percentile of the critic's gradient norm on lines between points."""
+    t = torch.rand(len(x), 1, generator=state.streams["check"]).to(x.device)
+    with torch.enable_grad():
+        points_between = (y + t * (x - y)).requires_grad_()
+        (gradient,) = torch.autograd.grad(state.scores(points_between).sum(), points_between)
+    norms = gradient.cpu().double().norm(dim=1).numpy()
+    return {"slope": float(norms.mean()), "slope_99": float(np.quantile(norms, 0.99))}
+
+
+def _generator_grad_norm(state: State) -> float:
+    """Return the norm of the gradient of the generator's loss."""
+    s = state.settings
+    parameters = [p for p in state.generator.parameters() if p.requires_grad]
+    with torch.enable_grad():
+        packed = state.pack(generate_fakes(state, s.batch_size, averaged=False, grad=True))
+        loss = generator_loss(s.objective, state.scores(packed)) / len(packed)
+        parts = torch.autograd.grad(loss, parameters, allow_unused=True)
+    return math.sqrt(sum(float(part.cpu().double().square().sum()) for part in parts if part is not None))
+
+
+def _sample_measures(
+    x: NDArray[np.float64], y: NDArray[np.float64], train: NDArray[np.float64], seed: int
+) -> dict[str, float]:
+    """Compute quality, diversity and copies of fakes y, compared with held-out points x."""
+    n = len(x) // 2
+    shares = neighbourhoods(x[:n], y[:n], min(N_NEIGHBOURS, n - 1))
+    duplicates = duplicate_share(y[:n], x[:n])
+    subset, fixed_fakes = x[:n][:VENDI_POINTS], y[:n][:VENDI_POINTS]
+    width = median_distance(subset)
+    result = memorisation(y[:n], train, x, rng=seed)
+    return {
+        **shares._asdict(),
+        "duplicates": duplicates.share,
+        "real_duplicates": duplicates.expected,
+        "vendi": vendi_score(fixed_fakes, bandwidth=width) / vendi_score(subset, bandwidth=width),
+        "spread": math.sqrt(float(y.var(0).sum() / x.var(0).sum())),
+        "memorised": result.pvalue,
+        "nearer": result.closer,
+    }
+
+
+def _critic_potential(state: State, constant: float) -> Potential:
+    """Return the critic as a 1-Lipschitz function."""
+
+    def potential(z: NDArray[np.float64]) -> NDArray[np.float64]:
+        return _critic_scores(state, torch.from_numpy(z).float().to(state.device)) / constant
+
+    return potential
+
+
+def _critic_scores(state: State, points: Tensor) -> NDArray[np.float64]:
+    state.critic.eval()
+    return np.asarray(state.scores(_pack(state, points)).cpu().double().numpy())
+
+
+def _pack(state: State, points: Tensor) -> Tensor:
+    """Return whole packs of points, without the remainder."""
+    return state.pack(points[: len(points) // state.settings.packing * state.settings.packing])
+
+
+def _random_rows(state: State, points: Tensor, size: int) -> Tensor:
+    """Draw rows without replacement, so that disjoint parts are independent."""
+    order = torch.randperm(len(points), generator=state.streams["check"])[:size]
+    return points[order.to(points.device)]
+
+
+def _draw_seed(state: State) -> int:
+    return int(torch.randint(2**31, (), generator=state.streams["check"]))
+
+
+def _to_numpy(points: Tensor) -> NDArray[np.float64]:
+    return np.asarray(points.cpu().double().numpy())

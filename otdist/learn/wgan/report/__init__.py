@@ -1,0 +1,1 @@
+"""Report of a run: curves, pictures, histograms and the summary."""

@@ -1,0 +1,152 @@
+"""HTML report of a run: distance to the data, curves, samples, alarms and settings."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from otdist.errors import InputError
+from otdist.learn.wgan.monitor.stopping import TEST_LEVEL
+from otdist.learn.wgan.real import RealData
+from otdist.learn.wgan.report import curves
+from otdist.learn.wgan.report.pictures import build_gallery
+from otdist.learn.wgan.report.summary import format_count, format_duration
+from otdist.pages.formatting import DASH, format_interval, format_number
+from otdist.pages.page import get_version, load_template, resolve_target, write_page
+
+if TYPE_CHECKING:
+    from otdist.learn.wgan.wgan import WGAN
+
+LIKE_REAL_FLOORS = 1.05  # distance in floors within the variation of real data
+CLOSE_FLOORS = 1.25  # distance in floors that only large samples detect
+
+
+def write_report(run: WGAN, path: Path, data: Any = None, name: str | None = None) -> Path:
+    """Write the page with heading ``name``; ``data`` are the data of a run that does not hold them.
+
+    Raises
+    ------
+    InputError
+        If the page cannot be written, or data are not the data of the run.
+    """
+    target = resolve_target(path)  # before the work of drawing
+    previous_data = run.real
+    try:
+        if data is not None:
+            run.real = _read_data(run, data)
+        return write_page(render_page(run, name), target)
+    finally:
+        run.real = previous_data
+
+
+def render_page(run: WGAN, name: str | None = None) -> str:
+    """Return the page as a string."""
+    template = load_template(
+        "otdist.learn.wgan.report", "report.html.j2", counted=_format_integer, shown=_format_setting
+    )
+    history, last = run.history, run.history[-1] if run.history else None
+    steps = [alarm.step for alarm in run.alarms]
+    card = run.card
+    return template.render(
+        run=run,
+        card=card,
+        name=name or _capitalise(card["subject"]),
+        badge=grade(run),
+        check_steps=[f"{check.step:,}" for check in history],
+        few=0 < len(history) < curves.MIN_CURVE_CHECKS,
+        last=None if last is None else last.to_dict(),
+        floor=_mean_floor(run),
+        ratio=_floor_ratio(run),
+        interval="" if last is None else format_interval(last.lower, last.upper),
+        verdict=distance_sentence(run),
+        unit="in the units of the data" if run.scale.common else "in standard deviations of the columns",
+        duration=format_duration(run.seconds),
+        checks=format_count(len(history), "check"),
+        bracket=curves.draw_bracket(history, steps),
+        late=curves.draw_bracket(history, steps, late=True),
+        gaps=curves.draw_gaps(history),
+        others=curves.draw_others(history),
+        gallery=build_gallery(run),
+        alarms=[asdict(alarm) for alarm in run.alarms],
+        settings=_format_settings(card["settings"]),
+        version=get_version(),
+        dash=DASH,
+    )
+
+
+def distance_sentence(run: WGAN) -> str:
+    """Describe the distance to the data in one sentence."""
+    if not run.history:
+        return "No check has been made, so nothing is known of the distance to the data."
+    last, floor = run.history[-1], _mean_floor(run)
+    samples = (
+        f"W1 between {last.n} fresh and {last.n} held-out points is {format_number(last.estimate)}, "
+        f"between real and real {format_number(floor)}"
+    )
+    ratio = last.estimate / floor if floor > 0 else math.nan
+    if not math.isfinite(ratio):
+        return f"{samples}."
+    if ratio <= LIKE_REAL_FLOORS:
+        comparison = "As near to data kept aside as real data are to one another"
+    else:
+        comparison = f"{_format_ratio(ratio)} as far from data kept aside as real data are from one another"
+    return f"{comparison}: {samples}."
+
+
+def grade(run: WGAN) -> tuple[str, str]:
+    """Return a grade of a run in a few words, and its CSS class."""
+    if run.diverged:
+        return "training failed", "bad"
+    ratio = run.history[-1].estimate / _mean_floor(run) if run.history and _mean_floor(run) > 0 else math.nan
+    if not math.isfinite(ratio):
+        return "", ""
+    if ratio > CLOSE_FLOORS:
+        return "not like real data yet", "bad"
+    if ratio > LIKE_REAL_FLOORS or run.history[-1].pvalue < TEST_LEVEL:
+        return "close to real data", "fair"
+    return "like real data", "good"
+
+
+def _capitalise(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _mean_floor(run: WGAN) -> float:
+    """Return the mean floor of all checks with the size of the last one, since a single floor is noisy."""
+    floors = [check.floor for check in run.history if check.n == run.history[-1].n]
+    return math.fsum(floors) / len(floors) if floors else math.nan
+
+
+def _floor_ratio(run: WGAN) -> str:
+    floor = _mean_floor(run)
+    if not floor > 0 or not math.isfinite(run.history[-1].estimate):
+        return DASH
+    return f"{run.history[-1].estimate / floor:.3g}×"
+
+
+def _format_ratio(ratio: float) -> str:
+    return f"{ratio:.2f} times" if ratio < 10 else f"{ratio:.0f} times"
+
+
+def _format_settings(settings: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(name, _format_setting(value)) for name, value in settings.items()]
+
+
+def _format_setting(value: Any) -> str:
+    """Format the value of a setting."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _format_integer(value: int) -> str:
+    return f"{value:,}"
+
+
+def _read_data(run: WGAN, data: Any) -> RealData:
+    real = RealData.of(data, held_out=run.settings.held_out, scale=run.settings.scale, seed=run.state.seed)
+    if real.sha256 != run.sha256:
+        raise InputError("data", "must be the data of the run", "leave them out")
+    return real

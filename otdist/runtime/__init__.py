@@ -1,0 +1,1 @@
+"""Memory, deadlines, threads, progress, imports and files of the running process."""

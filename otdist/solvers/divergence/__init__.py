@@ -1,0 +1,1 @@
+"""Sinkhorn divergences: entropic terms with bounds, and their combination."""

@@ -1,0 +1,1 @@
+"""Entropic transport: potentials at one regularisation, and sums of exponentials over all pairs."""

@@ -1,0 +1,1 @@
+"""Distances between projections on directions, their gradients and their results."""

@@ -1,0 +1,1 @@
+"""Transport between unequal masses: partial transport and penalties of the marginals."""
