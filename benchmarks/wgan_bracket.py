@@ -1,7 +1,8 @@
 """Does the bracket that the WGAN trainer shows hold? Checks over laws whose W1 is known.
 
-Each check draws points of two laws and brackets W1 between them by the function that the trainer uses,
-`otdist.learn.wgan.monitor.bracket.bracket_w1`, once with halves of 512 points, as by default, and once with 64.
+Each check draws points of two distributions and brackets W1 between them by the function that the trainer
+uses, `otdist.learn.wgan.monitor.bracket.bracket_w1`, once with halves of 512 points, as by default, and once
+with 64.
 Where a best potential is known it takes the critic's part, since no other function makes it as easy for
 the lower bound to fail. Run with ``python benchmarks/wgan_bracket.py``; writes results/wgan_bracket.json law
 by law and goes on where it was stopped. ``--table`` prints the table in Markdown and measures nothing.

@@ -26,12 +26,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.metrics.base import make_row_blocks
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
+from otdist.typing import Array, Index
 
 UNIT_ROUNDOFF = 2.0**-53  # largest relative error of one float64 operation
 CUMSUM_BLOCK = 1024  # masses that are added up before the sums of blocks

@@ -6,10 +6,10 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from otdist.errors import InputError, PrecisionWarning
 from otdist.inputs.arguments import (
@@ -21,7 +21,7 @@ from otdist.inputs.arguments import (
     check_tol,
 )
 from otdist.inputs.arrays import caller_level, read_table
-from otdist.inputs.clouds import NanPolicy, as_points, drop_absent_rows, read_clouds, value_at_infinity
+from otdist.inputs.clouds import as_points, drop_absent_rows, read_clouds, value_at_infinity
 from otdist.inputs.unit_conversion import UnitConversion
 from otdist.inputs.weights import make_masses, plain_weights, read_weights, require_same_total
 from otdist.metrics import Metric
@@ -29,10 +29,7 @@ from otdist.metrics.base import make_row_blocks
 from otdist.metrics.geographic_columns import check_column_names
 from otdist.metrics.names import is_gower, resolve
 from otdist.metrics.tables import make_gower
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
-MassRule = Literal["normalize", "strict"]
+from otdist.typing import Array, Index, MassRule, NanPolicy
 
 MAX_SPREAD = 2.0**890
 MAX_SAFE_EXPONENT = 900  # costs and their sums within 2**-900 to 2**900 are finite and lose no digits

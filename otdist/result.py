@@ -8,17 +8,16 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from otdist.errors import ConvergenceError, InputError
 from otdist.number import Number, can_pickle, constant
 from otdist.pages.formatting import escape_unprintable, round_outward
 from otdist.runtime.errstate import isolate_errstate
+from otdist.typing import Array
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_array
-
-Array = NDArray[np.float64]
 
 
 class Result(Number):

@@ -12,7 +12,7 @@ from unittest import mock
 import numpy as np
 
 import otdist
-from otdist.solvers.sparse import multiscale
+from otdist.solvers.pairs import hierarchy
 
 Array = np.ndarray
 Law = tuple[Array, Array, Array, Array]  # x, y, a, b
@@ -56,7 +56,7 @@ def law(rng: np.random.Generator, n: int, m: int, d: int | None = None) -> Law:
 @contextmanager
 def base(size: int) -> Iterator[None]:
     """Let the coarsest copy have so many points, so that small problems have many levels."""
-    with mock.patch.object(multiscale, "COARSEST_POINTS", size):
+    with mock.patch.object(hierarchy, "COARSEST_POINTS", size):
         yield
 
 

@@ -13,12 +13,12 @@ from scipy.spatial.distance import cdist
 
 import otdist
 from otdist.solvers.pairs.distance_tiles import EUCLIDEAN
+from otdist.solvers.pairs.hierarchy import Level
 from otdist.solvers.pairs.kd_order import kd_order
 from otdist.solvers.pairs.pairwise_costs import Arcs
 from otdist.solvers.pairs.point_costs import PointCosts
 from otdist.solvers.sparse import column_generation, matching
 from otdist.solvers.sparse.matching import Matching
-from otdist.solvers.sparse.multiscale import Level
 
 FLAVOURS = ["integers", "uniform", "points", "one row costs nothing", "far"]
 

@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable
-from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from otdist.errors import ConvergenceWarning, InputError
+from otdist.errors import InputError
 from otdist.gradient import (
     guard_tensors,
     with_cost_gradient,
     with_gradient,
     with_longest_step_gradient,
 )
-from otdist.inputs.arguments import check_names, check_on_fail, format_value, get_option_names, is_call_error
-from otdist.inputs.arrays import caller_level, read_costs
-from otdist.inputs.clouds import NanPolicy
+from otdist.inputs.arguments import check_names, check_on_fail, get_option_names
+from otdist.inputs.arrays import read_costs
 from otdist.inputs.labels import get_axis_labels
 from otdist.inputs.times import SECOND_UNIT
 from otdist.inputs.units import get_unit_name, strip_unit
 from otdist.inputs.weights import read_weights
-from otdist.metrics import Metric
+from otdist.metrics.precomputed import precomputed_metric
 from otdist.number import change
-from otdist.problem import MassRule, Problem, is_infinite_order
+from otdist.problem import Problem, is_infinite_order
 from otdist.result import Result
 from otdist.runtime.errstate import isolate_errstate
-from otdist.solvers import Solver, choose
-from otdist.solvers.answer import describe
-
-Array = NDArray[np.float64]
-OnFail = Literal["warn", "raise"]
-GroundMetric = str | Metric | Callable[..., float]
+from otdist.solvers.solve import Solver, solve
+from otdist.typing import Array, GroundMetric, MassRule, NanPolicy, OnFail
 
 
 @guard_tensors
@@ -357,48 +349,6 @@ def _solve_and_differentiate(
     return with_gradient(solve(problem, method, on_fail, **options), problem, *inputs)
 
 
-def solve(
-    problem: Problem, method: str | Solver = "auto", on_fail: OnFail = "warn", **options: Any
-) -> Result:
-    """Solve a checked problem, and warn or raise if the goal is not reached."""
-    solver = choose(method, problem, options)
-    if problem.fixed_value is not None:
-        return warn_or_raise(_fixed_result(problem), on_fail)
-    try:
-        result: Any = solver(problem)
-    except TypeError as error:
-        if not is_call_error(error):
-            raise
-        raise InputError(
-            "method", f"must be a solver, got {format_value(method)} ({error})", "use method='auto'"
-        ) from error
-    if not isinstance(result, Result):
-        name = type(result).__name__
-        raise InputError(
-            "method", f"must return a Result, got {name}", "return otdist.solvers.answer.make_result"
-        )
-    return warn_or_raise(result, on_fail)
-
-
-def warn_or_raise(result: Result, on_fail: OnFail) -> Result:
-    """Warn or raise if a result did not reach its goal."""
-    if not result.converged:
-        if on_fail == "raise":
-            result.require_converged()
-        warnings.warn(f"{result.message} Proved: {result}", ConvergenceWarning, stacklevel=caller_level())
-    return result
-
-
-def _fixed_result(problem: Problem) -> Result:
-    value = float(problem.fixed_value if problem.fixed_value is not None else math.nan)
-    message = (
-        "A value is missing, and nan_policy='propagate' asks for NaN."
-        if math.isnan(value)
-        else "Mass must travel to infinity."
-    )
-    return Result(value, value, value, "none", message=message, **describe(problem))
-
-
 def _require_costs(matrix: Array) -> None:
     low, high = float(matrix.min()), float(matrix.max())
     if low >= 0 and high < math.inf:
@@ -417,17 +367,3 @@ def _require_costs(matrix: Array) -> None:
         f"entry [{i}, {j}] is negative ({matrix[i, j]})",
         "add a constant to all entries: it raises the answer by that constant and changes no plan",
     )
-
-
-def precomputed_metric(matrix: Array) -> tuple[Array, Array, Metric]:
-    """Make points that represent rows and columns of a matrix, and the metric that looks up their costs."""
-    # ~j keeps the two sides apart.
-    x, y = np.arange(float(matrix.shape[0])), -1.0 - np.arange(float(matrix.shape[1]))
-    return x, y, Metric("precomputed", partial(_look_up_costs, matrix))
-
-
-def _look_up_costs(matrix: Array, x: Array, y: Array) -> Array:
-    rows, cols = x[:, 0].astype(np.intp), ~y[:, 0].astype(np.intp)
-    if (len(rows), len(cols)) == matrix.shape:
-        return np.ascontiguousarray(matrix)
-    return np.ascontiguousarray(matrix[np.ix_(rows, cols)])

@@ -10,19 +10,18 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from otdist.api.distance import GroundMetric, OnFail, warn_or_raise
 from otdist.batch import ResultBatch, is_batch, solve_each
 from otdist.errors import InputError
 from otdist.gradient import guard_tensors
 from otdist.inputs.arguments import check_flag, check_integer, check_number, check_on_fail, check_order
-from otdist.inputs.clouds import NanPolicy
-from otdist.problem import MassRule, Problem
+from otdist.problem import Problem
 from otdist.result import Result
 from otdist.runtime.errstate import isolate_errstate
+from otdist.solvers.solve import warn_or_raise
+from otdist.typing import Array, GroundMetric, MassRule, NanPolicy, OnFail
 
-Array = NDArray[np.float64]
 Inputs = tuple[Any, Any, Any, Any]
 
 

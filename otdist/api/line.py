@@ -14,7 +14,6 @@ from otdist.errors import InputError, Option, PrecisionWarning, Remedy
 from otdist.gradient import guard_tensors, on_cpu, on_device
 from otdist.inputs.arguments import check_axis, check_order, check_policy
 from otdist.inputs.arrays import caller_level, is_torch, read
-from otdist.inputs.clouds import NanPolicy
 from otdist.inputs.labels import match_labels
 from otdist.inputs.line_batches import along_axis, read_batches, sample_labels
 from otdist.inputs.weights import make_masses, plain_weights
@@ -22,8 +21,7 @@ from otdist.metrics.differentiable import absolute_power
 from otdist.problem import DISTANCE_OVERFLOW, far_exponent
 from otdist.runtime.errstate import isolate_errstate
 from otdist.solvers.line import levels_are_harmless, line_cost, sorted_order, weighted_line_cost
-
-Array = NDArray[np.float64]
+from otdist.typing import Array, NanPolicy
 
 
 @guard_tensors

@@ -9,15 +9,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from otdist.bounds import UNIT_ROUNDOFF
 from otdist.errors import ConvergenceWarning, InputError
 from otdist.gradient import guard_tensors, with_array_gradients
 from otdist.inputs.arguments import Rng, check_integer, check_order, check_rng
 from otdist.inputs.arrays import caller_level, is_torch, read
-from otdist.inputs.clouds import NanPolicy
-from otdist.problem import MassRule, Problem
+from otdist.problem import Problem
 from otdist.result import SlicedResult
 from otdist.runtime.budget import require_memory
 from otdist.runtime.errstate import isolate_errstate
@@ -26,8 +25,8 @@ from otdist.solvers.sliced.gradients import gradients_along, power_mean_formula
 from otdist.solvers.sliced.projections import coupling_cost_along, distances_along, normalize, power_mean
 from otdist.solvers.sliced.results import missing_value_result, project_problem, sliced_result
 from otdist.solvers.sliced.sphere_ascent import RANDOM_PER_START, ascend, starting_directions
+from otdist.typing import Array, MassRule, NanPolicy
 
-Array = NDArray[np.float64]
 Inputs = tuple[Any, Any, Any, Any]
 
 DIRECTION_MOVES = (

@@ -10,21 +10,19 @@ import math
 from dataclasses import replace
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from otdist.api.distance import GroundMetric, OnFail, warn_or_raise
 from otdist.api.divergence import caller_masses, make_finite_problem, power_of_reach
 from otdist.batch import ResultBatch, is_batch, solve_each
 from otdist.errors import InputError
 from otdist.gradient import guard_tensors
 from otdist.inputs.arguments import check_choice, check_integer, check_number, check_on_fail, check_order
-from otdist.inputs.clouds import NanPolicy
 from otdist.result import Result
 from otdist.runtime.errstate import isolate_errstate
+from otdist.solvers.solve import warn_or_raise
 from otdist.solvers.unbalanced.results import missing_value_result, solve_kl, solve_partial, solve_tv
+from otdist.typing import Array, GroundMetric, NanPolicy, OnFail
 
-Array = NDArray[np.float64]
 Penalty = Literal["tv", "kl"]
 
 DEFAULT_GAP = 1e-2  # relative gap for the penalty "kl" with tol=None

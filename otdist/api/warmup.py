@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from otdist.api.distance import w1, wasserstein
+from otdist.api.divergence import sinkhorn_divergence
+from otdist.api.unbalanced import partial_w1, unbalanced_w1
 from otdist.errors import InputError
 from otdist.runtime.progress import tracked
 
@@ -53,23 +56,21 @@ def compile_solvers(*, progress: bool = False) -> tuple[int, float, Path]:
 
 def _calls() -> Iterator[Callable[[], Any]]:
     """Yield small problems that call every compiled function, with every type of argument."""
-    import otdist
-
     rng = np.random.default_rng(0)
     plane, space = rng.normal(size=(2, 300, 2)), rng.normal(size=(2, 300, 5))
     a, b = rng.random((2, 300))
     for x, y in (plane, space):
         for method in ("sparse", "sinkhorn"):
             for metric in ("euclidean", "sqeuclidean", "cityblock", "chebyshev", "angular"):
-                yield partial(otdist.w1, x, y, method=method, metric=metric)
-            yield partial(otdist.w1, x, y[:200], a, b[:200], method=method)
-            yield partial(otdist.wasserstein, x, y, p=2, method=method)
-        yield partial(otdist.w1, x, y, method="sinkhorn", eps=0.1)
-        yield partial(otdist.sinkhorn_divergence, x, y)
-        yield partial(otdist.sinkhorn_divergence, x, y, a, b, reach=1.0)
-        yield partial(otdist.unbalanced_w1, x, y, a, b, reach=1.0)
-        yield partial(otdist.unbalanced_w1, x, y, a, b, reach=1.0, penalty="kl")
-        yield partial(otdist.partial_w1, x, y, a, b, moved=50.0)
+                yield partial(w1, x, y, method=method, metric=metric)
+            yield partial(w1, x, y[:200], a, b[:200], method=method)
+            yield partial(wasserstein, x, y, p=2, method=method)
+        yield partial(w1, x, y, method="sinkhorn", eps=0.1)
+        yield partial(sinkhorn_divergence, x, y)
+        yield partial(sinkhorn_divergence, x, y, a, b, reach=1.0)
+        yield partial(unbalanced_w1, x, y, a, b, reach=1.0)
+        yield partial(unbalanced_w1, x, y, a, b, reach=1.0, penalty="kl")
+        yield partial(partial_w1, x, y, a, b, moved=50.0)
     large = rng.normal(size=(2, 2500, 2))
-    yield partial(otdist.w1, *large, method="sparse")
-    yield partial(otdist.w1, *large, method="sinkhorn", tol=0.01)
+    yield partial(w1, *large, method="sparse")
+    yield partial(w1, *large, method="sinkhorn", tol=0.01)

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 
 from otdist.closed.checks import compute_length, read_points, read_vector, require_finite
 from otdist.errors import InputError
-from otdist.inputs.arrays import Array
 from otdist.result import Result
 from otdist.runtime.errstate import isolate_errstate
+from otdist.typing import Array
 
 FLOAT64_EPS = float(np.finfo(np.float64).eps)
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import LARGEST_ORDER
-from otdist.inputs.arrays import Array, read
+from otdist.inputs.arrays import read
 from otdist.result import Result
+from otdist.typing import Array
 
 
 def read_number(value: Any, name: str) -> float:

@@ -11,13 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.closed.shapes import Shape
 from otdist.errors import InputError
-from otdist.inputs.arrays import Array
-
-Mask = NDArray[np.bool_]
+from otdist.typing import Array, Mask
 
 # Powers of two down to 2^-992: exact, also as 1 - u as far as that can be represented.
 DYADIC: Array = 2.0 ** -np.concatenate([np.arange(1, 64), np.arange(64, 256, 4), np.arange(256, 993, 16)])

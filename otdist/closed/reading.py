@@ -17,7 +17,7 @@ from otdist.closed.quantiles import (
 )
 from otdist.closed.shapes import FAMILY_SHAPES
 from otdist.errors import InputError
-from otdist.inputs.arrays import Array
+from otdist.typing import Array
 
 MAX_ATOMS = 2**17
 HOELDER_DEPTH = 80  # DYADIC[:80] ends at 2^-128

@@ -26,8 +26,6 @@ from otdist.inputs.tensors import from_torch
 from otdist.inputs.units import collect_types, is_data_array, refuse_unit
 from otdist.runtime.budget import require_memory
 
-Array = NDArray[np.float64]
-
 
 def is_torch(values: Any) -> bool:
     """Whether ``values`` is a torch tensor, without importing torch."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.errors import InputError, Option, Remedy
 from otdist.inputs.arrays import is_torch, read_table, warn_rounded
@@ -17,11 +16,11 @@ from otdist.inputs.table import Table
 from otdist.inputs.times import find_common_clock
 from otdist.inputs.unit_conversion import ConvertedSamples, UnitConversion, convert_columns
 from otdist.inputs.units import convert_unit, get_unit, to_common_unit
-from otdist.metrics import Metric
+from otdist.typing import Array, Index, NanPolicy
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
-NanPolicy = Literal["raise", "omit", "propagate"]
+if TYPE_CHECKING:
+    from otdist.metrics.base import Metric
+
 Side = tuple[Array, Array, Index | None]  # points, shares, the caller's rows
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from otdist.typing import Array, Mask
+
 Column = tuple[NDArray[Any], Mask]  # exact numbers, and the mask of missing ones
 
 EXACT_INTEGER = 2.0**53  # beyond it float64 does not represent every integer

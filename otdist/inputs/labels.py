@@ -10,12 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.errors import InputError
 from otdist.inputs.units import is_data_array
-
-Index = NDArray[np.intp]
+from otdist.typing import Index
 
 
 def get_axis_labels(values: Any) -> tuple[Any, Any]:

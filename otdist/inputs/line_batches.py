@@ -16,8 +16,7 @@ from otdist.inputs.table import Table
 from otdist.inputs.times import find_common_clock
 from otdist.inputs.unit_conversion import UnitConversion, convert_rows
 from otdist.inputs.units import to_common_unit
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 
 @dataclass(frozen=True, eq=False)

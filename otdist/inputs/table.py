@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.inputs.times import Clock, convert_ticks
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 
 @dataclass(frozen=True, eq=False)

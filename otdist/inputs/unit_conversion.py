@@ -21,8 +21,7 @@ from otdist.inputs.exact_numbers import (
 from otdist.inputs.table import Table
 from otdist.inputs.times import SECOND_UNIT, Clock, find_common_clock
 from otdist.inputs.units import get_unit, strip_unit, to_common_unit
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.errors import InputError
 from otdist.inputs.arrays import read
@@ -15,8 +14,7 @@ from otdist.inputs.exact_numbers import EXACT_INTEGER
 from otdist.inputs.labels import match_labels
 from otdist.inputs.units import strip_unit, to_common_unit
 from otdist.runtime.parallel import run_both
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 MAX_WEIGHTS_EXACT_SUM = 20_000  # up to so many weights are summed without rounding
 MAX_TOTAL_DIFFERENCE = 1e-6  # largest relative difference of totals by the rounding of float32 weights

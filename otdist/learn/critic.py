@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng
@@ -24,8 +24,8 @@ from otdist.learn.critics.settings import DEFAULT_SECONDS, Settings
 from otdist.learn.modes import refuse_transforms, require_outside
 from otdist.problem import Problem
 from otdist.runtime.progress import working
+from otdist.typing import Array
 
-Array = NDArray[np.float64]
 Source = Callable[[int], Any]
 
 SAVED_FIELDS = ("settings", "gaps", "history", "converged", "message", "confidence")  # stored with a critic

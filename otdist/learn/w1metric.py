@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-import otdist
+from otdist.api.distance import w1
 from otdist.errors import InputError
 from otdist.gradient import on_device
 from otdist.inputs.arguments import check_integer
@@ -107,7 +107,7 @@ class W1Metric(Metric):
         fake, real = (dim_zero_cat(rows).cpu().double().numpy() for rows in (self.fake, self.real))
         # With weights a single row is one point, not a sample of one variable.
         weights = [torch.ones(len(rows)).numpy() for rows in (fake, real)]
-        result = otdist.w1(fake, real, *weights, **self.solver)
+        result = w1(fake, real, *weights, **self.solver)
         self.interval = result.lower, result.upper
         return on_device(torch.tensor(float(result), dtype=torch.float64), self.device)
 

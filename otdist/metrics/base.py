@@ -9,11 +9,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.errors import InputError
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 BLOCK_ENTRIES = 2**18  # matrix entries of a block: 2 MB, which stays in cache
 

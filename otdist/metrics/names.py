@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.errors import InputError, Option, Remedy
 from otdist.inputs.arguments import format_value, is_call_error
@@ -17,9 +16,7 @@ from otdist.metrics.sphere import great_circle
 from otdist.metrics.tables import mixed
 from otdist.metrics.torus import periodic
 from otdist.metrics.vectors import VECTOR_METRICS, minkowski
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
+from otdist.typing import Array, Index
 
 NAMED = VECTOR_METRICS | {"great_circle": great_circle()}
 GOWER = "gower"  # takes its scales from the samples

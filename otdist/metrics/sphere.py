@@ -7,15 +7,13 @@ from functools import cache, partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_choice
 from otdist.metrics.base import Metric, evaluate_linear, make_row_blocks, return_extent
 from otdist.metrics.differentiable import detach, safe_sqrt
 from otdist.metrics.torus import compute_circle_distance, wrap_coordinates
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 EARTH_KM = 6371.0088  # mean radius of the Earth by the IUGG, (2 a + b) / 3 of the ellipsoid
 RADII = {

@@ -13,8 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from otdist.errors import InputError
 from otdist.inputs.arrays import read
 from otdist.metrics.base import Metric, evaluate_linear, make_row_blocks, require_columns
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 MIN_COLUMN_RANGE = 2.0**-1022  # smallest range by which a column can be divided
 

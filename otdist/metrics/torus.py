@@ -8,14 +8,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_number
 from otdist.metrics.base import Metric, evaluate_linear, make_row_blocks, require_columns
 from otdist.metrics.differentiable import detach, norm, squared_norm
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 MIN_PERIOD, MAX_PERIOD = 2.0**-1000, 2.0**1020  # half periods are exact, and multiples of a period are finite
 

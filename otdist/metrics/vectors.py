@@ -7,14 +7,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_number
 from otdist.metrics.base import Metric, evaluate_linear, make_row_blocks, return_extent
 from otdist.metrics.differentiable import detach, norm, safe_sqrt, squared_norm
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 
 def _cdist(name: Any, x: Array, y: Array, **options: Any) -> Array:

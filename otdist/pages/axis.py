@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.pages.formatting import format_number
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 PLOT_LEFT, PLOT_RIGHT = 42.0, 388.0  # ends of the plot area
 CHARACTER_WIDTH = 7.4  # width of one character of size 12 in the widest of the usual fonts

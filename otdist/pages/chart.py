@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from otdist.pages.axis import CHARACTER_WIDTH, PLOT_RIGHT, Axis, make_number_ticks
 from otdist.pages.drawing import DRAWING_HEIGHT, PLOT_TOP, add, add_axis, add_text, make_canvas, make_path
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 TICK_MARGIN = 36.0  # height of the ticks of the horizontal axis
 MIN_TICK_DISTANCE = 26.0  # smallest vertical distance of two ticks

@@ -9,13 +9,9 @@ from __future__ import annotations
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-import numpy as np
-from numpy.typing import NDArray
-
 from otdist.pages.axis import CHARACTER_WIDTH, PLOT_RIGHT, Axis
 from otdist.pages.formatting import escape_unprintable
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 # Narrow: a phone shows 400 units at scale 0.8, so text of 12 units stays legible.
 DRAWING_WIDTH, DRAWING_HEIGHT = 400.0, 236.0

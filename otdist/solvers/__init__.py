@@ -1,82 +1,12 @@
 """Solvers by name. A solver is any callable from a Problem to a Result."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
-
-from otdist.atlas.costs import find_cheapest_exact
-from otdist.errors import InputError
-from otdist.inputs.arguments import check_bytes, check_names, format_value, get_option_names
-from otdist.problem import Problem
-from otdist.result import Result
-from otdist.runtime.budget import require_memory
 from otdist.solvers.bottleneck import Bottleneck as Bottleneck
-from otdist.solvers.circle import Circle
-from otdist.solvers.critic import NeuralDual
-from otdist.solvers.line import Line, power_on_line
-from otdist.solvers.linear.dense import Dense
-from otdist.solvers.sinkhorn import Sinkhorn
-from otdist.solvers.sparse import Sparse
-
-Solver = Callable[[Problem], Result]
-
-METHODS: dict[str, Callable[..., Solver]] = {
-    "line": Line,
-    "circle": Circle,
-    "dense": Dense,
-    "sparse": Sparse,
-    "sinkhorn": Sinkhorn,
-    "critic": NeuralDual,
-}
-
-
-# Options of "auto", whatever the data: those that all exact methods for pairs of points have.
-# The memory of the closed forms is checked against the same limit.
-AUTO_OPTIONS = ("max_bytes",)
-CLOSED_FORM_BYTES = 160  # per point
-
-
-def choose(method: str | Solver, problem: Problem, options: dict[str, Any]) -> Solver:
-    """Return the solver for a method name; ``"auto"`` decides by the problem alone."""
-    if not isinstance(method, str):
-        return _check_solver(method, options)
-    if method == "auto":
-        check_names(options, AUTO_OPTIONS, "method='auto', which takes the options common to its candidates")
-        method = _choose_method(problem)
-        if method in ("line", "circle"):
-            _check_closed_form(problem, options.pop("max_bytes", None))
-    if method not in METHODS:
-        known = ["auto", *sorted(METHODS)]
-        raise InputError("method", f"must be one of {known}, got {method!r}", "use method='auto'")
-    check_names(options, get_option_names(METHODS[method]), f"method={method!r}")
-    return METHODS[method](**options)
-
-
-def _check_solver(method: Any, options: dict[str, Any]) -> Solver:
-    """Check a solver object of the caller."""
-    if isinstance(method, type):
-        remedy = f"make one: method={method.__name__}()"
-        raise InputError("method", f"must be a solver, got the class {method.__name__}", remedy)
-    if not callable(method):
-        raise InputError(
-            "method", f"must be a name or a solver, got {format_value(method)}", "use method='auto'"
-        )
-    check_names(options, (), "a solver object, which has its own")
-    solver: Solver = method
-    return solver
-
-
-def _check_closed_form(problem: Problem, max_bytes: Any) -> None:
-    if (limit := check_bytes(max_bytes)) is not None:
-        size = len(problem.x) + len(problem.y)
-        purpose = f"a closed form on {size} points"
-        require_memory(CLOSED_FORM_BYTES * size, purpose, "raise max_bytes", limit)
-
-
-def _choose_method(problem: Problem) -> str:
-    if power_on_line(problem.metric, problem.d, problem.p) is not None:
-        return "line"
-    if problem.metric.period is not None and problem.d == 1:
-        return "circle"
-    return find_cheapest_exact(len(problem.x), len(problem.y), problem.d, problem.tol)
+from otdist.solvers.circle import Circle as Circle
+from otdist.solvers.critic import NeuralDual as NeuralDual
+from otdist.solvers.line import Line as Line
+from otdist.solvers.linear.dense import Dense as Dense
+from otdist.solvers.sinkhorn import Sinkhorn as Sinkhorn
+from otdist.solvers.solve import METHODS as METHODS
+from otdist.solvers.solve import Solver as Solver
+from otdist.solvers.solve import choose as choose
+from otdist.solvers.sparse import Sparse as Sparse

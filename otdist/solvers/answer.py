@@ -8,18 +8,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from otdist.bounds import UNIT_ROUNDOFF
 from otdist.metrics.base import make_row_blocks
 from otdist.problem import Problem
 from otdist.result import Result
+from otdist.typing import Array, Index
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_array
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 MIN_PAIRS_COMPILED = 2**26  # pairs from which loading compiled code pays
 EXACT_GAP = 1e-9  # largest relative gap of a result that counts as exact
 Plan = Callable[[], tuple[Index, Index, Array]]

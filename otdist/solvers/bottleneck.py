@@ -22,9 +22,7 @@ from otdist.solvers.answer import make_result
 from otdist.solvers.costs import UNDERFLOW_DISTANCE, cost_rounding
 from otdist.solvers.line import power_on_line, sorted_order
 from otdist.solvers.linear.pot import UNLIMITED_ITERATIONS, network_simplex
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
+from otdist.typing import Array, Index
 
 BOTTLENECK_BYTES_PER_PAIR = 40  # distances, sorted distances, and copies of the solver
 TIME_LIMIT_REACHED = "Time was up before the longest step was known: raise max_seconds."

@@ -18,9 +18,8 @@ from otdist.result import Result
 from otdist.solvers.answer import make_result
 from otdist.solvers.line import scaled_powers, sorted_order
 from otdist.solvers.pairs.integer_masses import integer_masses
+from otdist.typing import Array, Index
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 Whole = NDArray[np.int64]
 
 

@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF
 from otdist.errors import InputError
@@ -14,9 +13,7 @@ from otdist.metrics.names import require_costs
 from otdist.problem import MIN_UNIT_EXPONENT, Problem
 from otdist.solvers.distance_blocks import all_distances
 from otdist.solvers.merge import MergedProblem
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
+from otdist.typing import Array, Index
 
 SMALLEST_SUBNORMAL = 2.0**-1074  # spacing of the subnormal numbers
 FULL_PRECISION_EXPONENT = 960  # scaled costs above 2**-960 keep all digits

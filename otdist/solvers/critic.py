@@ -23,12 +23,12 @@ from otdist.solvers.answer import make_result
 from otdist.solvers.costs import cost_rounding, weight_rounding_cost
 from otdist.solvers.merge import MergedProblem
 from otdist.solvers.quick import quick_result
+from otdist.typing import Array
 
 if TYPE_CHECKING:
     from otdist.learn.critics.fitted import Fitted
     from otdist.solvers.pairs.pairwise_costs import Arcs, Dual, PairwiseCosts
 
-Array = NDArray[np.float64]
 Masses = NDArray[np.int64]
 
 MIN_TRAINING_SHARE = 0.3  # share of the time that is reserved for training

@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.bounds import two_sum
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
+from otdist.typing import Array, Index
 
 DEKKER_SPLITTER = 2.0**27 + 1  # splits a float into two halves of at most 26 bits
 

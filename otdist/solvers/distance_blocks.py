@@ -6,12 +6,10 @@ import math
 import time
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.problem import Problem
 from otdist.runtime.deadline import check_deadline, current_moment
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 FIRST_BLOCK_PAIRS = 256  # a function of the caller may take a millisecond a pair
 BLOCK_SECONDS = 0.02  # target time of a block

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF, cumulation_error, cumulative_sum, northwest, outward, staircase
 from otdist.errors import InputError
@@ -17,9 +16,7 @@ from otdist.result import Result
 from otdist.runtime.parallel import run_both
 from otdist.solvers.answer import make_result
 from otdist.solvers.cumulative_weights import weighted_staircase
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
+from otdist.typing import Array, Index
 
 BUFFER_VALUES = 2**15  # 256 KB
 MAX_BATCHED_VALUES = 2**12  # larger samples of a batch are processed one by one

@@ -6,12 +6,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF, two_sum
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
+from otdist.typing import Array, Index
 
 LIMB_BITS = 36
 LIMB_COUNT = 4

@@ -6,16 +6,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF, northwest
 from otdist.problem import Problem, scale_exponent
 from otdist.result import Result
 from otdist.solvers.answer import c_transform_of_points, make_result
 from otdist.solvers.mass_sums import sum_by_place
+from otdist.typing import Array, Index
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 Cells = tuple[Index, Index, Array]
 
 

@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF, northwest, staircase
 from otdist.metrics import NAMED
@@ -24,9 +23,7 @@ from otdist.solvers.answer import make_result
 from otdist.solvers.costs import UNDERFLOW_DISTANCE, cost_rounding, weight_rounding_cost
 from otdist.solvers.line import sorted_order, staircase_potentials
 from otdist.solvers.merge import MergedProblem
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
+from otdist.typing import Array, Index
 
 ANCHOR_DISTANCE = 8.0  # from the data to an anchor, in units of their extent
 ANCHOR_COUNT = 3  # points whose distances serve as coordinates, if there are no directions

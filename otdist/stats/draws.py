@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.solvers.linear.simplex import transport_cost
+from otdist.typing import Array
 
-Array = NDArray[np.float64]
 DistanceSampler = Callable[[int, int, int, np.random.Generator], Array]
 
 SPLIT_BATCH_LABELS = 2**21  # labels drawn at a time: 16 MB

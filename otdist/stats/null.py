@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from otdist.api.distance import solve
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_count, check_jobs, check_number, check_policy, check_rng
 from otdist.inputs.arrays import read_table
-from otdist.inputs.clouds import NanPolicy
 from otdist.inputs.units import convert_unit, get_unit_name, strip_unit
 from otdist.metrics import Metric
 from otdist.metrics.names import is_gower, require_costs, resolve
@@ -24,11 +22,12 @@ from otdist.runtime.budget import require_memory
 from otdist.runtime.errstate import isolate_errstate
 from otdist.solvers.answer import describe
 from otdist.solvers.line import power_on_line
+from otdist.solvers.solve import solve
 from otdist.stats.describe import describe_floor, describe_test, show_floor, show_test
 from otdist.stats.draws import DistanceSampler, LinePool, MatrixPool, shrink_sizes
 from otdist.stats.relabelling import TIE_TOLERANCE, Engine, Units, UnitsLine, UnitsMatrix
+from otdist.typing import Array, NanPolicy
 
-Array = NDArray[np.float64]
 Ground = str | Metric | Callable[..., float]
 
 

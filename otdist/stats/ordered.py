@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 MERGE_BLOCK_VALUES = 2**18  # values merged at a time
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from otdist.api.distance import emd
 from otdist.runtime.progress import Progress, ignore_progress
 from otdist.stats.draws import draw_subset
+from otdist.typing import Array
 
-Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 MAX_EXCEEDANCES = 20  # exceedances of the observed distance after which a test stops

@@ -16,8 +16,7 @@ from otdist.inputs.exact_numbers import find_common_origin, subtract, to_float
 from otdist.runtime.progress import Progress, ignore_progress
 from otdist.tables.comparison import Kind
 from otdist.tables.labels import recode
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 LABEL_KINDS = ("categorical", "ordinal")
 MIXED_ORDERS_NOTE = "the sides order the labels differently: compared without an order"

@@ -30,8 +30,7 @@ from otdist.stats.relabelling import (
     group_values,
 )
 from otdist.tables.measurement import Measurement
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 COLUMN_FLOOR_DRAWS = 199
 FLOOR_LEVEL = 0.95  # level of the quantile that is called the noise floor

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.stats.relabelling import RelabellingTest
 from otdist.tables.comparison import Verdict
+from otdist.typing import Array
 
-Array = NDArray[np.float64]
 Outcome = RelabellingTest | float | None
 
 MAX_COLUMN_DRAWS = 100_000  # relabellings of one column

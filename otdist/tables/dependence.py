@@ -15,8 +15,7 @@ from otdist.tables.column import Column
 from otdist.tables.column_tests import Design
 from otdist.tables.comparison import DependenceReport
 from otdist.tables.sample import MAX_DEPENDENCE_ROWS, Pair, Rows, RowSample, SampledPair
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 MAX_SERIAL_PRODUCT = 2**24  # multiplications of a matrix product that is computed without threads
 MAX_PRODUCT_TERMS = 2e8  # rows times pairs of features of one relabelling

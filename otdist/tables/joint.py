@@ -19,8 +19,8 @@ from otdist.stats.relabelling import RelabellingTest, UnitsMatrix, advance
 from otdist.tables.column_tests import FLOOR_LEVEL, Design
 from otdist.tables.comparison import ColumnReport, JointReport
 from otdist.tables.sample import RowSample, SampledPair, sample_rows
+from otdist.typing import Array
 
-Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
 JOINT_TEST_DRAWS = 199  # each is an exact solve

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from otdist.typing import Array
+
 RECODE_BLOCK_ROWS = 2**20  # rows recoded at a time
 CodedLabels = tuple[Array, tuple[str, ...]]  # codes, NaN where missing, and the labels that they stand for
 

@@ -21,8 +21,8 @@ from otdist.stats.relabelling import MAX_UNGROUPED_ROWS
 from otdist.tables.column import Column
 from otdist.tables.comparison import ColumnReport, Sketch, Status
 from otdist.tables.labels import argsort_labels
+from otdist.typing import Array
 
-Array = NDArray[np.float64]
 Scale = Literal["std", "iqr", "mad", "range", "none"]
 SCALES: tuple[Scale, ...] = ("std", "iqr", "mad", "range", "none")
 

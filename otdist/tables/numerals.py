@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 MISSING_SIGNS = ("-", "--", ".", "?", "*", "–", "—")  # missing numbers in statistics; labels elsewhere
 CURRENCY_CODES = "EUR|USD|GBP|CHF|JPY|CNY|INR|SEK|NOK|DKK|PLN|CZK|HUF|BRL|CAD|AUD|kr|zł|Kč|Ft"

@@ -22,8 +22,6 @@ from otdist.tables import labels
 from otdist.tables.column import Column
 from otdist.tables.numerals import suggest_conversion
 
-Array = NDArray[np.float64]
-
 SECONDS_PER_DAY, SECONDS_PER_HOUR = 86_400, 3_600
 CLOCK_NOTE = "times of day: hours since midnight"
 PERIOD_NOTE = "periods: each by its start"

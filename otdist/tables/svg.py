@@ -6,7 +6,6 @@ import math
 from xml.etree.ElementTree import Element
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.pages.axis import PLOT_LEFT, PLOT_RIGHT, Axis
 from otdist.pages.drawing import (
@@ -22,8 +21,7 @@ from otdist.pages.drawing import (
 )
 from otdist.pages.formatting import escape_unprintable, format_percent
 from otdist.tables.comparison import Sketch
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 TRANSPORT_LINES = 21  # odd, so that the one in the middle is the median
 MAX_BAR_LABELS = 12

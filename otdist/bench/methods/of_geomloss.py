@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from geomloss import SamplesLoss
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+from otdist.typing import Array
+
 MEAN_COST_PAIRS = 10**6  # pairs that the mean cost is estimated from
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import lap
-import numpy as np
 from scipy.spatial.distance import cdist
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+from otdist.typing import Array
 
 
 def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, Any]:

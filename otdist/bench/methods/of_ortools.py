@@ -12,7 +12,8 @@ import numpy as np
 from ortools.graph.python.min_cost_flow import SimpleMinCostFlow
 from scipy.spatial.distance import cdist
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+from otdist.typing import Array
+
 COST_BITS = 30
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from ott.geometry import costs, pointcloud
 from ott.problems.linear.linear_problem import LinearProblem
 from ott.solvers.linear import sinkhorn
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+from otdist.typing import Array
+
 COMPILED_CALLS: dict[Any, Any] = {}
 
 

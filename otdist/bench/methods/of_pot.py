@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import ot
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+from otdist.typing import Array
+
 MAX_PIVOTS = 10**9  # POT stops at 100,000 by default, before the optimum
 
 

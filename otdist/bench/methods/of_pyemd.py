@@ -8,7 +8,7 @@ import numpy as np
 from pyemd import emd
 from scipy.spatial.distance import cdist
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+from otdist.typing import Array
 
 
 def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, Any]:

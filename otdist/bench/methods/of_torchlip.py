@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from deel import torchlip
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+from otdist.typing import Array
+
 BATCH_SIZE, LEARNING_RATE, WIDTH = 512, 1e-3, 128
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from wasserstein import EMD
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+from otdist.typing import Array
 
 
 def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, Any]:

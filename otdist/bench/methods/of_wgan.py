@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+from otdist.typing import Array
+
 BATCH_SIZE, PENALTY_WEIGHT, LEARNING_RATE = 512, 10.0, 2e-4
 
 

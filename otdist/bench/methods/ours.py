@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 import otdist
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
+from otdist.typing import Array
 
 
 def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from otdist.bench.problems.pair import FloatArray, Pair, return_known_w1
 from otdist.closed.checks import read_number
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_count, check_rng
-from otdist.inputs.arrays import Array
+from otdist.typing import Array
 
 PUBLISHED_DIMENSIONS = (2, 4, 8, 16, 32, 64, 128)
 PUBLISHED_COUNTS = (4, 16, 64, 256)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from otdist.bench.problems.pair import FloatArray, normalise_rows
-from otdist.inputs.arrays import Array
+from otdist.typing import Array
 
 PUBLISHED_HALF_WIDTH, PUBLISHED_POWER = 2.5, 8.0  # of the published pairs
 

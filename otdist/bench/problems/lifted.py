@@ -15,7 +15,7 @@ from otdist.bench.problems.pair import FloatArray, Pair, divide_rows, normalise_
 from otdist.closed.checks import read_vector
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_count, check_rng
-from otdist.inputs.arrays import Array
+from otdist.typing import Array
 
 TOOTH_WIDTH, TOOTH_CONTRAST = (
     2.0,

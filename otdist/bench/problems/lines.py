@@ -14,7 +14,7 @@ from otdist import closed
 from otdist.bench.problems.pair import FloatArray, Pair, return_known_w1
 from otdist.closed.reading import read_distribution
 from otdist.errors import InputError
-from otdist.inputs.arrays import Array
+from otdist.typing import Array
 
 QUANTILE_LEVELS = (
     2**12

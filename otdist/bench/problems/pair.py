@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_count, check_rng
-from otdist.inputs.arrays import Array, read
+from otdist.inputs.arrays import read
+from otdist.typing import Array
 
 FloatArray = NDArray[Any]  # float64 or float32
 

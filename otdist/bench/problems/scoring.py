@@ -12,7 +12,8 @@ import numpy as np
 from otdist.bench.problems.pair import Pair, check_finite, divide_rows
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_count, check_rng
-from otdist.inputs.arrays import Array, read
+from otdist.inputs.arrays import read
+from otdist.typing import Array
 
 MAX_STANDARD_ERRORS = 3.0  # joint standard errors
 

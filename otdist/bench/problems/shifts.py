@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from otdist.bench.problems.pair import FloatArray, Pair, check_finite, normalise_rows, return_known_w1
 from otdist.closed.checks import compute_length, read_vector
 from otdist.errors import InputError
-from otdist.inputs.arrays import Array
+from otdist.typing import Array
 
 Sampler = Callable[[int, np.random.Generator], ArrayLike]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from otdist.bench.questions.samples import Question
-from otdist.inputs.arrays import Array
+from otdist.typing import Array
 
 IMAGE_PIXELS = 32  # of a side
 ROUGH_FIELD, SMOOTH_FIELD = (

@@ -16,7 +16,7 @@ import numpy as np
 
 from otdist.bench.questions.samples import Question
 from otdist.errors import InputError
-from otdist.inputs.arrays import Array
+from otdist.typing import Array
 
 CALIFORNIA_COLUMNS = (
     "MedInc",

@@ -8,7 +8,8 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from otdist.errors import InputError
-from otdist.inputs.arrays import Array, read
+from otdist.inputs.arrays import read
+from otdist.typing import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from otdist.errors import InputError
 from otdist.learn.critics.candidates import default_rate, make_candidates
@@ -32,8 +31,7 @@ from otdist.learn.modes import training_mode
 from otdist.metrics import Metric
 from otdist.metrics.names import resolve
 from otdist.problem import Problem
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 FRAME_POINTS = 4096  # fresh points of each source that give centre and unit
 

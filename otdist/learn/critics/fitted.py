@@ -8,7 +8,6 @@ from typing import Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from otdist.errors import InputError
@@ -16,8 +15,7 @@ from otdist.learn.critics.frame import Frame, exact_device
 from otdist.learn.critics.training import EVALUATION_ENTRIES, divisor, entries_per_point
 from otdist.learn.modes import training_mode
 from otdist.problem import Problem
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from otdist.errors import InputError
 from otdist.metrics import Metric
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 UNIT_PAIRS = 4096  # points of each sample whose distances give the unit
 LEARNED_METRICS = ("euclidean", "cityblock", "chebyshev")  # metrics with learned anchors

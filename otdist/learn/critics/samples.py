@@ -14,8 +14,8 @@ from torch import Tensor
 from otdist.errors import InputError
 from otdist.learn.critics.frame import exact_device
 from otdist.learn.distributed import broadcast_from_first, local_rows, rank_and_world_size
+from otdist.typing import Array
 
-Array = NDArray[np.float64]
 Transform = Callable[[Any], Tensor]
 Source = Callable[[int], Any]
 Rows = list[NDArray[np.intp]]  # of the training, validation and test part

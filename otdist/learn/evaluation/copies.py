@@ -11,7 +11,7 @@ from scipy.stats import mannwhitneyu
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_count, check_rng
-from otdist.learn.evaluation.inputs import Array, read_samples
+from otdist.learn.evaluation.inputs import read_samples
 from otdist.learn.evaluation.neighbours import (
     count_close_pairs,
     kth_nearest_distances,
@@ -19,6 +19,7 @@ from otdist.learn.evaluation.neighbours import (
     nearest_neighbours,
 )
 from otdist.stats.null import compute_pvalue
+from otdist.typing import Array
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,18 @@ from typing import Any
 
 import numpy as np
 
-import otdist
+from otdist.api.sliced import sliced_w1
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_count, check_rng
 from otdist.inputs.arrays import caller_level
 from otdist.learn.evaluation.copies import duplicate_share, memorisation
-from otdist.learn.evaluation.inputs import Array, Features, compute_features, has_integers, read_samples
+from otdist.learn.evaluation.inputs import Features, compute_features, has_integers, read_samples
 from otdist.learn.evaluation.kernels import kernel_distance, median_distance, vendi_score
 from otdist.learn.evaluation.manifold import neighbourhoods
 from otdist.learn.evaluation.moments import frechet_of_rows
 from otdist.learn.evaluation.report import Evaluation
 from otdist.stats import noise_floor, permutation_test
+from otdist.typing import Array
 
 FLOOR_POOL_RATIO = 4  # real rows for the noise floor, relative to the rows of W1
 MAX_FLOOR_RESAMPLES = 99
@@ -168,7 +169,7 @@ def _split_samples(
 def _measures(fake: Array, real: Array, k: int, directions: int) -> dict[str, Any]:
     """Compute the measures of fakes by name, with the same random directions for all samples."""
     return {
-        "sliced": otdist.sliced_w1(fake, real, rng=directions),
+        "sliced": sliced_w1(fake, real, rng=directions),
         "frechet": frechet_of_rows(real, fake),
         "kernel": kernel_distance(real, fake),
         **neighbourhoods(real, fake, k)._asdict(),

@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from otdist.errors import InputError
 from otdist.inputs.arrays import is_torch, read
 from otdist.learn.constraints.checks import eval_mode
 from otdist.learn.modes import refuse_transforms
+from otdist.typing import Array
 
-Array = NDArray[np.float64]
 Features = Callable[[Any], Any]
 
 FEATURE_BATCH_ROWS = 512  # rows in a call of a feature map

@@ -10,8 +10,9 @@ import numpy as np
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_count, check_rng
-from otdist.learn.evaluation.inputs import Array, read_sample, read_samples
+from otdist.learn.evaluation.inputs import read_sample, read_samples
 from otdist.learn.evaluation.neighbours import all_squared_distances, blocks, make_clouds
+from otdist.typing import Array
 
 Kernel = Literal["rbf", "cosine"]
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from otdist.errors import InputError
-from otdist.learn.evaluation.inputs import Array, read_samples
+from otdist.learn.evaluation.inputs import read_samples
 from otdist.learn.evaluation.neighbours import (
     Cloud,
     blocks,
@@ -16,6 +16,7 @@ from otdist.learn.evaluation.neighbours import (
     make_clouds,
     squared_distances,
 )
+from otdist.typing import Array
 
 
 class Neighbourhoods(NamedTuple):

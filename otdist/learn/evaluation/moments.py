@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from otdist.inputs.arrays import caller_level
-from otdist.learn.evaluation.inputs import Array, read_samples
+from otdist.learn.evaluation.inputs import read_samples
+from otdist.typing import Array
 
 
 def frechet_distance(real: Any, fake: Any) -> float:

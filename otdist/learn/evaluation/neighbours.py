@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
-Index = NDArray[np.intp]
+from otdist.typing import Array, Index, Mask
 
 BLOCK_DISTANCES = 2**16  # distances in a block: half a megabyte, which stays in cache
 MIN_BLOCK_ROWS = 32  # for efficient matrix products; 13 MB at 50,000 columns

@@ -101,8 +101,8 @@ def divergence(
 
     Cost: O(n m d) time per sweep, O(n + m) memory and a tile, forward and backward. Potentials are updated
     alternately (Cuturi 2013) while eps decreases from the mean cost by 0.7 per sweep, then with
-    over-relaxation (Lehmann et al. 2021) and a safeguard, see ``otdist.learn.sinkhorn.relax``. Distances are computed
-    from differences of coordinates, never in TF32.
+    over-relaxation (Lehmann et al. 2021) and a safeguard, see
+    ``otdist.learn.sinkhorn.relax``. Distances are computed from differences of coordinates, never in TF32.
 
     Examples
     --------

@@ -1,6 +1,6 @@
 """Soft minima on CUDA in one kernel that keeps costs, exponents and sums of a tile on the chip.
 
-Tested against the tiles of :mod:`otdist.learn.sinkhorn.softmin` in Triton's interpreter; not run on a GPU yet.
+Tested in Triton's interpreter against the tiles of ``otdist.learn.sinkhorn.softmin``; not yet run on a GPU.
 """
 
 from __future__ import annotations

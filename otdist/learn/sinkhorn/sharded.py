@@ -62,7 +62,7 @@ class Shard:
 
 
 class ShardedSoftmin:
-    """Soft minima of the rows of this process, gathered; see :class:`otdist.learn.sinkhorn.softmin.Softmin`."""
+    """Soft minima of the rows of this process, gathered; see ``softmin.Softmin``."""
 
     def __init__(self, x: Tensor, y: Tensor, shards: tuple[Shard, Shard], options: Options) -> None:
         self.shards = shards

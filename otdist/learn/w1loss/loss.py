@@ -7,6 +7,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from otdist.api.distance import w1
+from otdist.api.sliced import sliced_w1
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_integer
 from otdist.learn.modes import training_mode
@@ -210,11 +212,9 @@ class W1Loss(nn.Module):
     def _estimate(self, fake: Tensor, real: Tensor) -> Tensor:
         if self.method == "sinkhorn":
             return divergence(fake, real, **({"p": 1, "debias": True} | self.options))[0]
-        import otdist
-
         if self.method == "exact":
-            return otdist.w1(fake, real, **self.options).value
-        return otdist.sliced_w1(fake, real, rng=self.rng + self.calls, **self.options).value
+            return w1(fake, real, **self.options).value
+        return sliced_w1(fake, real, rng=self.rng + self.calls, **self.options).value
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
         # The critic is built at the first call; here its size is read from the saved state.

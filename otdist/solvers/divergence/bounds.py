@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF
 from otdist.solvers.costs import cost_rounding, weight_rounding_cost
@@ -14,8 +13,6 @@ from otdist.solvers.entropic.iteration import KLProx, SinkhornState
 
 if TYPE_CHECKING:
     from otdist.solvers.divergence.term import EntropicTerm
-
-Array = NDArray[np.float64]
 
 
 def entropic_interval(

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF
 from otdist.errors import InputError
@@ -20,8 +19,8 @@ from otdist.solvers.answer import EXACT_GAP, describe
 from otdist.solvers.divergence.term import EntropicSolution, EntropicTerm, StoppingRule
 from otdist.solvers.merge import MergedProblem
 from otdist.solvers.quick import Sides, mean_cost_bound
+from otdist.typing import Array
 
-Array = NDArray[np.float64]
 Gradients = Callable[[], tuple[Array, Array]]
 Inputs = tuple[Any, Any, Any, Any]
 

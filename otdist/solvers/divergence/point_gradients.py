@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from otdist.errors import InputError
 from otdist.metrics.base import make_row_blocks
 from otdist.problem import Problem
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 
 def point_gradients_by_torch(problem: Problem, rows: Array, cols: Array, eps: float) -> tuple[Array, Array]:

@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.metrics.base import make_row_blocks
 from otdist.problem import Problem
@@ -35,8 +34,7 @@ from otdist.solvers.pairs.matrix_costs import MatrixCosts
 from otdist.solvers.quick import Sides, mean_cost_bound, quick_potentials
 from otdist.solvers.sinkhorn.entropic_problem import subsample
 from otdist.solvers.sparse.prepared_problem import PreparedProblem
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 UPDATES_TO_FINISH64 = 5.0  # time of the next update and the interval in float64, in updates
 UPDATES_PER_STALL_CHECK = 100  # updates between two checks for stalling

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.runtime.deadline import NO_DEADLINE, Deadline, OutOfTimeError
 from otdist.solvers.entropic.logsumexp32 import SoftMin
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 EPS_DECAY = 0.6  # factor of eps from one annealing update to the next
 UPDATES_TO_FINISH = 2.0  # time of the next update and of exact rows with their residual, in updates

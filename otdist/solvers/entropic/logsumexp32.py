@@ -15,8 +15,7 @@ from otdist.solvers.pairs import distance_tiles, kernels
 from otdist.solvers.pairs.matrix_costs import MatrixCosts
 from otdist.solvers.pairs.pairwise_costs import PairwiseCosts
 from otdist.solvers.pairs.point_costs import COORDINATES_PER_PART, MAX_COLUMNS_BOXES, PointCosts, PointSet
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 LN2 = math.log(2.0)
 MIN_EXPONENT_BOXES = 8.0 * logsumexp32_kernels.NEGLIGIBLE_BITS32  # exponents from which box tests pay

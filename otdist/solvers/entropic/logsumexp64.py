@@ -6,7 +6,6 @@ import math
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF
 from otdist.runtime.parallel import add_in_parts, run_in_parts
@@ -14,8 +13,7 @@ from otdist.solvers.entropic.logsumexp32 import PlanSums
 from otdist.solvers.pairs.compiled import inlined, summed
 from otdist.solvers.pairs.distance_tiles import CITYBLOCK, EUCLIDEAN, SQUARED, TILE
 from otdist.solvers.pairs.point_costs import COORDINATES_PER_PART, PointCosts
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 LN2 = math.log(2.0)
 NEGLIGIBLE_BITS64 = 90.0  # terms below 2**-NEGLIGIBLE_BITS64 of a row's largest are skipped

@@ -7,11 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.solvers.entropic.iteration import Iteration, SinkhornState
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 MAX_CG_STEPS = 60  # conjugate gradient steps for one direction
 MAX_STEP_HALVINGS = 6  # of a step that does not reduce the residual

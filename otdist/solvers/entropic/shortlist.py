@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.solvers.entropic.iteration import SinkhornState
 from otdist.solvers.entropic.logsumexp32_kernels import MIN_EXPONENT32, exp2
 from otdist.solvers.pairs.compiled import float32, summed
 from otdist.solvers.pairs.pairwise_costs import PairwiseCosts
+from otdist.typing import Array, Index
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 PairList = tuple[Index, Index, Array]  # rows, columns and costs
 
 LN2 = math.log(2.0)

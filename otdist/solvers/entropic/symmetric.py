@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.runtime.deadline import NO_DEADLINE, Deadline
 from otdist.solvers.entropic.iteration import (
@@ -18,8 +17,7 @@ from otdist.solvers.entropic.iteration import (
     anneal,
 )
 from otdist.solvers.entropic.logsumexp32 import SoftMin
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 
 @dataclass(frozen=True, eq=False)

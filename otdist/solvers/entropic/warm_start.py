@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from otdist.solvers.entropic.iteration import Iteration, SinkhornState
 from otdist.solvers.entropic.logsumexp32 import PointLogSumExp32
+from otdist.solvers.pairs.hierarchy import Level
 from otdist.solvers.pairs.pairwise_costs import Dual, PairwiseCosts
 from otdist.solvers.pairs.point_costs import PointCosts
-from otdist.solvers.sparse.multiscale import Level
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 START_EPS_RATIO = 0.03  # regularisation of the initial potentials, relative to the mean cost
 START_EPS_DECAY = 0.5  # factor of the regularisation from one update to the next

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF, outward, scale
 from otdist.inputs.arguments import check_bytes, check_integer, set_option
@@ -39,9 +38,7 @@ from otdist.solvers.linear.simplex import (
 )
 from otdist.solvers.merge import MergedProblem
 from otdist.solvers.quick import Sides, quick_potentials, quick_result
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
+from otdist.typing import Array
 
 DENSE_BYTES_PER_PAIR = 41  # cost, plan, flow and arcs of POT's solver
 PASSES_WITHOUT_PIVOTS = 12  # passes over the matrix for an interval without pivots

@@ -9,13 +9,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import two_sum
 from otdist.metrics.base import make_row_blocks
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
+from otdist.typing import Array, Index
 
 DOUBLE_DOUBLE_ROUNDOFF = 2.0**-102  # relative error bound of the arithmetic below, with a margin of two bits
 

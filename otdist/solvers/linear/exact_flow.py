@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
+from otdist.typing import Array, Index
+
 Cells = tuple[Index, Index, Array]
 Exact = Sequence[Fraction]
 

@@ -7,13 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from otdist.runtime.budget import require_room
 from otdist.runtime.limits import process_is_limited
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 UNLIMITED_ITERATIONS = 2**62  # iterations
 POT_BYTES_PER_PAIR = 33  # plan and arcs, besides the cost matrix

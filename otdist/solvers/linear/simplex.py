@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF, c_transform, dual_bound, round_plan
 from otdist.inputs.weights import make_masses
@@ -21,9 +20,8 @@ from otdist.runtime.deadline import Deadline
 from otdist.solvers.answer import EXACT_GAP
 from otdist.solvers.linear.double_double import DoubleDouble, c_transform_double_double, reduced_costs
 from otdist.solvers.linear.pot import UNLIMITED_ITERATIONS, network_simplex
+from otdist.typing import Array, Index
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 Cells = tuple[Index, Index, Array]
 
 POT_ITERATION_LIMIT = 3  # POT's exit code at the iteration limit

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from otdist.typing import Array
+
 Masses = NDArray[np.int64]
 
 TOTAL_BITS = 61  # the total is below 2^61, so that sums of two flows do not overflow

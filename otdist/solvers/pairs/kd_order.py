@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.solvers.pairs.compiled import compiled
+from otdist.typing import Array, Index
 
-Array = NDArray[np.float64]
 Masses = NDArray[Any]  # integers; floats for entropic plans
-Index = NDArray[np.intp]
 
 
 def kd_order(x: Array) -> Index:

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from otdist.runtime.parallel import run_in_parts
 from otdist.solvers.pairs import matrix_kernels
 from otdist.solvers.pairs.kd_order import kd_order
+from otdist.typing import Array, Index
 
-Array = NDArray[np.float64]
 Masses = NDArray[Any]  # integers; floats for entropic plans
-Index = NDArray[np.intp]
 
 LANDMARK_COUNT = 12
 STRIP_COLUMNS = 512  # columns that are read together, row by row

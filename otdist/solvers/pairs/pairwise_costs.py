@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from otdist.typing import Array, Index
+
 Masses = NDArray[Any]  # integers; floats for entropic plans
-Index = NDArray[np.intp]
 
 
 class PairwiseCosts(Protocol):

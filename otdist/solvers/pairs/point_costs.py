@@ -15,10 +15,9 @@ from otdist.problem import Problem
 from otdist.runtime.parallel import run_in_parts
 from otdist.solvers.pairs import distance_tiles, kernels
 from otdist.solvers.pairs.kd_order import kd_order, merge_pairs
+from otdist.typing import Array, Index
 
-Array = NDArray[np.float64]
 Masses = NDArray[Any]  # integers; floats for entropic plans
-Index = NDArray[np.intp]
 Smallest = tuple[NDArray[np.int32], Array]  # columns and reduced costs, (n, k)
 
 KIND_OF_METRIC = {

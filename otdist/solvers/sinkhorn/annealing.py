@@ -9,11 +9,11 @@ import numpy as np
 
 from otdist.runtime.deadline import Deadline, OutOfTimeError
 from otdist.solvers.entropic.iteration import Iteration, SinkhornState, stopping_criterion
+from otdist.solvers.pairs import hierarchy
 from otdist.solvers.pairs.point_costs import PointCosts
 from otdist.solvers.sinkhorn.entropic_problem import MIN_PASSES, Bounds, EntropicProblem
 from otdist.solvers.sinkhorn.exact_finish import bounds_in_time, finish_exactly, finish_from_copy
 from otdist.solvers.sinkhorn.truncated import anneal_copy, anneal_on_shortlist
-from otdist.solvers.sparse import multiscale
 
 MAX_POINTS_PLANAR = 2000  # points a side; beyond, in the plane, a coarser copy is the better start
 STAGE_EPS_RATIO = 3.0  # ratio of the regularisations of two successive evaluations
@@ -92,7 +92,7 @@ def _anneal_or_finish_exactly(
         )
     if deadline.is_over(MIN_PASSES * problem.seconds - deadline.grace):
         raise OutOfTimeError
-    if isinstance(ground, PointCosts) and max(ground.shape) > multiscale.COARSEST_POINTS:
+    if isinstance(ground, PointCosts) and max(ground.shape) > hierarchy.COARSEST_POINTS:
         is_out_of_time = stopping_criterion(max_iter, deadline, lambda state: CHECK_PASSES * problem.seconds)
         best, unfinished = anneal_on_shortlist(problem, goal, is_out_of_time, on_bounds)
         return (

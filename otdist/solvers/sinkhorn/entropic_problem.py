@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF, outward
 from otdist.errors import InputError
@@ -27,9 +26,8 @@ from otdist.solvers.pairs.integer_masses import integer_masses
 from otdist.solvers.pairs.pairwise_costs import Dual, PairwiseCosts
 from otdist.solvers.sparse.initial_plans import greedy_plan
 from otdist.solvers.sparse.prepared_problem import PreparedProblem
+from otdist.typing import Array, Index
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 Cells = tuple[Index, Index, Array]
 
 MIN_MASS_SHARE = 2.0**-960  # smaller shares of the mass are raised to this: their logarithm must be finite

@@ -7,7 +7,6 @@ from contextlib import suppress
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF
 from otdist.runtime.deadline import Deadline, OutOfTimeError
@@ -16,8 +15,7 @@ from otdist.solvers.pairs.integer_masses import integer_masses
 from otdist.solvers.sinkhorn.entropic_problem import Bounds, EntropicProblem
 from otdist.solvers.sparse.column_generation import Certificate, ColumnGeneration
 from otdist.solvers.sparse.multiscale import MultiscaleSolver
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 MIN_EXACT_GAP = 1e-9  # smallest relative gap to ask for where time is short
 GAP_SHARE = 0.9  # share of the goal; rounding masses to integers widens the interval by the rest

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF
 from otdist.solvers.entropic.iteration import Iteration, SinkhornState
 from otdist.solvers.entropic.shortlist import PairList, Shortlist, all_pairs, cheapest_pairs
+from otdist.solvers.pairs import hierarchy
+from otdist.solvers.pairs.hierarchy import Level
 from otdist.solvers.pairs.pairwise_costs import Dual, PairwiseCosts
 from otdist.solvers.pairs.point_costs import PointCosts
 from otdist.solvers.sinkhorn.entropic_problem import Bounds, EntropicProblem, scale_factors
-from otdist.solvers.sparse import multiscale
-from otdist.solvers.sparse.multiscale import Level
+from otdist.typing import Array, Index
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 OutOfTime = Callable[[SinkhornState], bool]
 
 COARSEST_EPS_RATIO = 0.2  # regularisation of the coarsest copy, relative to the mean cost
@@ -150,10 +148,10 @@ def _make_copies(problem: EntropicProblem) -> list[Level]:
     """Make ever coarser copies of the points, the last so small that all its pairs are listed."""
     halvings = 1 if _column_count(problem.prepared.ground) < MIN_COLUMNS_HALVING else HALVINGS_PER_COPY
     copies = [Level(problem.prepared.ground, problem.a, problem.b)]
-    while copies[-1].size > 2 * multiscale.COARSEST_POINTS:
+    while copies[-1].size > 2 * hierarchy.COARSEST_POINTS:
         copy = copies[-1].coarsen()
         for _ in range(halvings - 1):
-            copy = copy.coarsen() if copy.size > 2 * multiscale.COARSEST_POINTS else copy
+            copy = copy.coarsen() if copy.size > 2 * hierarchy.COARSEST_POINTS else copy
         copies.append(copy)
     return copies
 

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import staircase
 from otdist.problem import Problem
@@ -15,9 +14,8 @@ from otdist.runtime.budget import require_memory
 from otdist.runtime.parallel import run_both
 from otdist.solvers.line import sorted_order, staircase_potentials
 from otdist.solvers.sliced.projections import Cells, add_outer, combine, common_cells, project, projections
+from otdist.typing import Array, Index
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 Gradients = Callable[[], tuple[Array, Array]]
 
 MIN_GRADIENT_SCALE = 2.0**-900  # smaller distances, for points near 1, get the gradient 0

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF, cumulation_error, northwest
 from otdist.metrics.base import make_row_blocks
@@ -14,9 +13,8 @@ from otdist.problem import Problem
 from otdist.runtime.parallel import MIN_SIZE_THREADED, run_both, run_in_parts
 from otdist.solvers.line import is_constant, line_cost, scaled_powers, sorted_order
 from otdist.solvers.merge import MergedProblem
+from otdist.typing import Array, Index
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 Cells = tuple[Index, Index, Array]
 
 PROJECTIONS_PER_BLOCK = 2**17  # of one side: 1 MB, which stays in cache

@@ -8,15 +8,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.gradient import with_array_gradients
 from otdist.problem import Problem
 from otdist.result import Result, SlicedResult
 from otdist.solvers.answer import describe, evaluate_critic, widen_for_unit
 from otdist.solvers.sliced.gradients import gradients_along
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 
 def project_problem(problem: Problem, direction: Array) -> Problem:

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from otdist.problem import Problem
 from otdist.solvers.sliced.gradients import log_gradients
 from otdist.solvers.sliced.projections import distances_along, normalize
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 RANDOM_PER_START = 16  # random directions evaluated for each start
 AXES_PER_MATRIX = 2  # eigenvectors taken of each covariance matrix

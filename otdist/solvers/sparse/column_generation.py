@@ -14,10 +14,9 @@ from otdist.solvers.pairs.pairwise_costs import Arcs, Dual, PairwiseCosts
 from otdist.solvers.sparse.initial_plans import make_initial_plan
 from otdist.solvers.sparse.matching import Matching
 from otdist.solvers.sparse.network import Network
+from otdist.typing import Array, Index
 
-Array = NDArray[np.float64]
 Masses = NDArray[np.int64]
-Index = NDArray[np.intp]
 
 ARCS_ADDED_PER_ROW = 4  # in each round
 REDUCED_COST_TOLERANCES = (2.0**-40, 2.0**-44, 2.0**-47)  # relative to the largest cost

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.solvers.pairs.pairwise_costs import Arcs
 from otdist.solvers.sparse.auction import AuctionState, best_offers, place_bids, release_rows
 from otdist.solvers.sparse.network import Network
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
+from otdist.typing import Array, Index
 
 EPS_REDUCTION = 8.0  # ratio of eps of two successive phases
 BIDS_PER_WINDOW = 2**18  # bids between two checks of the clock

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF
 from otdist.runtime.deadline import Deadline, OutOfTimeError
+from otdist.solvers.pairs import hierarchy
+from otdist.solvers.pairs.hierarchy import Level, Masses
 from otdist.solvers.pairs.integer_masses import all_equal
-from otdist.solvers.pairs.kd_order import sum_pairs
 from otdist.solvers.pairs.pairwise_costs import Arcs, Dual, PairwiseCosts
 from otdist.solvers.pairs.point_costs import PointCosts
 from otdist.solvers.sparse.column_generation import Certificate, ColumnGeneration
 from otdist.solvers.sparse.initial_plans import greedy_plan, northwest_corner, refine_plan
 
-Masses = NDArray[Any]  # integers; floats for entropic plans
 Show = Callable[[int, Certificate | None], None]
 
-COARSEST_POINTS = 64  # points a side of the coarsest copy
 COARSE_GAP = 1e-6  # relative gap to which coarse copies are solved
 ENTROPIC_START_COLUMNS = 8  # from so many columns on, and
 ENTROPIC_START_POINTS = 1000  # so many points a side, entropic potentials are a better start than a copy's
@@ -34,37 +31,6 @@ GREEDY_PASSES, GREEDY_SECONDS_PER_POINT = (
 )  # passes over all pairs for a greedy plan, and seconds a point, about
 ENTROPIC_START_PASSES = 60  # approximate number of passes over all pairs for entropic potentials
 TIMED_PAIRS = 2**21  # pairs on which the time of a pass is measured
-
-
-@dataclass(frozen=True, eq=False)
-class Level:
-    """Copy of the problem with fewer points."""
-
-    ground: PairwiseCosts
-    a: Masses
-    b: Masses
-
-    @property
-    def size(self) -> int:
-        """Number of points of the larger side."""
-        return max(self.ground.shape)
-
-    def coarsen(self) -> Level:
-        """Halve the number of points on each side that is still large."""
-        a = self.a if len(self.a) > COARSEST_POINTS else None
-        b = self.b if len(self.b) > COARSEST_POINTS else None
-        ground = self.ground.coarsen(a, b)
-        left = self.a.copy() if a is None else sum_pairs(a)
-        right = self.b.copy() if b is None else sum_pairs(b)
-        if (
-            not ground.planar
-            and max(left[-1], right[-1]) <= left[0]
-            and all_equal(left[:-1], right[:-1], left[0])
-        ):
-            # A matching is possible if a last point without a neighbour counts as a pair. Its mass is never
-            # reduced: refining the plan drops what it carries in excess.
-            left[-1] = right[-1] = left[0]
-        return Level(ground, left, right)
 
 
 class MultiscaleSolver:
@@ -108,7 +74,9 @@ class MultiscaleSolver:
         self.goal, self.deadline, self.quick_dual = goal, deadline, quick_dual
         self.levels = [Level(ground, a, b)]
         self.start = None if start is None else start[1]
-        while self.levels[-1].size > COARSEST_POINTS and (start is None or len(self.levels) <= start[0]):
+        while self.levels[-1].size > hierarchy.COARSEST_POINTS and (
+            start is None or len(self.levels) <= start[0]
+        ):
             self.levels.append(self.levels[-1].coarsen())
         self.finest, self._level = self.levels[0], self.levels[-1]
         self.columns: ColumnGeneration | None = None

@@ -12,10 +12,9 @@ from otdist.solvers.pairs.pairwise_costs import Arcs
 from otdist.solvers.sparse.pivots import run_pivots
 from otdist.solvers.sparse.tree import lay_out, link_forest, new_tree
 from otdist.solvers.sparse.tree_fragments import new_window
+from otdist.typing import Array, Index
 
-Array = NDArray[np.float64]
 Masses = NDArray[np.int64]
-Index = NDArray[np.intp]
 
 
 class Network:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF, outward, scale
 from otdist.result import Result
@@ -31,9 +30,7 @@ from otdist.solvers.pairs.point_costs import PointCosts, cost_kernel
 from otdist.solvers.quick import Sides, quick_potentials
 from otdist.solvers.sparse.column_generation import Certificate
 from otdist.solvers.sparse.multiscale import MultiscaleSolver
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
+from otdist.typing import Array, Index
 
 GAP_OPEN = (
     "Time was up before the gap was closed: raise max_seconds, or set tol to a gap that is good enough."

@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.solvers.pairs.compiled import compiled
+from otdist.typing import Array, Index
 
-Array = NDArray[np.float64]
 Masses = NDArray[np.int64]
-Index = NDArray[np.intp]
 
 MIN_SLACK_RATIO = 0.02  # smoothing pays above this mean least reduced cost, relative to the median cost
 SMOOTHING_EPS_RATIOS = (0.03, 0.01)  # regularisation, relative to the median cost

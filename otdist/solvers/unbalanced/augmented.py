@@ -27,27 +27,25 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from otdist.api.distance import precomputed_metric
 from otdist.bounds import UNIT_ROUNDOFF, scale
 from otdist.errors import InputError
 from otdist.inputs.exact_numbers import EXACT_INTEGER
+from otdist.metrics.precomputed import precomputed_metric
 from otdist.problem import Problem
 from otdist.result import Result
 from otdist.runtime.budget import require_memory
 from otdist.runtime.deadline import NO_DEADLINE, Deadline
-from otdist.solvers import choose
 from otdist.solvers.answer import EXACT_GAP, extend_to_left_out
 from otdist.solvers.costs import cost_matrix, cost_rounding, metric_error, price_in_units
 from otdist.solvers.linear.exact_flow import exact_bound, exact_plan
 from otdist.solvers.merge import MergedProblem
+from otdist.solvers.solve import choose
+from otdist.typing import Array, Index
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_array
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 Cells = tuple[Index, Index, Array]
 Exact = tuple[Fraction, ...]  # masses without rounding
 Interval = tuple[float, float, float]

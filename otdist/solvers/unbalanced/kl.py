@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF
 from otdist.problem import Problem
@@ -25,9 +24,8 @@ from otdist.solvers.unbalanced.marginals import (
     best_multiple,
     transport_between_marginals,
 )
+from otdist.typing import Array, Index
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 Cells = tuple[Index, Index, Array]
 
 EPS_DECAY = 0.6  # factor of the regularisation from one evaluation of the interval to the next

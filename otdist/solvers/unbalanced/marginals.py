@@ -7,20 +7,18 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF
 from otdist.problem import Problem
 from otdist.result import Result
 from otdist.runtime.deadline import Deadline
-from otdist.solvers import choose
 from otdist.solvers.costs import cost_rounding
 from otdist.solvers.divergence.term import EntropicTerm
 from otdist.solvers.entropic.iteration import KLProx
 from otdist.solvers.mass_sums import sum_by_place
+from otdist.solvers.solve import choose
+from otdist.typing import Array, Index
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 Cells = tuple[Index, Index, Array]
 
 SERIES_RADIUS, SERIES_TERMS = 0.05, 14  # of the series of the relative entropy

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF
 from otdist.problem import Problem
@@ -15,12 +14,10 @@ from otdist.solvers.answer import extend_to_left_out
 from otdist.solvers.costs import cost_rounding
 from otdist.solvers.merge import MergedProblem
 from otdist.solvers.quick import Sides, listed_costs, quick_plan, quick_potentials
+from otdist.typing import Array, Index
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_array
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)

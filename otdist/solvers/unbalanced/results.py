@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from otdist.gradient import with_array_gradients, with_transport_gradient
 from otdist.number import change
@@ -19,6 +19,7 @@ from otdist.runtime.deadline import Deadline, OutOfTimeError
 from otdist.solvers.answer import describe, evaluate_critic, widen_for_unit
 from otdist.solvers.mass_sums import sum_by_place
 from otdist.solvers.unbalanced.quick import QuickUnbalanced
+from otdist.typing import Array
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_array
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from otdist.solvers.unbalanced.augmented import AugmentedProblem, Exact
     from otdist.solvers.unbalanced.kl import UnbalancedKL
 
-Array = NDArray[np.float64]
 Inputs = tuple[Any, Any, Any, Any]
 Label = dict[str, Any]  # name and info of the result
 Potentials = Callable[[], tuple[Array, Array]]

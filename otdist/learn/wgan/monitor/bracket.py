@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
-Array = NDArray[np.float64]
+from otdist.api.distance import w1
+from otdist.typing import Array
+
 Potential = Callable[[Array], Array]
 
 MISS_PROBABILITY = 0.025  # of each bound; the bracket has level 95 %
@@ -131,7 +132,5 @@ def _variance(f: Array, g: Array) -> float:
 
 def _solve_transports(pairs: Sequence[Sequence[Array]]) -> list[Any]:
     """Solve exact transports in parallel threads: solvers release the interpreter lock."""
-    import otdist
-
     with ThreadPoolExecutor(len(pairs)) as pool:
-        return list(pool.map(lambda pair: otdist.w1(*pair), pairs))
+        return list(pool.map(lambda pair: w1(*pair), pairs))

@@ -10,15 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
 from otdist.learn.wgan.monitor.check import Check
 from otdist.pages.axis import PLOT_RIGHT
 from otdist.pages.chart import Chart
 from otdist.pages.drawing import PLOT_TOP, add, to_markup
 from otdist.pages.formatting import format_number
-
-Array = NDArray[np.float64]
+from otdist.typing import Array
 
 MAX_DRAWN_CHECKS = 400  # checks drawn in a curve; more would overlap
 SMALL_HEIGHT = 150.0  # height of a figure with one line

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
 from otdist.api.line import wasserstein_1d
 from otdist.pages.axis import CHARACTER_WIDTH, Axis
 from otdist.pages.drawing import add, add_axis, add_text, make_canvas, to_markup
 from otdist.pages.formatting import escape_unprintable, format_number
+from otdist.typing import Array
 
 if TYPE_CHECKING:
     from otdist.learn.wgan.wgan import WGAN
 
-Array = NDArray[np.float64]
 
 MAX_COLUMNS = 24  # number of columns drawn
 N_BINS = 30

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from markupsafe import Markup
-from numpy.typing import NDArray
 
 from otdist.learn.wgan.report.histograms import draw_histograms
 from otdist.learn.wgan.report.summary import point_kind
@@ -16,11 +15,11 @@ from otdist.pages.axis import CHARACTER_WIDTH, PLOT_LEFT, PLOT_RIGHT, Axis, make
 from otdist.pages.chart import Chart
 from otdist.pages.drawing import add, add_text, make_canvas, make_path, to_markup
 from otdist.pages.png import arrange_grid, to_data_uri
+from otdist.typing import Array
 
 if TYPE_CHECKING:
     from otdist.learn.wgan.wgan import WGAN
 
-Array = NDArray[np.float64]
 
 FRESH_POINTS = 2000  # generated points for the figures of the current generator
 MAX_DOTS = 400  # points drawn, generated and real each
