@@ -242,6 +242,7 @@ def compute_published_rays(tips, offsets, y, half):
 
 
 class TestFunnels:
+    @pytest.mark.slow
     @pytest.mark.parametrize(("d", "n"), [(2, 4), (2, 64), (2, 256), (8, 16), (128, 64)])
     def test_rays_are_those_of_the_published_construction(self, d, n):
         with (
@@ -331,6 +332,7 @@ class TestLines:
         assert pair.w1 == pytest.approx(2, rel=1e-6)
         np.testing.assert_allclose(pair.gradient([[-50.0], [0.0], [50.0]])[:, 0], -1)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", [0, 1, 2])
     def test_random_histograms_that_cross_many_times(self, seed):
         rng = np.random.default_rng(seed)
@@ -343,6 +345,7 @@ class TestLines:
             compute_norms(x - y).mean(), abs=4 * compute_norms(x - y).std() / math.sqrt(5000)
         )
 
+    @pytest.mark.slow
     def test_normal_radii(self):
         """N(0, I) and N(0, 9/4 I): half the mean of the chi distribution."""
         for d in (1, 3, 50):
@@ -350,6 +353,7 @@ class TestLines:
             pair = problems.radial(d)
             assert abs(pair.w1 - expected) <= pair.w1_error + 1e-9 and pair.w1_error < 1e-5
 
+    @pytest.mark.slow
     def test_a_rotation_turns_the_subspace_and_changes_no_distance(self):
         plain, turned = problems.cylinder(6, 2), problems.cylinder(6, 2, rotation=1)
         assert plain.w1 == turned.w1 == problems.radial(2).w1
@@ -403,6 +407,7 @@ class TestEstimators:
         )
         assert scores.estimate == 0 == scores.estimate_error
 
+    @pytest.mark.slow
     def test_the_error_of_the_estimate_is_that_of_repetitions(self):
         pair = problems.funnels(4, 4, rng=0)
         runs = [problems.scores(pair, pair.potential, pair.gradient, seed, n=200) for seed in range(200)]
@@ -498,6 +503,7 @@ class TestRefusals:
 
 
 class TestHouse:
+    @pytest.mark.slow
     def test_pairs_survive_pickling(self):
         for pair in (
             problems.funnels(2, 3, rng=0),

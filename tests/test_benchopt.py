@@ -36,6 +36,7 @@ def objective(P, cost, a, b):  # noqa: N803
     return value if violation < 1e-5 else (1 + value) * 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["auto", "sparse", "sinkhorn"])
 def test_plans_come_to_the_optimum_as_benchopt_asks_for_less(solver_class, method, rng):
     x, y = rng.normal(size=(60, 2)), rng.normal(3.0, 1.0, size=(61, 2))

@@ -267,6 +267,7 @@ class TestCompare:
         expected = {**report.to_dict(), "reference_name": "before.csv", "current_name": "after.csv"}
         assert (status, err) == (0, "") and strict(out) == strict(json.dumps(expected))
 
+    @pytest.mark.slow
     def test_the_table_is_plain_text_when_it_is_not_on_a_terminal(self, run):
         status, out, err = run("compare", "before.csv", "after.csv")
         assert (status, err) == (0, "") and "\x1b" not in out
@@ -282,6 +283,7 @@ class TestCompare:
         assert last[0] == 0 and [c["name"] for c in strict(last[1])["columns"]] == ["size", "kind"]
         assert run("compare", "--json", *order.split()) == last
 
+    @pytest.mark.slow
     def test_html_is_written_where_it_says_and_json_stays_alone_on_standard_output(self, run, here):
         status, out, err = run("compare", "before.csv", "after.csv", "--json", "--html", "page.html")
         assert status == 0 and strict(out) and err == f"Report: {here / 'page.html'}\n"
@@ -313,6 +315,7 @@ class TestCompare:
         assert run(*tables, "--fail-above", worst * 2, "--fail-p", 0.05)[0] == 1
         assert run(*tables, "--fail-above", 0, "--columns", "fixed")[0] == 0
 
+    @pytest.mark.slow
     def test_a_threshold_that_cannot_be_passed_is_refused(self, run):
         tables = ("compare", "before.csv", "after.csv", "--no-joint")
         for resamples, limit, remedy in (
@@ -327,6 +330,7 @@ class TestCompare:
             answer = run(*tables, "--resamples", resamples, "--fail-p", limit)
             assert one_line(answer, "--fail-p: must be", remedy, "give 0.05")
 
+    @pytest.mark.slow
     def test_a_threshold_that_few_relabellings_cannot_pass_gets_more_of_them(self, run):
         tables = ("compare", "before.csv", "after.csv", "--no-joint", "--json")
         for resamples in (9, 999, 1500):
@@ -335,6 +339,7 @@ class TestCompare:
             assert size["draws"] >= 1500 and size["verdict"] == "moved"  # three columns
             assert status == 1 and err.startswith("otdist: FAILED: size: q = ") and err.count("\n") == 1
 
+    @pytest.mark.slow
     def test_a_column_that_cannot_be_decided_fails(self, run):
         tables = ("compare", "before.csv", "after.csv", "--no-joint")
         status, out, err = run(*tables, "--fail-p", 2e-5)  # three columns: q is at least 3 / 100,001
@@ -366,6 +371,7 @@ class TestCompare:
         np.save("two.npy", 2 * np.ones(5))
         assert run("compare", "one.npy", "two.npy", "--fail-above", 1000)[0] == 1
 
+    @pytest.mark.slow
     def test_hostile_names_are_shown_and_not_obeyed(self, run):
         csv.write_csv(pa.table({name: [1, 2, 4] for name in HOSTILE}), "hostile.csv")
         status, out, err = run("compare", "hostile.csv", "hostile.csv", "--no-joint")
@@ -502,6 +508,7 @@ class TestErrors:
         for place in (here / "nowhere" / "page.html", here):
             assert one_line(run("compare", "before.csv", "after.csv", "--html", place), str(here))
 
+    @pytest.mark.slow
     def test_help_names_every_command_and_option_and_is_status_zero(self, run):
         assert run() == run("--help")
         status, out, err = run("--help")
@@ -530,6 +537,7 @@ class TestErrors:
         ):
             assert f"--{option} " in out
 
+    @pytest.mark.slow
     def test_commands_come_in_the_order_of_need_with_examples(self, run, monkeypatch):
         monkeypatch.setenv("COLUMNS", "60")
         out = run("--help")[1]

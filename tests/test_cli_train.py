@@ -58,6 +58,7 @@ def run(here, capsys):
     signal.signal(signal.SIGINT, handler)
 
 
+@pytest.mark.slow
 def test_it_is_the_run_of_the_library(run, here):
     status, out, err = run("points.npy", "--steps", 10, "--seed", 3, "--out", "run", *SMALL)
     assert (status, err) == (0, "")
@@ -95,6 +96,7 @@ def test_samples_come_in_the_kind_of_file_that_the_data_came_in(run, here, data,
     assert np.allclose(np.column_stack([table[k] for k in table.column_names]), samples, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_json_is_strict_and_whole_and_the_page_is_written(run, here):
     arguments = ("--steps", 5, "--json", "--html", "page.html", "--out", "run", *SMALL)
     status, out, err = run("points.npy", *arguments)
@@ -106,6 +108,7 @@ def test_the_json_is_strict_and_whole_and_the_page_is_written(run, here):
     assert (here / "page.html").read_text().rstrip().endswith("</html>")
 
 
+@pytest.mark.slow
 def test_resume_goes_on_where_the_run_was(run):
     assert run("points.npy", "--steps", 5, "--out", "run", *SMALL)[0] == 0
     assert run("points.npy", "--steps", 10, "--out", "run", "--resume")[0] == 0

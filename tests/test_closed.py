@@ -210,6 +210,7 @@ def test_repeated_samples_are_at_distance_exactly_0() -> None:
         assert closed.laws(x, x[::-1], p=p).upper == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p", [1, 2, 3.5])
 def test_sample_against_law_by_brute_force(p: float) -> None:
     x = np.random.default_rng(2).normal(0.3, 1.2, size=50)
@@ -247,6 +248,7 @@ def test_discrete_against_continuous() -> None:
     holds(result, 1 - 1 / (math.e - 1))
 
 
+@pytest.mark.slow
 def test_unlisted_family_keeps_a_proved_bracket() -> None:
     result = closed.laws(stats.skewnorm(3), stats.skewnorm(3, loc=2), rtol=1e-3)
     holds(result, 2.0, 1e-3)
@@ -508,6 +510,7 @@ def test_limit_on_cells_is_kept_and_said() -> None:
     assert result.lower <= closed.normal(0, 1, 0.5, 2).value <= result.upper
 
 
+@pytest.mark.slow
 def test_unbounded_tail_is_said() -> None:
     """An unknown family with moments beyond scipy's reach: the lower bound stands, upper is inf."""
     with pytest.warns(ConvergenceWarning, match="tails"):

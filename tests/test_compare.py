@@ -63,6 +63,7 @@ class TestColumns:
         assert report.scale == pytest.approx(SCALES[scale](x), rel=1e-12)
         assert report.scaled == pytest.approx(report.w1 / report.scale, rel=1e-12)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("factor", [1e-200, 1e-5, 1e5, 1e200])
     @pytest.mark.parametrize("scale", ["std", "iqr", "mad", "range"])
     def test_the_scaled_distance_and_the_tests_do_not_depend_on_the_unit(self, rng, factor, scale):
@@ -310,6 +311,7 @@ class TestChance:
             assert same.columns[k].pvalue > 0.01 and same.columns[k].w1 < 2 * same.columns[k].floor
             assert moved.columns[k].pvalue == 1 / 200 and moved.columns[k].w1 > moved.columns[k].floor
 
+    @pytest.mark.slow
     def test_the_floor_of_a_column_is_what_independent_samples_show(self):
         rng = np.random.default_rng(5)
         draws = [wasserstein_distance(rng.normal(size=300), rng.normal(size=150)) for _ in range(300)]
@@ -325,6 +327,7 @@ class TestChance:
         floors = [one(x, x[:150], rng=rng).floor for x in labels]
         assert np.mean(floors) == pytest.approx(np.quantile(draws, 0.95) / 2, rel=0.12)
 
+    @pytest.mark.slow
     def test_the_same_seed_gives_the_same_report_and_another_seed_another(self, pair):
         reports = [
             compare(*pair, rng=rng, joint=True).to_dict() for rng in (3, 3, np.random.default_rng(3), 4)
@@ -343,6 +346,7 @@ class TestChance:
 
 
 class TestJoint:
+    @pytest.mark.slow
     def test_it_is_w1_under_the_mean_of_scaled_differences(self, pair):
         report = compare(*pair, joint=True, columns=["length", "city", "member"])
         x, y = (
@@ -355,6 +359,7 @@ class TestJoint:
         assert float(report.joint.result) == pytest.approx(float(otdist.emd(cost)), rel=1e-9)
         assert report.joint.result.lower <= report.joint.result.upper * (1 + 1e-12)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("scale", ["std", "mad"])
     def test_it_is_at_least_the_mean_of_the_columns(self, pair, scale):
         report = compare(*pair, joint=True, scale=scale)
@@ -406,6 +411,7 @@ class TestJoint:
         assert (report.joint.n_reference, report.joint.n_current) == (14, 10)  # no row is left out
         assert report.joint.note == "missing values count as values of their own (x0, x1)"
 
+    @pytest.mark.slow
     def test_a_missing_label_is_a_label(self, rng):
         x, y = ({"a": rng.normal(size=n), "b": rng.choice(list("uvw"), n)} for n in (20, 15))
         named = [{**side, "b": np.where(side["b"] == "w", "missing", side["b"])} for side in (x, y)]
@@ -414,6 +420,7 @@ class TestJoint:
         assert float(joints[0].result) == pytest.approx(float(joints[1].result), rel=1e-12)
         assert joints[0].marginal == pytest.approx(joints[1].marginal, rel=1e-12)
 
+    @pytest.mark.slow
     def test_rows_and_resamples_that_were_sampled_are_reported(self, rng):
         x, y = rng.normal(size=(90, 2)), rng.normal(size=(70, 2))
         whole = compare(x, y, joint=True).joint

@@ -65,6 +65,7 @@ def source(x, calls=math.inf, kind=np.asarray):
 
 
 class TestBounds:
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(24))
     def test_the_interval_its_plan_and_its_potentials(self, seed):
         given, scale = problem(seed)
@@ -190,6 +191,7 @@ class TestEstimator:
         assert other(y).tobytes() == critic(y).tobytes()
         assert other.gaps["train"] == critic.gaps["train"] and other.gaps["test"] != critic.gaps["test"]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("family", "metric"), KINDS)
     def test_one_seed_gives_one_critic_and_leaves_other_numbers_alone(self, family, metric):
         x, y = clouds(8)
@@ -200,6 +202,7 @@ class TestEstimator:
         assert first == again != other
         assert torch.equal(before, torch.get_rng_state())
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("family", "metric"), KINDS)
     def test_a_resumed_critic_is_no_worse_where_it_is_chosen(self, family, metric):
         x, y = clouds(9)
@@ -212,6 +215,7 @@ class TestEstimator:
         if metric != "angular":
             refused(critic.fit, "x", x * 1e200, y * 1e200, resume=True)
 
+    @pytest.mark.slow
     def test_values_and_gradients_of_tensors(self):
         x, y = clouds(10)
         critic = Critic(**FEW).fit(x, y)

@@ -32,6 +32,7 @@ def clouds(seed, d=2, n=50, m=40):
 
 
 class TestFiles:
+    @pytest.mark.slow
     @pytest.mark.parametrize(("family", "metric"), KINDS)
     def test_a_critic_that_is_read_is_the_one_that_was_written(self, family, metric, tmp_path):
         x, y = clouds(11)

@@ -42,6 +42,7 @@ def test_both_processes_end_with_the_same_critic_and_history(found, case):
     np.testing.assert_array_equal(one["confidence"], other["confidence"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_two_processes_give_the_critic_of_one(found, case):
     alone, both = fitted(case), found[0][case]

@@ -143,6 +143,7 @@ def climbed(critic, z, w):
 
 
 class TestTheConstantHolds:
+    @pytest.mark.slow
     @pytest.mark.parametrize("steps", [0, STEPS])
     @pytest.mark.parametrize(("kind", "metric", "way"), CASES, ids=["-".join(case) for case in CASES])
     def test_on_random_pairs_and_on_the_steepest_that_are_found(self, kind, metric, way, steps, rng):

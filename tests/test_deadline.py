@@ -179,6 +179,7 @@ def ask(solve, seconds, **options):
 class TestAnyMethod:
     """Whatever is stopped, and however early, the interval holds the exact answer."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seconds", [1e-9, 0.01])
     @pytest.mark.parametrize("method", ["dense", "sparse", "sinkhorn"])
     @pytest.mark.parametrize("name", ["euclidean", "W2", "minkowski", "cosine", "callable"])
@@ -220,6 +221,7 @@ class TestAnyMethod:
         assert 0 <= found.lower <= exact.lower and exact.upper <= found.upper
         assert found.plan.sum() == pytest.approx(exact.plan.sum(), rel=1e-9)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", metrics.minkowski(3)])
     @pytest.mark.parametrize("reach", [None, 1.0])
     def test_divergence(self, metric, reach, rng):
@@ -229,6 +231,7 @@ class TestAnyMethod:
             exact, found = solve(), ask(solve, 1e-9)
             assert found.lower <= exact.lower and exact.upper <= found.upper < np.inf
 
+    @pytest.mark.slow
     def test_more_time_is_a_narrower_interval(self, rng):
         x, y = rng.normal(size=(1500, 8)), rng.normal(size=(1500, 8)) + 0.3
         solve = partial(otdist.wasserstein, x, y, p=2, method="sparse")

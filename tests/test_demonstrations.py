@@ -125,6 +125,7 @@ class TestSmallRuns:
         for method in ("orthogonal", "gp light", "gp", "gan"):
             assert "{} of {}".format(*share(method)) in self.row(20)
 
+    @pytest.mark.slow
     def test_synthetic_data(self):
         for data in ("digits", "wine"):
             kinds = [

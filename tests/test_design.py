@@ -59,6 +59,7 @@ class TestGroups:
             alarms.append(compare(*sides, groups="who")["spent"].missing_pvalue <= 0.05)
         assert np.mean(alarms) <= 0.13
 
+    @pytest.mark.slow
     def test_a_shift_of_all_customers_is_found(self, rng):
         before, after = customers(rng), customers(rng)
         after["spent"] += 2
@@ -67,6 +68,7 @@ class TestGroups:
         assert "who" not in report and report.joint.columns == ("spent",)
         assert report.joint.pvalue <= 0.05
 
+    @pytest.mark.slow
     def test_the_floor_is_that_of_new_customers(self):
         rng = np.random.default_rng(0)
         draws = [wasserstein_distance(customers(rng)["spent"], customers(rng)["spent"]) for _ in range(200)]
@@ -129,6 +131,7 @@ class TestBlocks:
 
 
 class TestWeights:
+    @pytest.mark.slow
     def test_a_row_of_weight_two_is_two_rows(self, rng):
         sides = [
             {

@@ -91,6 +91,7 @@ class TestOracles:
         theirs = (plan * cost).sum() + 0.5 * kl(plan, np.outer(a, b)) + reach**p * missed
         assert r.value == pytest.approx(theirs, rel=1e-10)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("p", [1, 2])
     @pytest.mark.parametrize("reach", [None, 2.0])
     @pytest.mark.parametrize("debias", [True, False])

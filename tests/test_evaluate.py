@@ -57,6 +57,7 @@ def test_a_collapsed_generator_is_seen_by_what_measures_diversity(real):
     assert float(e.sliced) > 5 * e.baseline["sliced"]
 
 
+@pytest.mark.slow
 def test_noise_is_seen_by_what_measures_quality(real):
     fake = np.random.default_rng(0).uniform(-1.2, 1.2, size=(300, 2))
     e = evaluate(fake, real, max_rows=200, n_resamples=19)

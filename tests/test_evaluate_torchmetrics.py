@@ -56,6 +56,7 @@ def test_the_value_is_that_of_all_rows_not_a_mean_of_batches(metric):
     assert np.mean(means) > 1.2 * float(value)
 
 
+@pytest.mark.slow
 def test_forward_gives_the_batch_and_reset_forgets(metric):
     found = metric()
     first, second = batches()[:2]

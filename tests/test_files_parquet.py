@@ -74,17 +74,20 @@ def long_report(long):
 
 
 class TestOneFile:
+    @pytest.mark.slow
     @pytest.mark.parametrize("groups", [1, 7, 100])
     def test_the_report_is_that_of_the_table_in_memory(self, tmp_path, short, groups):
         files = [written(tmp_path / f"{k}.parquet", side, groups) for k, side in enumerate(short)]
         assert report_of(*map(open_file, files)) == report_of(*short) == report_of(*map(read_file, files))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("groups", [1, 40])
     def test_so_it_is_for_a_long_table(self, tmp_path, monkeypatch, long, long_report, groups):
         monkeypatch.setattr("otdist.tables.files.parquet.PARQUET_BATCH_ROWS", 3000)
         files = [written(tmp_path / f"{k}.parquet", side, groups) for k, side in enumerate(long)]
         assert report_of(*map(open_file, files)) == long_report
 
+    @pytest.mark.slow
     def test_and_for_pandas_and_polars(self, tmp_path, long):
         polars = pytest.importorskip("polars")
         long = [side.select(["amount", "score", "weight", "items", "shop"]) for side in long]
@@ -93,6 +96,7 @@ class TestOneFile:
         assert report == report_of(*(side.to_pandas() for side in long), joint=False)
         assert report == report_of(*map(polars.from_arrow, long), joint=False)
 
+    @pytest.mark.slow
     def test_what_the_caller_declares_is_kept(self, tmp_path, short):
         files = [written(tmp_path / f"{k}.parquet", side) for k, side in enumerate(short)]
         options = {
@@ -107,6 +111,7 @@ class TestOneFile:
         files = [written(tmp_path / f"{k}.parquet", side) for k, side in enumerate(short)]
         assert report_of(*map(open_file, files), **options) == report_of(*short, **options)
 
+    @pytest.mark.slow
     def test_the_shell_says_the_same(self, tmp_path, capsys, short):
         short = [side.select(["amount", "items", "country", "shop"]) for side in short]
         expected = otdist.compare(*short, n_resamples=19).to_json()
@@ -152,12 +157,14 @@ class TestParts:
             written(folder / f"{k}.parquet", change(piece), 2)
         return str(folder)
 
+    @pytest.mark.slow
     def test_parts_are_one_table(self, tmp_path, short):
         folders = [self.parts(tmp_path / str(k), side, 4) for k, side in enumerate(short)]
         patterns = [f"{folder}/*.parquet" for folder in folders]
         expected = report_of(*short)
         assert report_of(*map(open_file, folders)) == report_of(*map(open_file, patterns)) == expected
 
+    @pytest.mark.slow
     def test_a_column_missing_in_one_part_is_missing_there(self, tmp_path, short):
         changes = {
             "part_1": lambda part: part.drop_columns(["shop", "amount", "country", "day", "express"]),
@@ -205,6 +212,7 @@ class TestWhatIsRead:
         monkeypatch.setattr(Part, "iterate_batches", watched)
         return names
 
+    @pytest.mark.slow
     def test_only_columns_that_are_asked_for(self, tmp_path, short, loaded):
         files = [written(tmp_path / f"{k}.parquet", side) for k, side in enumerate(short)]
         sides = [open_file(file) for file in files]
@@ -226,6 +234,7 @@ class TestWhatIsRead:
         assert report == report_of(read_file(file), read_file(file), joint=False)
         assert [c["verdict"] for c in report["columns"]] == ["not moved"] + 3 * ["unreadable"]
 
+    @pytest.mark.slow
     def test_one_column_at_a_time_is_in_memory(self, tmp_path, monkeypatch, long):
         files = [written(tmp_path / f"{k}.parquet", side) for k, side in enumerate(long)]
         alive = weakref.WeakSet()

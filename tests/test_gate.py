@@ -96,6 +96,7 @@ class TestFindings:
         report = otdist.compare(before, after)
         assert report.joint.verdict == "moved" and report.joint.n_current == 200
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("verdict", ["gone", "new", "renamed", "retyped"])
     def test_a_column_that_is_gone_new_renamed_or_retyped_has_moved(self, run, pair, verdict):
         before, after = pair
@@ -142,6 +143,7 @@ class TestFindings:
         assert pair.startswith("otdist: FAILED: a and b: change of correlation, q = ")
         assert run(*tables, "--fail", "--no-joint")[::2] == (0, [])
 
+    @pytest.mark.slow
     def test_the_floor_of_identifiers_is_not_below_what_chance_shows(self):
         ids = [[str(k) for k in range(first, first + 1000)] for first in (0, 1000)]
         report = otdist.compare({"id": ids[0]}, {"id": ids[1]}, joint=False)["id"]
@@ -152,6 +154,7 @@ class TestFindings:
         many = otdist.compare(*sample, joint=False)["a"]
         assert many.verdict == "not moved" and many.floor > 0.98 * many.w1
 
+    @pytest.mark.slow
     def test_three_rows_of_noise_do_not_fail(self, run):
         rng = np.random.default_rng(1)
         failed = 0
@@ -202,6 +205,7 @@ class TestFindings:
 
 
 class TestShell:
+    @pytest.mark.slow
     def test_options_reach_the_comparison(self, run, rng):
         before = {"hour": rng.uniform(0, 24, 60), "amount": rng.gamma(2, 2, 60), "w": np.ones(60)}
         after = {"hour": (before["hour"] + 24) % 48, "amount": before["amount"] + 1, "w": np.ones(60)}
@@ -224,6 +228,7 @@ class TestShell:
         hour = otdist.compare(before, after, periodic={"hour": 24}, weights="w", joint=False)["hour"]
         assert hour.w1 < 1e-9 and hour.verdict == "not moved"
 
+    @pytest.mark.slow
     def test_groups_and_blocks_say_what_is_assumed(self, run, rng):
         before, after = ({"a": rng.normal(size=60), "who": np.repeat(np.arange(20), 3)} for _ in range(2))
         out = run(before, after, "--no-joint", "--groups", "who")[1]
@@ -305,6 +310,7 @@ class TestRelations:
         ]
         self.same(otdist.compare(*renamed, **options)["label"], whole["label"])
 
+    @pytest.mark.slow
     def test_swapping_the_sides_keeps_distances_and_negates_shifts(self, tables):
         there, back = otdist.compare(*tables), otdist.compare(*tables[::-1])
         for column in there:
@@ -351,6 +357,7 @@ class TestRelations:
         assert report.floor == pytest.approx(np.quantile(draws, 0.95), rel=0.25)
 
 
+@pytest.mark.slow
 def test_a_label_that_appears_in_a_tenth_of_the_rows_fails_the_gate():
     """Total variation alone was as large by chance, beside the noise of three frequent labels."""
     failed = 0

@@ -50,6 +50,7 @@ def test_gradient_on_the_circle(rng):
     assert torch.autograd.gradcheck(lambda x, y: otdist.w1(x, y, metric=wheel).value, (x, y), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_gradient_of_a_batch_on_the_line(rng):
     x = torch.tensor(rng.normal(size=(3, 5)), requires_grad=True)
     y = torch.tensor(rng.normal(size=(4, 1, 6)), requires_grad=True)

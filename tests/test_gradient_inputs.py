@@ -172,6 +172,7 @@ def test_weights_inside_torch_func_are_refused_by_name():
     assert caught.value.argument == "a"
 
 
+@pytest.mark.slow
 def test_a_tangent_is_refused():
     x, _ = (t.detach() for t in tensors())
     with torch.autograd.forward_ad.dual_level():

@@ -24,6 +24,7 @@ class TestHalfImported:
         assert otdist.wasserstein_1d(np.arange(3.0), np.arange(3.0) + 1) == 1
         assert otdist.w1([0.0, 1.0], [2.0, 3.0]).value == 2
 
+    @pytest.mark.slow
     def test_tables_wait_until_their_package_is_there(self, monkeypatch, tmp_path):
         (tmp_path / "slow_tables.py").write_text("import time\ntime.sleep(0.3)\nTable = list\n")
         monkeypatch.syspath_prepend(str(tmp_path))

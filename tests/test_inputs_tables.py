@@ -173,6 +173,7 @@ class TestLabels:
         column = compare(before, after)["v"]
         assert column.kind == "categorical" and column.w1 == pytest.approx(0.25)
 
+    @pytest.mark.slow
     @case(39)
     @each_frame
     def test_labels_against_numbers_are_a_row_and_the_others_are_computed(self, frame):
@@ -269,6 +270,7 @@ class TestNames:
         assert [c.name for c in report.columns] == ["0", "1", "2.5", "('a', 1)"]
         assert [c.w1 for c in report.columns] == [1.0, 0.0, 0.0, 0.0]
 
+    @pytest.mark.slow
     @case(40)
     @each_frame
     def test_hostile_names_and_labels_are_written_as_text(self, frame, tmp_path):

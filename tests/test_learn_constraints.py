@@ -233,6 +233,7 @@ class TestCorrection:
         torch.testing.assert_close(found, (1 + 2 * gap).sqrt() - 1)
         assert torch.autograd.gradcheck(lambda g: corrected_gap(g, 1.0), gap)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("sided", ["two", "one"])
     def test_it_recovers_w1_from_a_trained_critic(self, sided):
         # Two points at distance 3 and the critic s * z: the loss -(s W) + weight * (s - 1)**2, ascended.

@@ -227,6 +227,7 @@ def test_one_cloud_serves_a_whole_batch():
     assert values[1].item() == pytest.approx(divergence(x + 1, y)[0].item(), rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [1, 3, 7, 20])
 @pytest.mark.parametrize("p", [1, 2, 1.5])
 def test_the_size_of_a_tile_does_not_matter(d, p):
@@ -274,6 +275,7 @@ def test_a_pass_is_a_log_sum():
     torch.testing.assert_close(pair.rows(h, eps), expected[None])
 
 
+@pytest.mark.slow
 def test_over_relaxation_saves_sweeps(monkeypatch):
     x, y, a, b = clouds(n=40, m=40)
     options = {"eps": 0.01, "debias": False, "tol": 1e-5, "n_iter": 10_000}
@@ -306,6 +308,7 @@ class Waits(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("marginals", MARGINALS)
 def test_the_host_does_not_wait_in_the_loop(marginals):
     x, y, a, b = clouds()

@@ -60,6 +60,7 @@ class TestConvolutionNorm:
         assert convolution_norm(layer, shape) == pytest.approx(exact, rel=1e-11)
         assert convolution_norm(layer, shape) >= exact
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("case", MAPS[:5], ids=str)
     def test_on_long_sequences_the_bound_is_the_norm(self, case):
         *numbers, _ = case
@@ -196,6 +197,7 @@ NETWORKS = {
 
 @pytest.mark.parametrize("name", NETWORKS)
 class TestConstantOfNetworks:
+    @pytest.mark.slow
     def test_no_pair_of_points_is_steeper(self, name):
         shape, layers = NETWORKS[name]
         rng = seeded(2)
@@ -208,6 +210,7 @@ class TestConstantOfNetworks:
                 change = (critic(x) - critic(y))[:, 0].abs()
             assert (change <= bound * (x - y).flatten(1).norm(dim=1)).all()
 
+    @pytest.mark.slow
     def test_ascent_finds_no_steeper_place(self, name):
         shape, layers = NETWORKS[name]
         rng = seeded(3)

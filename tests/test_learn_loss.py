@@ -88,6 +88,7 @@ def second_along(loss, data, direction):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["points", "weights", "all"])
 @pytest.mark.parametrize(("p", "reach"), [(1, 0.125), (2, 0.35), (1, 0.4)])
 def test_second_derivatives_where_potentials_are_cut(p, reach, which):

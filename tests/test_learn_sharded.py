@@ -44,6 +44,7 @@ def found(tmp_path_factory):
     return [torch.load(folder / f"2-{rank}.pt") for rank in range(2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_two_processes_give_the_value_and_the_gradients_of_one(found, case):
     data = [None if t is None else t.requires_grad_() for t in problem(case)]

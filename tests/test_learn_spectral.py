@@ -23,6 +23,7 @@ def conv_critic(rng):
 
 
 class TestSpectralNorm:
+    @pytest.mark.slow
     @pytest.mark.parametrize("case", MAPS, ids=str)
     def test_a_convolution_has_the_norm_1_of_its_map(self, case):
         *numbers, size = case
@@ -47,6 +48,7 @@ class TestSpectralNorm:
         assert lipschitz_constant(ours, shape) == pytest.approx(1, abs=1e-4)
         assert lipschitz_constant(theirs, shape) > 2.8
 
+    @pytest.mark.slow
     def test_it_starts_close_and_comes_closer(self):
         critic = spectral_norm(conv_critic(seeded()), (2, 8, 8), generator=seeded(1))
         first = lipschitz_constant(critic, (2, 8, 8))
@@ -104,6 +106,7 @@ class TestSpectralNorm:
         assert torch.equal(other(x), critic(x))
         assert torch.equal(copy.deepcopy(critic)(x), critic(x))
 
+    @pytest.mark.slow
     def test_it_stays_near_1_while_training(self):
         rng = seeded()
         critic = spectral_norm(conv_critic(rng), (2, 8, 8), generator=rng)

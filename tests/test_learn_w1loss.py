@@ -46,6 +46,7 @@ def test_certified_critics_never_overstate(family):
     assert values[-1] > least * top
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FREE)
 def test_other_constraints_learn_too(family):
     fake, real = clouds()
@@ -113,6 +114,7 @@ def test_a_certified_gradient_has_norm_one_at_most(family):
     assert got.norm(dim=1).max() * len(fake) <= 1 + 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_a_compiled_step_and_an_eager_one_agree(method):
     z, real = torch.randn(20, 2, generator=seeded(1)), torch.randn(20, 3, generator=seeded(2)) + 1.0
@@ -227,6 +229,7 @@ BUILDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", BUILDS.values(), ids=BUILDS)
 def test_saved_state_goes_on_as_if_nothing_had_happened(build):
     fake, real = clouds()
@@ -331,6 +334,7 @@ class Distance(nn.Module):
             self.at.clamp_(-3.0, 3.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("critic", "family", "least"),
     [

@@ -17,6 +17,7 @@ def found(tmp_path_factory):
 
 
 # Places of the penalty are drawn on each process, and so others than on one.
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [case for case in CASES if case != "gp"])
 def test_two_processes_have_the_values_and_gradients_of_one(found, case):
     alone = trained(case, None)

@@ -17,6 +17,7 @@ def many(rng):
     return x, y, rng.random(250_000), rng.random(230_000)
 
 
+@pytest.mark.slow
 def test_large_weighted_samples_agree_with_scipy(many):
     x, y, a, b = many
     r = otdist.w1(x, y, a, b)
@@ -29,6 +30,7 @@ def test_large_equal_samples_agree_with_scipy(many):
     assert otdist.w1(x[: len(y)], y).value == pytest.approx(wasserstein_distance(x[: len(y)], y), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_large_sample_is_at_distance_zero_of_its_permutation(many, rng):
     x, _, a, _ = many
     order = rng.permutation(len(x))
@@ -43,6 +45,7 @@ def test_a_large_batch_agrees_with_single_calls(rng):
         assert batch[k] == pytest.approx(otdist.wasserstein(x[k], y[k], p=2).value, rel=1e-13)
 
 
+@pytest.mark.slow
 def test_one_missing_value_in_a_large_batch_is_found(rng):
     x, y = rng.normal(size=(4000, 60)), rng.normal(size=(4000, 60))
     x[3210, 7] = np.nan

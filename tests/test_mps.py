@@ -64,6 +64,7 @@ def test_values_and_gradients(function):
 SLOW = [pytest.param(family, marks=pytest.mark.slow) for family in ("orthogonal", "folds", "spectral")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["anchors", "pieces", *SLOW])
 def test_critics(family, tmp_path):
     x, y = X.numpy(), Y.numpy()

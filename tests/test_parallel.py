@@ -45,6 +45,7 @@ def test_threads_stay():
     assert len([thread for thread in threading.enumerate() if thread.name.startswith("otdist")]) <= 2
 
 
+@pytest.mark.slow
 def test_an_error_ends_the_parts_that_have_not_begun():
     begun = []
 

@@ -200,6 +200,7 @@ class TestLearn:
             assert new.confidence == critic.confidence and new.lipschitz == critic.lipschitz
         assert repr(pickle.loads(pickle.dumps(Critic()))) == "Critic(not fitted)"
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "options",
         [
@@ -232,6 +233,7 @@ class TestLearn:
             new(self.x, self.y).item() for _ in range(2)
         ]
 
+    @pytest.mark.slow
     def test_sinkhorn_loss(self):
         loss = SinkhornLoss()
         loss(self.x.clone().requires_grad_(), self.y).backward()
@@ -253,6 +255,7 @@ class TestLearn:
         assert all(p.grad is not None for p in new.parameters())
         assert sum(p.numel() for p in new.parameters()) == sum(p.numel() for p in net.parameters())
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("constraint", ["orthogonal", "spectral"])
     def test_runs(self, constraint):
         data = np.random.default_rng(0).normal(size=(80, 2))

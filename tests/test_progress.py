@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import subprocess
 import sys
 import types
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -128,16 +130,23 @@ def run(script, environment):
 
 @pytest.mark.slow
 def test_after_warming_up_no_call_compiles(tmp_path):
-    environment = {"NUMBA_CACHE_DIR": str(tmp_path)}
     script = tmp_path / "warm.py"
-    script.write_text("import otdist.cli; otdist.cli.main(['warmup'])")
-    assert run(script, environment).startswith("Compiled ")
-    assert run(script, environment).startswith("Ready: ")
     script.write_text(
         """
 import numpy as np, otdist
-from otdist.solvers.pairs.compiled import COMPILED_FUNCTIONS
+from numba.core.caching import Cache
+from otdist.api.warmup import compile_solvers
 
+used, load = [], Cache.load_overload
+
+def record(self, signature, context):
+    used.append(self._py_func.__qualname__ + str(signature))
+    return load(self, signature, context)
+
+Cache.load_overload = record  # called once for each function and each type of its arguments
+compiled, _, _ = compile_solvers()
+assert len(used) > 20 and 0 <= compiled <= len(used), (len(used), compiled)
+used.clear()
 rng = np.random.default_rng(1)
 for d in (2, 3, 16):
     x, y = rng.normal(size=(2, 1200, d))
@@ -148,7 +157,18 @@ for d in (2, 3, 16):
     otdist.sinkhorn_divergence(x[:500], y[:400])
     otdist.unbalanced_w1(x[:300], y[:200], np.ones(300), np.ones(200), reach=1.0, penalty="kl")
 otdist.emd(rng.random((1100, 1200)))
-print(COMPILED_FUNCTIONS)
+print(used)
 """
     )
-    assert run(script, environment) == "[]"
+    assert run(script, {}) == "[]"
+
+
+def test_warmup_says_what_it_did(capsys, monkeypatch):
+    from otdist import cli
+    from otdist.api import warmup
+
+    for count, said in ((3, "Compiled 3 functions"), (0, "Ready: ")):
+        monkeypatch.setattr(warmup, "compile_solvers", lambda count=count, **_: (count, 1.0, Path("folder")))
+        with contextlib.suppress(SystemExit):
+            cli.main(["warmup"])
+        assert capsys.readouterr().out.startswith(said)

@@ -101,6 +101,7 @@ def check_matrix(rng, method):
     check(lambda: otdist.emd(cost, a, b, method=method), cost.tolist(), a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["auto", "dense", "sparse"])
 def test_intervals_of_points_hold_the_exact_distance(rng, method):
     for _ in range(40):

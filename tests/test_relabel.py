@@ -148,6 +148,7 @@ class TestEngines:
             chosen = np.concatenate([np.arange(c) < r for r, c in zip(row, counts, strict=True)])
             assert units.measure(chosen) == pytest.approx(expected, rel=1e-9)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("absences", [False, True])
     def test_labels_are_the_total_variation_and_what_one_side_lacks(self, absences):
         counts = np.array([5, 1, 3, 1, 1])
@@ -247,6 +248,7 @@ def by_units(rng):
 
 
 class TestPvalues:
+    @pytest.mark.slow
     @pytest.mark.parametrize("make", [shared, counted, labelled, labelled_with_absences, by_units])
     @pytest.mark.parametrize("total", [19, 199])
     def test_they_are_valid_at_every_level(self, make, total):

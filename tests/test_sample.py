@@ -38,6 +38,7 @@ def test_the_rows_that_are_drawn_are_kept_at_their_places(sizes):
         assert len(sample.correlation_rows[side]) == min(size, MAX_DEPENDENCE_ROWS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"blocks": 1000}])
 def test_rows_that_are_not_kept_change_nothing(monkeypatch, options):
     sides = table(1, LARGE), table(2, LARGE - 1500)

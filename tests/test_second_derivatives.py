@@ -61,6 +61,7 @@ def require_right(function, data, rng):
         assert got == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", DISTANCES)
 def test_distances_in_points_and_weights(case, rng):
     d, metric, p, options = DISTANCES[case]
@@ -99,6 +100,7 @@ def test_cost_matrices(rng):
     require_right(lambda *data: otdist.emd(*data).value, (cost, a, b), rng)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p", [1, 1.5, 2, 3])
 def test_sliced_distances(p, rng):
     def distance(*data):

@@ -93,6 +93,7 @@ class TestRelations:
         r, truth = entropic(otdist.emd, cost, a, b, eps=eps), exact(otdist.emd, cost, a, b)
         require_relations(r, truth, cost, a, b, otdist.emd)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("shape", instances.SHAPES)
     @pytest.mark.parametrize("weights", instances.WEIGHTS)
     def test_of_every_kind(self, shape, weights):
@@ -108,6 +109,7 @@ class TestRelations:
                     r = entropic(question, x, y, a, b, eps=eps, metric=metric, max_iter=200)
                     require_relations(r, truth, cost, a, b, question)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("question", [otdist.w1, W2])
     def test_less_regularisation_is_closer(self, question, rng):
         x, y, b = rng.normal(size=(150, 2)), rng.normal(size=(130, 2)) + 1.0, rng.random(130)

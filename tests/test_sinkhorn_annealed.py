@@ -66,6 +66,7 @@ def test_common_points_cancel(rng):
     assert r.converged and r.value == pytest.approx(5 / 60, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_other_metrics_and_orders(rng):
     x, y = rng.random((2, 80, 3)) + 0.1
     for p, metric in ((2, "euclidean"), (3, "cityblock"), (1, "angular")):

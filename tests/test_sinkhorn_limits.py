@@ -69,6 +69,7 @@ class TestStops:
             r = W1(x, y, eps=1e-4, max_seconds=1e-3, max_iter=10**6)
         assert r.lower <= truth.value <= r.upper
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("eps", [1e-4, 1e-6, 1e-7, 1e-9, 1e-12, 1e-16, 1e-30])
     def test_an_eps_beyond_float32_leaves_the_interval_right(self, eps, rng):
         for d, shape in ((2, "normal"), (9, "normal"), (2, "clusters"), (2, "cauchy")):

@@ -75,6 +75,7 @@ def test_the_interval_holds_the_exact_value(shape, weights, rng):
         assert (r.plan.data >= 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [2, 3, 4, 16])
 def test_the_gap_is_reached_on_few_pairs(d, rng):
     x, y = rng.normal(size=(700, d)), rng.normal(size=(900, d)) + 0.3

@@ -73,6 +73,7 @@ class TestSoftmin:
                     assert error.max() <= noise(table, g, log_b, eps), (n, m, eps, flip)
         assert boxed == ({True, False} if d <= 8 else {False})
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", NAMES)
     @pytest.mark.parametrize("eps", [1e-2, 1e-4, 1e-6])
     def test_potentials_that_fit_where_most_runs_are_left_out(self, name, eps, rng):

@@ -294,6 +294,7 @@ class TestCertificates:
         np.testing.assert_allclose(plan.sum(axis=0), b, atol=1e-15)
         assert (plan * cost).sum() ** (1 / p) == pytest.approx(r.upper, rel=1e-9)
 
+    @pytest.mark.slow
     def test_the_critic_proves_no_less_than_the_projection(self, rng):
         x, y = clouds_of(rng, 3)
         r, exact = otdist.max_sliced_w1(x, y, rng=0), otdist.w1(x, y)

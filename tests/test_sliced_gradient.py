@@ -61,6 +61,7 @@ def test_gradient_of_max_sliced_at_a_smooth_maximum(p, rng):
     assert torch.autograd.gradcheck(most, (x, y, a, b), eps=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("f", [otdist.sliced_w1, otdist.max_sliced_w1])
 @pytest.mark.parametrize("p", [1, 2, 3])
 def test_gradient_at_ties_and_at_distance_zero_is_finite(f, p):

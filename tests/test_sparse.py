@@ -149,6 +149,7 @@ class TestAgainstHiGHS:
 
 
 class TestAgainstExactArithmetic:
+    @pytest.mark.slow
     @pytest.mark.parametrize("metric", ["cityblock", "chebyshev"])
     @pytest.mark.parametrize("seed", range(4))
     def test_the_interval_holds_the_exact_assignment(self, metric, seed):

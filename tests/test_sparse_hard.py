@@ -135,6 +135,7 @@ class TestFarApart:
             assert Fraction(r.lower) <= truth <= Fraction(r.upper), (seed, n, d, power, str(r), float(truth))
             assert r.gap <= 1e-9 or power > 20
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(6))
     def test_small_matrices_of_any_magnitudes(self, seed):
         rng = np.random.default_rng(seed)
@@ -162,6 +163,7 @@ class TestFarApart:
             feasible = sum(Fraction(float(c)) for c in cost[i, j]) / int(n)
             assert Fraction(r.lower) <= feasible, (seed, str(r), float(feasible))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("power", "seeds"), [(8, [376]), (12, [86, 87, 130, 206, 224, 428])])
     def test_costs_over_many_orders(self, power, seeds):
         for seed in [*range(30), *seeds]:

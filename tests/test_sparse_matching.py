@@ -64,6 +64,7 @@ def require_optimal(made, cost, rows, cols, tol, unit=3):
     assert plan.cost.mean() == pytest.approx(truth, abs=2 * tol + 1e-9 * cost.max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_optimal_on_its_arcs_and_on_those_added(flavour):
     for seed in range(12):

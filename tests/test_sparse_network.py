@@ -88,6 +88,7 @@ def test_arcs_may_be_added_to_a_basis(seed):
         assert made.count > len(a) * len(b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pivots", [1, 2, 3, 7, 30])
 def test_windows_of_any_length_reach_the_same_value(pivots):
     rng = np.random.default_rng(pivots)
@@ -105,6 +106,7 @@ def test_windows_of_any_length_reach_the_same_value(pivots):
         assert values[0] == pytest.approx(values[1], rel=1e-13)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_long_windows_cut_the_tree_into_many_pieces(seed):
     rng = np.random.default_rng(seed)
@@ -177,6 +179,7 @@ def test_a_hung_forest_keeps_its_flow(seed):
         assert sent.sum() == a.sum()
 
 
+@pytest.mark.slow
 def test_the_root_may_be_moved_by_shifts_of_the_complement(rng):
     # One large component of which almost all is moved: potentials are those of the tree all the same.
     for _ in range(20):

@@ -47,6 +47,7 @@ def require_nested(seen, final, dense):
 
 
 class TestOnTheWay:
+    @pytest.mark.slow
     @pytest.mark.parametrize("metric", METRICS)
     def test_intervals_only_get_narrower(self, proofs, metric):
         rng = np.random.default_rng(1)
@@ -103,6 +104,7 @@ class TestOnTheWay:
 
 
 class TestGoals:
+    @pytest.mark.slow
     @pytest.mark.parametrize("tol", [0.3, 1e-2, 1e-4, 1e-7])
     def test_a_gap_that_is_good_enough(self, tol):
         rng = np.random.default_rng(4)
@@ -134,6 +136,7 @@ class TestGoals:
         assert f.mean() + g.mean() == pytest.approx(r.lower, rel=1e-9)
         assert np.abs(np.diff(r.critic(x))).max() <= np.linalg.norm(np.diff(x, axis=0), axis=1).max() + 1e-12
 
+    @pytest.mark.slow
     def test_the_goal_holds_after_rounding(self, rng):
         for tol in 10.0 ** rng.uniform(-8, -1, 20):
             x, y = rng.normal(size=(2, 90, 2))
@@ -148,6 +151,7 @@ QUESTIONS = {
 
 
 class TestDeadlines:
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", QUESTIONS)
     @pytest.mark.parametrize("seconds", [1e-9, 0.02])
     def test_what_is_proved_by_then_is_returned(self, name, seconds):
@@ -163,6 +167,7 @@ class TestDeadlines:
         assert 0 <= r.lower <= truth.lower and truth.upper <= r.upper < np.inf
         np.testing.assert_allclose(r.plan.sum(axis=1), 1 / 900, rtol=1e-12)
 
+    @pytest.mark.slow
     def test_or_an_error_that_carries_it(self, rng):
         x, y = rng.normal(size=(2, 900, 3))
         with pytest.raises(otdist.ConvergenceError) as caught:
@@ -244,6 +249,7 @@ class TestAnotherProcess:
         assert process.returncode != 0
         assert took < 5  # 2 s are promised; other processes may be at work
 
+    @pytest.mark.slow
     @unix
     def test_an_interrupt_of_compiled_code_stays_one(self):
         # What numba wraps into arrays after a call may take the interrupt for an error of its own.

@@ -60,11 +60,13 @@ class TestPools:
             exact.append(np.abs(p - q).sum() / 2)
         assert same_distribution(CountedLabels(np.array([4, 2, 1]), k, m, rng).draw([0], 5_000)[:, 0], exact)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("k", "m"), [(3, 4), (2, 2)])
     def test_a_cost_matrix_of_points_on_the_line_draws_as_the_line_does(self, k, m, rng):
         cost = np.abs(VALUES[:, None] - VALUES)
         assert same_distribution(MatrixPool(cost)(k, m, 1_000, rng), line_distances(k, m))
 
+    @pytest.mark.slow
     def test_a_cost_matrix_draws_as_the_exact_distance_of_every_split(self, rng):
         cost = np.linalg.norm(PLANE[:, None] - PLANE, axis=-1)
         exact = [float(otdist.w1(PLANE[i], PLANE[j])) for i, j in splits(6, 2, 4)]
@@ -88,6 +90,7 @@ class TestPools:
 
 
 class TestPermutationTest:
+    @pytest.mark.slow
     def test_small_p_values_are_not_more_frequent_than_they_say(self):
         rng = np.random.default_rng(11)
         p = np.array(
@@ -205,6 +208,7 @@ class TestPermutationTest:
 
 
 class TestNoiseFloor:
+    @pytest.mark.slow
     def test_it_is_what_independent_samples_of_the_distribution_are_apart(self):
         rng = np.random.default_rng(21)
         truth = [wasserstein_distance(rng.normal(size=400), rng.normal(size=400)) for _ in range(200)]
@@ -230,6 +234,7 @@ class TestNoiseFloor:
         assert (right.n, short.n) == (100, 30)
         assert right.mean < short.mean
 
+    @pytest.mark.slow
     def test_it_falls_as_one_over_the_root_of_the_size_on_the_line(self):
         reference = np.random.default_rng(24).normal(size=20_000)
         means = [noise_floor(reference, n, n, rng=1).mean for n in (50, 200, 800)]
@@ -282,6 +287,7 @@ class TestNoiseFloor:
 
 
 class TestRandomSubset:
+    @pytest.mark.slow
     def test_every_subset_is_equally_likely(self):
         rng = np.random.default_rng(5)
         counts = {}

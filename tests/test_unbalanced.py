@@ -354,6 +354,7 @@ class TestArguments:
         soft = unbalanced_w1(x, y, a, b, reach=0.2, metric=metric, penalty="kl", tol=0.02)
         assert soft.converged
 
+    @pytest.mark.slow
     def test_large_problems_go_to_the_sparse_solver_and_the_budget_is_asked(self, rng, monkeypatch):
         x, y = rng.normal(size=(1230, 2)), rng.normal(size=(1230, 2))
         r = unbalanced_w1(x, y, reach=0.2, tol=0.3)

@@ -143,6 +143,7 @@ class TestSteps:
         assert not unchanged(state.generator, generator)
         assert not unchanged(state.average, average)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("constraint", ["orthogonal", "clip"])
     def test_the_constraint_holds_after_every_step(self, constraint, monkeypatch):
         plain, seen = State.generator_step, []
@@ -159,6 +160,7 @@ class TestSteps:
         assert len(seen) == 15
         assert all(seen)
 
+    @pytest.mark.slow
     def test_points_kept_aside_are_never_trained_on(self, monkeypatch):
         data = cloud(n=100)
         real = RealData.of(data, held_out=0.3, scale="auto", seed=0)
@@ -175,6 +177,7 @@ class TestSteps:
         monkeypatch.setattr(State, "batch", looked)
         small(data, held_out=0.3)
 
+    @pytest.mark.slow
     def test_packed_points_are_judged_together(self):
         run = small(packing=4)
         assert run.state.critic.weights[0].shape[1] == 4 * 3
@@ -355,6 +358,7 @@ class TestRefused:
             run.sample(0)
 
 
+@pytest.mark.slow
 def test_odd_data_are_named_and_trained_on():
     data = np.column_stack([cloud(), np.ones(200)])
     run = small(data, steps=1)

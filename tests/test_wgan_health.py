@@ -350,6 +350,7 @@ class TestBracket:
 
 
 class TestEnergy:
+    @pytest.mark.slow
     def test_the_statistic_is_the_energy_distance(self):
         """Only a labelling with the largest energy of all has the smallest p-value."""
         rng = np.random.default_rng(0)

@@ -97,6 +97,7 @@ class TestPage:
         policy = next(a["content"] for t, a in page.tags if t == "meta" and "http-equiv" in a)
         assert policy.startswith("default-src 'none';") and "script" not in policy
 
+    @pytest.mark.slow
     def test_it_says_what_the_run_knows(self, run):
         text = Page(report.render_page(run)).text
         last = run.history[-1]
@@ -137,6 +138,7 @@ class TestPage:
         run.report(tmp_path / "first.html")
         assert (tmp_path / "both.html").read_text() == (tmp_path / "first.html").read_text()
 
+    @pytest.mark.slow
     def test_other_data_are_refused(self, plain, tmp_path):
         with pytest.raises(InputError, match="must be the data of the run"):
             plain.report(tmp_path / "page.html", cloud(200, 2, seed=1))
@@ -274,6 +276,7 @@ class TestCurves:
 
 
 class TestSnapshots:
+    @pytest.mark.slow
     @pytest.mark.parametrize("checks", [1, 5, 8, 9, 23, 100])
     def test_at_most_eight_are_kept_the_last_and_even_ones_before(self, plain, checks):
         kept = snapshots.Snapshots()
@@ -287,6 +290,7 @@ class TestSnapshots:
         assert len(set(np.diff(kept.checks[:-1]))) <= 1
         assert kept.steps == [10 * k for k in kept.checks]
 
+    @pytest.mark.slow
     def test_the_same_latent_numbers_are_drawn_each_time(self, plain):
         first, second = snapshots.Snapshots(), snapshots.Snapshots()
         first.add(plain.state, 0)
@@ -384,6 +388,7 @@ class TestLines:
         ]
         assert all("first check at step 10" in line for line in lines[:4])
 
+    @pytest.mark.slow
     def test_the_progress_line_fits_a_terminal_of_100_columns(self, plain):
         plain.state.step, plain.seconds = 12_345, 3599.0
         plain.schedule = Schedule(20_000, None, 0.3)

@@ -236,6 +236,7 @@ def test_two_processes_have_the_same_networks(found, case):
     assert len(history) == STEPS // SMALL["check_every"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_gradients_of_two_processes_are_those_of_one(found, case):
     alone, both = first_gradients(case), found[0][f"{case}, first step"]
