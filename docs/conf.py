@@ -25,6 +25,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "figures",
+    "modules",
     "sphinxcontrib.bibtex",
 ]
 exclude_patterns = ["_build", "_ext", "examples", "images"]
