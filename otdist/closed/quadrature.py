@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from otdist.closed.checks import read_number, read_order
-from otdist.closed.quantiles import LineDistribution, Mask
+from otdist.closed.quantiles import LineDistribution
 from otdist.closed.reading import is_same_distribution, read_distribution
 from otdist.errors import ConvergenceWarning, InputError
 from otdist.result import Result
 from otdist.runtime.errstate import isolate_errstate
-from otdist.typing import Array
+from otdist.typing import Array, Mask
 
 SUM_ROUNDING = 1e-14  # relative error of a pairwise sum over at most a few million cells
 
