@@ -2,7 +2,7 @@
 
 Each package lives in an environment of its own, whose Python a variable names: OTDIST_BENCH_OTT,
 OTDIST_BENCH_ENERGYFLOW. Run with ``python benchmarks/moving_over.py``; writes results/moving_over.json, which
-tests/test_docs.py holds the pages in docs/howto to. A package whose variable is not set keeps its rows.
+tests/docs/test_docs.py holds the pages in docs/howto to. A package whose variable is not set keeps its rows.
 """
 
 from __future__ import annotations

@@ -8,12 +8,12 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import without_torch
 from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 from hypothesis.internal.entropy import deterministic_PRNG
@@ -54,7 +54,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the hook of without_torch: those of this file do not hold for docstrings of the package."""
-    config.pluginmanager.register(without_torch)
+    config.pluginmanager.register(import_module("without_torch"))
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -1,0 +1,66 @@
+"""Small runs of the trainer that tests/learn/test_wgan_runs.py starts in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from otdist.learn import fit_wgan
+from otdist.learn.wgan import checkpoint
+
+SMALL = {"batch_size": 32, "check_every": 10, "check_points": 16, "width": 16, "latent": 4, "device": "cpu"}
+# Small steps, by which rounding is not magnified: what processes sum in another order stays near.
+SMALL |= {"learning_rate": 1e-3, "critic_rate": 1e-3}
+CASES = {
+    "orthogonal": {},
+    "gp": {"constraint": "gp", "batch_size": 34},
+    "spectral": {"constraint": "spectral", "objective": "hinge"},
+    "packed": {"packing": 3, "batch_size": 33},
+}
+STEPS = 40
+
+
+def cloud(n=200, d=3, seed=0):
+    """Points of two groups."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, d)) + 4.0 * rng.integers(2, size=(n, 1))
+
+
+def trained(case, **more):
+    """A run of a case."""
+    return fit_wgan(cloud(), **(SMALL | {"steps": STEPS} | CASES[case] | more))
+
+
+def first_gradients(case):
+    """Gradients of the first step of critic and generator: without momentum Adam keeps them as its mean."""
+    tensors = checkpoint.collect_tensors(trained(case, steps=1, n_critic=1).state)
+    return {name: tensor for name, tensor in tensors.items() if name.endswith("exp_avg")}
+
+
+def main(folder):
+    """Every process trains its part of each case, and writes what it has in the end."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo")
+    rank = dist.get_rank()
+    found = {}
+    for case in CASES:
+        run = trained(case, folder=Path(folder) / case)
+        found[case] = checkpoint.collect_tensors(run.state), [check.estimate for check in run.history]
+        found[f"{case}, first step"] = first_gradients(case)
+    try:
+        trained("orthogonal", seed=rank)
+    except ValueError as error:
+        found["refused"] = str(error)
+    torch.save(found, Path(folder) / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
+    trained("orthogonal", folder=sys.argv[1], steps=int(sys.argv[2]))  # until it is killed
