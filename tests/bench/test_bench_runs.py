@@ -14,7 +14,7 @@ import otdist
 from otdist import bench
 from otdist.bench import runs
 from otdist.bench.methods import METHODS, find_python, is_cheap, parse_method, suggest_methods
-from otdist.bench.report import format_interval
+from otdist.bench.report import format_row_interval
 from otdist.bench.scatter import ErrorAxis
 from otdist.errors import InputError
 
@@ -296,9 +296,9 @@ class TestPage:
 
     def test_intervals_are_rounded_outwards(self):
         row = {"lower": 2.00639, "upper": 2.01041}
-        assert format_interval(row) == "[2.006, 2.011]"
-        assert format_interval(row | {"upper": None}) == "≥ 2.006"
-        assert format_interval({"lower": None}) == "–"
+        assert format_row_interval(row) == "[2.006, 2.011]"
+        assert format_row_interval(row | {"upper": None}) == "≥ 2.006"
+        assert format_row_interval({"lower": None}) == "–"
 
     def test_exact_values_have_a_row_of_their_own_below_all_errors(self):
         axis = ErrorAxis.from_values([0.0, 3e-12, 2e-3, 0.4])

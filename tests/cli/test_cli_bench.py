@@ -45,7 +45,7 @@ def test_files_are_measured_shown_and_written(folder, capsys):
 
 
 @pytest.mark.slow
-def test_json_is_all_that_is_on_standard_output(here, capsys):
+def test_json_is_all_that_is_on_standard_output(folder, capsys):
     status, out, err = run_command(
         capsys, "a.npy", "b.npy", "--methods", "otdist", "--json", "--html", "page.html"
     )
@@ -76,7 +76,7 @@ def test_json_is_all_that_is_on_standard_output(here, capsys):
         ),
     ],
 )
-def test_what_cannot_be_done_is_one_line(here, capsys, arguments, message):
+def test_what_cannot_be_done_is_one_line(folder, capsys, arguments, message):
     assert one_line(run_command(capsys, *arguments), message)
 
 

@@ -1,9 +1,8 @@
 """Every reader of files on damaged and hostile bytes: an InputError, or what the file says, and nothing else.
 
 ``python tests/helpers/fuzz_readers.py csv -max_total_time=600`` runs atheris (libFuzzer; ``pip install
-atheris``) on one reader, from valid files; a crash is written to the working folder, and repeated by naming that
-file.
-``tests/tables/test_readers.py`` damages the same files at random, without atheris.
+atheris``) on one reader, from valid files. A crash is written to the working folder, and repeated by naming
+that file. ``tests/tables/test_readers.py`` damages the same files at random, without atheris.
 """
 
 from __future__ import annotations

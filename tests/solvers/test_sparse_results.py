@@ -276,7 +276,8 @@ class TestAsked:
         x, y = rng.normal(size=(2, 40, 2))
         assert otdist.w1(x, y).method == "dense"
         monkeypatch.setattr(
-            "otdist.solvers.cheapest_exact", lambda n, m, d, tol: "sparse" if n * m >= 1600 else "dense"
+            "otdist.solvers.solve.find_cheapest_exact",
+            lambda n, m, d, tol: "sparse" if n * m >= 1600 else "dense",
         )
         assert otdist.w1(x, y).method == "sparse"
         assert otdist.w1(x[:, 0], y[:, 0]).method == "line"
