@@ -30,6 +30,7 @@ import numpy as np
 from otdist.metrics.base import make_row_blocks
 from otdist.typing import Array, Index
 
+FLOAT64_EPS = 2.0**-52  # distance from 1 to the next larger float64
 UNIT_ROUNDOFF = 2.0**-53  # largest relative error of one float64 operation
 CUMSUM_BLOCK = 1024  # masses that are added up before the sums of blocks
 

@@ -1,4 +1,4 @@
-"""What can go wrong, by name.
+"""Errors and warnings, each with its argument, problem and remedy.
 
 Every message says which argument is at fault, where, and what to do about it.
 """

@@ -1,4 +1,4 @@
-"""What a solver answers: a value, and the interval that proves it."""
+"""Result of a solver: a value, and the interval that proves it."""
 
 from __future__ import annotations
 

@@ -8,13 +8,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("otdist", "numpy", "scipy", "POT", "numba", "torch", "geomloss", "lapx", "ortools")
+VERSIONED_PACKAGES = ("otdist", "numpy", "scipy", "POT", "numba", "torch", "geomloss", "lapx", "ortools")
 
 
 def describe_machine() -> dict[str, Any]:
     """Return processor, cores, Python and package versions of this process."""
     versions = {}
-    for package in PACKAGES:
+    for package in VERSIONED_PACKAGES:
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -34,7 +34,7 @@ from otdist.runtime.progress import working
 WORKER_PATH = Path(__file__).with_name("worker.py")
 START_SECONDS = 60.0  # beyond the budget: to import, to compile and to run on few points
 MIN_START_SECONDS = 10.0  # the same where less of the total time remains
-GRACE_SECONDS = 60.0  # after which a process that exceeds its limit is killed
+KILL_GRACE_SECONDS = 60.0  # after which a process that exceeds its limit is killed
 REMAINING_TIME_SHARES = 8  # a run may take one of so many parts of the remaining total time
 MIN_RUN_SECONDS = 1.0  # with less time remaining no run is started
 Row = dict[str, Any]
@@ -202,12 +202,12 @@ def run_worker(command: list[str], limit: float, start: float) -> Row:
             command,
             capture_output=True,
             text=True,
-            timeout=limit + start + GRACE_SECONDS,
+            timeout=limit + start + KILL_GRACE_SECONDS,
             check=False,
             env=environment,
         )
     except subprocess.TimeoutExpired:
-        return {"status": "timeout", "reason": f"no end after {limit + start + GRACE_SECONDS:.3g} s"}
+        return {"status": "timeout", "reason": f"no end after {limit + start + KILL_GRACE_SECONDS:.3g} s"}
     if process.returncode == -14:  # SIGALRM
         if STARTED_LINE in process.stdout.splitlines():
             return {"status": "timeout", "reason": f"ended after {limit:.3g} s"}

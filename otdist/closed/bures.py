@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from otdist.bounds import FLOAT64_EPS
 from otdist.closed.checks import compute_length, read_points, read_vector, require_finite
 from otdist.errors import InputError
 from otdist.result import Result
 from otdist.runtime.errstate import isolate_errstate
 from otdist.typing import Array
-
-FLOAT64_EPS = float(np.finfo(np.float64).eps)
 
 
 @isolate_errstate

@@ -9,7 +9,7 @@ from typing import Any
 
 from otdist.errors import InputError
 
-PACKAGES = ("pandas", "polars")
+DATAFRAME_PACKAGES = ("pandas", "polars")
 
 
 def make_frame(columns: Mapping[str, Sequence[Any]]) -> Any:
@@ -31,8 +31,8 @@ def make_frame(columns: Mapping[str, Sequence[Any]]) -> Any:
     InputError
         If neither is installed.
     """
-    imported = [name for name in PACKAGES if hasattr(sys.modules.get(name), "DataFrame")]
-    for name in (*imported, *PACKAGES):
+    imported = [name for name in DATAFRAME_PACKAGES if hasattr(sys.modules.get(name), "DataFrame")]
+    for name in (*imported, *DATAFRAME_PACKAGES):
         try:
             module: Any = import_module(name)
         except ImportError:

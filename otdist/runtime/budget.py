@@ -1,4 +1,4 @@
-"""How much memory a method may take, asked before it is taken."""
+"""Memory that a method may take, checked before it is allocated."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from contextvars import ContextVar
 
 SETUP_SECONDS = 0.1  # beyond the limit, for preparing small problems, which improves their interval
 GRACE_SHARE = 0.05  # of the limit, beyond it, for the last pass of an interval, and
-GRACE_SECONDS = 0.3  # so many seconds
+DEADLINE_GRACE_SECONDS = 0.3  # so many seconds
 
 _interrupt_at: ContextVar[float] = ContextVar("moment", default=math.inf)
 
@@ -54,7 +54,7 @@ class Deadline:
     @property
     def grace(self) -> float:
         """Seconds after the deadline for work that has begun, or that the interval requires."""
-        return GRACE_SHARE * self.seconds + GRACE_SECONDS if self.is_finite else 0.0
+        return GRACE_SHARE * self.seconds + DEADLINE_GRACE_SECONDS if self.is_finite else 0.0
 
     def earlier_by(self, seconds: float) -> Deadline:
         """Return a deadline that is so many seconds earlier."""

@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812  torch's own name for it
 from torch import Tensor
 
+from otdist.bounds import FLOAT64_EPS
 from otdist.errors import InputError
 from otdist.learn.constraints.convolution import Convolution
-from otdist.learn.constraints.symbol import FLOAT64_EPS, symbol_bound
+from otdist.learn.constraints.symbol import symbol_bound
 
 MAX_MATRIX_ENTRIES = 1 << 22  # of a convolution whose matrix is formed
 MAX_SHORT_SIDE = 1 << 10  # shorter side of that matrix

@@ -22,8 +22,9 @@ import math
 import torch
 from torch import Tensor
 
-FLOAT64_EPS = torch.finfo(torch.float64).eps
-BOUND_TOLERANCE = 1e-5  # relative gap of the bound at which refinement stops
+from otdist.bounds import FLOAT64_EPS
+
+SYMBOL_RTOL = 1e-5  # relative gap of the bound at which refinement stops
 MAX_MULTIPLICATIONS = 1 << 34  # budget for all singular values
 CALL_MULTIPLICATIONS = 1 << 17  # overhead of one call for singular values
 MIN_FREQUENCIES = 512  # evaluated for kernels of any size
@@ -55,7 +56,7 @@ def symbol_bound(weight: Tensor, stride: tuple[int, ...], dilation: tuple[int, .
         angle = sum(n * h for n, h in zip(spans, half, strict=True)) / 2
         bound = min(bound, float(norms.max()) / math.cos(angle))
         frequencies_left -= len(centres)
-        if best == 0.0 or bound <= best * (1 + BOUND_TOLERANCE):
+        if best == 0.0 or bound <= best * (1 + SYMBOL_RTOL):
             break
         centres, half = _halve_cells(centres[norms >= best * math.cos(angle) * (1 - 1e-10)], half)
         if len(centres) > frequencies_left:

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from otdist.bounds import FLOAT64_EPS
 from otdist.typing import Array, Index, Mask
 
 BLOCK_DISTANCES = 2**16  # distances in a block: half a megabyte, which stays in cache
 MIN_BLOCK_ROWS = 32  # for efficient matrix products; 13 MB at 50,000 columns
 DIRECT_COORDINATES = 2**22  # coordinates at a time in direct distances
 REFINED_ROUNDINGS = 2**10  # distances below this multiple of the rounding bound are recomputed
-FLOAT64_EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from otdist.learn.sinkhorn.marginals import MarginalPenalty
 from otdist.learn.sinkhorn.relax import Relaxation
 from otdist.learn.sinkhorn.softmin import Softmin
 
-EPS_DECAY = 0.7  # factor of eps per sweep, starting at the mean cost
+SWEEP_EPS_DECAY = 0.7  # factor of eps per sweep, starting at the mean cost
 CHECK_EVERY_SWEEPS = 10  # sweeps between two checks, which synchronise host and device
 
 
@@ -162,11 +162,11 @@ def _initial_counters(problem: EntropicBatch) -> tuple[Tensor, Tensor]:
 def _annealing_sweeps(problem: EntropicBatch) -> int:
     """Return the number of sweeps until all problems of the batch have their final eps."""
     ratio = float((problem.start / problem.eps).max())
-    return max(0, math.ceil(math.log(ratio) / -math.log(EPS_DECAY))) if ratio > 1 else 0
+    return max(0, math.ceil(math.log(ratio) / -math.log(SWEEP_EPS_DECAY))) if ratio > 1 else 0
 
 
 def _annealed_eps(problem: EntropicBatch, k: int, n_annealing: int) -> Tensor:
-    return torch.maximum(problem.eps, problem.start * EPS_DECAY**k) if k < n_annealing else problem.eps
+    return torch.maximum(problem.eps, problem.start * SWEEP_EPS_DECAY**k) if k < n_annealing else problem.eps
 
 
 def _target_error(tol: float | None) -> float:

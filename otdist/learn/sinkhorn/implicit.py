@@ -16,7 +16,7 @@ from otdist.autograd import Reason, refuse
 from otdist.learn.sinkhorn.entropic import CHECK_EVERY_SWEEPS, sum_points
 from otdist.learn.sinkhorn.sums import EntropicSettings, density_sums, plan_sums
 
-MAX_CG_STEPS = 500  # the number grows like 1 / sqrt(1 - contraction rate of the sweeps)
+MAX_IMPLICIT_STEPS = 500  # the number grows like 1 / sqrt(1 - contraction rate of the sweeps)
 
 NO_THIRD_DERIVATIVES = Reason(
     "third derivatives of the Sinkhorn divergence are not computed, nor are products by double backward",
@@ -98,7 +98,7 @@ def _conjugate_gradients(apply: Any, right_side: Tensor, diagonal: Tensor) -> Te
     z, residual = torch.zeros_like(right_side), right_side
     direction = residual / diagonal
     norm = first_norm = sum_points(residual * direction)
-    for k in range(MAX_CG_STEPS):
+    for k in range(MAX_IMPLICIT_STEPS):
         image = apply(direction)
         curvature = sum_points(direction * image)
         # Below rounding only the constant is left, which has no effect.

@@ -31,7 +31,7 @@ from otdist.learn.sinkhorn.options import Options
 from otdist.learn.sinkhorn.softmin import PairwiseSoftmin
 from otdist.learn.sinkhorn.sums import EntropicSettings
 
-NO_SECOND_DERIVATIVES = Reason(
+NO_SHARDED_SECOND_DERIVATIVES = Reason(
     "second derivatives of sharded_divergence are not computed",
     "use otdist.learn.divergence in one process, or call without create_graph=True",
 )
@@ -246,8 +246,8 @@ def _sharded_value(
         ):
             if points.requires_grad or needs_weight_gradient:
                 point_gradient, weight_gradient = side.dual_gradients(other, needs_weight_gradient)
-                linear_term = linear(NO_SECOND_DERIVATIVES, point_gradient, scale.transform(points))
-                linear_term = linear_term + linear(NO_SECOND_DERIVATIVES, weight_gradient, w / mass)
+                linear_term = linear(NO_SHARDED_SECOND_DERIVATIVES, point_gradient, scale.transform(points))
+                linear_term = linear_term + linear(NO_SHARDED_SECOND_DERIVATIVES, weight_gradient, w / mass)
                 value = value + (linear_term - linear_term.detach())
     return scale.to_cost_units(value).to(x.dtype)[0], diagnostics(potentials, scale, settings, options, False)
 

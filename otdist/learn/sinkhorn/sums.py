@@ -15,7 +15,7 @@ from otdist.learn.sinkhorn.costs import compute_costs, compute_smooth_costs, row
 from otdist.learn.sinkhorn.marginals import MarginalPenalty
 from otdist.learn.sinkhorn.softmin import default_tile_pairs
 
-MAX_EXPONENT = 80.0  # larger exponents occur for pairs of points without mass only
+MAX_PLAN_EXPONENT = 80.0  # larger exponents occur for pairs of points without mass only
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ def density_sums(settings: EntropicSettings, x: Tensor, y: Tensor, f: Tensor, g:
     parts = []
     for rows in row_blocks(x.shape[1], y.shape[0] * y.shape[1], settings.tile_pairs(x)):
         exponent = (f[:, rows, None] + g[:, None] - compute_costs(x[:, rows], y, settings.p)) / eps
-        parts.append((exponent.clamp_(max=MAX_EXPONENT).exp_() * v[:, None]).sum(-1))
+        parts.append((exponent.clamp_(max=MAX_PLAN_EXPONENT).exp_() * v[:, None]).sum(-1))
     return torch.cat(parts, 1)
 
 
@@ -84,6 +84,6 @@ def _tile_sums(
 ) -> tuple[Tensor, Tensor]:
     cost, slope = compute_smooth_costs(x[:, :, None] - y[:, None], p)
     exponent = (f[:, :, None] + g[:, None] - cost) / eps[..., None]
-    density = torch.exp(exponent.clamp(max=MAX_EXPONENT))
+    density = torch.exp(exponent.clamp(max=MAX_PLAN_EXPONENT))
     share = sum(left[:, :, None, k] * right[:, None, :, k] for k in range(left.shape[-1]))
     return ((density * share)[..., None] * slope).sum(2), (density * w[:, None]).sum(2)

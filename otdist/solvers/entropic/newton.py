@@ -11,7 +11,7 @@ import numpy as np
 from otdist.solvers.entropic.iteration import Iteration, SinkhornState
 from otdist.typing import Array
 
-MAX_CG_STEPS = 60  # conjugate gradient steps for one direction
+MAX_DIRECTION_STEPS = 60  # conjugate gradient steps for one direction
 MAX_STEP_HALVINGS = 6  # of a step that does not reduce the residual
 MAX_STEP_EPS = 4.0  # largest change of a potential in one step, in units of eps
 
@@ -115,7 +115,7 @@ class Newton:
         out, search = np.zeros(len(remainder)), remainder / diagonal
         norm = first = float(remainder @ search)
         tolerance = min(0.01, point.residual) ** 2
-        for _ in range(MAX_CG_STEPS):
+        for _ in range(MAX_DIRECTION_STEPS):
             if not norm > tolerance * first or stop(state):
                 break
             product = diagonal * search - rate * cols * self._average_over_plan(state, point, search)

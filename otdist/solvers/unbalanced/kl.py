@@ -28,7 +28,7 @@ from otdist.typing import Array, Index
 
 Cells = tuple[Index, Index, Array]
 
-EPS_DECAY = 0.6  # factor of the regularisation from one evaluation of the interval to the next
+KL_EPS_DECAY = 0.6  # factor of the regularisation from one evaluation of the interval to the next
 UPDATES_TO_EVALUATE = 4.0  # time of the next update and an evaluation of the interval, in updates
 MAX_UPDATES_PER_EPS = 30  # at each regularisation
 MAX_CELLS_EXACT_SOLVE = 2**22  # largest problem for exact transport between given marginals
@@ -116,7 +116,7 @@ class UnbalancedKL:
                 return True
             if is_out_of_time(state) or eps < MIN_EPS_FLOAT32_SUMS * largest:
                 return False
-            eps *= EPS_DECAY
+            eps *= KL_EPS_DECAY
 
     def _refine(self, f: Array, g: Array, tol: float, goal: StoppingRule) -> bool:
         """Solve exact transport between the optimal marginals of potentials, repeatedly."""

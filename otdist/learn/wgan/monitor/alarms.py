@@ -32,7 +32,7 @@ MAX_GROWTH = 10.0  # ratio to the median of earlier checks
 MIN_VENDI, MIN_SPREAD, MAX_DUPLICATES, MIN_COVERAGE_RATIO = 0.6, 0.3, 0.5, 0.5  # of real points, or before
 SIGNIFICANCE = 0.01  # p-value below which a difference is significant
 MIN_NEARER = 0.6  # probability that a fake is nearer to training points than a held-out point
-MAX_SPREAD = 3.0  # ratio to the spread of real points
+MAX_SPREAD_RATIO = 3.0  # ratio to the spread of real points
 MAX_OUTSIDE_SHARE = 0.01  # share of numbers outside the range of the generator
 LARGE_INPUT = 1e4  # latent numbers at which a squashed output saturates
 
@@ -166,7 +166,7 @@ def explosion(history: Sequence[Check], settings: Settings) -> Finding:
         if median > 0 and current > MAX_GROWTH * median:
             return f"{quantity} are {current / median:.0f} times what they were", remedy
     last = history[-1]
-    if last.spread > MAX_SPREAD and last.debiased > min(c.debiased for c in history[:-1]):
+    if last.spread > MAX_SPREAD_RATIO and last.debiased > min(c.debiased for c in history[:-1]):
         return f"fakes spread {last.spread:.0f} times as far as real points", remedy
     return None
 
