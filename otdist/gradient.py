@@ -23,6 +23,7 @@ from otdist.inputs.arrays import is_torch
 from otdist.number import change
 from otdist.problem import Problem
 from otdist.result import Result
+from otdist.typing import Inputs
 
 if TYPE_CHECKING:
     from otdist.autograd import Derivatives, Formula
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Result)
 P = ParamSpec("P")
 T = TypeVar("T")
-Inputs = tuple[Any, Any, Any, Any]
 Sides = Callable[[], tuple[Any, Any]]
 
 # Reasons why mixed second derivatives in weights and points or costs are refused.
@@ -78,7 +78,7 @@ def require_numbers(tensor: Any, name: str) -> None:
         raise InputError(name, "carries a tangent of forward-mode differentiation", remedy)
 
 
-def with_gradient(result: Result, problem: Problem, x: Any, y: Any, a: Any, b: Any) -> Result:
+def with_gradient(result: Result, problem: Problem, inputs: Inputs) -> Result:
     """Replace the value by a 0-d tensor if torch tensors were passed.
 
     It is float64, as the interval, for points of any dtype; gradients have the dtype of the points.
@@ -87,12 +87,12 @@ def with_gradient(result: Result, problem: Problem, x: Any, y: Any, a: Any, b: A
     def derivatives() -> Derivatives:
         from otdist.solvers.transport import costs_of_points
 
-        _require_gradient(result, problem, (x, y, a, b))
+        _require_gradient(result, problem, inputs)
         tame, value = problem.rescale(), float(result.value)
         costs = functools.partial(costs_of_points, tame, value, _is_optimal(result, tame))
         return _of_plan(result, tame, lambda: result.potentials, costs, SEVERAL_OPTIMA)
 
-    return _with_value(result, (x, y, a, b), derivatives)
+    return _with_value(result, inputs, derivatives)
 
 
 def with_transport_gradient(result: R, problem: Problem, inputs: Inputs, weight_gradients: Sides) -> R:
@@ -117,13 +117,13 @@ def with_cost_gradient(result: Result, problem: Problem, cost: Any, a: Any, b: A
     def derivatives() -> Derivatives:
         from otdist.solvers.transport import costs_of_matrix
 
-        _require_gradient(result, problem, (cost, None, a, b))
+        _require_gradient(result, problem, Inputs(cost, None, a, b))
         return _of_plan(result, problem, lambda: result.potentials, costs_of_matrix, SEVERAL_OPTIMA)
 
     return _with_value(result, (cost, a, b), derivatives)
 
 
-def with_longest_step_gradient(result: Result, problem: Problem, x: Any, y: Any, a: Any, b: Any) -> Result:
+def with_longest_step_gradient(result: Result, problem: Problem, inputs: Inputs) -> Result:
     """Attach gradients as :func:`with_gradient`, for p = infinity: the gradient of the plan's longest step.
 
     Of several longest steps the first is used, a subgradient; in the weights the distance is piecewise
@@ -134,11 +134,11 @@ def with_longest_step_gradient(result: Result, problem: Problem, x: Any, y: Any,
         from otdist.autograd import Derivatives
         from otdist.solvers.transport import longest_step
 
-        _require_gradient(result, problem, (x, y, None, None))
+        _require_gradient(result, problem, Inputs(inputs.x, inputs.y))
         formula = functools.partial(longest_step, problem.rescale(), float(result.value), lambda: result.plan)
         return Derivatives(formula, formula)
 
-    return _with_value(result, (x, y, a, b), derivatives)
+    return _with_value(result, inputs, derivatives)
 
 
 def with_array_gradients(

@@ -126,13 +126,14 @@ class Problem:
         p: float = 1.0,
         nan_policy: NanPolicy = "raise",
         mass: MassRule = "normalize",
-        **stopping: Any,
+        rooted: bool = True,
+        tol: float = 0.0,
+        max_seconds: float | None = None,
+        progress: bool = False,
     ) -> Problem:
-        """Check the caller's arguments and bring them to one form; raises InputError.
-
-        Options that are not listed (``rooted``, ``tol``, ...) become fields.
-        """
-        p, stopping = check_order(p), _check_stopping(stopping)
+        """Check the caller's arguments and bring them to one form; raises InputError."""
+        p, tol, max_seconds = check_order(p), check_tol(tol), check_seconds(max_seconds)
+        progress = check_flag(progress, "progress")
         check_policy(nan_policy)
         check_mass(mass)
         ground = None if is_gower(metric) else resolve(metric)
@@ -167,7 +168,8 @@ class Problem:
             points_x, points_y = ground.canonical(points_x), ground.canonical(points_y)
         where["fixed_value"] = fixed_value
         where["mass_error"] = sides.error
-        problem = cls(points_x, points_y, left, right, total, sides.whole, ground, p, **where, **stopping)
+        where |= {"rooted": rooted, "tol": tol, "max_seconds": max_seconds, "progress": progress}
+        problem = cls(points_x, points_y, left, right, total, sides.whole, ground, p, **where)
         if fixed_value is not None:
             return problem
         if ground.degree is None:
@@ -361,14 +363,6 @@ class Problem:
         if np.isinf(out).any() and np.isfinite(value).all():
             warnings.warn(DISTANCE_OVERFLOW, PrecisionWarning, stacklevel=caller_level())
         return self.conversion.rescale(out, power)
-
-
-def _check_stopping(stopping: dict[str, Any]) -> dict[str, Any]:
-    checked = dict(stopping)
-    checked["tol"] = check_tol(stopping.get("tol", 0.0))
-    checked["max_seconds"] = check_seconds(stopping.get("max_seconds"))
-    checked["progress"] = check_flag(stopping.get("progress", False), "progress")
-    return checked
 
 
 def root(cost: float, p: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,3 +21,12 @@ GroundMetric: TypeAlias = "str | Metric | Callable[..., float]"
 OnFail = Literal["warn", "raise"]
 NanPolicy = Literal["raise", "omit", "propagate"]
 MassRule = Literal["normalize", "strict"]
+
+
+class Inputs(NamedTuple):
+    """Points and weights of both samples as the caller passed them: gradients are with respect to these."""
+
+    x: Any
+    y: Any
+    a: Any = None
+    b: Any = None

@@ -27,7 +27,7 @@ from otdist.problem import Problem, is_infinite_order
 from otdist.result import Result
 from otdist.runtime.errstate import isolate_errstate
 from otdist.solvers.solve import Solver, solve
-from otdist.typing import Array, GroundMetric, MassRule, NanPolicy, OnFail
+from otdist.typing import Array, GroundMetric, Inputs, MassRule, NanPolicy, OnFail
 
 
 @guard_tensors
@@ -152,9 +152,20 @@ def w1(
     >>> print(otdist.w1(square, moved))
     W1 = 1 (exact)  dense, n=2/2, d=2, euclidean
     """
-    options_of_problem = {"metric": metric, "p": 1.0, "nan_policy": nan_policy, "mass": mass}
-    stopping = {"tol": tol, "max_seconds": max_seconds, "progress": progress}
-    return _solve_and_differentiate((x, y, a, b), options_of_problem, stopping, method, on_fail, options)
+    check_on_fail(on_fail)
+    problem = Problem.of(
+        x,
+        y,
+        a,
+        b,
+        metric=metric,
+        nan_policy=nan_policy,
+        mass=mass,
+        tol=tol,
+        max_seconds=max_seconds,
+        progress=progress,
+    )
+    return with_gradient(solve(problem, method, on_fail, **options), problem, Inputs(x, y, a, b))
 
 
 @guard_tensors
@@ -214,38 +225,43 @@ def wasserstein(
     >>> round(otdist.wasserstein([0.0, 1.0], [0.0, 3.0], p=2).value ** 2, 12)  # half of the mass moves by 2
     2.0
     """
-    options_of_problem = {"metric": metric, "p": p, "nan_policy": nan_policy, "mass": mass}
-    stopping = {"tol": tol, "max_seconds": max_seconds, "progress": progress}
-    if is_infinite_order(p):
-        return _bottleneck((x, y, a, b), options_of_problem | {"p": 1.0}, stopping, method, on_fail, options)
-    return _solve_and_differentiate((x, y, a, b), options_of_problem, stopping, method, on_fail, options)
+    check_on_fail(on_fail)
+    is_bottleneck = is_infinite_order(p)
+    if is_bottleneck:
+        method, options = _choose_bottleneck(method, options), {}
+    problem = Problem.of(
+        x,
+        y,
+        a,
+        b,
+        metric=metric,
+        p=1.0 if is_bottleneck else p,  # of p = infinity, distances themselves are compared
+        nan_policy=nan_policy,
+        mass=mass,
+        tol=tol,
+        max_seconds=max_seconds,
+        progress=progress,
+    )
+    result = solve(problem, method, on_fail, **options)
+    attach_gradient = with_longest_step_gradient if is_bottleneck else with_gradient
+    return attach_gradient(result, problem, Inputs(x, y, a, b))
 
 
-def _bottleneck(
-    inputs: tuple[Any, Any, Any, Any],
-    options_of_problem: dict[str, Any],
-    stopping: dict[str, Any],
-    method: str | Solver,
-    on_fail: OnFail,
-    options: dict[str, Any],
-) -> Result:
-    """Solve W_infinity: distances are compared, so the problem has p = 1, and another solver."""
+def _choose_bottleneck(method: str | Solver, options: dict[str, Any]) -> Solver:
+    """Return the solver of p = infinity for a method name; raises InputError for a name that it has not."""
     from otdist.solvers.bottleneck import Bottleneck
 
-    check_on_fail(on_fail)
-    if isinstance(method, str):
-        if method not in ("auto", "line", "dense"):
-            raise InputError(
-                "method",
-                f"must be 'auto', 'line' or 'dense' for p = infinity, got {method!r}",
-                "use method='auto', or a large finite p",
-            )
-        check_names(options, get_option_names(Bottleneck), "p = infinity")
-        method, options = Bottleneck(**options), {}
-    x, y, a, b = inputs
-    problem = Problem.of(x, y, a, b, **options_of_problem, **stopping)
-    result = solve(problem, method, on_fail, **options)
-    return with_longest_step_gradient(result, problem, *inputs)
+    if not isinstance(method, str):
+        check_names(options, (), "a solver object, which has its own")
+        return method
+    if method not in ("auto", "line", "dense"):
+        raise InputError(
+            "method",
+            f"must be 'auto', 'line' or 'dense' for p = infinity, got {method!r}",
+            "use method='auto', or a large finite p",
+        )
+    check_names(options, get_option_names(Bottleneck), "p = infinity")
+    return Bottleneck(**options)
 
 
 @guard_tensors
@@ -317,10 +333,10 @@ def emd(
     x, y, ground = precomputed_metric(matrix)
     a = _align_weights(a, "a", table.labels[0], "the rows of cost")
     b = _align_weights(b, "b", table.labels[1], "the columns of cost")
-    options_of_problem: dict[str, Any] = {"metric": ground, "p": 1.0, "mass": mass, "rooted": False}
-    stopping: dict[str, Any] = {"max_seconds": max_seconds, "progress": progress}
     check_on_fail(on_fail)
-    problem = Problem.of(x, y, a, b, **options_of_problem, **stopping)
+    problem = Problem.of(
+        x, y, a, b, metric=ground, mass=mass, rooted=False, max_seconds=max_seconds, progress=progress
+    )
     result = with_cost_gradient(solve(problem, method, on_fail, **options), problem, cost, a, b)
     if a is not None or b is not None:
         # Rows without mass need the matrix, which belongs to the caller and may change.
@@ -333,20 +349,6 @@ def _align_weights(weights: Any, name: str, labels: Any, owner: str) -> Any:
     if labels is None or get_axis_labels(weights)[0] is None or get_unit_name(weights):
         return weights
     return read_weights(weights, name, len(labels), labels, owner)
-
-
-def _solve_and_differentiate(
-    inputs: tuple[Any, Any, Any, Any],
-    options_of_problem: dict[str, Any],
-    stopping: dict[str, Any],
-    method: str | Solver,
-    on_fail: OnFail,
-    options: dict[str, Any],
-) -> Result:
-    check_on_fail(on_fail)
-    x, y, a, b = inputs
-    problem = Problem.of(x, y, a, b, **options_of_problem, **stopping)
-    return with_gradient(solve(problem, method, on_fail, **options), problem, *inputs)
 
 
 def _require_costs(matrix: Array) -> None:

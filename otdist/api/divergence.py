@@ -20,9 +20,7 @@ from otdist.problem import Problem
 from otdist.result import Result
 from otdist.runtime.errstate import isolate_errstate
 from otdist.solvers.solve import warn_or_raise
-from otdist.typing import Array, GroundMetric, MassRule, NanPolicy, OnFail
-
-Inputs = tuple[Any, Any, Any, Any]
+from otdist.typing import Array, GroundMetric, Inputs, MassRule, NanPolicy, OnFail
 
 
 @guard_tensors
@@ -159,7 +157,8 @@ def sinkhorn_divergence(
         power_of_reach(reach, p)
     solve = DivergenceSolver(eps, eps_abs, reach, debias, max_residual, max_iter)
 
-    def solve_one(*inputs: Any) -> Result:
+    def solve_one(*arguments: Any) -> Result:
+        inputs = Inputs(*arguments)
         problem = make_finite_problem(inputs, **choice)
         return warn_or_raise(solve(problem, _masses(problem, reach), inputs), on_fail)
 

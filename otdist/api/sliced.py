@@ -25,9 +25,7 @@ from otdist.solvers.sliced.gradients import gradients_along, power_mean_formula
 from otdist.solvers.sliced.projections import coupling_cost_along, distances_along, normalize, power_mean
 from otdist.solvers.sliced.results import missing_value_result, project_problem, sliced_result
 from otdist.solvers.sliced.sphere_ascent import RANDOM_PER_START, ascend, starting_directions
-from otdist.typing import Array, MassRule, NanPolicy
-
-Inputs = tuple[Any, Any, Any, Any]
+from otdist.typing import Array, Inputs, MassRule, NanPolicy
 
 DIRECTION_MOVES = (
     "second derivatives of max_sliced_w1 are not computed: its direction moves with the points",
@@ -124,7 +122,7 @@ def sliced_w1(
     """
     p, n_projections = check_order(p), check_integer(n_projections, "n_projections")
     check_rng(rng)
-    problem = _check_inputs((x, y, a, b), p, nan_policy, mass)
+    problem = _check_inputs(Inputs(x, y, a, b), p, nan_policy, mass)
     thetas = (
         _draw_directions(n_projections, rng, problem.d)
         if directions is None
@@ -132,7 +130,7 @@ def sliced_w1(
     )
     label: dict[str, Any] = {"name": f"SW{p:g}", "method": "sliced"}
     if problem.fixed_value is not None:
-        return missing_value_result(problem, (x, y, a, b), **label)
+        return missing_value_result(problem, Inputs(x, y, a, b), **label)
     _require_room(problem, len(thetas))
     values, lowers, uppers = distances_along(problem, thetas)
     value, lower, upper = (power_mean(end, p) for end in (values, lowers, uppers))
@@ -152,7 +150,7 @@ def sliced_w1(
     gradients = gradients_along(problem, thetas, values, value)
     result = sliced_result(problem, (value, lower, upper), (thetas, values), info=info, **label)
     formula = partial(power_mean_formula, problem, thetas, value)
-    return with_array_gradients(result, problem, (x, y, a, b), *gradients, formula=formula)
+    return with_array_gradients(result, problem, Inputs(x, y, a, b), *gradients, formula=formula)
 
 
 @guard_tensors
@@ -236,10 +234,10 @@ def max_sliced_w1(
         check_integer(max_iter, "max_iter"),
     )
     random = check_rng(rng)
-    problem = _check_inputs((x, y, a, b), p, nan_policy, mass)
+    problem = _check_inputs(Inputs(x, y, a, b), p, nan_policy, mass)
     label: dict[str, Any] = {"name": f"max-SW{p:g}", "method": "max-sliced"}
     if problem.fixed_value is not None:
-        return missing_value_result(problem, (x, y, a, b), **label)
+        return missing_value_result(problem, Inputs(x, y, a, b), **label)
     _require_room(problem, RANDOM_PER_START * n_starts)
     thetas, converged, rounds = np.ones((1, 1)), np.ones(1, dtype=bool), 0
     if problem.d > 1:
@@ -266,7 +264,7 @@ def max_sliced_w1(
     if not result.converged:
         warnings.warn(f"{message} Proved: {result}", ConvergenceWarning, stacklevel=caller_level())
     gradients = gradients_along(problem, thetas[:1], values[:1], value)
-    return with_array_gradients(result, problem, (x, y, a, b), *gradients, refusal=DIRECTION_MOVES)
+    return with_array_gradients(result, problem, Inputs(x, y, a, b), *gradients, refusal=DIRECTION_MOVES)
 
 
 def _check_inputs(inputs: Inputs, p: float, nan_policy: NanPolicy, mass: MassRule) -> Problem:

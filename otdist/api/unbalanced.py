@@ -21,7 +21,7 @@ from otdist.result import Result
 from otdist.runtime.errstate import isolate_errstate
 from otdist.solvers.solve import warn_or_raise
 from otdist.solvers.unbalanced.results import missing_value_result, solve_kl, solve_partial, solve_tv
-from otdist.typing import Array, GroundMetric, NanPolicy, OnFail
+from otdist.typing import Array, GroundMetric, Inputs, NanPolicy, OnFail
 
 Penalty = Literal["tv", "kl"]
 
@@ -142,7 +142,8 @@ def unbalanced_w1(
     choice: dict[str, Any] = {"p": p, "metric": metric, "nan_policy": nan_policy}
     choice |= {"tol": goal, "max_seconds": max_seconds, "progress": progress}
 
-    def solve_one(*inputs: Any) -> Result:
+    def solve_one(*arguments: Any) -> Result:
+        inputs = Inputs(*arguments)
         problem = replace(make_finite_problem(inputs, **choice), rooted=False)
         label = {"name": f"UW{p:g}", "info": {"penalty": penalty, "reach": reach}}
         if problem.fixed_value is not None:
@@ -224,7 +225,8 @@ def partial_w1(
     choice: dict[str, Any] = {"p": p, "metric": metric, "nan_policy": nan_policy}
     choice |= {"tol": tol, "max_seconds": max_seconds, "progress": progress}
 
-    def solve_one(*inputs: Any) -> Result:
+    def solve_one(*arguments: Any) -> Result:
+        inputs = Inputs(*arguments)
         problem = replace(make_finite_problem(inputs, **choice), rooted=False)
         label = {"name": f"PW{p:g}", "info": {}}
         if problem.fixed_value is not None:

@@ -19,10 +19,9 @@ from otdist.solvers.answer import EXACT_GAP, describe
 from otdist.solvers.divergence.term import EntropicSolution, EntropicTerm, StoppingRule
 from otdist.solvers.merge import MergedProblem
 from otdist.solvers.quick import Sides, mean_cost_bound
-from otdist.typing import Array
+from otdist.typing import Array, Inputs
 
 Gradients = Callable[[], tuple[Array, Array]]
-Inputs = tuple[Any, Any, Any, Any]
 
 RESIDUAL_AT_LIMIT = (
     "The L1 error of the marginals is {:.0e}, not {:.0e}: raise max_iter, max_seconds, eps or max_residual."

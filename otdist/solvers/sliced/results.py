@@ -14,7 +14,7 @@ from otdist.problem import Problem
 from otdist.result import Result, SlicedResult
 from otdist.solvers.answer import describe, evaluate_critic, widen_for_unit
 from otdist.solvers.sliced.gradients import gradients_along
-from otdist.typing import Array
+from otdist.typing import Array, Inputs
 
 
 def project_problem(problem: Problem, direction: Array) -> Problem:
@@ -68,7 +68,7 @@ def sliced_result(
     )
 
 
-def missing_value_result(problem: Problem, inputs: tuple[Any, Any, Any, Any], **label: Any) -> SlicedResult:
+def missing_value_result(problem: Problem, inputs: Inputs, **label: Any) -> SlicedResult:
     """Return NaN for a missing value, with nan_policy="propagate"."""
     nothing = np.full((1, problem.d), math.nan), np.full(1, math.nan)
     message = "A value is missing, and nan_policy='propagate' asks for NaN."

@@ -24,7 +24,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -92,10 +92,12 @@ class LinearProgram:
         """Mass of either side."""
         return float(sum(self.rows))
 
-    def solve(self, stop: dict[str, Any]) -> Result:
+    def solve(self, *, tol: float, max_seconds: float | None, progress: bool) -> Result:
         """Solve the program per unit of mass, by the solver for cost matrices."""
         x, y, ground = precomputed_metric(self.matrix)
-        inner = Problem.of(x, y, metric=ground, rooted=False, **stop)
+        inner = Problem.of(
+            x, y, metric=ground, rooted=False, tol=tol, max_seconds=max_seconds, progress=progress
+        )
         unit = math.lcm(*(mass.denominator for mass in (*self.rows, *self.cols)))
         whole = sum(self.rows) * unit <= EXACT_INTEGER
         scale = Fraction(unit) if whole else Fraction(2) ** -math.frexp(self.total)[1]
@@ -208,8 +210,9 @@ class AugmentedProblem:
         self.value, self.low, self.high = math.inf, 0.0, math.inf  # in units of the costs
         for _ in range(MAX_SOLVES):
             seconds = max(deadline.seconds_left, 1e-3) if deadline.is_finite else None
-            stop = {"tol": self.problem.tol, "max_seconds": seconds, "progress": self.problem.progress}
-            self.result = self.program.solve(stop)
+            self.result = self.program.solve(
+                tol=self.problem.tol, max_seconds=seconds, progress=self.problem.progress
+            )
             exact = self._update_bounds()
             lower = None if self.finished or deadline.is_over() else self._program_with_lower_cut(exact)
             if lower is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -68,8 +68,8 @@ def transport_between_marginals(
         return None
     masses = np.empty(len(rows)), np.empty(len(cols))
     masses[0][prepared.rows], masses[1][prepared.cols] = rows / total, cols / math.fsum(cols)
-    stop: dict[str, Any] = {"tol": 0.0, "max_seconds": seconds, "progress": False}
-    result = _solve_exactly(replace(problem, rooted=False, **stop), *masses)
+    exact_problem = replace(problem, rooted=False, tol=0.0, max_seconds=seconds, progress=False)
+    result = _solve_exactly(exact_problem, *masses)
     assert result.plan is not None and result.potentials is not None
     cost = result.upper / term.unit * total * (1 + 64 * UNIT_ROUNDOFF)
     factor, price = best_multiple(term, rho, logs, cost)

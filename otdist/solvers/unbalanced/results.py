@@ -19,7 +19,7 @@ from otdist.runtime.deadline import Deadline, OutOfTimeError
 from otdist.solvers.answer import describe, evaluate_critic, widen_for_unit
 from otdist.solvers.mass_sums import sum_by_place
 from otdist.solvers.unbalanced.quick import QuickUnbalanced
-from otdist.typing import Array
+from otdist.typing import Array, Inputs
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_array
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from otdist.solvers.unbalanced.augmented import AugmentedProblem, Exact
     from otdist.solvers.unbalanced.kl import UnbalancedKL
 
-Inputs = tuple[Any, Any, Any, Any]
 Label = dict[str, Any]  # name and info of the result
 Potentials = Callable[[], tuple[Array, Array]]
 
