@@ -9,11 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from otdist.runtime.versions import get_versions, read_cpu_model
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("otdist", "numpy", "scipy", "POT", "torch", "geomloss", "pykeops", "mdot-tnt", "numba")
@@ -78,20 +79,14 @@ def load(name: str, folder: Path = RESULTS) -> Any:
 
 def save(name: str, rows: Any, folder: Path = RESULTS) -> Path:
     """Write results with the machine, versions and commit they were measured on."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
     record = {
         "machine": {
-            "cpu": _cpu(),
+            "cpu": read_cpu_model(),
             "cores": os.cpu_count(),
             "system": platform.system(),
             "python": platform.python_version(),
         },
-        "versions": versions,
+        "versions": get_versions(PACKAGES),
         "commit": commit(),
         "date": time.strftime("%Y-%m-%d"),
         "rows": rows,
@@ -107,13 +102,3 @@ def save(name: str, rows: Any, folder: Path = RESULTS) -> Path:
 def _git(*command: str) -> str:
     done = subprocess.run(["git", *command], capture_output=True, text=True, check=False, cwd=RESULTS.parent)
     return done.stdout.strip()
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next(
-        (line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine()
-    )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from otdist.errors import InputError
 from otdist.inputs.arrays import is_torch
 from otdist.pages.dataframes import make_frame
-from otdist.pages.formatting import escape_unprintable
+from otdist.pages.formatting import escape_unprintable, format_count
 from otdist.result import Result
 
 FRAME_COLUMNS = (
@@ -136,7 +136,7 @@ class ResultBatch(Sequence[Result]):
         unconverged = sum(not result.converged for result in self.results)
         proof = "all exact" if exact == count else f"{exact} exact"
         proof += f", {unconverged} NOT CONVERGED" if unconverged else ""
-        return escape_unprintable(f"{count:,} result{'' if count == 1 else 's'}, {names} {span}, {proof}")
+        return escape_unprintable(f"{format_count(count, 'result')}, {names} {span}, {proof}")
 
     def _repr_html_(self) -> str:
         from otdist.pages.notebook import render_table

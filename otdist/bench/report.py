@@ -11,7 +11,8 @@ from otdist.bench.methods import get_other_quantity
 from otdist.bench.scatter import draw_scatter
 from otdist.bench.table import EXACT_ERROR
 from otdist.pages.formatting import DASH, format_interval, format_lower_bound, format_number, format_percent
-from otdist.pages.page import get_version, load_template, resolve_target, write_page
+from otdist.pages.page import load_template, resolve_target, write_page
+from otdist.runtime.versions import get_version
 
 if TYPE_CHECKING:
     from otdist.bench.table import Row, Runs

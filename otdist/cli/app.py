@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
+
+from otdist.runtime.versions import get_version
 
 EXIT_MOVED = 1  # a threshold was exceeded
 EXIT_FAILED = 2  # the command could not compute its result
@@ -13,13 +14,6 @@ EXIT_INTERRUPTED = 130  # by Ctrl-C, the convention of shells
 
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 Names = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())]
-
-
-def _get_version() -> str:
-    try:
-        return metadata.version("otdist")
-    except metadata.PackageNotFoundError:
-        return "unknown (run from a source tree that is not installed)"
 
 
 def _parse_integer(kind: Any, tokens: Any) -> int:
@@ -32,5 +26,5 @@ Integer = Annotated[int, Parameter(converter=_parse_integer)]
 app = App(
     name="otdist",
     help="How far apart are two sets of samples? W1 with a proved interval and its sampling noise.",
-    version=_get_version,
+    version=lambda: get_version(missing="unknown (run from a source tree that is not installed)"),
 )

@@ -107,12 +107,6 @@ def check_seed(rng: Any, name: str = "rng") -> int:
     return int(check_rng(rng, name).integers(2**60))
 
 
-def check_positive(**options: Any) -> None:
-    """Raise InputError unless all options are positive, finite numbers."""
-    for name, value in options.items():
-        check_number(value, name, above=0.0)
-
-
 def check_order(p: Any) -> float:
     """Read the order p of W_p: a finite number of at least 1."""
     return check_number(p, "p", at_least=1.0, at_most=LARGEST_ORDER, remedy="use p=1 or p=2")

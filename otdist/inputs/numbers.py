@@ -91,18 +91,31 @@ def _raise_overflow(name: str, index: tuple[int, ...]) -> None:
     raise InputError(name, f"entry {position} exceeds the largest float64", "rescale the data")
 
 
-def _is_missing(item: Any) -> bool:
+def is_null(item: Any) -> bool:
+    """Whether an object is None, pandas.NA or NaT: a missing value of any type."""
     return item is None or type(item).__name__ in ("NAType", "NaTType")
+
+
+def is_missing(value: Any) -> bool:
+    """Whether an object is a missing value: null, or a number or time that is none."""
+    # pandas.NA first: comparing it gives NA, which is neither true nor false.
+    if is_null(value):
+        return True
+    if isinstance(value, Decimal):
+        return value.is_nan()
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        return bool(np.isnat(value))
+    return isinstance(value, float | np.floating) and bool(value != value)
 
 
 def from_objects(values: NDArray[Any], name: str) -> Table:
     """Read an array of Python objects: numbers or times, with None and NA as missing."""
-    if any(is_time(item) and not _is_missing(item) for item in values.flat):
+    if any(is_time(item) and not is_null(item) for item in values.flat):
         return from_ticks(*read_time_objects(values, name))
     out, raw = np.empty(values.shape), np.zeros(values.shape, dtype=object)
     rounded = False
     for index, item in np.ndenumerate(values):
-        if _is_missing(item):
+        if is_null(item):
             out[index] = np.nan
             continue
         out[index] = number = _to_float(item, name, index)

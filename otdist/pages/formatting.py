@@ -41,6 +41,16 @@ def format_probability(value: float) -> str:
     return DASH if math.isnan(value) else f"{value:.3g}"
 
 
+def format_count(count: int, noun: str) -> str:
+    """Format a count with its noun, in the plural unless it is 1."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def capitalise(text: str) -> str:
+    """Write the first letter as a capital, and the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def format_interval(lower: float, upper: float) -> str:
     """Format ``[lower, upper]`` rounded outwards, so that the printed interval is proved as well."""
     narrow = math.isfinite(upper) and upper - lower <= 1e-6 * abs(upper)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import metadata, resources
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -68,14 +68,6 @@ def resolve_target(path: Path) -> Path:
     if not folder_exists:
         raise InputError("path", f"the folder {str(target.parent)!r} does not exist", "create it first")
     return target
-
-
-def get_version() -> str:
-    """Return the version of otdist."""
-    try:
-        return metadata.version("otdist")
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def _format_template_value(value: Any) -> Any:

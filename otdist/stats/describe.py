@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.pages.formatting import escape_unprintable
+from otdist.pages.formatting import escape_unprintable, format_count
 
 if TYPE_CHECKING:
     from otdist.stats.null import NoiseFloor, NullTest
@@ -77,7 +77,7 @@ def _format_pvalue(test: NullTest) -> str:
     if math.isnan(test.pvalue) or count == 0:
         return "p = nan (a value is missing)"
     digits = len(str(count)) + 1  # the smallest p-value, 1 / (1 + count), has two digits or more
-    return f"p = {test.pvalue:.{digits}f} ({count:,} relabelling{'' if count == 1 else 's'})"
+    return f"p = {test.pvalue:.{digits}f} ({format_count(count, 'relabelling')})"
 
 
 def _format_limit(test: NullTest) -> str:
@@ -91,7 +91,7 @@ def _format_mean(floor: NoiseFloor) -> str:
 
 
 def _format_spread(floor: NoiseFloor) -> str:
-    draws = f"{len(floor.draws):,} draw{'' if len(floor.draws) == 1 else 's'}"
+    draws = format_count(len(floor.draws), "draw")
     return f"95 % of {draws} give at most {_compute_limit(floor.draws):.4g}{_format_unit(floor.unit)}"
 
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_count, check_jobs, check_number, check_policy, check_rng
 from otdist.inputs.arrays import read_table
+from otdist.inputs.numbers import is_missing
 from otdist.inputs.units import convert_unit, get_unit_name, strip_unit
 from otdist.metrics import Metric
 from otdist.metrics.names import is_gower, require_costs, resolve
@@ -319,7 +320,7 @@ def read_groups(groups: Any, sizes: tuple[int, int]) -> tuple[NDArray[Any], NDAr
     for name, side, size in zip(("x", "y"), sides, sizes, strict=True):
         if side.shape != (size,):
             raise InputError("groups", f"have shape {side.shape} for {size} rows of {name}", "give one a row")
-        missing = np.array([value is None or value != value for value in side.tolist()], dtype=bool)
+        missing = np.array([is_missing(value) for value in side.tolist()], dtype=bool)
         if missing.any():
             raise InputError(
                 "groups", f"row {int(np.argmax(missing))} of {name} has no group", "name one in each row"

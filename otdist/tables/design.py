@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_count
+from otdist.inputs.numbers import is_missing
 from otdist.tables.column import Column, Table
 from otdist.tables.column_tests import Design
 
@@ -111,7 +112,7 @@ def _encode_units(sides: tuple[Any, Any]) -> tuple[NDArray[np.intp], NDArray[np.
     codes = []
     for name, side in zip(SIDES, sides, strict=True):
         values = side.values if isinstance(side, Column) else side
-        missing = np.array([value is None or value != value for value in values.tolist()], dtype=bool)
+        missing = np.array([is_missing(value) for value in values.tolist()], dtype=bool)
         if missing.any():
             row = int(np.argmax(missing))
             raise InputError("groups", f"row {row} of {name} has no group", "name a group in each row")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from otdist.inputs.numbers import is_missing
 from otdist.typing import Array
 
 RECODE_BLOCK_ROWS = 2**20  # rows recoded at a time
@@ -64,18 +65,6 @@ def from_objects(values: Iterable[Any], missing: NDArray[np.bool_]) -> CodedLabe
         for value, absent in zip(values, missing, strict=True)
     ]
     return np.array(codes), tuple(codes_by_label)
-
-
-def is_missing(value: Any) -> bool:
-    """Return whether an object represents a missing value."""
-    # pandas.NA first: comparing it gives NA, which is neither true nor false.
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    if isinstance(value, Decimal):
-        return value.is_nan()
-    if isinstance(value, np.datetime64 | np.timedelta64):
-        return bool(np.isnat(value))
-    return isinstance(value, float | np.floating) and bool(value != value)
 
 
 def _merge_duplicate_labels(codes: Array, dictionary: Iterable[Any]) -> CodedLabels:

@@ -15,6 +15,7 @@ from otdist.api.line import wasserstein_1d
 from otdist.errors import InputError, PrecisionWarning
 from otdist.inputs.arrays import caller_level
 from otdist.metrics import periodic as on_circle
+from otdist.pages.formatting import format_count
 from otdist.problem import DISTANCE_OVERFLOW, scale_exponent
 from otdist.stats import ordered
 from otdist.stats.relabelling import MAX_UNGROUPED_ROWS
@@ -279,10 +280,10 @@ def _measure_labels(column: Column, x: Array, y: Array, a: Array | None, b: Arra
     notes = []
     if unseen := int((before == 0).sum()):
         notes.append(
-            f"{_format_count(unseen, 'label')} not in the reference ({_format_count(unseen_rows, 'row')})"
+            f"{format_count(unseen, 'label')} not in the reference ({format_count(unseen_rows, 'row')})"
         )
     if lost := int((after == 0).sum()):
-        notes.append(f"{_format_count(lost, 'label')} gone")
+        notes.append(f"{format_count(lost, 'label')} gone")
     identifier = _is_identifier(before, len(x)) and _is_identifier(after, len(y))
     if identifier:
         notes.append("looks like an identifier: nearly every row has a label of its own")
@@ -322,7 +323,3 @@ def _count_labels(
     ranks[order] = np.arange(len(order))
     unseen = int(rows[order][before[order] == 0].sum())
     return tuple(column.labels[k] for k in order), ranks, (before[order], after[order]), unseen
-
-
-def _format_count(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

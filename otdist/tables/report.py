@@ -12,8 +12,9 @@ import numpy as np
 from markupsafe import Markup
 
 from otdist.pages.axis import Axis
-from otdist.pages.formatting import format_interval, format_number, format_percent
-from otdist.pages.page import get_version, load_template, resolve_target, write_page
+from otdist.pages.formatting import capitalise, format_interval, format_number, format_percent
+from otdist.pages.page import load_template, resolve_target, write_page
+from otdist.runtime.versions import get_version
 from otdist.tables import summary, svg
 from otdist.tables.comparison import SCHEMA_VERDICTS, ColumnReport, Comparison, JointReport
 
@@ -83,7 +84,7 @@ def render(comparison: Comparison) -> str:
         joint_value="" if joint is None else format_number(float(joint.result)),
         joint_interval="" if joint is None else format_interval(joint.result.lower, joint.result.upper),
         joint_reading="" if joint is None else _explain_joint(joint),
-        joint_text="" if joint is None else _capitalise(summary.describe_joint(joint)),
+        joint_text="" if joint is None else capitalise(summary.describe_joint(joint)),
         pair=comparison.dependence,
         pair_text="" if comparison.dependence is None else summary.describe_dependence(comparison.dependence),
         schema=SCHEMA_VERDICTS,
@@ -116,10 +117,6 @@ def _draw_shape(column: ColumnReport) -> Markup:
     if column.sketch is None or column.identifier or column.verdict in SCHEMA_VERDICTS:
         return Markup("")
     return Markup(svg.draw_sparkline(column.sketch, f"Shape of {column.name}"))
-
-
-def _capitalise(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _compute_sort_key(column: ColumnReport) -> tuple[bool | float, ...]:

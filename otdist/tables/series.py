@@ -15,6 +15,7 @@ from otdist.errors import InputError
 from otdist.inputs.arrays import is_torch, read_table
 from otdist.inputs.exact_numbers import to_seconds
 from otdist.inputs.frames import from_native, read_series, to_narwhals_input
+from otdist.inputs.numbers import is_missing
 from otdist.inputs.table import Table
 from otdist.inputs.times import Clock, is_time, read_time_objects, read_times
 from otdist.inputs.units import refuse_unit
@@ -182,7 +183,7 @@ def _from_clock(name: str, series: Any) -> Column:
 def _from_objects(name: str, values: list[Any], place: str) -> Column | None:
     if (coded := _encode_texts(values)) is not None:
         return from_texts(name, coded)
-    missing = np.array([labels.is_missing(value) for value in values], dtype=bool)
+    missing = np.array([is_missing(value) for value in values], dtype=bool)
     present = [value for value, absent in zip(values, missing, strict=True) if not absent]
     if not present:
         return Column(name, None, np.full(len(values), np.nan))

@@ -280,9 +280,3 @@ def _make_text(text: str, style: str = "") -> Text:
 
     # Text instead of str: rich would read [red] in a name as markup.
     return Text(escape_unprintable(text), style=style)
-
-
-def _describe_all_missing(column: ColumnReport) -> str:
-    sides = [("reference", column.n_reference), ("current", column.n_current)]
-    empty = [side for side, present in sides if present == 0]
-    return "all values missing" + (f" in {empty[0]}" if len(empty) == 1 else "")

@@ -29,7 +29,7 @@ def why_not(instructions):
     """What makes a count here incomparable with those of the file."""
     if lacking := instructions.missing():
         return f"{lacking} is missing"
-    here = {"python": platform.python_version(), "cpu": sys.modules["harness"]._cpu()}
+    here = {"python": platform.python_version(), "cpu": sys.modules["harness"].read_cpu_model()}
     here |= {name: metadata.version(name) for name in ("numpy", "numba", "scipy")}
     there = BASELINE["machine"] | BASELINE["versions"]
     other = [

@@ -151,3 +151,9 @@ def test_compiled_functions_stand_in_the_folders_whose_fingerprint_is_taken():
         if found.target == "solvers.pairs.compiled" and not found.is_lazy
     }
     assert {name.split(".")[1] for name in users} == set(COMPILED_FOLDERS)
+
+
+def test_adapters_and_their_worker_import_nothing_of_otdist():
+    names = {path.stem for path in (PACKAGE / "bench/methods").glob("of_*.py")}
+    adapters = {f"bench.methods.{name}" for name in names} | {"bench.worker"}
+    assert not [found for found in read_imports() if found.module in adapters]

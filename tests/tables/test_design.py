@@ -398,3 +398,14 @@ def test_two_columns_of_one_name_are_an_error():
     twice = pd.DataFrame([[1, 2], [3, 4]], columns=["a", "a"])
     with pytest.raises(InputError, match=r"^reference: .*one name"):
         compare(twice, {"a": [1, 2]})
+
+
+def test_a_group_that_is_pandas_na_is_no_group():
+    pandas = pytest.importorskip("pandas")
+    values = [1.0, 2.0, 3.0]
+    for absent in (pandas.NA, None, float("nan"), pandas.NaT):
+        groups = np.array(["u", absent, "v"], dtype=object)
+        with pytest.raises(InputError, match="groups: row 1 of reference has no group"):
+            otdist.compare({"x": values}, {"x": values}, groups=(groups, ["a", "b", "c"]))
+        with pytest.raises(InputError, match="groups: row 1 of x has no group"):
+            otdist.stats.permutation_test(values, values, groups=(groups, ["a", "b", "c"]))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from geomloss import SamplesLoss
 
-from otdist.typing import Array
+if TYPE_CHECKING:
+    from otdist.typing import Array
+
 
 MEAN_COST_PAIRS = 10**6  # pairs that the mean cost is estimated from
 

@@ -6,13 +6,15 @@ Costs are rounded to 2^-30 of the largest one.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ortools.graph.python.min_cost_flow import SimpleMinCostFlow
 from scipy.spatial.distance import cdist
 
-from otdist.typing import Array
+if TYPE_CHECKING:
+    from otdist.typing import Array
+
 
 COST_BITS = 30
 

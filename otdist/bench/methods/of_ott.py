@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,9 @@ from ott.geometry import costs, pointcloud
 from ott.problems.linear.linear_problem import LinearProblem
 from ott.solvers.linear import sinkhorn
 
-from otdist.typing import Array
+if TYPE_CHECKING:
+    from otdist.typing import Array
+
 
 COMPILED_CALLS: dict[Any, Any] = {}
 

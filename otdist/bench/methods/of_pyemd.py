@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pyemd import emd
 from scipy.spatial.distance import cdist
 
-from otdist.typing import Array
+if TYPE_CHECKING:
+    from otdist.typing import Array
 
 
 def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, Any]:

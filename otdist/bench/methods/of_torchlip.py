@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from deel import torchlip
 
-from otdist.typing import Array
+if TYPE_CHECKING:
+    from otdist.typing import Array
+
 
 BATCH_SIZE, LEARNING_RATE, WIDTH = 512, 1e-3, 128
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from wasserstein import EMD
 
-from otdist.typing import Array
+if TYPE_CHECKING:
+    from otdist.typing import Array
 
 
 def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from otdist.typing import Array
+if TYPE_CHECKING:
+    from otdist.typing import Array
+
 
 BATCH_SIZE, PENALTY_WEIGHT, LEARNING_RATE = 512, 10.0, 2e-4
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from otdist.learn.wgan.report.summary import format_count, format_duration
+from otdist.learn.wgan.report.summary import format_duration
+from otdist.pages.formatting import format_count
 from otdist.runtime.files import replace_files
 
 if TYPE_CHECKING:

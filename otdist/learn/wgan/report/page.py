@@ -12,9 +12,10 @@ from otdist.learn.wgan.monitor.stopping import TEST_LEVEL
 from otdist.learn.wgan.real import RealData
 from otdist.learn.wgan.report import curves
 from otdist.learn.wgan.report.pictures import build_gallery
-from otdist.learn.wgan.report.summary import format_count, format_duration
-from otdist.pages.formatting import DASH, format_interval, format_number
-from otdist.pages.page import get_version, load_template, resolve_target, write_page
+from otdist.learn.wgan.report.summary import format_duration
+from otdist.pages.formatting import DASH, capitalise, format_count, format_interval, format_number
+from otdist.pages.page import load_template, resolve_target, write_page
+from otdist.runtime.versions import get_version
 
 if TYPE_CHECKING:
     from otdist.learn.wgan.wgan import WGAN
@@ -52,7 +53,7 @@ def render_page(run: WGAN, name: str | None = None) -> str:
     return template.render(
         run=run,
         card=card,
-        name=name or _capitalise(card["subject"]),
+        name=name or capitalise(card["subject"]),
         badge=grade(run),
         check_steps=[f"{check.step:,}" for check in history],
         few=0 < len(history) < curves.MIN_CURVE_CHECKS,
@@ -107,10 +108,6 @@ def grade(run: WGAN) -> tuple[str, str]:
     if ratio > LIKE_REAL_FLOORS or run.history[-1].pvalue < TEST_LEVEL:
         return "close to real data", "fair"
     return "like real data", "good"
-
-
-def _capitalise(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _mean_floor(run: WGAN) -> float:

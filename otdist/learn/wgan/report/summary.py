@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
+
+from otdist.pages.formatting import format_count
+from otdist.runtime.versions import get_version
 
 if TYPE_CHECKING:
     from otdist.learn.wgan.wgan import WGAN
@@ -81,22 +83,13 @@ def build_card(run: WGAN) -> dict[str, Any]:
 def merge_versions(previous: Mapping[str, str]) -> dict[str, str]:
     """Return the versions of Python and packages, after those that a run started with."""
     current = {"python": platform.python_version()}
-    for name in RECORDED_PACKAGES:
-        try:
-            current[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            current[name] = "unknown"
+    current |= {name: get_version(name) for name in RECORDED_PACKAGES}
     return {
         name: version
         if previous.get(name, version).endswith(version)
         else f"{previous[name]}, then {version}"
         for name, version in current.items()
     }
-
-
-def format_count(count: int, noun: str) -> str:
-    """Format a count with its noun."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def format_duration(seconds: float) -> str:
