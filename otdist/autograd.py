@@ -38,14 +38,14 @@ class Derivatives:
     formula : callable
         From the data (tensors in float64 on the CPU, None where the caller gave no tensor) to a 0-d
         tensor with the first derivatives of the value.
-    repeated : callable or None
+    twice_differentiable : callable or None
         The same with all derivatives, for ``create_graph=True``; None where there is no such formula.
     reason : Reason
-        Why second derivatives are refused where ``repeated`` is None.
+        Why second derivatives are refused where ``twice_differentiable`` is None.
     """
 
     formula: Formula
-    repeated: Formula | None
+    twice_differentiable: Formula | None
     reason: Reason = Reason("has no second derivatives", "call without create_graph=True")
 
 
@@ -60,23 +60,23 @@ class Value(torch.autograd.Function):
         return torch.tensor(number, dtype=torch.float64)
 
     @staticmethod
-    def backward(ctx: Any, up: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         """Differentiate the formula; with a graph of the gradient where the caller asks for one."""
         data, wanted = ctx.saved_tensors, ctx.needs_input_grad[2:]
         derivatives = ctx.derivatives
-        again = torch.is_grad_enabled()
-        if again and derivatives.repeated is not None:
-            gradients = _differentiate(derivatives.repeated, data, wanted, create_graph=True)
+        create_graph = torch.is_grad_enabled()
+        if create_graph and derivatives.twice_differentiable is not None:
+            gradients = _differentiate(derivatives.twice_differentiable, data, wanted, create_graph=True)
             gradients = [None if g is None else _with_graph(g, data, wanted) for g in gradients]
         else:
             leaves = [
                 t.detach().requires_grad_() if needed else t for t, needed in zip(data, wanted, strict=True)
             ]
             gradients = _differentiate(derivatives.formula, leaves, wanted, create_graph=False)
-            if again:
+            if create_graph:
                 inputs = [t for t, needed in zip(data, wanted, strict=True) if needed]
                 gradients = [None if g is None else refuse(derivatives.reason, g, *inputs) for g in gradients]
-        return None, None, *(None if g is None else g * up for g in gradients)
+        return None, None, *(None if g is None else g * grad_output for g in gradients)
 
 
 def _differentiate(formula: Formula, data: Any, wanted: Any, *, create_graph: bool) -> list[Tensor | None]:
@@ -107,7 +107,7 @@ class _Constant(torch.autograd.Function):
         return values.clone()
 
     @staticmethod
-    def backward(ctx: Any, up: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         return None, *(torch.zeros_like(t) for t in ctx.saved_tensors)
 
 
@@ -120,7 +120,7 @@ class _Refused(torch.autograd.Function):
         return values.clone()
 
     @staticmethod
-    def backward(ctx: Any, up: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         raise ctx.reason.error()
 
 
@@ -130,7 +130,7 @@ def refuse(reason: Reason, values: Tensor, *data: Tensor | None) -> Tensor:
     return _Refused.apply(reason, values, *inputs) if inputs else values
 
 
-class _FlatOnce(torch.autograd.Function):
+class _ZeroRefusingSecondDerivative(torch.autograd.Function):
     """Zeros with the derivative 0, whose second derivative is refused."""
 
     @staticmethod
@@ -140,19 +140,19 @@ class _FlatOnce(torch.autograd.Function):
         return torch.zeros_like(values)
 
     @staticmethod
-    def backward(ctx: Any, up: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         (values,) = ctx.saved_tensors
         zeros = torch.zeros_like(values)
         return None, refuse(ctx.reason, zeros, values) if torch.is_grad_enabled() else zeros
 
 
-def flat_once(problem: str, values: Tensor) -> Tensor:
+def zero_refusing_second_derivative(problem: str, values: Tensor) -> Tensor:
     """Zeros for places where a first derivative is 0 and a second one does not exist."""
     reason = Reason(problem, "use p=1, p=2 or another metric, or move the points apart")
-    return _FlatOnce.apply(reason, values)
+    return _ZeroRefusingSecondDerivative.apply(reason, values)
 
 
-class _Linear(torch.autograd.Function):
+class _DotWithGradient(torch.autograd.Function):
     """Inner product with a gradient, whose own derivatives are refused."""
 
     @staticmethod
@@ -162,16 +162,16 @@ class _Linear(torch.autograd.Function):
         return (gradient * data).sum()
 
     @staticmethod
-    def backward(ctx: Any, up: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         gradient, data = ctx.saved_tensors
         if torch.is_grad_enabled():
             gradient = refuse(ctx.reason, gradient, data)
-        return None, None, gradient * up
+        return None, None, gradient * grad_output
 
 
-def linear(reason: Reason, gradient: Tensor, data: Tensor) -> Tensor:
+def dot_with_gradient(reason: Reason, gradient: Tensor, data: Tensor) -> Tensor:
     """``sum(gradient * data)`` as a function of the data; second derivatives raise an InputError."""
-    return _Linear.apply(reason, gradient, data)
+    return _DotWithGradient.apply(reason, gradient, data)
 
 
 class TransportCost(torch.autograd.Function):
@@ -190,16 +190,16 @@ class TransportCost(torch.autograd.Function):
         return torch.tensor(number, dtype=torch.float64)
 
     @staticmethod
-    def backward(ctx: Any, up: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         """Return plan and potentials; with their own derivatives where the caller asks for a graph."""
         costs, *weights = ctx.saved_tensors
         wanted = ctx.needs_input_grad[2:]
-        again = torch.is_grad_enabled()
+        create_graph = torch.is_grad_enabled()
         mass = None
         if wanted[0]:
-            mass = ctx.basis.plan(*weights) if again else ctx.basis.mass
+            mass = ctx.basis.plan(*weights) if create_graph else ctx.basis.mass
         potentials = [None, None]
         if any(wanted[1:]):
-            potentials = ctx.basis.duals(costs) if again else ctx.basis.potentials
+            potentials = ctx.basis.duals(costs) if create_graph else ctx.basis.potentials
         out = [mass, *(side if needed else None for side, needed in zip(potentials, wanted[1:], strict=True))]
-        return None, None, *(None if part is None else part * up for part in out)
+        return None, None, *(None if part is None else part * grad_output for part in out)

@@ -32,10 +32,12 @@ def absolute_power(xp: Any, values: Any, power: float, name: str) -> Any:
     zero = values == 0
     if power > 2 or not hasattr(values, "detach") or not bool(zero.any()):
         return abs(values) ** power
-    from otdist.autograd import flat_once
+    from otdist.autograd import zero_refusing_second_derivative
 
     power_away = abs(xp.where(zero, 1.0, values)) ** power
-    return xp.where(zero, flat_once(f"{name} is not twice differentiable here", values), power_away)
+    return xp.where(
+        zero, zero_refusing_second_derivative(f"{name} is not twice differentiable here", values), power_away
+    )
 
 
 def norm(xp: Any, differences: Any, power: float, name: str) -> Any:

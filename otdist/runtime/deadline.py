@@ -17,7 +17,7 @@ SETUP_SECONDS = 0.1  # beyond the limit, for preparing small problems, which imp
 GRACE_SHARE = 0.05  # of the limit, beyond it, for the last pass of an interval, and
 DEADLINE_GRACE_SECONDS = 0.3  # so many seconds
 
-_interrupt_at: ContextVar[float] = ContextVar("moment", default=math.inf)
+_interrupt_at: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 
 class OutOfTimeError(Exception):
@@ -62,6 +62,10 @@ class Deadline:
         other.at = self.at - seconds
         return other
 
+    def later_by(self, seconds: float) -> Deadline:
+        """Return a deadline that is so many seconds later."""
+        return self.earlier_by(-seconds)
+
     @contextmanager
     def interrupting(self, *, grace: bool = False) -> Iterator[None]:
         """Let blocks of the work inside raise :class:`OutOfTimeError` once the deadline has passed.
@@ -78,7 +82,7 @@ class Deadline:
 NO_DEADLINE = Deadline()
 
 
-def current_moment() -> float:
+def active_deadline() -> float:
     """Return the ``time.monotonic()`` after which no block may begin (innermost ``interrupting``)."""
     return _interrupt_at.get()
 
@@ -86,7 +90,7 @@ def current_moment() -> float:
 def check_deadline(at: float | None = None) -> None:
     """Raise :class:`OutOfTimeError` if no further block may begin.
 
-    ``at``: value of ``current_moment`` in the calling thread.
+    ``at``: value of ``active_deadline`` in the calling thread.
     """
     at = _interrupt_at.get() if at is None else at
     if at < math.inf and time.monotonic() > at:

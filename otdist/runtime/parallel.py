@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.runtime.deadline import check_deadline, current_moment
+from otdist.runtime.deadline import active_deadline, check_deadline
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ def run_in_parts(function: Callable[[int, int], Any], count: int, largest: int) 
     The function must release the interpreter lock and write its results. An interrupt waits for the running
     parts only, of at most ``largest``; so does a deadline, which raises ``OutOfTimeError``.
     """
-    cores, at = _cores(), current_moment()
+    cores, at = _cores(), active_deadline()
 
     def part(first: int, last: int) -> None:
         check_deadline(at)
@@ -84,7 +84,7 @@ def add_in_parts(
     part calls cover at most ``largest``, in order, so that a deadline is checked as often.
     """
     sums: dict[int, NDArray[np.float64]] = {}
-    at = current_moment()
+    at = active_deadline()
 
     def add(first: int, last: int) -> None:
         out = sums[first] = np.zeros(width)

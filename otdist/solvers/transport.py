@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from otdist.autograd import Reason, TransportCost, flat_once
+from otdist.autograd import Reason, TransportCost, zero_refusing_second_derivative
 from otdist.errors import InputError
 from otdist.gradient import column, shares, to_problem_scale
 from otdist.metrics.differentiable import squared_norm
@@ -193,7 +193,7 @@ def _powers(problem: Problem, x: Tensor, y: Tensor, mean: float, apart: Tensor) 
         flat = near[0](torch, x, y) / mean**p
     elif 0.5 < k < 1 or (near is None and k == 1):
         what = f"{metric.name} to the power {p:g} is not twice differentiable where points coincide"
-        flat = flat_once(what, (x - y).sum(-1))
+        flat = zero_refusing_second_derivative(what, (x - y).sum(-1))
     else:
         return costs
     return costs.index_put(((~apart).nonzero()[:, 0],), flat)

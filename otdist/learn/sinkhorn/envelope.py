@@ -36,7 +36,7 @@ class EntropicValue(torch.autograd.Function):
         return dual.clone()
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         """Compute the gradients as sums over the plan, with a graph if the caller asks for one."""
         x, y, a, b, f, g = ctx.saved_tensors
         settings, needs_gradient = ctx.settings, ctx.needs_input_grad[4:]
@@ -46,14 +46,14 @@ class EntropicValue(torch.autograd.Function):
         if needs_gradient[0] or needs_gradient[2]:
             x_gradient, a_gradient = dual_gradients(settings, x, y, (a, b), f, g)
             x_gradient, a_gradient = (
-                x_gradient * upstream[:, None, None].to(x.dtype),
-                a_gradient * upstream[:, None].to(x.dtype),
+                x_gradient * grad_output[:, None, None].to(x.dtype),
+                a_gradient * grad_output[:, None].to(x.dtype),
             )
         if needs_gradient[1] or needs_gradient[3]:
             y_gradient, b_gradient = dual_gradients(settings, y, x, (b, a), g, f)
             y_gradient, b_gradient = (
-                y_gradient * upstream[:, None, None].to(x.dtype),
-                b_gradient * upstream[:, None].to(x.dtype),
+                y_gradient * grad_output[:, None, None].to(x.dtype),
+                b_gradient * grad_output[:, None].to(x.dtype),
             )
         if torch.is_grad_enabled() and _has_infinite_curvature(settings, x, y, ctx.is_self):
             x_gradient, y_gradient = (

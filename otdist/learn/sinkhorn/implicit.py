@@ -37,27 +37,29 @@ class ImplicitPotentials(torch.autograd.Function):
         return f.clone(), g.clone()
 
     @staticmethod
-    def backward(ctx: Any, cf: Tensor, cg: Tensor) -> tuple[Tensor | None, ...]:
-        """Solve ``H (u, v) = (cf, cg)``, then differentiate ``<u, F> + <v, G>`` in the data."""
+    def backward(ctx: Any, grad_f: Tensor, grad_g: Tensor) -> tuple[Tensor | None, ...]:
+        """Solve ``H (u, v) = (grad_f, grad_g)``, then differentiate ``<u, F> + <v, G>`` in the data."""
         x, y, a, b, f, g = ctx.saved_tensors
         with torch.no_grad():
-            u, v = _solve(ctx.settings, (x, y, a, b, f, g), cf, cg)
+            u, v = _solve(ctx.settings, (x, y, a, b, f, g), grad_f, grad_g)
             eps = ctx.settings.eps[..., None]
             left, right_side = torch.stack((u, a), -1) / eps, torch.stack((b, v), -1)
             x_gradient, a_gradient = plan_sums(ctx.settings, x, y, f, g, (left, right_side, v))
             y_gradient, b_gradient = plan_sums(ctx.settings, y, x, g, f, (right_side / eps, left * eps, u))
         gradients = x_gradient, y_gradient, -a_gradient, -b_gradient
         if torch.is_grad_enabled():
-            gradients = tuple(refuse(NO_THIRD_DERIVATIVES, part, x, y, a, b, cf, cg) for part in gradients)
+            gradients = tuple(
+                refuse(NO_THIRD_DERIVATIVES, part, x, y, a, b, grad_f, grad_g) for part in gradients
+            )
         return *gradients, None, None, None
 
 
 def _solve(
-    settings: EntropicSettings, data: tuple[Tensor, ...], cf: Tensor, cg: Tensor
+    settings: EntropicSettings, data: tuple[Tensor, ...], grad_f: Tensor, grad_g: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Eliminate u, and solve for v by conjugate gradients on the symmetrised Schur complement.
 
-    ``h_f u + a E v / eps = cf`` and ``h_g v + b E^T u / eps = cg`` with ``(E v)_i = sum_j e_ij v_j``.
+    ``h_f u + a E v / eps = grad_f`` and ``h_g v + b E^T u / eps = grad_g`` with ``(E v)_i = sum_j e_ij v_j``.
     """
     x, y, a, b, f, g = data
     eps = settings.eps
@@ -76,10 +78,12 @@ def _solve(
     inverse_f = is_free_f / (rows / eps + settings.marginals.curvature(f))
     diagonal_g = cols / eps + settings.marginals.curvature(g)
     # For points without mass v is explicit, and changes the right side.
-    fixed = torch.where((b > 0) | ~is_free_g, 0.0, cg / diagonal_g)
-    cf = cf - a * apply_density(fixed) / eps
+    fixed = torch.where((b > 0) | ~is_free_g, 0.0, grad_g / diagonal_g)
+    grad_f = grad_f - a * apply_density(fixed) / eps
     root_b = torch.where(is_free_g & (b > 0), b.sqrt(), 0.0)
-    right_side = torch.where(root_b > 0, cg / b.sqrt(), 0.0) - root_b * apply_transpose(inverse_f * cf) / eps
+    right_side = (
+        torch.where(root_b > 0, grad_g / b.sqrt(), 0.0) - root_b * apply_transpose(inverse_f * grad_f) / eps
+    )
 
     def schur(z: Tensor) -> Tensor:
         return diagonal_g * z - root_b * apply_transpose(inverse_f * a * apply_density(root_b * z)) / eps**2
@@ -90,7 +94,7 @@ def _solve(
             root_b * root_b
         ).to(root_b.dtype)
     v = root_b * _conjugate_gradients(schur, right_side, diagonal_g) + fixed
-    return inverse_f * (cf - a * (apply_density(v) - apply_density(fixed)) / eps), v
+    return inverse_f * (grad_f - a * (apply_density(v) - apply_density(fixed)) / eps), v
 
 
 def _conjugate_gradients(apply: Any, right_side: Tensor, diagonal: Tensor) -> Tensor:

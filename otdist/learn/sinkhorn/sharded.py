@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from otdist.autograd import Reason, linear
+from otdist.autograd import Reason, dot_with_gradient
 from otdist.errors import InputError
 from otdist.learn.sinkhorn.divergence import (
     combine_terms,
@@ -246,8 +246,12 @@ def _sharded_value(
         ):
             if points.requires_grad or needs_weight_gradient:
                 point_gradient, weight_gradient = side.dual_gradients(other, needs_weight_gradient)
-                linear_term = linear(NO_SHARDED_SECOND_DERIVATIVES, point_gradient, scale.transform(points))
-                linear_term = linear_term + linear(NO_SHARDED_SECOND_DERIVATIVES, weight_gradient, w / mass)
+                linear_term = dot_with_gradient(
+                    NO_SHARDED_SECOND_DERIVATIVES, point_gradient, scale.transform(points)
+                )
+                linear_term = linear_term + dot_with_gradient(
+                    NO_SHARDED_SECOND_DERIVATIVES, weight_gradient, w / mass
+                )
                 value = value + (linear_term - linear_term.detach())
     return scale.to_cost_units(value).to(x.dtype)[0], diagnostics(potentials, scale, settings, options, False)
 

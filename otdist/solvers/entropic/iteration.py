@@ -220,23 +220,27 @@ class Iteration:
         max_residual: float,
         max_iter: int,
         deadline: Deadline = NO_DEADLINE,
-        reserve: float = UPDATES_TO_FINISH,
+        reserve_updates: float = UPDATES_TO_FINISH,
     ) -> bool:
         """Iterate at the present regularisation until the residual is at most ``max_residual``.
 
         Ends with an update of the rows, so that the plan's rows are exact. Returns False if the residual was
-        not reached. ``reserve``: time to leave before the deadline, in updates.
+        not reached. ``reserve_updates``: time to leave before the deadline, in updates.
         """
-        self._iterate(state, max_residual, max_iter, deadline, reserve)
+        self._iterate(state, max_residual, max_iter, deadline, reserve_updates)
         ended = self.with_exact_rows(state)
         for _ in range(MAX_RETRIES):
-            out_of_time = state.iterations >= max_iter or deadline.is_over(reserve * state.seconds)
+            out_of_time = state.iterations >= max_iter or deadline.is_over(reserve_updates * state.seconds)
             if ended.residual <= max_residual or out_of_time:
                 break
             # With exact rows the residual rounds differently: a few more updates are needed.
             last = min(state.iterations + UPDATES_PER_RETRY, max_iter)
             self._iterate(
-                state, RETRY_RESIDUAL_FACTOR * min(max_residual, state.residual), last, deadline, reserve
+                state,
+                RETRY_RESIDUAL_FACTOR * min(max_residual, state.residual),
+                last,
+                deadline,
+                reserve_updates,
             )
             again = self.with_exact_rows(state)
             ended = min(ended, again, key=lambda one: one.residual)
@@ -244,13 +248,18 @@ class Iteration:
         return state.residual <= max_residual
 
     def _iterate(
-        self, state: SinkhornState, max_residual: float, max_iter: int, deadline: Deadline, reserve: float
+        self,
+        state: SinkhornState,
+        max_residual: float,
+        max_iter: int,
+        deadline: Deadline,
+        reserve_updates: float,
     ) -> None:
         """Iterate until the residual computed by the updates is at most ``max_residual``."""
         eps = state.eps
         omega, updates, best = 1.0, 0, math.inf
         while state.residual > max_residual and state.iterations < max_iter:
-            if deadline.is_over(reserve * state.seconds):
+            if deadline.is_over(reserve_updates * state.seconds):
                 break
             before = state.residual
             self.update(state, eps, omega)
@@ -278,10 +287,10 @@ class Iteration:
 
 
 def stopping_criterion(
-    max_iter: int, deadline: Deadline, reserve: Callable[[SinkhornState], float] = lambda state: 0.0
+    max_iter: int, deadline: Deadline, reserve_seconds: Callable[[SinkhornState], float] = lambda state: 0.0
 ) -> Callable[[SinkhornState], bool]:
-    """Make a predicate: no iteration or time is left; ``reserve``: seconds to keep before the deadline."""
-    return lambda state: state.iterations >= max_iter or deadline.is_over(reserve(state))
+    """Make a predicate: no iteration or time is left, with ``reserve_seconds`` before the deadline."""
+    return lambda state: state.iterations >= max_iter or deadline.is_over(reserve_seconds(state))
 
 
 def _log_sum(mass: Array, exponent: Array) -> float:

@@ -69,16 +69,17 @@ class SymmetricIteration:
         max_residual: float,
         max_iter: int,
         deadline: Deadline = NO_DEADLINE,
-        reserve: float = 1.5 * UPDATES_TO_FINISH,
+        reserve_updates: float = 1.5 * UPDATES_TO_FINISH,
     ) -> bool:
         """Iterate at the present regularisation until the residual is at most ``max_residual``.
 
         Ends with an update of f alone, so that the plan's rows are exact and the residual is the error of
-        its columns. Returns False if it was not reached. ``reserve``: as in :meth:`Iteration.iterate`.
+        its columns. Returns False if it was not reached. ``reserve_updates``: as in
+        :meth:`Iteration.iterate`.
         """
         eps = state.eps
         while state.residual > max_residual and state.iterations < max_iter:
-            if deadline.is_over(reserve * state.seconds):
+            if deadline.is_over(reserve_updates * state.seconds):
                 break
             self.update(state, eps)
         g = state.f

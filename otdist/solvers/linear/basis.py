@@ -145,8 +145,8 @@ class _Flow(torch.autograd.Function):
         return torch.from_numpy(tree.masses(a.detach().numpy(), b.detach().numpy()))
 
     @staticmethod
-    def backward(ctx: Any, up: Tensor) -> tuple[Tensor | None, ...]:
-        return None, *_Duals.apply(ctx.tree, up)
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+        return None, *_Duals.apply(ctx.tree, grad_output)
 
 
 class _Duals(torch.autograd.Function):

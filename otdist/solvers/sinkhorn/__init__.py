@@ -115,7 +115,7 @@ class Sinkhorn:
         from otdist.solvers.sinkhorn.entropic_problem import Bounds, EntropicProblem
 
         try:
-            with deadline.earlier_by(-SETUP_SECONDS).interrupting():
+            with deadline.later_by(SETUP_SECONDS).interrupting():
                 entropic = EntropicProblem.of(merged, self.max_bytes, rough=True)
         except OutOfTimeError:
             return quick_result(merged.rescale(), "sinkhorn", NO_ENTROPIC_PLAN, deadline)

@@ -59,5 +59,7 @@ def _iterate(
         current *= EPS_DECAY
     if state.iterations < 1 or not deadline.is_over(problem.updates_to_finish * state.seconds):
         iteration.update(state, eps)
-    finished = iteration.iterate(state, max_residual, max_iter, deadline, reserve=problem.updates_to_finish)
+    finished = iteration.iterate(
+        state, max_residual, max_iter, deadline, reserve_updates=problem.updates_to_finish
+    )
     return state, finished and state.eps == eps

@@ -61,7 +61,7 @@ class Sparse:
         )
 
         try:
-            with deadline.earlier_by(-SETUP_SECONDS).interrupting():
+            with deadline.later_by(SETUP_SECONDS).interrupting():
                 prepared = PreparedProblem.of(merged, self.max_bytes)
         except OutOfTimeError:  # while the cost matrix was computed
             return quick_result(merged, "sparse", GAP_OPEN, deadline)

@@ -35,14 +35,14 @@ class SoftMaxMin(torch.autograd.Function):
         return (top - weights.amax(1).log_()) * tau
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
         """Return the gradients in points, slopes and levels."""
         refuse_second_derivative()
         z, slopes, levels, point, group, weights = ctx.saved_tensors
         at = z[point]
         member = (torch.einsum("mpd,pd->mp", slopes[:, group], at) + levels[:, group]).argmin(0)
         place = member * levels.shape[1] + group
-        weights = weights * upstream[point]
+        weights = weights * grad_output[point]
         slope_gradient = (
             torch.zeros_like(slopes).view(-1, slopes.shape[2]).index_add_(0, place, weights[:, None] * at)
         )

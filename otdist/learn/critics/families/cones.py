@@ -32,11 +32,11 @@ class Cones(torch.autograd.Function):
         return (top[:, 0] - weights.amax(1).log_()) * tau
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         """Return the gradients in points, anchors and offsets."""
         refuse_second_derivative()
         z, anchors, distance, weights = ctx.saved_tensors
-        weights = weights * upstream[:, None]
+        weights = weights * grad_output[:, None]
         offset_gradient = weights.sum(0)
         scaled_weights = weights.div_(distance)
         anchor_gradient = torch.addcmul(

@@ -39,11 +39,11 @@ class SoftMaxFolds(torch.autograd.Function):
         return (top - shares.amax(1).log_()) * tau
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
         """Return the gradients in points, places, weights and offsets."""
         refuse_second_derivative()
         u, places, weights, point, head, shares = ctx.saved_tensors
-        shares = shares * upstream[point]
+        shares = shares * grad_output[point]
         differences = u[point].view(len(point), -1, FOLD_GROUP_SIZE) - places[head]
         mixed = _hadamard(differences.abs())
         signs = mixed.sign()

@@ -22,11 +22,11 @@ class TriangleWave(torch.autograd.Function):
         return place.abs().sub_(0.25).mul_(period.to(x))
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
-        """Return the gradient in x, the upstream gradient with a sign."""
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
+        """Return the gradient in x, the grad_output gradient with a sign."""
         refuse_second_derivative()
         (place,) = ctx.saved_tensors
-        return torch.where(place < 0, -upstream, upstream), None
+        return torch.where(place < 0, -grad_output, grad_output), None
 
 
 def triangle_wave(x: Tensor, period: Tensor) -> Tensor:
