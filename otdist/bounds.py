@@ -13,7 +13,7 @@ relative to its own operands:
 - Sums of products are exact except for the products (``math.fsum``); their bounds are widened by a unit in
   the last place for each operation.
 - A cost ``d**p`` has ``p`` times the relative error of the distance, and the root of a cost widens its
-  bounds by the rounding of the root (``otdist.solvers.answer``).
+  bounds by the rounding of the root (``Problem.to_distance_interval``).
 - Dividing weights by their sum, merging coincident rows and scaling points move mass or points by a bounded
   amount. This amount, times the largest cost of mass, is part of the interval.
 
@@ -167,7 +167,7 @@ def outward(value: float, error: float) -> tuple[float, float]:
     return max(value - error, 0.0), value + error
 
 
-def scale(value: float, exponent: int) -> float:
+def ldexp_safely(value: float, exponent: int) -> float:
     """Return ``value * 2**exponent``; infinity beyond the largest float64."""
     try:
         return math.ldexp(value, exponent)

@@ -60,8 +60,8 @@ class Problem:
         The cost is ``metric**p``.
     rooted : bool
         Whether the answer is a distance (the cost to the power 1/p) or the cost itself.
-    unit : int
-        Exponent of the unit of distances: ``metric`` divides distances, not points, by ``2**unit``.
+    distance_exponent : int
+        ``metric`` divides distances, not points, by ``2**distance_exponent``.
     capped : bool
         Whether costs above ``COST_CAP`` are cut off, which does not change an optimum without such costs.
     rows, cols : ndarray or None
@@ -97,7 +97,7 @@ class Problem:
     p: float = 1.0
     rooted: bool = True
     exponent: int = 0
-    unit: int = 0
+    distance_exponent: int = 0
     capped: bool = False
     centre: Array | None = None
     rows: Index | None = None
@@ -211,7 +211,9 @@ class Problem:
     def scale_distances(self, exponent: int) -> Problem:
         """Divide distances by ``2**exponent``, without scaling the points."""
         exponent = max(exponent, MIN_UNIT_EXPONENT)
-        return replace(self, metric=self.metric.divided(exponent), unit=self.unit + exponent)
+        return replace(
+            self, metric=self.metric.divided(exponent), distance_exponent=self.distance_exponent + exponent
+        )
 
     def fit_distance_unit(self, x: Array, y: Array) -> Problem:
         """Divide distances by a power of two if costs between x and y would over- or underflow."""
@@ -281,12 +283,12 @@ class Problem:
     def to_caller_costs(self, cost: Any) -> Any:
         """Convert costs from the problem's scale to the caller's units."""
         power = self.degree * self.p
-        return self._unscale(cost, (self.exponent * self.degree + self.unit) * self.p, power)
+        return self._unscale(cost, (self.exponent * self.degree + self.distance_exponent) * self.p, power)
 
     def from_caller_costs(self, cost: Array) -> Array:
         """Convert costs from the caller's units to the problem's scale."""
         power = self.degree * self.p
-        shift = int((self.exponent * self.degree + self.unit) * self.p)
+        shift = int((self.exponent * self.degree + self.distance_exponent) * self.p)
         return np.asarray(np.ldexp(cost, -shift) / self.conversion.rescale(1.0, power))
 
     def cost_unit(self, exponent: int) -> float:
@@ -294,7 +296,7 @@ class Problem:
 
         Raises InputError if it is beyond float64, since the answer, which is a cost, may be as well.
         """
-        shift = (self.exponent * self.degree + self.unit) * self.p + exponent
+        shift = (self.exponent * self.degree + self.distance_exponent) * self.p + exponent
         if not -1070 <= shift <= 1023:
             raise InputError(
                 "x",
@@ -328,7 +330,7 @@ class Problem:
 
     def _shift(self, exponent: int) -> int:
         """Exponent of the power of two by which distances are smaller than the caller's."""
-        return (self.exponent + exponent) * (self.metric.degree or 1) + self.unit
+        return (self.exponent + exponent) * (self.metric.degree or 1) + self.distance_exponent
 
     def widen_upper(self, upper: float) -> float:
         """Widen an upper bound by the rounding of the points."""
@@ -346,7 +348,7 @@ class Problem:
         if self.metric.error is None or not math.isfinite(upper):
             return lower, upper
         power = 1.0 if self.rooted else self.p
-        error = math.ldexp(self.metric.error(self.x, self.y), self.unit)
+        error = math.ldexp(self.metric.error(self.x, self.y), self.distance_exponent)
         low, high = lower ** (1 / power) - error, upper ** (1 / power) + error
         if power == 1:
             return max(low, 0.0) * (1 - 2.0**-50), high * (1 + 2.0**-50)

@@ -139,7 +139,7 @@ def refine_units(merged: MergedProblem, rows: Index, cols: Index) -> MergedProbl
         exponent = math.frexp(largest)[1]
         finer = (
             problem.scale_distances(exponent)
-            if exponent < 0 and problem.unit + exponent >= MIN_UNIT_EXPONENT
+            if exponent < 0 and problem.distance_exponent + exponent >= MIN_UNIT_EXPONENT
             else problem
         )
     return None if finer is problem else replace(merged, problem=replace(finer, capped=True))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from otdist.bounds import UNIT_ROUNDOFF, scale
+from otdist.bounds import UNIT_ROUNDOFF, ldexp_safely
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_bytes, check_seed, set_option
 from otdist.number import change
@@ -187,7 +187,7 @@ class NeuralDual:
         )
         slack += math.ldexp(weight_rounding_cost(problem), -exponent)
         lower = min(max(lower - slack, 0.0), upper)
-        interval = [scale(bound, exponent) for bound in (lower, lower, upper + slack)]
+        interval = [ldexp_safely(bound, exponent) for bound in (lower, lower, upper + slack)]
         gap = (interval[2] - interval[1]) / interval[2] if interval[2] > 0 else 0.0
         missed = GAP_MISSED.format(gap, problem.tol) if gap > problem.tol > 0 else ""
         return make_result(

@@ -154,9 +154,9 @@ def quick_plan(sides: Sides, order: tuple[Array, Array]) -> tuple[Index, Index, 
         1 + cost_rounding(problem) + (problem.d + 16 + sides.size) * UNIT_ROUNDOFF
     )
     # Bound of the mass that the rounding of cumulative masses misplaces.
-    astray = 4 * sides.size * UNIT_ROUNDOFF * sides.total
+    misplaced_mass = 4 * sides.size * UNIT_ROUNDOFF * sides.total
     if not (sides.a == sides.a[0]).all() or not np.array_equal(sides.a, sides.b):
-        upper += astray * _largest(sides, cost)
+        upper += misplaced_mass * _largest(sides, cost)
     return rows, cols, mass, upper + cost_error * sides.total
 
 
@@ -202,11 +202,13 @@ def _columnwise_potentials(sides: Sides, deadline: Deadline) -> tuple[FeasibleDu
     for c in np.argsort(-np.abs(shift), kind="stable"):
         if deadline.is_over():
             break
-        left, right, wrong = _line_potentials(sides, x[:, c], y[:, c], 2.0)
+        left, right, potential_error = _line_potentials(sides, x[:, c], y[:, c], 2.0)
         v, half = shift[c], shift[c] ** 2 / 2
         f += left - (2.0 * v * (x[:, c] - middle[c]) - half)
         g += right + (2.0 * v * (y[:, c] - middle[c]) + half)
-        slack += wrong + 32 * UNIT_ROUNDOFF * float(np.abs(f).max() + np.abs(g).max() + np.abs(v) * reach)
+        slack += potential_error + 32 * UNIT_ROUNDOFF * float(
+            np.abs(f).max() + np.abs(g).max() + np.abs(v) * reach
+        )
     return FeasibleDual.lower_by(sides, f, g, slack), order
 
 
@@ -214,12 +216,14 @@ def _projected_potentials(sides: Sides, at_x: Array, at_y: Array) -> FeasibleDua
     """Compute feasible potentials from a 1-Lipschitz map of the points to the line."""
     problem = sides.problem
     p, size = problem.p, max(float(at_x.max()), float(at_y.max()))
-    off = (problem.metric.roundings(problem.d) + problem.d + 8) * UNIT_ROUNDOFF * size + UNDERFLOW_DISTANCE
+    coordinate_error = (
+        problem.metric.roundings(problem.d) + problem.d + 8
+    ) * UNIT_ROUNDOFF * size + UNDERFLOW_DISTANCE
     if problem.metric.error is not None:
-        off += problem.metric.error(sides.x, sides.y)
+        coordinate_error += problem.metric.error(sides.x, sides.y)
     f, g, slack = _line_potentials(sides, at_x, at_y, p)
     far = max(float(at_x.max() - at_y.min()), float(at_y.max() - at_x.min()))
-    return FeasibleDual.lower_by(sides, f, g, slack + p * far ** (p - 1) * 2 * off)
+    return FeasibleDual.lower_by(sides, f, g, slack + p * far ** (p - 1) * 2 * coordinate_error)
 
 
 def _line_potentials(sides: Sides, x: Array, y: Array, k: float) -> tuple[Array, Array, float]:

@@ -88,7 +88,7 @@ def read_column(name: str, series: Any, argument: str) -> Column | None:
     if dtype in (nw.Date, nw.Datetime, nw.Duration):
         return _from_ticks(name, read_series(series, place))
     if dtype == nw.Time:
-        return _from_clock(name, series)
+        return _from_time_of_day(name, series)
     if dtype in (nw.Categorical, nw.Enum):
         return _from_categories(name, series)
     if dtype in (nw.String, nw.Binary):
@@ -164,7 +164,7 @@ def _from_times(
     return Column(name, "datetime", days, unit="days", note=note, zoned=clock.aware)
 
 
-def _from_clock(name: str, series: Any) -> Column:
+def _from_time_of_day(name: str, series: Any) -> Column:
     import pyarrow as pa
 
     arrow = _to_arrow(series)

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from otdist.bounds import UNIT_ROUNDOFF, outward, scale
+from otdist.bounds import UNIT_ROUNDOFF, ldexp_safely, outward
 from otdist.inputs.arguments import check_bytes, check_integer, set_option
 from otdist.problem import COST_CAP, Problem
 from otdist.result import Result
@@ -102,12 +102,12 @@ class Dense:
                 better = self._solve(costs[0], finer, costs[1], deadline)
                 if (
                     better is None
-                    or better.missing > 0
-                    or scale(_largest_plan_cost(better, costs[0]), costs[1]) >= COST_CAP / 2
+                    or better.marginal_error > 0
+                    or ldexp_safely(_largest_plan_cost(better, costs[0]), costs[1]) >= COST_CAP / 2
                 ):
                     break  # the optimum may use a pair whose cost is capped in these units
                 merged, (cost, exponent, cost_error), solution = finer, costs, better
-        weight_error = scale(weight_rounding_cost(merged.problem), -exponent)
+        weight_error = ldexp_safely(weight_rounding_cost(merged.problem), -exponent)
         return _make_result(merged, solution, exponent, cost_error + weight_error, float(cost.max()))
 
     def _solve(
@@ -138,7 +138,7 @@ def _refine_problem(
     merged: MergedProblem, solution: Solution, cost: Array, exponent: int
 ) -> MergedProblem | None:
     """Rescale the problem to finer units of distance if all costs of this plan vanish; else None."""
-    if not solution.finished or scale(_largest_plan_cost(solution, cost), exponent) >= VANISHING_COST:
+    if not solution.finished or ldexp_safely(_largest_plan_cost(solution, cost), exponent) >= VANISHING_COST:
         return None
     return refine_units(merged, solution.rows, solution.cols)
 
@@ -156,11 +156,13 @@ def _make_result(
     # Besides the costs, products and the quotient round; sums are exact (fsum).
     error = (cost_rounding(problem) + 4 * UNIT_ROUNDOFF) * value + cost_error
     lower, upper = outward(value, error)
-    upper += solution.missing * largest / problem.mass * (1 + 4 * UNIT_ROUNDOFF)
+    upper += solution.marginal_error * largest / problem.mass * (1 + 4 * UNIT_ROUNDOFF)
     # A mean of costs is at most the largest cost.
     upper = min(upper, largest * (1 + cost_rounding(problem)) + cost_error)
-    lower = max(lower - (solution.gap + solution.slip) / problem.mass * (1 + 4 * UNIT_ROUNDOFF), 0.0)
-    value, lower, upper = (scale(bound, exponent) for bound in (value, lower, upper))
+    lower = max(
+        lower - (solution.gap + solution.marginal_error_value) / problem.mass * (1 + 4 * UNIT_ROUNDOFF), 0.0
+    )
+    value, lower, upper = (ldexp_safely(bound, exponent) for bound in (value, lower, upper))
     stopped = "" if solution.finished else STOPPED_EARLY
     return make_result(
         problem,

@@ -53,10 +53,10 @@ class Solution:
         ``<P, C>``.
     gap : float
         Bound of ``<P, C - f - g>``, summed cell by cell, without cancellation.
-    missing : float
+    marginal_error : float
         Bound of the difference between the plan's marginals and the weights, by rounding.
-    slip : float
-        Bound of the dual value of the missing mass.
+    marginal_error_value : float
+        Bound of the dual value of that difference.
     finished : bool
         Whether the solver terminated.
     """
@@ -67,8 +67,8 @@ class Solution:
     potentials: tuple[DoubleDouble, DoubleDouble]
     price: float
     gap: float
-    missing: float
-    slip: float
+    marginal_error: float
+    marginal_error_value: float
     finished: bool = True
 
     @property
@@ -160,7 +160,7 @@ def transport_cost(cost: Array) -> float:
         return math.fsum(cost[rows, cols]) / len(rows)
     a, b, total = make_masses(None, None, *cost.shape)[:3]
     solution = solve_once(np.ascontiguousarray(cost), a, b, UNLIMITED_ITERATIONS)
-    if solution.gap > 1e-6 * solution.price + solution.missing * float(cost.max()):
+    if solution.gap > 1e-6 * solution.price + solution.marginal_error * float(cost.max()):
         solution = refine(cost, a, b, solution)
     return solution.price / total
 
@@ -181,10 +181,20 @@ def _certify(
     )
     left = _marginal_errors(a, rows, mass)
     right = _marginal_errors(b, cols, mass)
-    slip = math.fsum(left * np.abs(f.high)) + math.fsum(right * np.abs(g.high))
-    missing = max(math.fsum(left), math.fsum(right))
+    marginal_error_value = math.fsum(left * np.abs(f.high)) + math.fsum(right * np.abs(g.high))
+    marginal_error = max(math.fsum(left), math.fsum(right))
     price = math.fsum(mass * prices)
-    return Solution(rows, cols, mass, (f, g), price, gap, missing, slip * (1 + 8 * UNIT_ROUNDOFF), finished)
+    return Solution(
+        rows,
+        cols,
+        mass,
+        (f, g),
+        price,
+        gap,
+        marginal_error,
+        marginal_error_value * (1 + 8 * UNIT_ROUNDOFF),
+        finished,
+    )
 
 
 def _marginal_errors(weights: Array, index: Index, mass: Array) -> Array:
@@ -355,4 +365,6 @@ def repair_potentials(cost: Array, a: Array, b: Array, solution: Solution) -> So
     pairs = [dual_bound(cost, a, b, g) for g in (solution.g, np.zeros(len(b)))]
     f, g, dual = max(pairs, key=lambda pair: pair[2])
     potentials = DoubleDouble.of(f), DoubleDouble.of(g)
-    return replace(solution, potentials=potentials, gap=max(solution.price - dual, 0.0), slip=0.0)
+    return replace(
+        solution, potentials=potentials, gap=max(solution.price - dual, 0.0), marginal_error_value=0.0
+    )

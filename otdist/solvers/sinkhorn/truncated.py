@@ -16,7 +16,7 @@ from otdist.solvers.pairs.point_costs import PointCosts
 from otdist.solvers.sinkhorn.entropic_problem import Bounds, EntropicProblem, scale_factors
 from otdist.typing import Array, Index
 
-OutOfTime = Callable[[SinkhornState], bool]
+StopTest = Callable[[SinkhornState], bool]
 
 COARSEST_EPS_RATIO = 0.2  # regularisation of the coarsest copy, relative to the mean cost
 EPS_PER_SPACING = 0.1  # smallest regularisation that a copy resolves, relative to its mean spacing
@@ -43,7 +43,7 @@ MIN_INHERITED_SHARE = 1e-2  # smallest share of a point's mass for which a pair 
 
 
 def anneal_on_shortlist(
-    problem: EntropicProblem, goal: float, is_out_of_time: OutOfTime, on_bounds: Callable[[Bounds], None]
+    problem: EntropicProblem, goal: float, is_out_of_time: StopTest, on_bounds: Callable[[Bounds], None]
 ) -> tuple[Bounds, bool]:
     """Anneal on a shortlist, ever more slowly, until the gap is ``goal`` or slower schedules do not help.
 
@@ -99,7 +99,7 @@ def _first_schedule(goal: float) -> int:
 
 
 def anneal_copy(
-    problem: EntropicProblem, size: int, is_out_of_time: OutOfTime
+    problem: EntropicProblem, size: int, is_out_of_time: StopTest
 ) -> tuple[SinkhornState, int, Array]:
     """Anneal a copy with at most ``size`` points a side, to the scale that its spacing resolves.
 
@@ -117,7 +117,7 @@ def anneal_copy(
 
 
 def _refine_from_copies(
-    copies: list[Level], mean: float, is_out_of_time: OutOfTime
+    copies: list[Level], mean: float, is_out_of_time: StopTest
 ) -> tuple[Level, Shortlist, SinkhornState, float]:
     """Anneal the copies from coarse to fine; returns the first with its shortlist, state and eps."""
     level, eps = copies.pop(), COARSEST_EPS_RATIO * mean
@@ -189,7 +189,7 @@ def _anneal_stage(
     iteration: Iteration,
     state: SinkhornState,
     schedule: tuple[float, float, float, float],
-    is_out_of_time: OutOfTime,
+    is_out_of_time: StopTest,
 ) -> None:
     """Anneal from one regularisation to a smaller one; ``schedule``: both, decay and over-relaxation."""
     eps, stage, cooling, omega = schedule

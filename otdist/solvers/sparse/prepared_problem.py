@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from otdist.bounds import UNIT_ROUNDOFF, outward, scale
+from otdist.bounds import UNIT_ROUNDOFF, ldexp_safely, outward
 from otdist.result import Result
 from otdist.runtime.budget import require_memory
 from otdist.runtime.deadline import Deadline, check_deadline
@@ -121,7 +121,7 @@ class PreparedProblem:
         # Besides the costs, their comparison with f + g, the averages and the quotient round.
         lower, upper = outward(value, (cost_rounding(problem) + 8 * UNIT_ROUNDOFF) * value + cost_error)
         lower = max(lower - share * certificate.gap, 0.0)
-        value, lower, upper = (scale(bound, self.exponent) for bound in (value, lower, upper))
+        value, lower, upper = (ldexp_safely(bound, self.exponent) for bound in (value, lower, upper))
         return make_result(
             problem,
             "sparse",
@@ -138,7 +138,9 @@ class PreparedProblem:
         where = f"{size:,} of {max(self.ground.shape):,} points"
         if certificate is None:
             return where
-        bounds = (scale(share * bound, self.exponent) for bound in (certificate.lower, certificate.upper))
+        bounds = (
+            ldexp_safely(share * bound, self.exponent) for bound in (certificate.lower, certificate.upper)
+        )
         low, high = (self.merged.problem.to_distance(bound) for bound in bounds)
         return f"gap {certificate.gap / (certificate.upper or 1.0):.0e}, {low:.6g} to {high:.6g} ({where})"
 

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from otdist.bounds import UNIT_ROUNDOFF, scale
+from otdist.bounds import UNIT_ROUNDOFF, ldexp_safely
 from otdist.errors import InputError
 from otdist.inputs.exact_numbers import EXACT_INTEGER
 from otdist.metrics.precomputed import precomputed_metric
@@ -187,7 +187,9 @@ class AugmentedProblem:
             raise InputError(
                 "metric", f"{problem.metric.name!r} has costs beyond the largest float64", "scale the points"
             )
-        cost_error += scale(metric_error(merged.problem, scale(float(cost.max()), exponent)), -exponent)
+        cost_error += ldexp_safely(
+            metric_error(merged.problem, ldexp_safely(float(cost.max()), exponent)), -exponent
+        )
         unit = merged.problem.cost_unit(exponent)
         most = min(sum(masses[0], NO_MASS), sum(masses[1], NO_MASS))
         moved_mass = most if moved is None else min(Fraction(moved), most)
