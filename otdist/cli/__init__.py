@@ -12,11 +12,13 @@ from contextlib import suppress
 
 from cyclopts import CycloptsError
 
-from otdist.cli import bench, distance, recommend, tables, train, warmup  # noqa: F401  each adds its commands
 from otdist.cli.app import EXIT_FAILED, EXIT_INTERRUPTED, app
 from otdist.cli.guide import add_guide
 from otdist.cli.shell import print_message
 from otdist.errors import BudgetError, ConvergenceError, InputError
+
+# Each module adds its commands, which messages list in this order.
+from otdist.cli import bench, w1, recommend, compare, train, warmup  # noqa: F401  # isort: skip
 
 __all__ = ["app", "main"]
 
@@ -77,7 +79,7 @@ def _report_error(error: Exception) -> int:
 
 def _describe_error(error: Exception) -> str:
     if isinstance(error, CycloptsError):
-        from otdist.cli.messages import explain_error
+        from otdist.cli.parse_errors import explain_error
 
         text = explain_error(error)
     elif isinstance(error, InputError | BudgetError | ConvergenceError | OSError):

@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from otdist.runtime.versions import get_version
 
-EXIT_MOVED = 1  # a threshold was exceeded
+EXIT_RULE_BROKEN = 1  # a threshold was exceeded
 EXIT_FAILED = 2  # the command could not compute its result
 EXIT_INTERRUPTED = 130  # by Ctrl-C, the convention of shells
 

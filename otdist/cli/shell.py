@@ -54,8 +54,8 @@ def shell_errors(names: dict[str, str]) -> Iterator[None]:
         yield
     except InputError as error:
         root, bracket, remainder = error.argument.partition("[")
-        is_typed = root in names.values() or error.argument in names.values()  # names of files
-        name = root if is_typed else shell_names.get(root) or _to_option(root)
+        is_file_name = root in names.values() or error.argument in names.values()  # names of files
+        name = root if is_file_name else shell_names.get(root) or _to_option(root)
         remedy = _render_remedy(error.remedy, shell_names)
         if (
             remainder[:1] in ("'", '"') and "--columns" not in remedy

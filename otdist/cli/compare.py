@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from otdist.cli.app import EXIT_MOVED, Flag, Integer, Names, app
+from otdist.cli.app import EXIT_RULE_BROKEN, Flag, Integer, Names, app
 from otdist.cli.shell import find_unused_name, print_message, require_folder, shell_errors
 from otdist.cli.table_options import MaybeFile, TextOptions, resolve_files
 from otdist.errors import InputError
@@ -174,7 +174,7 @@ def compare(
     violations = gate.violations(comparison)
     for line in violations:
         print_message(f"FAILED: {line}")
-    return EXIT_MOVED if violations else 0
+    return EXIT_RULE_BROKEN if violations else 0
 
 
 def _make_gate(
