@@ -40,7 +40,7 @@ class Column:
         Labels of the codes; in increasing order for an ordinal column.
     note : str
         Remark on how the column was read.
-    zoned : bool or None
+    is_tz_aware : bool or None
         Whether times have a time zone; None for other kinds and for dates without values.
     exact : ndarray or None
         The numbers in an exact type, where float64 rounds them; missing ones are arbitrary.
@@ -52,7 +52,7 @@ class Column:
     unit: str = ""
     labels: tuple[str, ...] = ()
     note: str = ""
-    zoned: bool | None = None
+    is_tz_aware: bool | None = None
     exact: NDArray[Any] | None = None
 
     @property
@@ -71,12 +71,12 @@ class Column:
         return self.values[~self.missing]
 
     @property
-    def meaning(self) -> str:
+    def description(self) -> str:
         """Description of the kind, the unit of numbers and the zone of times."""
         if self.kind == "numeric" and self.unit:
             return f"numeric ({self.unit})"
-        if self.kind == "datetime" and self.zoned is not None:
-            return f"datetime {'with' if self.zoned else 'without'} a time zone"
+        if self.kind == "datetime" and self.is_tz_aware is not None:
+            return f"datetime {'with' if self.is_tz_aware else 'without'} a time zone"
         return str(self.kind)
 
     def take(self, rows: NDArray[np.intp]) -> Column:
@@ -127,7 +127,7 @@ class RetypedError(InputError):
         self.change = change
 
 
-def matched(reference: Column, current: Column) -> tuple[Column, Column]:
+def align_kinds(reference: Column, current: Column) -> tuple[Column, Column]:
     """Convert both sides to one kind, one unit and one list of labels.
 
     Raises
@@ -187,12 +187,12 @@ def _find_common_kind(reference: Column, current: Column) -> Kind:
 
 def _have_equal_units(reference: Column, current: Column) -> bool:
     """Return whether two columns of one kind have equal units, and time zones on both sides or on neither."""
-    zones = {column.zoned for column in (reference, current)} - {None}
+    zones = {column.is_tz_aware for column in (reference, current)} - {None}
     return reference.unit == current.unit and len(zones) <= 1
 
 
 def _make_retyped_error(reference: Column, current: Column) -> RetypedError:
-    before, after = reference.meaning, current.meaning
+    before, after = reference.description, current.description
     kinds = Option("categorical", "[...]"), Option("numeric", "[...]")
     remedy: str = Remedy("convert one, state its kind ({}, {})", *kinds)
     if reference.kind == current.kind:

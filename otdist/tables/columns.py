@@ -13,14 +13,14 @@ from otdist.errors import InputError
 from otdist.inputs.arrays import is_torch, read
 from otdist.inputs.frames import from_native, get_collect_call, to_narwhals_input
 from otdist.runtime.progress import Progress
-from otdist.tables.column import Column, RetypedError, Table, UnsupportedColumn, matched
+from otdist.tables.column import Column, RetypedError, Table, UnsupportedColumn, align_kinds
 from otdist.tables.conversion import to_labels, to_numbers
 from otdist.tables.files.notes import column_note
 from otdist.tables.files.parquet import ParquetTable
 from otdist.tables.labels import from_arrow
 from otdist.tables.series import from_texts, read_array, read_column, read_values
 
-__all__ = ["Column", "RetypedError", "as_names", "matched", "open_table", "read_columns"]
+__all__ = ["Column", "RetypedError", "align_kinds", "as_names", "open_table", "read_columns"]
 
 
 def read_columns(

@@ -22,7 +22,7 @@ from otdist.tables.design import Sampling, read_design
 from otdist.tables.joint import JointTest, compare_rows
 from otdist.tables.measurement import SCALES, Scale, measure, to_column_unit
 from otdist.tables.sample import RowSample, SampledPair
-from otdist.tables.schema import Layout, match_columns
+from otdist.tables.schema import ColumnMatching, match_columns
 
 
 @isolate_errstate
@@ -143,10 +143,10 @@ def compare(
     tables = open_table(reference, "reference", **kinds), open_table(current, "current", **kinds)
     _check_names(kinds, [*tables[0].names, *tables[1].names])
     sampling = read_design(tables, groups=groups, blocks=blocks, weights=weights)
-    layout = match_columns(tables, columns, excluded=sampling.columns, units=units, periodic=periodic)
+    matching = match_columns(tables, columns, excluded=sampling.columns, units=units, periodic=periodic)
     seed = int(check_rng(rng).integers(2**63))
-    sample = RowSample.draw(layout.sizes, seed, max_rows, test_rows) if joint else None
-    study = _TableStudy(layout, sampling.design, seed, scale, sample, progress)
+    sample = RowSample.draw(matching.sizes, seed, max_rows, test_rows) if joint else None
+    study = _TableStudy(matching, sampling.design, seed, scale, sample, progress)
     tests = study.measure_columns()
     study.relabel(collect_relabelling_tests(tests), n_resamples, "columns: relabelling")
     joint_test = dependence_test = None
@@ -157,7 +157,7 @@ def compare(
                 sample,
                 sampling.design,
                 n_resamples=n_resamples,
-                circular=tuple(layout.periods),
+                circular=tuple(matching.periods),
                 report_progress=report_progress,
             )
         with working(progress, "correlations: relabelling") as report_progress:
@@ -179,14 +179,14 @@ class _TableStudy:
 
     def __init__(
         self,
-        layout: Layout,
+        matching: ColumnMatching,
         design: Design,
         seed: int,
         scale: Scale,
         sample: RowSample | None,
         progress: bool,
     ) -> None:
-        self.layout, self.design, self.scale = layout, design, scale
+        self.matching, self.design, self.scale = matching, design, scale
         self.sample, self.progress = sample, progress
         self.test_builder = ColumnTestBuilder(design, seed)
         self.reports: dict[str, ColumnReport] = {}
@@ -195,7 +195,7 @@ class _TableStudy:
 
     def measure_columns(self) -> list[ColumnTests]:
         """Measure all columns, and prepare their tests."""
-        names = self.layout.order
+        names = self.matching.order
         with working(self.progress, "columns") as report_progress:
             for place, name in enumerate(names, 1):
                 self._measure(name, _add_prefix(report_progress, f"{place} of {len(names)}, "))
@@ -203,12 +203,12 @@ class _TableStudy:
 
     def _measure(self, name: str, report_progress: Progress) -> None:
         """Read and measure a column; only values that its tests need stay in memory."""
-        pair = self.layout.read(name, report_progress)
+        pair = self.matching.read(name, report_progress)
         if isinstance(pair, ColumnReport):
             self.reports[name] = pair
             return
         report_progress(name)
-        period = self.layout.periods.get(name, 0.0)
+        period = self.matching.periods.get(name, 0.0)
         measurement, report = measure(*pair, self.scale, self.design.weights, period)
         present = ~pair[0].missing, ~pair[1].missing
         if self.sample is not None:
@@ -275,18 +275,18 @@ class _TableStudy:
             dependence = replace(
                 dependence_test.make_report(), qvalue=decision.qvalue, verdict=decision.verdict
             )
-        layout = self.layout
+        matching = self.matching
         return Comparison(
-            columns=tuple(self.reports[name] for name in layout.order),
+            columns=tuple(self.reports[name] for name in matching.order),
             joint=joint,
             dependence=dependence,
             scale=self.scale,
-            n_reference=layout.sizes[0],
-            n_current=layout.sizes[1],
+            n_reference=matching.sizes[0],
+            n_current=matching.sizes[1],
             n_resamples=n_resamples,
             reference_name=str(names[0]),
             current_name=str(names[1]),
-            notes=tuple(layout.notes),
+            notes=tuple(matching.notes),
             level=level,
             tests=sum(outcome is not None for outcome in outcomes),
             assumption=sampling.assumption,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_number
 from otdist.runtime.progress import Progress, ignore_progress
-from otdist.tables.column import Column, RetypedError, Table, UnsupportedColumn, matched
+from otdist.tables.column import Column, RetypedError, Table, UnsupportedColumn, align_kinds
 from otdist.tables.comparison import ColumnReport, Verdict
 
 Tables = tuple[Table, Table]
@@ -18,7 +18,7 @@ CIRCULAR_KINDS = ("numeric", "datetime")
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class ColumnMatching:
     """Columns to compare, each of which is read on demand.
 
     Attributes
@@ -60,7 +60,7 @@ class Layout:
             self._check_period(name, None)
             return _report_mismatch(name, before, after)
         try:
-            pair = matched(before, after)
+            pair = align_kinds(before, after)
         except RetypedError as error:
             self._check_period(name, None)
             return _report_retyped(before, after, error.change)
@@ -85,7 +85,7 @@ def match_columns(
     excluded: Sequence[str] = (),
     units: Mapping[str, str] | None = None,
     periodic: Mapping[str, float] | None = None,
-) -> Layout:
+) -> ColumnMatching:
     """Match columns by name.
 
     Raises
@@ -114,7 +114,7 @@ def match_columns(
     notes = []
     if [name for name in after.names if name in before.names] != shared:
         notes.append("columns of current stand in another order; matched by name")
-    return Layout(tables, order, units or {}, periods, notes)
+    return ColumnMatching(tables, order, units or {}, periods, notes)
 
 
 def _order_columns(tables: Tables, columns: Sequence[str] | None, excluded: Sequence[str]) -> list[str]:

@@ -161,7 +161,7 @@ def _from_times(
     days, _ = to_seconds(ticks, missing, clock.tick / SECONDS_PER_DAY)
     if clock.kind == "timedelta":
         return Column(name, "numeric", days, unit="days")
-    return Column(name, "datetime", days, unit="days", note=note, zoned=clock.aware)
+    return Column(name, "datetime", days, unit="days", note=note, is_tz_aware=clock.aware)
 
 
 def _from_time_of_day(name: str, series: Any) -> Column:

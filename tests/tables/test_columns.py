@@ -14,7 +14,7 @@ import pytest
 import otdist
 from otdist.errors import InputError
 from otdist.inputs.frames import get_collect_call
-from otdist.tables.columns import RetypedError, matched, read_columns
+from otdist.tables.columns import RetypedError, align_kinds, read_columns
 
 UTC_PLUS_2 = dt.timezone(dt.timedelta(hours=2))
 SIZES = ["small", "mid", "large"]
@@ -244,18 +244,21 @@ class TestMatched:
     )
     def test_two_kinds_are_an_error_that_says_from_what_to_what(self, before, after, change):
         with pytest.raises(RetypedError) as caught:
-            matched(column(before), column(after))
+            align_kinds(column(before), column(after))
         assert caught.value.change == change
         assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
     def test_both_sides_get_one_list_of_labels(self):
-        x, y = matched(column(["a", "b"]), column(["c", "b", None]))
+        x, y = align_kinds(column(["a", "b"]), column(["c", "b", None]))
         assert x.labels == y.labels == ("a", "b", "c")
         assert x.values.tolist() == [0, 1] and y.values[:2].tolist() == [2, 1] and np.isnan(y.values[2])
 
     def test_a_side_without_values_takes_the_kind_of_the_other(self):
         for other in (["a"], [1.0], [dt.timedelta(1)], pd.Categorical(["a"], ordered=True)):
-            for x, y in matched(column([None]), column(other)), matched(column(other), column([None])):
+            for x, y in (
+                align_kinds(column([None]), column(other)),
+                align_kinds(column(other), column([None])),
+            ):
                 assert (x.kind, x.unit, x.labels) == (y.kind, y.unit, y.labels)
 
 
