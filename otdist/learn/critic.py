@@ -261,7 +261,7 @@ class Critic:
             If files are missing, damaged or of another format.
         """
         fitted, metadata = read_critic(Path(folder), Settings(device=device).resolve_device(), SAVED_FIELDS)
-        critic = cls(metric=fitted.frame.metric, **(metadata["settings"] | {"device": device}))
+        critic = cls(metric=fitted.feature_map.metric, **(metadata["settings"] | {"device": device}))
         critic._fitted = fitted
         critic.gaps, critic.history = metadata["gaps"], metadata["history"]
         critic.converged, critic.message = metadata["converged"], metadata["message"]
@@ -276,8 +276,8 @@ class Critic:
     def _points(self, z: ArrayLike) -> Array:
         refuse_transforms(z=z)
         points = as_points(read(z, "z"), "z")
-        frame = self.fitted.frame
-        columns = len(frame.centre)
+        feature_map = self.fitted.feature_map
+        columns = len(feature_map.centre)
         if points.shape[1] != columns:
             raise InputError(
                 "z", f"must have {columns} columns, got {points.shape[1]}", "give the columns of x"
@@ -285,8 +285,8 @@ class Critic:
         if not np.isfinite(points).all():
             row = int(np.argmax(~np.isfinite(points).all(axis=1)))
             raise InputError("z", f"must be finite, row {row} is not", "drop it")
-        if frame.metric.check is not None:
-            frame.metric.check(points, "z", None)
+        if feature_map.metric.check is not None:
+            feature_map.metric.check(points, "z", None)
         return points
 
     def _set_outcome(self, outcome: Outcome, weighted: tuple[bool, bool] | None) -> Self:

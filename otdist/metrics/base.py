@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from otdist.errors import InputError
-from otdist.typing import Array
+from otdist.typing import Array, Index
 
 BLOCK_ENTRIES = 2**18  # matrix entries of a block: 2 MB, which stays in cache
 
@@ -137,6 +137,18 @@ def require_columns(expected: int, option: str, x: Array, name: str, rows: Any) 
         raise InputError(
             option, f"has {expected} entries, but {name} has {x.shape[1]} columns", "give one entry a column"
         )
+
+
+def require_costs(cost: Array, name: str, rows: Index, cols: Index) -> None:
+    """Raise InputError unless the costs of these pairs are finite and non-negative."""
+    if cost.min() >= 0 and cost.max() < np.inf:  # false for NaN
+        return
+    i, j = np.argwhere(~(cost >= 0) | np.isinf(cost))[0]
+    raise InputError(
+        "metric",
+        f"{name} returned {cost[i, j]} for points x[{rows[i]}] and y[{cols[j]}]",
+        "return a finite, non-negative float",
+    )
 
 
 def make_row_blocks(n: int, m: int) -> list[slice]:

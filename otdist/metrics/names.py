@@ -16,7 +16,7 @@ from otdist.metrics.sphere import great_circle
 from otdist.metrics.tables import mixed
 from otdist.metrics.torus import periodic
 from otdist.metrics.vectors import VECTOR_METRICS, minkowski
-from otdist.typing import Array, Index
+from otdist.typing import Array
 
 NAMED = VECTOR_METRICS | {"great_circle": great_circle()}
 GOWER = "gower"  # takes its scales from the samples
@@ -156,15 +156,3 @@ def _call_metric(function: Callable[..., Any], u: Array, v: Array) -> float:
     except (TypeError, ValueError):
         problem = f"{format_value(function)} returned {format_value(cost)}, not a number"
         raise InputError("metric", problem, "return a finite, non-negative float") from None
-
-
-def require_costs(cost: Array, name: str, rows: Index, cols: Index) -> None:
-    """Raise InputError unless the costs of these pairs are finite and non-negative."""
-    if cost.min() >= 0 and cost.max() < np.inf:  # false for NaN
-        return
-    i, j = np.argwhere(~(cost >= 0) | np.isinf(cost))[0]
-    raise InputError(
-        "metric",
-        f"{name} returned {cost[i, j]} for points x[{rows[i]}] and y[{cols[j]}]",
-        "return a finite, non-negative float",
-    )

@@ -9,7 +9,7 @@ import numpy as np
 
 from otdist.bounds import UNIT_ROUNDOFF
 from otdist.errors import InputError
-from otdist.metrics.names import require_costs
+from otdist.metrics.base import require_costs
 from otdist.problem import MIN_UNIT_EXPONENT, Problem
 from otdist.solvers.distance_blocks import all_distances
 from otdist.solvers.merge import MergedProblem

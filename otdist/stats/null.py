@@ -16,7 +16,8 @@ from otdist.inputs.arrays import read_table
 from otdist.inputs.numbers import is_missing
 from otdist.inputs.units import convert_unit, get_unit_name, strip_unit
 from otdist.metrics import Metric
-from otdist.metrics.names import is_gower, require_costs, resolve
+from otdist.metrics.base import require_costs
+from otdist.metrics.names import is_gower, resolve
 from otdist.problem import Problem
 from otdist.result import Result
 from otdist.runtime.budget import require_memory

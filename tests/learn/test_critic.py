@@ -136,7 +136,7 @@ class TestEstimator:
         assert critic.confidence.normal <= gaps["test"]
         assert math.isnan(critic.confidence.hoeffding) == (metric == "angular")
         best = max(row["validation"] for row in critic.history)
-        unit = critic.fitted.frame.unit
+        unit = critic.fitted.feature_map.unit
         assert gaps["validation"] == pytest.approx(best * unit, rel=1e-3, abs=1e-4)
 
     @pytest.mark.slow
@@ -180,8 +180,8 @@ class TestEstimator:
         critic = Critic(metric=metric, **FEW).fit(x, y)
         held = np.random.default_rng(0).permutation(50)[:10]  # as in the split
         known = np.setdiff1d(np.arange(50), held)
-        frame = critic.fitted.frame
-        marks = frame.landmarks
+        feature_map = critic.fitted.feature_map
+        marks = feature_map.landmarks
         if marks is not None:
             assert all((x[known] == mark).all(1).any() or (y == mark).all(1).any() for mark in marks)
             assert not any((x[row] == mark).all() for mark in marks for row in held)

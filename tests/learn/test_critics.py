@@ -22,8 +22,8 @@ from otdist.learn.critics.families.landmarks import Landmarks
 from otdist.learn.critics.families.orthogonal import retract_orthogonal
 from otdist.learn.critics.families.subspace import find_differing_directions
 from otdist.learn.critics.families.triangle_wave import TriangleWave, triangle_wave
-from otdist.learn.critics.fitted import Fitted, Placement
-from otdist.learn.critics.frame import Frame
+from otdist.learn.critics.feature_map import FeatureMap
+from otdist.learn.critics.fitted import ExactScaling, Fitted
 from otdist.learn.critics.samples import Samples, split_rows
 from otdist.learn.critics.training import Training
 from otdist.metrics import Metric
@@ -90,24 +90,24 @@ def module_of(kind, metric, way, features):
 
 
 def setting(metric_name, rng):
-    """Two samples and their frame."""
+    """Two samples and their feature map."""
     x = np.array([1, 2, 0.5]) * rng.normal(size=(300, D))
     y = np.array([1.5, 0, -1]) + rng.normal(size=(300, D))
     metric = ground(metric_name, np.concatenate([x, y]))
-    return x, y, metric, Frame.of(x, y, metric, torch.device("cpu"), 0, K)
+    return x, y, metric, FeatureMap.of(x, y, metric, torch.device("cpu"), 0, K)
 
 
 def trained(kind, way, metric_name, rng, steps):
     """A critic after some steps, ready for the caller's points."""
-    x, y, metric, frame = setting(metric_name, rng)
-    at_x, at_y = frame.transform(x), frame.transform(y)
-    one = Training("test", module_of(kind, metric_name, way, frame.transform_exact(x)), rate=0.05)
+    x, y, metric, feature_map = setting(metric_name, rng)
+    at_x, at_y = feature_map.transform(x), feature_map.transform(y)
+    one = Training("test", module_of(kind, metric_name, way, feature_map.transform_exact(x)), rate=0.05)
     signs = torch.cat([torch.full((64,), 1 / 64), torch.full((64,), -1 / 64)])
     generator = seeded(1)
     for step in range(steps):
         rows = torch.randint(300, (2, 64), generator=generator)
         assert one.step(torch.cat([at_x[rows[0]], at_y[rows[1]]]), signs, step / steps, False)
-    return Fitted.of("test", one.module, frame, Placement(None, 0, 1), math.nan), metric, x, y
+    return Fitted.of("test", one.module, feature_map, ExactScaling(None, 0, 1), math.nan), metric, x, y
 
 
 def rowwise(metric, z, w):
@@ -118,7 +118,7 @@ def rowwise(metric, z, w):
 def steepest(critic, metric, z, w):
     """Largest ``|f(z) - f(w)| / d(z, w)``, less what rounding of f and d may add."""
     f, g = critic.values(z), critic.values(w)
-    size = max(np.abs(f).max(), np.abs(g).max(), np.abs(z).max(), critic.frame.unit)
+    size = max(np.abs(f).max(), np.abs(g).max(), np.abs(z).max(), critic.feature_map.unit)
     unsure = 0.0 if metric.error is None else metric.error(z, w)
     change = np.abs(f - g) - 256 * 2.0**-53 * size - 2 * unsure
     d = rowwise(metric, z, w) + 256 * 2.0**-53 * size
@@ -129,11 +129,11 @@ def climbed(critic, z, w):
     """Pairs moved up the gradient of the ratio: the search that a proof has to withstand."""
     z, w = (torch.tensor(part, requires_grad=True) for part in (z, w))
     search = torch.optim.Adam([z, w], lr=0.02)
-    order = {"euclidean": 2, "cityblock": 1, "chebyshev": math.inf}[critic.frame.metric.name]
+    order = {"euclidean": 2, "cityblock": 1, "chebyshev": math.inf}[critic.feature_map.metric.name]
     for _ in range(30):
         search.zero_grad()
         f, g = (
-            critic._evaluate((part - torch.as_tensor(critic.frame.centre)) / critic.frame.unit)
+            critic._evaluate((part - torch.as_tensor(critic.feature_map.centre)) / critic.feature_map.unit)
             for part in (z, w)
         )
         ratio = (f - g).abs() / torch.linalg.vector_norm(z - w, ord=order, dim=1).clamp_min(1e-3)
@@ -158,11 +158,11 @@ class TestTheConstantHolds:
             assert steepest(critic, metric, z, z + step * rng.normal(size=z.shape)) <= 1 + 1e-9
         assert steepest(critic, metric, 1e6 * z, 1e6 * w) <= 1 + 1e-9
         if kind == "anchors":
-            tips = critic.module.anchors.numpy() * critic.frame.unit + critic.frame.centre
+            tips = critic.module.anchors.numpy() * critic.feature_map.unit + critic.feature_map.centre
             ray = rng.normal(size=(K, D))
             assert steepest(critic, metric, tips + 0.1 * ray, tips - 0.2 * ray) <= 1 + 1e-9
             assert steepest(critic, metric, tips, tips + ray) <= 1 + 1e-9
-        if critic.frame.uses_points:
+        if critic.feature_map.uses_points:
             slope = critic.gradient(x)
             for step in (1e-3, 1e-6):
                 assert steepest(critic, metric, x, x + step * slope) <= 1 + 1e-9
@@ -179,17 +179,17 @@ class TestTheConstantHolds:
 
     @pytest.mark.parametrize("activation", ["abs", "wave", "maxmin", "groupsort"])
     def test_weights_out_of_bounds_are_divided_by_their_constant(self, activation, rng):
-        _, _, metric, frame = setting("euclidean", rng)
+        _, _, metric, feature_map = setting("euclidean", rng)
         module = Orthogonal(D, width=16, depth=3, activation=activation, generator=seeded())
         with torch.no_grad():
             for weight in module.weights:
                 weight *= 3
         assert module.lipschitz() == pytest.approx(27, rel=1e-5)
-        critic = Fitted.of("test", module, frame, Placement(None, 0, 1), math.nan)
+        critic = Fitted.of("test", module, feature_map, ExactScaling(None, 0, 1), math.nan)
         assert critic.constant == pytest.approx(27, rel=1e-5)
         z = rng.normal(size=(20_000, D))
         assert steepest(critic, metric, z, z + 1e-4 * rng.normal(size=z.shape)) <= 1 + 1e-9
-        raw = module.double()(frame.transform_exact(z)).detach().numpy() * frame.unit
+        raw = module.double()(feature_map.transform_exact(z)).detach().numpy() * feature_map.unit
         assert_allclose(critic.values(z), raw / critic.constant, rtol=1e-12, atol=1e-12)
 
     @pytest.mark.parametrize("factor", [1.0, 0.3, 5.0])

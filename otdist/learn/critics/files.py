@@ -18,8 +18,8 @@ from otdist.learn.critics.families.landmarks import Landmarks
 from otdist.learn.critics.families.orthogonal import Orthogonal
 from otdist.learn.critics.families.penalised import Penalised
 from otdist.learn.critics.families.subspace import Subspace
-from otdist.learn.critics.fitted import Fitted, Placement
-from otdist.learn.critics.frame import Frame, exact_device
+from otdist.learn.critics.feature_map import FeatureMap, exact_device
+from otdist.learn.critics.fitted import ExactScaling, Fitted
 from otdist.metrics import Metric
 from otdist.metrics.names import resolve
 from otdist.runtime.files import make_folder, replace_files
@@ -32,30 +32,30 @@ def write_critic(folder: Path, fitted: Fitted, metadata: dict[str, Any]) -> Path
     """Write a critic and its metadata; each existing file is replaced atomically."""
     from safetensors.torch import save
 
-    frame, placement = fitted.frame, fitted.placement
-    if find_metric(frame.metric.name) is not frame.metric:
+    feature_map, scaling = fitted.feature_map, fitted.scaling
+    if find_metric(feature_map.metric.name) is not feature_map.metric:
         raise InputError(
             "metric",
-            f"must be a metric of otdist by name, got {frame.metric.name!r}",
+            f"must be a metric of otdist by name, got {feature_map.metric.name!r}",
             "use one such as 'euclidean'",
         )
     module = {
         f"module.{name}": value.contiguous().cpu() for name, value in fitted.module.state_dict().items()
     }
-    arrays = {"centre": frame.centre, "landmarks": frame.landmarks, "placement": placement.centre}
+    arrays = {"centre": feature_map.centre, "landmarks": feature_map.landmarks, "placement": scaling.centre}
     frames = {f"frame.{name}": torch.as_tensor(a) for name, a in arrays.items() if a is not None}
     header = {
         "format": CRITIC_FORMAT,
         "kind": type(fitted.module).__name__,
         "name": fitted.name,
-        "metric": frame.metric.name,
-        "unit": frame.unit,
+        "metric": feature_map.metric.name,
+        "unit": feature_map.unit,
         "tau": getattr(fitted.module, "tau", None),
         "poles": getattr(fitted.module, "poles", None),
         "constraint": getattr(fitted.module, "constraint", None),
         "activation": getattr(fitted.module, "activation", None),
-        "exponent": placement.exponent,
-        "degree": placement.degree,
+        "exponent": scaling.exponent,
+        "degree": scaling.degree,
         "box": fitted.box,
     }
     tensors = save(module | frames)
@@ -109,10 +109,12 @@ def _build_fitted(metadata: dict[str, Any], content: bytes, device: torch.device
     arrays = {name: _array(tensors, name) for name in ("centre", "landmarks", "placement")}
     centre = arrays["centre"]
     assert centre is not None
-    frame = Frame(resolve(metadata["metric"]), centre, metadata["unit"], device, arrays["landmarks"])
-    placement = Placement(arrays["placement"], metadata["exponent"], metadata["degree"])
+    feature_map = FeatureMap(
+        resolve(metadata["metric"]), centre, metadata["unit"], device, arrays["landmarks"]
+    )
+    scaling = ExactScaling(arrays["placement"], metadata["exponent"], metadata["degree"])
     module = _build_module(metadata, state).to(exact_device(device))
-    return Fitted.of(metadata["name"], module, frame, placement, metadata["box"])
+    return Fitted.of(metadata["name"], module, feature_map, scaling, metadata["box"])
 
 
 def find_metric(name: str) -> Metric | None:

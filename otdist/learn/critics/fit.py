@@ -14,8 +14,8 @@ import torch
 from otdist.errors import InputError
 from otdist.learn.critics.candidates import default_rate, make_candidates
 from otdist.learn.critics.families.orthogonal import Orthogonal
-from otdist.learn.critics.fitted import Fitted, Placement
-from otdist.learn.critics.frame import LEARNED_METRICS, Frame
+from otdist.learn.critics.feature_map import LEARNED_METRICS, FeatureMap
+from otdist.learn.critics.fitted import ExactScaling, Fitted
 from otdist.learn.critics.samples import Data, Samples, Source, Sources, draw_points, split_rows
 from otdist.learn.critics.selection import Budget, ReportProgress, Selection
 from otdist.learn.critics.settings import Settings, require_choice
@@ -33,7 +33,7 @@ from otdist.metrics.names import resolve
 from otdist.problem import Problem
 from otdist.typing import Array
 
-FRAME_POINTS = 4096  # fresh points of each source that give centre and unit
+FEATURE_MAP_POINTS = 4096  # fresh points of each source that give centre and unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,23 +60,24 @@ def fit_samples(
     sides, device = (problem.x, problem.y), settings.resolve_device()
     shared = {"metric": problem.metric.name, "x": problem.x, "y": problem.y, "a": problem.a, "b": problem.b}
     require_equal(device, settings.shared_values() | shared | {"resume": previous is None})
-    placement, frame = Placement.of(problem), None if previous is None else previous.frame
+    scaling, feature_map = ExactScaling.of(problem), None if previous is None else previous.feature_map
     if previous is not None and (
-        len(previous.frame.centre) != problem.d or not previous.placement.equals(placement)
+        len(previous.feature_map.centre) != problem.d or not previous.scaling.equals(scaling)
     ):
         problem_text = "must have the scale and columns of the first fit"
         raise InputError("x", problem_text, "fit without resume")
     rows = split_rows((len(problem.a), len(problem.b)), settings.rng)
-    if frame is None:  # from training rows only: landmarks among the test points would bias the test gap
+    if feature_map is None:
+        # From training rows only: landmarks among the test points would bias the test gap.
         training_rows = [side[parts[0]] for side, parts in zip(sides, rows, strict=True)]
-        frame = Frame.of(
+        feature_map = FeatureMap.of(
             training_rows[0], training_rows[1], problem.metric, device, settings.rng, settings.anchors
         )
-    data = Samples.of(sides, (problem.a, problem.b), rows, frame.transform)
+    data = Samples.of(sides, (problem.a, problem.b), rows, feature_map.transform)
     return _fit(
         data,
-        frame,
-        placement,
+        feature_map,
+        scaling,
         box_diameter(*sides, problem.metric),
         settings,
         (budget, report_progress, previous),
@@ -94,8 +95,8 @@ def fit_sources(
 ) -> Outcome:
     """Train on sources of fresh points; ``previous`` is a critic to resume."""
     metric_object = resolve(metric)
-    x = _to_numpy(draw_points(sources[0], "x", FRAME_POINTS))
-    y = _to_numpy(draw_points(sources[1], "y", FRAME_POINTS, x.shape[1]))
+    x = _to_numpy(draw_points(sources[0], "x", FEATURE_MAP_POINTS))
+    y = _to_numpy(draw_points(sources[1], "y", FEATURE_MAP_POINTS, x.shape[1]))
     device = settings.resolve_device()
     shared = {"metric": metric_object.name, "x": (x.shape, x.dtype), "y": (y.shape, y.dtype)}
     require_equal(device, settings.shared_values() | shared | {"resume": previous is None})
@@ -110,15 +111,15 @@ def fit_sources(
     if not metric_object.triangle:
         what = f"must satisfy the triangle inequality, got {metric_object.name!r}"
         raise InputError("metric", what, "use one such as 'euclidean'")
-    if previous is not None and len(previous.frame.centre) != x.shape[1]:
+    if previous is not None and len(previous.feature_map.centre) != x.shape[1]:
         raise InputError("x", "must give points with the columns of the first fit", "fit without resume")
-    frame = Frame.of(x, y, metric_object, device, settings.rng, settings.anchors)
-    frame = frame if previous is None else previous.frame
-    data = Sources.of(sources, frame.transform, x.shape[1])
+    feature_map = FeatureMap.of(x, y, metric_object, device, settings.rng, settings.anchors)
+    feature_map = feature_map if previous is None else previous.feature_map
+    data = Sources.of(sources, feature_map.transform, x.shape[1])
     return _fit(
         data,
-        frame,
-        Placement(None, 0, 1),
+        feature_map,
+        ExactScaling(None, 0, 1),
         box_diameter(x, y, metric_object),
         settings,
         (budget, report_progress, previous),
@@ -133,8 +134,8 @@ def box_diameter(x: Array, y: Array, metric: Metric) -> float:
 
 def _fit(
     data: Data,
-    frame: Frame,
-    placement: Placement,
+    feature_map: FeatureMap,
+    scaling: ExactScaling,
     diameter: float,
     settings: Settings,
     run: tuple[Budget, ReportProgress, Fitted | None],
@@ -148,11 +149,16 @@ def _fit(
     )
     selection = Selection(data, size, generator, report_progress)
     device = data.validation.x.device
-    metric, precision = frame.metric.name, settings.matmul_dtype(device)
+    metric, precision = feature_map.metric.name, settings.matmul_dtype(device)
     if previous is None:
-        count = len(frame.landmarks) if frame.landmarks is not None else settings.anchors
+        count = len(feature_map.landmarks) if feature_map.landmarks is not None else settings.anchors
         starts = make_candidates(
-            settings.families_for(metric), data, count, (metric, frame.uses_points), precision, generator
+            settings.families_for(metric),
+            data,
+            count,
+            (metric, feature_map.uses_points),
+            precision,
+            generator,
         )
         best = selection.select(starts, budget)
     else:
@@ -162,7 +168,7 @@ def _fit(
         best = selection.train(
             Training(previous.name, module, default_rate(module), precision), budget, final=True
         )
-    critic = Fitted.of(best.name, best.module, frame, placement, diameter)
+    critic = Fitted.of(best.name, best.module, feature_map, scaling, diameter)
     return Outcome(critic, best, data, selection.history, selection.failure, time.monotonic() - start_time)
 
 

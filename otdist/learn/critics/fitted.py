@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from otdist.errors import InputError
-from otdist.learn.critics.frame import Frame, exact_device
+from otdist.learn.critics.feature_map import FeatureMap, exact_device
 from otdist.learn.critics.training import EVALUATION_ENTRIES, divisor, entries_per_point
 from otdist.learn.modes import training_mode
 from otdist.problem import Problem
@@ -19,7 +19,7 @@ from otdist.typing import Array
 
 
 @dataclass(frozen=True, eq=False)
-class Placement:
+class ExactScaling:
     """Exact shift and scaling of the caller's points."""
 
     centre: Array | None
@@ -27,11 +27,11 @@ class Placement:
     degree: int
 
     @classmethod
-    def of(cls, problem: Problem) -> Placement:
+    def of(cls, problem: Problem) -> ExactScaling:
         """Return the shift and scaling of a problem."""
         return cls(problem.centre, problem.exponent if problem.degree else 0, problem.degree)
 
-    def equals(self, other: Placement) -> bool:
+    def equals(self, other: ExactScaling) -> bool:
         """Return True if both transform points alike."""
         left, right = (np.zeros(1) if one.centre is None else one.centre for one in (self, other))
         return self.exponent == other.exponent and bool(np.all(left == right))
@@ -55,10 +55,10 @@ class Fitted:
     name : str
         Kind of critic.
     module : Module
-        Map from features to values, in units of the frame.
-    frame : Frame
+        Map from features to values, in the unit of the feature map.
+    feature_map : FeatureMap
         Map from points to features.
-    placement : Placement
+    scaling : ExactScaling
         Map from the caller's points to points on the scale of training.
     bound : float
         Upper bound of the module's Lipschitz constant.
@@ -70,17 +70,20 @@ class Fitted:
 
     name: str
     module: nn.Module
-    frame: Frame
-    placement: Placement
+    feature_map: FeatureMap
+    scaling: ExactScaling
     bound: float
     constant: float
     box: float
 
     @classmethod
-    def of(cls, name: str, module: nn.Module, frame: Frame, placement: Placement, box: float) -> Self:
+    def of(
+        cls, name: str, module: nn.Module, feature_map: FeatureMap, scaling: ExactScaling, box: float
+    ) -> Self:
         """Copy a module in float64, freeze it and compute its constant."""
-        frozen = copy.deepcopy(module).to(exact_device(frame.device)).double().eval().requires_grad_(False)
-        return cls(name, frozen, frame, placement, float(frozen.lipschitz()), divisor(frozen), box)
+        device = exact_device(feature_map.device)
+        frozen = copy.deepcopy(module).to(device).double().eval().requires_grad_(False)
+        return cls(name, frozen, feature_map, scaling, float(frozen.lipschitz()), divisor(frozen), box)
 
     @property
     def lipschitz(self) -> float:
@@ -89,26 +92,26 @@ class Fitted:
 
     def values(self, points: Array) -> Array:
         """Return float64 values at points (n, d)."""
-        return self.placement.to_units(self.scaled_values(self.placement.transform(points)))
+        return self.scaling.to_units(self.scaled_values(self.scaling.transform(points)))
 
     def scaled_values(self, points: Array) -> Array:
         """Return values on the scale of training, at points on that scale."""
-        parts = [self._evaluate(self.frame.transform_exact(part)) for part in self._batches(points)]
+        parts = [self._evaluate(self.feature_map.transform_exact(part)) for part in self._batches(points)]
         return torch.cat(parts).cpu().numpy() if parts else np.empty(0)
 
     @training_mode()
     def gradient(self, points: Array) -> Array:
         """Return the gradient (n, d), of norm at most 1 for the Euclidean distance."""
-        if not self.frame.uses_points:
+        if not self.feature_map.uses_points:
             raise InputError(
                 "metric",
-                f"{self.frame.metric.name!r} has no gradient in the points",
+                f"{self.feature_map.metric.name!r} has no gradient in the points",
                 "use 'euclidean', 'cityblock' or 'chebyshev'",
             )
         parts = []
         for part in self._batches(points):
-            z = self.frame.transform_exact(self.placement.transform(part)).requires_grad_(True)
-            (gradient,) = torch.autograd.grad(self._evaluate(z).sum() / self.frame.unit, z)
+            z = self.feature_map.transform_exact(self.scaling.transform(part)).requires_grad_(True)
+            (gradient,) = torch.autograd.grad(self._evaluate(z).sum() / self.feature_map.unit, z)
             parts.append(gradient)
         return torch.cat(parts).cpu().numpy() if parts else np.empty_like(points)
 
@@ -116,19 +119,19 @@ class Fitted:
         """Return values in the caller's units, at features."""
         step = max(1, EVALUATION_ENTRIES // entries_per_point(self.module, features.shape[1]))
         parts = [
-            self._evaluate(features[k : k + step].to(exact_device(self.frame.device)).double())
+            self._evaluate(features[k : k + step].to(exact_device(self.feature_map.device)).double())
             for k in range(0, len(features), step)
         ]
-        return self.placement.to_units(torch.cat(parts).cpu().numpy())
+        return self.scaling.to_units(torch.cat(parts).cpu().numpy())
 
     @property
     def diameter(self) -> float:
         """Largest distance within the bounding box of the points, in the caller's units."""
-        return float(self.placement.to_units(np.asarray(self.box)))
+        return float(self.scaling.to_units(np.asarray(self.box)))
 
     def _evaluate(self, features: Tensor) -> Tensor:
         value: Tensor = self.module(features)
-        return value * (self.frame.unit / self.constant)
+        return value * (self.feature_map.unit / self.constant)
 
     def _batches(self, points: Array) -> list[Array]:
         step = max(1, EVALUATION_ENTRIES // entries_per_point(self.module, points.shape[1]))

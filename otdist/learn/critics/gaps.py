@@ -36,7 +36,7 @@ def evaluate_gaps(
         gaps["certified"] = gaps["test"] / fitted.lipschitz
         of_x, of_y = of_x / fitted.lipschitz, of_y / fitted.lipschitz
         if getattr(fitted.module, "constraint", "") == "gp":
-            weight = float(fitted.placement.to_units(np.asarray(PENALTY_WEIGHT * fitted.frame.unit)))
+            weight = float(fitted.scaling.to_units(np.asarray(PENALTY_WEIGHT * fitted.feature_map.unit)))
             gaps["corrected"] = corrected_gap(max(gaps["test"], 0.0), weight)
     weighted_sides = (False, False) if weighted is None else weighted
     a, b = (

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from otdist.errors import InputError
-from otdist.learn.critics.frame import exact_device
+from otdist.learn.critics.feature_map import exact_device
 from otdist.learn.distributed import broadcast_from_first, local_rows, rank_and_world_size
 from otdist.typing import Array
 

@@ -20,7 +20,7 @@ from otdist.learn.distributed import (
     rank_and_world_size,
 )
 
-HEAT_SHARE = 0.1  # share of the budget for trials of all initialisations
+FIRST_ROUND_SHARE = 0.1  # share of the budget for trials of all initialisations
 TRIAL_SHARE = 0.15  # share of the budget for trials of the best initialisation of each kind
 MIN_FINAL_SHARE = 0.3  # of the final share of the budget, kept however long initialisation took
 LATE_SHARE = 0.5  # share of the budget after which no further candidate is initialised
@@ -90,8 +90,11 @@ class Selection:
         if count == 1:
             candidate = self._start(groups[0][0])
             return self.train(candidate, self.remaining(budget, 1.0), final=True)
-        heat, trial = budget.share_of(HEAT_SHARE / count), budget.share_of(TRIAL_SHARE / len(groups))
-        final_share = 1 - HEAT_SHARE
+        first_round, trial = (
+            budget.share_of(FIRST_ROUND_SHARE / count),
+            budget.share_of(TRIAL_SHARE / len(groups)),
+        )
+        final_share = 1 - FIRST_ROUND_SHARE
         best_of_kind: list[Training] = []
         for group in groups:
             trials: list[Training] = []
@@ -99,7 +102,7 @@ class Selection:
                 # A source that failed is not called again.
                 if (best_of_kind or trials) and (self.failure or self._is_out_of_time(budget)):
                     break
-                trials.append(self.train(self._start(start), heat))
+                trials.append(self.train(self._start(start), first_round))
             best_of_kind += [_best_of(trials)] if trials else []
         if len(best_of_kind) > 1 and not self.failure:
             best_of_kind = [self.train(candidate, trial) for candidate in best_of_kind]

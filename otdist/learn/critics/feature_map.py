@@ -18,7 +18,7 @@ LEARNED_METRICS = ("euclidean", "cityblock", "chebyshev")  # metrics with learne
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
+class FeatureMap:
     """Centre and unit of the features, and landmarks for metrics without a gradient.
 
     Attributes
@@ -43,7 +43,9 @@ class Frame:
     landmarks: Array | None = None
 
     @classmethod
-    def of(cls, x: Array, y: Array, metric: Metric, device: torch.device, seed: int, count: int) -> Frame:
+    def of(
+        cls, x: Array, y: Array, metric: Metric, device: torch.device, seed: int, count: int
+    ) -> FeatureMap:
         """Compute centre, unit and landmarks from two samples."""
         rng = np.random.default_rng(seed)
         is_learned = metric.name in LEARNED_METRICS
