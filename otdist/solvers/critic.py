@@ -172,13 +172,13 @@ class NeuralDual:
         a, b = merged.a[prepared.rows], merged.b[prepared.cols]
         at_y = critic.scaled_values(problem.y[merged.sinks][prepared.cols])
         potential = np.ldexp(-at_y, -exponent)
-        left, right, k, mass_error = integer_masses(a, b)
+        left, right, mass_exponent, mass_error = integer_masses(a, b)
         dual, arcs, whole = _dual_and_plan(ground, left, right, potential, deadline)
         failure = failure or ("" if whole else NO_PAIRS_CHECKED)
         lower = (math.fsum(a * dual.f) + math.fsum(b * dual.g)) / problem.mass
         # The comparison of f + g with a cost rounds at the size of the potentials.
         lower -= 8 * UNIT_ROUNDOFF * float(np.abs(dual.f).max() + np.abs(dual.g).max()) + dual.slack
-        flows = np.ldexp(arcs.flow.astype(np.float64), -k)
+        flows = np.ldexp(arcs.flow.astype(np.float64), -mass_exponent)
         upper = math.fsum(arcs.cost * flows) / problem.mass
         slack = (
             (cost_rounding(problem) + 8 * UNIT_ROUNDOFF) * upper

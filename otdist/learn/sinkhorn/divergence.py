@@ -131,7 +131,7 @@ def _clouds_divergence(clouds: Clouds, options: Options, debias: bool) -> tuple[
     x, y, a, b = scale.transform(clouds.x), scale.transform(clouds.y), clouds.a, clouds.b
     sides = {"xx": (x, x, a, a), "yy": (y, y, b, b), "xy": (x, y, a, b)}
     cross_softmin = PairwiseSoftmin(x.detach(), y.detach(), options.p, options.engine, options.block)
-    start, settings = resolve_settings(
+    initial_eps, settings = resolve_settings(
         cross_softmin.means(b.detach()), a.detach(), b.detach(), scale, options
     )
     values: dict[str, Tensor] = {}
@@ -141,7 +141,7 @@ def _clouds_divergence(clouds: Clouds, options: Options, debias: bool) -> tuple[
         term_softmin = cross_softmin
         if name != "xy":
             term_softmin = PairwiseSoftmin(points, points, options.p, options.engine, options.block)
-        problem = EntropicBatch(term_softmin, left, right, settings.eps, start, settings.marginals)
+        problem = EntropicBatch(term_softmin, left, right, settings.eps, initial_eps, settings.marginals)
         solution = potentials[name] = solve_term(name, problem, options, potentials)
         values[name] = EntropicValue.apply(solution.dual, solution.f, solution.g, settings, *data)
     value = scale.to_cost_units(combine_terms(values, a, b, settings.eps)).to(x.dtype)

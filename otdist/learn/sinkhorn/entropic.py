@@ -28,7 +28,7 @@ class EntropicBatch:
         Weights.
     eps : Tensor, shape (B, 1)
         Regularisation, in units of the cost.
-    start : Tensor, shape (B, 1)
+    initial_eps : Tensor, shape (B, 1)
         Initial eps of the annealing.
     marginals : MarginalPenalty
         Penalty of the marginals.
@@ -38,7 +38,7 @@ class EntropicBatch:
     a: Tensor
     b: Tensor
     eps: Tensor
-    start: Tensor
+    initial_eps: Tensor
     marginals: MarginalPenalty
 
 
@@ -161,12 +161,14 @@ def _initial_counters(problem: EntropicBatch) -> tuple[Tensor, Tensor]:
 
 def _annealing_sweeps(problem: EntropicBatch) -> int:
     """Return the number of sweeps until all problems of the batch have their final eps."""
-    ratio = float((problem.start / problem.eps).max())
+    ratio = float((problem.initial_eps / problem.eps).max())
     return max(0, math.ceil(math.log(ratio) / -math.log(SWEEP_EPS_DECAY))) if ratio > 1 else 0
 
 
 def _annealed_eps(problem: EntropicBatch, k: int, n_annealing: int) -> Tensor:
-    return torch.maximum(problem.eps, problem.start * SWEEP_EPS_DECAY**k) if k < n_annealing else problem.eps
+    if k >= n_annealing:
+        return problem.eps
+    return torch.maximum(problem.eps, problem.initial_eps * SWEEP_EPS_DECAY**k)
 
 
 def _target_error(tol: float | None) -> float:
@@ -175,7 +177,7 @@ def _target_error(tol: float | None) -> float:
 
 
 def _dual_rounding_error(problem: EntropicBatch) -> Tensor:
-    return sum_points(problem.start * 16 * torch.finfo(problem.eps.dtype).eps)
+    return sum_points(problem.initial_eps * 16 * torch.finfo(problem.eps.dtype).eps)
 
 
 def _marginal_error(problem: EntropicBatch, weights: Tensor, f: Tensor, s: Tensor) -> Tensor:

@@ -66,7 +66,8 @@ def _has_infinite_curvature(settings: EntropicSettings, x: Tensor, y: Tensor, is
     """Return True if points coincide and 1 < p < 2; pairs of a point with itself cancel."""
     if not 1 < settings.p < 2:
         return False
-    return count_coincident_pairs(x, y, settings.tile_pairs(x)) > (x.shape[0] * x.shape[1] if is_self else 0)
+    count = count_coincident_pairs(x, y, settings.choose_tile_pairs(x))
+    return count > (x.shape[0] * x.shape[1] if is_self else 0)
 
 
 def dual_gradients(

@@ -220,19 +220,19 @@ def _sharded_value(
     masses = (a.sum(-1, keepdim=True), b.sum(-1, keepdim=True)) if options.reach is None else (1.0, 1.0)
     a, b = a / masses[0], b / masses[1]
     softmin = ShardedSoftmin(x, y, shards, options)
-    start, settings = resolve_settings(softmin.means(b), a, b, scale, options)
+    initial_eps, settings = resolve_settings(softmin.means(b), a, b, scale, options)
     potentials: dict[str, Potentials] = {}
     for name, points, w, shard in (("xx", x, a, shards[0]), ("yy", y, b, shards[1])) if debias else ():
         term_softmin = ShardedSoftmin(points, points, (shard, shard), options)
         potentials[name] = solve_term(
             name,
-            EntropicBatch(term_softmin, w, w, settings.eps, start, settings.marginals),
+            EntropicBatch(term_softmin, w, w, settings.eps, initial_eps, settings.marginals),
             options,
             potentials,
         )
     potentials["xy"] = solve_term(
         "xy",
-        EntropicBatch(softmin, a, b, settings.eps, start, settings.marginals),
+        EntropicBatch(softmin, a, b, settings.eps, initial_eps, settings.marginals),
         options,
         potentials,
     )

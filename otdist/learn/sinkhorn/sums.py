@@ -25,11 +25,11 @@ class EntropicSettings:
     p: float
     eps: Tensor
     marginals: MarginalPenalty
-    block: int | None
+    tile_pairs: int | None
 
-    def tile_pairs(self, x: Tensor) -> int:
-        """Return the number of pairs in a tile."""
-        return default_tile_pairs(x) if self.block is None else self.block
+    def choose_tile_pairs(self, x: Tensor) -> int:
+        """Return the number of pairs in a tile, by default for the device of x."""
+        return default_tile_pairs(x) if self.tile_pairs is None else self.tile_pairs
 
 
 @torch.no_grad()
@@ -37,7 +37,7 @@ def density_sums(settings: EntropicSettings, x: Tensor, y: Tensor, f: Tensor, g:
     """Compute ``sum_j e_ij v_j`` for each i."""
     eps = settings.eps[..., None]
     parts = []
-    for rows in row_blocks(x.shape[1], y.shape[0] * y.shape[1], settings.tile_pairs(x)):
+    for rows in row_blocks(x.shape[1], y.shape[0] * y.shape[1], settings.choose_tile_pairs(x)):
         exponent = (f[:, rows, None] + g[:, None] - compute_costs(x[:, rows], y, settings.p)) / eps
         parts.append((exponent.clamp_(max=MAX_PLAN_EXPONENT).exp_() * v[:, None]).sum(-1))
     return torch.cat(parts, 1)
@@ -58,7 +58,7 @@ def plan_sums(
     """
     left, right, w = factors
     # Differences take d numbers per pair.
-    tile_pairs = max(1, settings.tile_pairs(x) // x.shape[-1])
+    tile_pairs = max(1, settings.choose_tile_pairs(x) // x.shape[-1])
     point_sums, mass_sums = [], []
     for rows in row_blocks(x.shape[1], y.shape[0] * y.shape[1], tile_pairs):
         arguments = (x[:, rows], y, f[:, rows], g, left[:, rows], right, w, settings.eps, settings.p)

@@ -103,7 +103,7 @@ class EntropicProblem:
     mean : float
         Mean cost between the two samples, the unit of ``eps``; 1 if the mean is 0. Estimated from a
         subsample if ``rough``.
-    share : float
+    moving_share : float
         Share of the problem's mass that is in ``a`` and ``b``.
     seconds : float
         Expected time of a pass over all pairs, measured on a subsample.
@@ -114,7 +114,7 @@ class EntropicProblem:
     b: Array
     logsumexp: PointLogSumExp32 | MatrixLogSumExp
     mean: float
-    share: float = 1.0
+    moving_share: float = 1.0
     seconds: float = 0.0
 
     @classmethod
@@ -132,7 +132,7 @@ class EntropicProblem:
         merged = merged.rescale()
         prepared = PreparedProblem.of(merged, max_bytes, "sinkhorn")
         a, b = merged.a[prepared.rows], merged.b[prepared.cols]
-        share = float(a.sum()) / merged.problem.mass
+        moving_share = float(a.sum()) / merged.problem.mass
         a, b = np.maximum(a / a.sum(), MIN_MASS_SHARE), np.maximum(b / b.sum(), MIN_MASS_SHARE)
         logsumexp = make_logsumexp(prepared.ground)
         some = subsample(prepared.ground, a, b)
@@ -141,7 +141,7 @@ class EntropicProblem:
         seconds = (time.monotonic() - start) * len(a) * len(b) / (len(some[1]) * len(some[2]))
         if not rough and not deadline.is_over((1 + MIN_PASSES) * seconds - deadline.grace):
             mean = logsumexp.plan_sums(np.log(a), np.log(b), math.inf).cost
-        return cls(prepared, a, b, logsumexp, mean if mean > 0 else 1.0, share, seconds)
+        return cls(prepared, a, b, logsumexp, mean if mean > 0 else 1.0, moving_share, seconds)
 
     @classmethod
     def of_unmerged(
@@ -212,7 +212,7 @@ class EntropicProblem:
         slack += math.ldexp(weight_rounding_cost(problem), -prepared.exponent)
         lower = max(outward(min(bounds.lower, value), slack)[0], 0.0)
         interval = (value, lower, value + bounds.upper_error + slack)
-        value, lower, upper = (math.ldexp(self.share * bound, prepared.exponent) for bound in interval)
+        value, lower, upper = (math.ldexp(self.moving_share * bound, prepared.exponent) for bound in interval)
         state = bounds.state
         return make_result(
             problem,
@@ -253,12 +253,13 @@ class EntropicProblem:
         )
         if min(len(rows), len(cols)) == 0:
             return rows[:0], cols[:0], left[:0]
-        a, b, k, _ = integer_masses(left[rows], right[cols])
+        a, b, mass_exponent, _ = integer_masses(left[rows], right[cols])
         part = self.prepared.ground.subset(rows, cols)
         known = None if first is None else _restrict_pairs(first, (rows, cols), self.prepared.ground.shape)
         arcs = greedy_plan(part, a, b, Dual(dual.f[rows], dual.g[cols]), known)
         used = arcs.flow > 0
-        return rows[arcs.rows[used]], cols[arcs.cols[used]], np.ldexp(arcs.flow[used].astype(float), -k)
+        mass = np.ldexp(arcs.flow[used].astype(float), -mass_exponent)
+        return rows[arcs.rows[used]], cols[arcs.cols[used]], mass
 
     def _dense_plan(self, state: SinkhornState, dual: Dual) -> Cells:
         """Return the cells of the plan: rows and columns in excess are scaled down, the rest is coupled.
@@ -290,7 +291,7 @@ class EntropicProblem:
         """Return the cells of the plan in the problem's rows and masses."""
         i, j, mass = self._dense_plan(bounds.state, bounds.dual) if bounds.cells is None else bounds.cells
         prepared = self.prepared
-        mass = mass * (self.share * prepared.merged.problem.mass)
+        mass = mass * (self.moving_share * prepared.merged.problem.mass)
         return prepared.merged.full_plan(prepared.rows[i], prepared.cols[j], mass)
 
 

@@ -33,10 +33,10 @@ def finish_exactly(
     The error of an entropic plan is in the last digits of very many masses. The iteration corrects them ever
     more slowly, whereas pivots or bids take no longer than usual. Returns False if time was up before.
     """
-    a, b, k, mass_error = integer_masses(problem.a, problem.b)
+    a, b, mass_exponent, mass_error = integer_masses(problem.a, problem.b)
 
     def make_bounds(certificate: Certificate, pivots: int = 0) -> Bounds:
-        return _bounds_of(problem, best.state, certificate, (k, mass_error), pivots).combine(best)
+        return _bounds_of(problem, best.state, certificate, (mass_exponent, mass_error), pivots).combine(best)
 
     columns = ColumnGeneration(problem.prepared.ground, a, b, best.dual)
     with suppress(OutOfTimeError):
@@ -60,10 +60,10 @@ def finish_from_copy(
     ``copy``: as returned by ``anneal_copy``.
     """
     state, halved, g = copy
-    a, b, k, mass_error = integer_masses(problem.a, problem.b)
+    a, b, mass_exponent, mass_error = integer_masses(problem.a, problem.b)
 
     def make_bounds(certificate: Certificate, pivots: int = 0) -> Bounds:
-        return _bounds_of(problem, state, certificate, (k, mass_error), pivots)
+        return _bounds_of(problem, state, certificate, (mass_exponent, mass_error), pivots)
 
     quick_dual = partial(problem.prepared.quick_dual, deadline)
     solver = MultiscaleSolver(
@@ -82,13 +82,13 @@ def bounds_in_time(problem: EntropicProblem, state: SinkhornState, goal: float, 
 
     ``state``: the last state of the entropic iteration.
     """
-    a, b, k, mass_error = integer_masses(problem.a, problem.b)
+    a, b, mass_exponent, mass_error = integer_masses(problem.a, problem.b)
     quick_dual = partial(problem.prepared.quick_dual, deadline)
     solver = MultiscaleSolver(
         problem.prepared.ground, a, b, max(GAP_SHARE * goal, MIN_EXACT_GAP), deadline, quick_dual=quick_dual
     )
     certificate = solver.run()[0]
-    return _bounds_of(problem, state, certificate, (k, mass_error), solver.statistics()["pivots"])
+    return _bounds_of(problem, state, certificate, (mass_exponent, mass_error), solver.statistics()["pivots"])
 
 
 def _bounds_of(
@@ -99,9 +99,9 @@ def _bounds_of(
     pivots: int,
 ) -> Bounds:
     """Return the bounds of a certificate with integer masses; ``units``: exponent, rounding error."""
-    k, mass_error = units
+    mass_exponent, mass_error = units
     ground, plan, dual = problem.prepared.ground, certificate.plan, certificate.dual
     upper_error = (sum(ground.shape) * UNIT_ROUNDOFF + mass_error) * ground.extent
-    cells = plan.rows, plan.cols, np.ldexp(plan.flow.astype(float), -k)
+    cells = plan.rows, plan.cols, np.ldexp(plan.flow.astype(float), -mass_exponent)
     lower = problem.dual_value(dual) - dual.slack
     return Bounds(state, certificate.upper, upper_error, dual, lower, cells, pivots=pivots)

@@ -102,44 +102,45 @@ class PreparedProblem:
     def solve(self, deadline: Deadline, report: Callable[[str], None]) -> Result:
         """Solve the problem, and prove its interval."""
         problem = self.merged.problem
-        a, b, k, mass_error = integer_masses(self.merged.a[self.rows], self.merged.b[self.cols])
-        share = math.ldexp(float(a.sum()), -k) / problem.mass  # of the mass that has to move
+        a, b, mass_exponent, mass_error = integer_masses(self.merged.a[self.rows], self.merged.b[self.cols])
+        moving_share = math.ldexp(float(a.sum()), -mass_exponent) / problem.mass
         goal = max(0.98 * problem.tol, SMALLEST_GAP)
         quick_dual = partial(self.quick_dual, deadline)
         solver = MultiscaleSolver(
             self.ground, a, b, goal, deadline, show_progress=problem.progress, quick_dual=quick_dual
         )
         solver.on_certificate = lambda size, certificate: report(
-            self._progress_text(size, certificate, share)
+            self._progress_text(size, certificate, moving_share)
         )
         certificate, finished = solver.run()
-        value = share * certificate.upper
+        value = moving_share * certificate.upper
         cost_error = self.cost_error + mass_error / problem.mass * self.ground.extent
         cost_error += math.ldexp(weight_rounding_cost(problem), -self.exponent) + self._underflow_error(
             certificate
         )
         # Besides the costs, their comparison with f + g, the averages and the quotient round.
         lower, upper = outward(value, (cost_rounding(problem) + 8 * UNIT_ROUNDOFF) * value + cost_error)
-        lower = max(lower - share * certificate.gap, 0.0)
+        lower = max(lower - moving_share * certificate.gap, 0.0)
         value, lower, upper = (ldexp_safely(bound, self.exponent) for bound in (value, lower, upper))
         return make_result(
             problem,
             "sparse",
             (value, lower, upper),
-            plan=partial(self._plan, certificate, k),
+            plan=partial(self._plan, certificate, mass_exponent),
             potentials=partial(self.full_potentials, certificate.dual.f, certificate.dual.g),
             converged=finished,
             message="" if finished else GAP_OPEN,
             info=solver.statistics(),
         )
 
-    def _progress_text(self, size: int, certificate: Certificate | None, share: float) -> str:
+    def _progress_text(self, size: int, certificate: Certificate | None, moving_share: float) -> str:
         """Describe the progress, in the units of the answer."""
         where = f"{size:,} of {max(self.ground.shape):,} points"
         if certificate is None:
             return where
         bounds = (
-            ldexp_safely(share * bound, self.exponent) for bound in (certificate.lower, certificate.upper)
+            ldexp_safely(moving_share * bound, self.exponent)
+            for bound in (certificate.lower, certificate.upper)
         )
         low, high = (self.merged.problem.to_distance(bound) for bound in bounds)
         return f"gap {certificate.gap / (certificate.upper or 1.0):.0e}, {low:.6g} to {high:.6g} ({where})"
@@ -153,9 +154,9 @@ class PreparedProblem:
             else 0.0
         )
 
-    def _plan(self, certificate: Certificate, k: int) -> tuple[Index, Index, Array]:
+    def _plan(self, certificate: Certificate, mass_exponent: int) -> tuple[Index, Index, Array]:
         plan = certificate.plan
-        mass = np.ldexp(plan.flow.astype(float), -k)
+        mass = np.ldexp(plan.flow.astype(float), -mass_exponent)
         return self.merged.full_plan(self.rows[plan.rows], self.cols[plan.cols], mass)
 
     def full_potentials(self, f: Array, g: Array) -> tuple[Array, Array]:
