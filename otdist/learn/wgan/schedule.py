@@ -8,13 +8,13 @@ from typing import Any
 from otdist.inputs.arguments import check_integer, check_seconds
 
 DECAY_RATIO = 2.5  # end over start of the decay; a shorter decay loses a quarter of the progress in W1
-LATE_DECAY_RATIO = 0.75  # time for low rates to fall to 0 without progress, relative to the time so far
+LATE_DECAY_RATIO = 0.75  # time for low rates to fall to the end without progress, relative to the time so far
 DEFAULT_STEPS = 20_000  # of the generator, if no budget is given
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Budget, and the part of it in which learning rates fall linearly to 0.
+    """Budget, and the part of it in which learning rates fall linearly to a hundredth.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Schedule:
         return max(shares)
 
     def factor(self, share: float) -> float:
-        """Return the factor of the learning rates."""
+        """Return the factor of the learning rates, down to 0; ``State.set_rates`` keeps a hundredth."""
         if share <= self.start or self.end <= self.start:
             return 1.0
         return max(1.0 - (share - self.start) / (self.end - self.start), 0.0)
@@ -59,7 +59,7 @@ class Schedule:
         return self if is_same else replace(other, start=self.start if self.end == 1 else other.start)
 
     def start_decay(self, share: float) -> Schedule:
-        """Start the decay of full rates now; let rates that have fallen to half reach 0 sooner."""
+        """Start the decay of full rates now; end the decay of rates below half sooner."""
         if share <= self.start:
             return replace(self, start=share, end=min(DECAY_RATIO * share, self.end))
         factor = self.factor(share)
