@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.errors import InputError
 from otdist.inputs.arrays import is_torch
 from otdist.pages.dataframes import make_frame
 from otdist.pages.formatting import escape_unprintable, format_count
 from otdist.result import Result
+from otdist.typing import Array, Mask
 
 FRAME_COLUMNS = (
     "value",
@@ -69,17 +69,17 @@ class ResultBatch(Sequence[Result]):
         return np.array(values)
 
     @property
-    def lower(self) -> NDArray[np.float64]:
+    def lower(self) -> Array:
         """Proved lower bounds, shape (B,)."""
         return np.array([result.lower for result in self.results])
 
     @property
-    def upper(self) -> NDArray[np.float64]:
+    def upper(self) -> Array:
         """Proved upper bounds, shape (B,)."""
         return np.array([result.upper for result in self.results])
 
     @property
-    def converged(self) -> NDArray[np.bool_]:
+    def converged(self) -> Mask:
         """Whether each result reached its goal, shape (B,)."""
         return np.array([result.converged for result in self.results])
 

@@ -16,6 +16,7 @@ Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 Floats = NDArray[Any]  # float64 or float32
+Cells = tuple[Index, Index, Array]  # rows, columns and masses of a plan
 
 GroundMetric: TypeAlias = "str | Metric | Callable[..., float]"
 OnFail = Literal["warn", "raise"]

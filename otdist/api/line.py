@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from otdist.bounds import staircase
 from otdist.errors import InputError, Option, PrecisionWarning, Remedy
@@ -21,7 +21,7 @@ from otdist.metrics.differentiable import absolute_power
 from otdist.problem import DISTANCE_OVERFLOW, far_exponent
 from otdist.runtime.errstate import isolate_errstate
 from otdist.solvers.line import levels_are_harmless, line_cost, sorted_order, weighted_line_cost
-from otdist.typing import Array, NanPolicy
+from otdist.typing import Array, Mask, NanPolicy
 
 
 @guard_tensors
@@ -184,7 +184,7 @@ def _require_mass(w: Array, name: str) -> None:
 
 def _fill_missing(
     samples: Array, weights: Array | None, name: str, nan_policy: NanPolicy
-) -> tuple[Array, Array | None, NDArray[np.bool_]]:
+) -> tuple[Array, Array | None, Mask]:
     """Give missing values the weight 0 and the position 0; returns which samples become NaN."""
     if weights is not None:
         samples = np.where(weights > 0, samples, 0.0)  # a value without mass may be anything

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.errors import InputError, PublicName, Remedy
 from otdist.inputs.numbers import from_array, from_objects, from_ticks
 from otdist.inputs.table import Table
 from otdist.inputs.times import UNIT_SECONDS, Clock, find_common_clock
 from otdist.runtime.imports import wait_for_imports
+from otdist.typing import Mask
 
 DATAFRAME_MODULES = (
     "pandas",
@@ -168,7 +168,7 @@ def _read_non_null(series: Any, name: str) -> Table:
     return from_array(np.asarray(series.to_numpy()), name)
 
 
-def _restore_nulls(table: Table, present: NDArray[np.bool_]) -> Table:
+def _restore_nulls(table: Table, present: Mask) -> Table:
     """Return the column with its nulls restored."""
     if present.all():
         return table

@@ -17,6 +17,7 @@ from otdist.inputs.exact_numbers import EXACT_INTEGER, is_exact
 from otdist.inputs.table import Table
 from otdist.inputs.times import Clock, is_time, read_time_objects, read_times
 from otdist.inputs.units import refuse_unit
+from otdist.typing import Mask
 
 ENCODE_REMEDY = Remedy("encode it as numbers, or use {} for tables with labels", PublicName("compare"))
 
@@ -72,14 +73,14 @@ def _from_floats(values: NDArray[Any], name: str) -> Table:
     return Table(out, raw=None if exact else values)
 
 
-def from_ticks(ticks: NDArray[Any], missing: NDArray[np.bool_], clock: Clock) -> Table:
+def from_ticks(ticks: NDArray[Any], missing: Mask, clock: Clock) -> Table:
     """Make a table of times, NaN if missing."""
     out = ticks.astype(np.float64)
     out[missing] = np.nan
     return Table(out, raw=ticks, clock=clock)
 
 
-def mask_values(table: Table, mask: NDArray[np.bool_]) -> Table:
+def mask_values(table: Table, mask: Mask) -> Table:
     """Return the same numbers with NaN where the mask is set."""
     filled = table.values.copy()
     filled[mask] = np.nan

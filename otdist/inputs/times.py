@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.errors import InputError
+from otdist.typing import Integers, Mask
 
 SECOND_UNIT = "s"
 EPOCH = datetime(1970, 1, 1)
@@ -54,7 +55,7 @@ class Clock:
         return "times with a time zone" if self.aware else "times without a time zone"
 
 
-def read_times(values: NDArray[Any], name: str) -> tuple[NDArray[np.int64], NDArray[np.bool_], Clock]:
+def read_times(values: NDArray[Any], name: str) -> tuple[Integers, Mask, Clock]:
     """Read an array of datetime64 or timedelta64: ticks, mask of missing entries (NaT), and clock."""
     unit, count = np.datetime_data(values.dtype)
     if unit in ("Y", "M"):
@@ -78,7 +79,7 @@ def is_time(item: Any) -> bool:
     return isinstance(item, date | timedelta | np.datetime64 | np.timedelta64)
 
 
-def read_time_objects(values: NDArray[Any], name: str) -> tuple[NDArray[Any], NDArray[np.bool_], Clock]:
+def read_time_objects(values: NDArray[Any], name: str) -> tuple[NDArray[Any], Mask, Clock]:
     """Read an array of time objects of Python, NumPy or pandas, as :func:`read_times` does."""
     missing = np.zeros(values.shape, dtype=bool)
     ticks: list[tuple[int, Fraction]] = []

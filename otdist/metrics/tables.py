@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from otdist.errors import InputError
 from otdist.inputs.arrays import read
 from otdist.metrics.base import Metric, evaluate_linear, make_row_blocks, require_columns
-from otdist.typing import Array
+from otdist.typing import Array, Mask
 
 MIN_COLUMN_RANGE = 2.0**-1022  # smallest range by which a column can be divided
 
@@ -93,7 +93,7 @@ def make_gower(x: Array, y: Array) -> Metric:
     return _make_mixed(np.where(half > 0, half, 0.5), np.zeros(len(half), dtype=bool), np.ones(len(half)))
 
 
-def _make_mixed(half_scales: Array, labels: NDArray[np.bool_], weights: Array) -> Metric:
+def _make_mixed(half_scales: Array, labels: Mask, weights: Array) -> Metric:
     """Make the metric from half scales, which are finite for ranges beyond the largest float64."""
     shares = weights / weights.max()
     shares = shares / math.fsum(shares)
@@ -117,7 +117,7 @@ def _make_mixed(half_scales: Array, labels: NDArray[np.bool_], weights: Array) -
     )
 
 
-def _compute_mixed_matrix(factors: Array, labels: NDArray[np.bool_], x: Array, y: Array) -> Array:
+def _compute_mixed_matrix(factors: Array, labels: Mask, x: Array, y: Array) -> Array:
     out = np.zeros((len(x), len(y)))
     for rows in make_row_blocks(*out.shape):
         for k, factor in enumerate(factors):
@@ -129,7 +129,7 @@ def _compute_mixed_matrix(factors: Array, labels: NDArray[np.bool_], x: Array, y
     return out
 
 
-def _compute_mixed_pairs(factors: Array, labels: NDArray[np.bool_], xp: Any, x: Any, y: Any) -> Any:
+def _compute_mixed_pairs(factors: Array, labels: Mask, xp: Any, x: Any, y: Any) -> Any:
     columns = [
         _compute_mismatch(factor, xp, x[..., k], y[..., k])
         if labels[k]
@@ -151,7 +151,7 @@ def _bound_underflow(factors: Array, x: Array, y: Array) -> float:
     return error + float((factors * smallest).sum()) + len(factors) * smallest
 
 
-def _bound_extent(factors: Array, labels: NDArray[np.bool_], x: Array, y: Array) -> float:
+def _bound_extent(factors: Array, labels: Mask, x: Array, y: Array) -> float:
     with np.errstate(over="ignore"):
         return float(np.where(labels, factors, factors * _compute_half_ranges(x, y)).sum()) * (1 + 2.0**-40)
 

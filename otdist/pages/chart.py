@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.pages.axis import CHARACTER_WIDTH, PLOT_RIGHT, Axis, make_number_ticks
 from otdist.pages.drawing import DRAWING_HEIGHT, PLOT_TOP, add, add_axis, add_text, make_canvas, make_path
-from otdist.typing import Array
+from otdist.typing import Array, Mask
 
 TICK_MARGIN = 36.0  # height of the ticks of the horizontal axis
 MIN_TICK_DISTANCE = 26.0  # smallest vertical distance of two ticks
@@ -106,7 +105,7 @@ class Chart:
             add(root, "path", class_="area", d=outline + "Z")
 
 
-def _find_runs(mask: NDArray[np.bool_]) -> list[slice]:
+def _find_runs(mask: Mask) -> list[slice]:
     """Find the runs of True values."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]])))
     return [slice(int(a), int(b)) for a, b in edges.reshape(-1, 2)]

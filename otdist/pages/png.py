@@ -9,6 +9,8 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
+from otdist.typing import Array
+
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_COLOUR_TYPES = {1: 0, 3: 2}  # PNG colour type by number of channels: grey, RGB
 
@@ -25,7 +27,7 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
     return PNG_SIGNATURE + b"".join(_make_chunk(name, content) for name, content in parts)
 
 
-def arrange_grid(images: NDArray[np.float64], columns: int, span: tuple[float, float]) -> NDArray[np.uint8]:
+def arrange_grid(images: Array, columns: int, span: tuple[float, float]) -> NDArray[np.uint8]:
     """Arrange images (n, height, width, channels) in a grid, with ``span`` from black to white."""
     n, height, width, channels = images.shape
     rows = -(-n // columns)

@@ -10,9 +10,9 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.runtime.deadline import active_deadline, check_deadline
+from otdist.typing import Array
 
 T = TypeVar("T")
 
@@ -75,15 +75,13 @@ def run_in_parts(function: Callable[[int, int], Any], count: int, largest: int) 
             job.cancel()
 
 
-def add_in_parts(
-    function: Callable[[int, int, NDArray[np.float64]], Any], count: int, largest: int, width: int
-) -> NDArray[np.float64]:
+def add_in_parts(function: Callable[[int, int, Array], Any], count: int, largest: int, width: int) -> Array:
     """Sum arrays of ``width`` numbers to which ``function(first, last, out)`` adds, over ``range(count)``.
 
     As :func:`run_in_parts`, with an array for each of at most 33 parts, which limits their memory. Within a
     part calls cover at most ``largest``, in order, so that a deadline is checked as often.
     """
-    sums: dict[int, NDArray[np.float64]] = {}
+    sums: dict[int, Array] = {}
     at = active_deadline()
 
     def add(first: int, last: int) -> None:

@@ -9,7 +9,6 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import northwest, outward, staircase
 from otdist.errors import InputError
@@ -22,7 +21,7 @@ from otdist.solvers.answer import make_result
 from otdist.solvers.costs import UNDERFLOW_DISTANCE, cost_rounding
 from otdist.solvers.line import power_on_line, sorted_order
 from otdist.solvers.linear.pot import UNLIMITED_ITERATIONS, network_simplex
-from otdist.typing import Array, Index
+from otdist.typing import Array, Index, Mask
 
 BOTTLENECK_BYTES_PER_PAIR = 40  # distances, sorted distances, and copies of the solver
 TIME_LIMIT_REACHED = "Time was up before the longest step was known: raise max_seconds."
@@ -157,7 +156,7 @@ def _match_on_line(problem: Problem) -> Flow:
     return Flow(order_x[i[used]], order_y[j[used]], mass[used])
 
 
-def largest_flow(allowed: NDArray[np.bool_], a: Array, b: Array) -> Flow:
+def largest_flow(allowed: Mask, a: Array, b: Array) -> Flow:
     """Compute the largest flow from masses a to masses b along allowed pairs; exact for integer masses."""
     if len(a) == len(b) and (a == a[0]).all() and (b == a[0]).all():
         return _largest_matching(allowed, float(a[0]))
@@ -168,7 +167,7 @@ def largest_flow(allowed: NDArray[np.bool_], a: Array, b: Array) -> Flow:
     return Flow(rows, cols, flow[rows, cols] / unit)
 
 
-def _largest_matching(allowed: NDArray[np.bool_], unit: float) -> Flow:
+def _largest_matching(allowed: Mask, unit: float) -> Flow:
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import maximum_bipartite_matching
 
@@ -177,7 +176,7 @@ def _largest_matching(allowed: NDArray[np.bool_], unit: float) -> Flow:
     return Flow(rows, column[rows].astype(np.intp), np.full(len(rows), unit))
 
 
-def require_hall_violation(allowed: NDArray[np.bool_], a: Array, b: Array, flow: Flow) -> None:
+def require_hall_violation(allowed: Mask, a: Array, b: Array, flow: Flow) -> None:
     """Check that some rows have more mass than all columns that they may send it to.
 
     These are the rows that can be reached from a row with remaining mass, along allowed pairs and back along

@@ -8,7 +8,6 @@ from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF, outward, two_sum
 from otdist.errors import InputError
@@ -18,9 +17,9 @@ from otdist.result import Result
 from otdist.solvers.answer import make_result
 from otdist.solvers.line import scaled_powers, sorted_order
 from otdist.solvers.pairs.integer_masses import integer_masses
-from otdist.typing import Array, Index
+from otdist.typing import Array, Index, Integers
 
-Whole = NDArray[np.int64]
+Whole = Integers
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from otdist.bounds import UNIT_ROUNDOFF, ldexp_safely
 from otdist.errors import InputError
@@ -23,13 +23,13 @@ from otdist.solvers.answer import make_result
 from otdist.solvers.costs import cost_rounding, weight_rounding_cost
 from otdist.solvers.merge import MergedProblem
 from otdist.solvers.quick import quick_result
-from otdist.typing import Array
+from otdist.typing import Array, Integers
 
 if TYPE_CHECKING:
     from otdist.learn.critics.fitted import Fitted
     from otdist.solvers.pairs.pairwise_costs import Arcs, Dual, PairwiseCosts
 
-Masses = NDArray[np.int64]
+Masses = Integers
 
 MIN_TRAINING_SHARE = 0.3  # share of the time that is reserved for training
 DUAL_PASSES = 2.5  # approximate number of passes over all pairs for potentials

@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import two_sum
-from otdist.typing import Array, Index
+from otdist.typing import Array, Index, Mask
 
 DEKKER_SPLITTER = 2.0**27 + 1  # splits a float into two halves of at most 26 bits
 
@@ -50,7 +49,7 @@ def weighted_staircase(a: Array, b: Array) -> tuple[Index, Index, Array]:
     return i, j, np.maximum(mass, 0.0) / total.high
 
 
-def _levels(forth: Pair, mass: Array, other: Pair, total: Pair) -> tuple[Array, Array, NDArray[np.bool_]]:
+def _levels(forth: Pair, mass: Array, other: Pair, total: Pair) -> tuple[Array, Array, Mask]:
     """Multiply levels by the other total: counted from 0 up to the middle, from the end (negative) above."""
     level = _product(forth, other)
     back = level.high > total.high / 2
@@ -60,7 +59,7 @@ def _levels(forth: Pair, mass: Array, other: Pair, total: Pair) -> tuple[Array, 
     return np.where(back, -tail.high, level.high), np.where(back, -tail.low, level.low), back
 
 
-def _order(high: Array, low: Array, back: NDArray[np.bool_], total: Array) -> Index:
+def _order(high: Array, low: Array, back: Mask, total: Array) -> Index:
     """Sort levels: those counted from 0 first, then those from the end."""
     with np.errstate(divide="ignore", over="ignore"):
         key = np.where(back, high / total, -total / high)  # below -2, above -1/2: neither loses digits
@@ -71,7 +70,7 @@ def _order(high: Array, low: Array, back: NDArray[np.bool_], total: Array) -> In
     return np.asarray(order)
 
 
-def _differences(high: Array, low: Array, back: NDArray[np.bool_], total: Pair) -> Array:
+def _differences(high: Array, low: Array, back: Mask, total: Pair) -> Array:
     """Compute the differences of successive levels; one of them crosses the middle."""
     before = [np.concatenate([np.zeros_like(part[..., :1]), part[..., :-1]], axis=-1) for part in (high, low)]
     step, error = two_sum(high, -before[0])

@@ -12,9 +12,7 @@ from otdist.problem import Problem, scale_exponent
 from otdist.result import Result
 from otdist.solvers.answer import c_transform_of_points, make_result
 from otdist.solvers.mass_sums import sum_by_place
-from otdist.typing import Array, Index
-
-Cells = tuple[Index, Index, Array]
+from otdist.typing import Array, Cells, Index
 
 
 @dataclass(frozen=True, eq=False)

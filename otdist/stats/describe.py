@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.pages.formatting import escape_unprintable, format_count
+from otdist.typing import Array
 
 if TYPE_CHECKING:
     from otdist.stats.null import NoiseFloor, NullTest
@@ -99,7 +99,7 @@ def _format_sizes(floor: NoiseFloor) -> str:
     return f"n={floor.n}/{floor.m}"
 
 
-def _compute_limit(draws: NDArray[np.float64]) -> float:
+def _compute_limit(draws: Array) -> float:
     """Return the ``LIMIT_LEVEL`` quantile as one of the draws, without interpolation."""
     return float(np.quantile(draws, LIMIT_LEVEL, method="higher"))
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from otdist.api.distance import emd
 from otdist.runtime.progress import Progress, ignore_progress
 from otdist.stats.draws import draw_subset
-from otdist.typing import Array
+from otdist.typing import Array, Index, Integers, Mask
 
-Counts = NDArray[np.int64]
+Counts = Integers
 
 MAX_EXCEEDANCES = 20  # exceedances of the observed distance after which a test stops
 TIE_TOLERANCE = 1e-9  # relative; equal splits may differ by rounding, and ties count as exceedances
@@ -223,7 +223,7 @@ class Units:
         Number of units.
     """
 
-    row_units: NDArray[np.intp]
+    row_units: Index
     mass: Array
     n_reference: int
     n_units: int
@@ -232,7 +232,7 @@ class Units:
         """Return the units of some of the rows, in the order of ``rows``."""
         return Units(self.row_units[rows], self.mass[rows], self.n_reference, self.n_units)
 
-    def compute_signed_masses(self, selection: NDArray[np.bool_]) -> Array | None:
+    def compute_signed_masses(self, selection: Mask) -> Array | None:
         """Compute signed masses of the rows: positive in selected units, else negative, with total 1 a side.
 
         None where one side has no mass.
@@ -253,7 +253,7 @@ class UnitsLine:
     rng: np.random.Generator
     circular: bool = False
 
-    def measure(self, selection: NDArray[np.bool_]) -> float:
+    def measure(self, selection: Mask) -> float:
         """Distance between the rows of the selected units and all other rows."""
         masses = self.units.compute_signed_masses(selection)
         if masses is None:
@@ -272,13 +272,13 @@ class UnitsLine:
 class UnitsLabels:
     """Labels relabelled by units; ``absences`` as in :class:`CountedLabels`."""
 
-    codes: NDArray[np.intp]
+    codes: Index
     size: int
     units: Units
     rng: np.random.Generator
     absences: bool = False
 
-    def measure(self, selection: NDArray[np.bool_]) -> float:
+    def measure(self, selection: Mask) -> float:
         """Distance between the rows of the selected units and all other rows."""
         masses = self.units.compute_signed_masses(selection)
         if masses is None:
@@ -302,7 +302,7 @@ class UnitsMatrix:
     units: Units
     rng: np.random.Generator
 
-    def measure(self, selection: NDArray[np.bool_]) -> float:
+    def measure(self, selection: Mask) -> float:
         """Distance between the rows of the selected units and all other rows."""
         inside = selection[self.units.row_units]
         left, right = self.units.mass[inside], self.units.mass[~inside]
@@ -362,7 +362,7 @@ def group_values(values: Array) -> tuple[Array, Counts]:
     return means, counts
 
 
-def _find_group_starts(values: Array) -> NDArray[np.intp]:
+def _find_group_starts(values: Array) -> Index:
     if len(values) <= MAX_UNGROUPED_ROWS:
         return np.concatenate([[0], np.flatnonzero(np.diff(values) > 0) + 1])
     wide_starts = np.empty(0, dtype=np.intp)
@@ -382,7 +382,7 @@ def _find_group_starts(values: Array) -> NDArray[np.intp]:
     return np.unique(np.concatenate([[0], even, wide_starts]))
 
 
-def _select_widest(gaps: Array) -> NDArray[np.intp]:
+def _select_widest(gaps: Array) -> Index:
     """Return indices of the widest gaps, at most ``TARGET_GROUPS // 2`` of them."""
     count = TARGET_GROUPS // 2
     return np.argpartition(gaps, -count)[-count:] if len(gaps) > count else np.arange(len(gaps))

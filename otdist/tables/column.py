@@ -16,7 +16,7 @@ from otdist.inputs.exact_numbers import find_common_origin, subtract, to_float
 from otdist.runtime.progress import Progress, ignore_progress
 from otdist.tables.comparison import Kind
 from otdist.tables.labels import recode
-from otdist.typing import Array
+from otdist.typing import Array, Index, Mask
 
 LABEL_KINDS = ("categorical", "ordinal")
 MIXED_ORDERS_NOTE = "the sides order the labels differently: compared without an order"
@@ -56,7 +56,7 @@ class Column:
     exact: NDArray[Any] | None = None
 
     @property
-    def missing(self) -> NDArray[np.bool_]:
+    def missing(self) -> Mask:
         """Mask of missing values."""
         return np.asarray(np.isnan(self.values))
 
@@ -79,7 +79,7 @@ class Column:
             return f"datetime {'with' if self.is_tz_aware else 'without'} a time zone"
         return str(self.kind)
 
-    def take(self, rows: NDArray[np.intp]) -> Column:
+    def take(self, rows: Index) -> Column:
         """Return the column at the given rows."""
         if len(rows) == len(self.values):
             return self

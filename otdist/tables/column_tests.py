@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.stats.draws import draw_subset, shrink_sizes
 from otdist.stats.null import compute_line_rate
@@ -30,7 +29,7 @@ from otdist.stats.relabelling import (
     group_values,
 )
 from otdist.tables.measurement import Measurement
-from otdist.typing import Array
+from otdist.typing import Array, Index, Integers, Mask
 
 COLUMN_FLOOR_DRAWS = 199
 FLOOR_LEVEL = 0.95  # level of the quantile that is called the noise floor
@@ -50,7 +49,7 @@ class Design:
         Weights of the rows.
     """
 
-    units: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None
+    units: tuple[Index, Index] | None = None
     weights: tuple[Array, Array] | None = None
 
     @property
@@ -58,7 +57,7 @@ class Design:
         """Whether rows are independent and have equal weights."""
         return self.units is None and self.weights is None
 
-    def pool_units(self, rows: tuple[NDArray[np.bool_], NDArray[np.bool_]]) -> Units:
+    def pool_units(self, rows: tuple[Mask, Mask]) -> Units:
         """Return the units of the selected rows of both sides, the reference first.
 
         Units without selected rows are left out: they would change the sizes of the relabelled sides.
@@ -103,9 +102,7 @@ class ColumnTestBuilder:
         default_factory=lambda: defaultdict(list)
     )
 
-    def add(
-        self, name: str, measurement: Measurement, rows: tuple[NDArray[np.bool_], NDArray[np.bool_]]
-    ) -> None:
+    def add(self, name: str, measurement: Measurement, rows: tuple[Mask, Mask]) -> None:
         """Prepare the tests of a column; ``rows`` are the masks of present values of both sides."""
         tests = ColumnTests(name, missing=self._test_missing(name, rows))
         self.tests.append(tests)
@@ -131,9 +128,7 @@ class ColumnTestBuilder:
         # Seeded by name: results of a column do not depend on which other columns are compared.
         return np.random.default_rng([self.seed, zlib.crc32(name.encode(errors="surrogatepass")), *more])
 
-    def _test_missing(
-        self, name: str, rows: tuple[NDArray[np.bool_], NDArray[np.bool_]]
-    ) -> RelabellingTest | float | None:
+    def _test_missing(self, name: str, rows: tuple[Mask, Mask]) -> RelabellingTest | float | None:
         missing = [~mask for mask in rows]
         if not (missing[0].any() or missing[1].any()):
             return None
@@ -148,7 +143,7 @@ class ColumnTestBuilder:
     def _test_by_units(
         self,
         measurement: Measurement,
-        rows: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+        rows: tuple[Mask, Mask],
         rng: np.random.Generator,
     ) -> tuple[RelabellingTest, float]:
         pooled = self.design.pool_units(rows)
@@ -219,7 +214,7 @@ def _test_by_counts(
 
 def _make_counted_engine(
     points: Array,
-    counts: NDArray[np.int64],
+    counts: Integers,
     k: int,
     l: int,  # noqa: E741
     period: float,

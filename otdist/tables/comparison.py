@@ -9,11 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from otdist.pages.formatting import escape_unprintable, format_number, format_probability
 from otdist.result import Result, plain
+from otdist.typing import Array
 
 Kind = Literal["numeric", "boolean", "datetime", "categorical", "ordinal"]
 Status = Literal["ok", "all_missing", "undefined_scale", "infinite", "gone", "new", "retyped", "unreadable"]
@@ -29,9 +27,9 @@ class Sketch:
     For categories: ``labels`` and the shares of each label on both sides.
     """
 
-    reference: NDArray[np.float64]
-    current: NDArray[np.float64]
-    levels: NDArray[np.float64] | None = None
+    reference: Array
+    current: Array
+    levels: Array | None = None
     labels: tuple[str, ...] | None = None
 
 

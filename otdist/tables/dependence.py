@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.runtime.progress import Progress, ignore_progress
 from otdist.stats.draws import draw_subset
@@ -15,7 +14,7 @@ from otdist.tables.column import Column
 from otdist.tables.column_tests import Design
 from otdist.tables.comparison import DependenceReport
 from otdist.tables.sample import MAX_DEPENDENCE_ROWS, Pair, Rows, RowSample, SampledPair
-from otdist.typing import Array
+from otdist.typing import Array, Index, Mask
 
 MAX_SERIAL_PRODUCT = 2**24  # multiplications of a matrix product that is computed without threads
 MAX_PRODUCT_TERMS = 2e8  # rows times pairs of features of one relabelling
@@ -33,7 +32,7 @@ class Features:
     """
 
     values: Array
-    columns: NDArray[np.intp]
+    columns: Index
     names: tuple[str, ...]
 
     @classmethod
@@ -50,7 +49,7 @@ class Features:
         return cls(table, np.array(columns, dtype=np.intp), tuple(names))
 
     @property
-    def pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def pairs(self) -> tuple[Index, Index]:
         """Pairs of features of different columns."""
         i, j = np.triu_indices(len(self.columns), 1)
         different = self.columns[i] != self.columns[j]
@@ -72,7 +71,7 @@ class CorrelationChangeEngine:
         self.weighted = centred * self.units.mass[:, None]
         self.total_moments = self._compute_moments(np.ones(len(centred), dtype=bool))
 
-    def compute_correlations(self, selection: NDArray[np.bool_]) -> tuple[Array, Array]:
+    def compute_correlations(self, selection: Mask) -> tuple[Array, Array]:
         """Compute correlations of all pairs within the rows of selected units, and within all other rows."""
         inside = selection[self.units.row_units]
         smaller = inside if 2 * np.count_nonzero(inside) <= len(inside) else ~inside
@@ -86,7 +85,7 @@ class CorrelationChangeEngine:
         sides = (sums, others) if smaller is inside else (others, sums)
         return self._compute_correlations(*sides[0]), self._compute_correlations(*sides[1])
 
-    def _compute_moments(self, rows: NDArray[np.bool_]) -> tuple[float, Array, Array]:
+    def _compute_moments(self, rows: Mask) -> tuple[float, Array, Array]:
         """Compute the mass of rows, and the sums of their features and of products of features."""
         left, right = self.weighted[rows], self.centred[rows]
         # Threads of the linear algebra wait for each other where cores are busy: small products use none.
@@ -105,7 +104,7 @@ class CorrelationChangeEngine:
         # Correlations with a constant feature are 0.
         return np.asarray(np.divide(second[i, j], scale, out=np.zeros(len(i)), where=scale > 1e-12))
 
-    def compute_changes(self, selection: NDArray[np.bool_]) -> Array:
+    def compute_changes(self, selection: Mask) -> Array:
         """Compute the absolute changes of the transformed correlations of all pairs."""
         before, after = (
             np.arctanh(np.clip(side, -MAX_ABS_CORRELATION, MAX_ABS_CORRELATION))

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_count
 from otdist.inputs.numbers import is_missing
 from otdist.tables.column import Column, Table
 from otdist.tables.column_tests import Design
+from otdist.typing import Array, Index
 
 Tables = tuple[Table, Table]
 
@@ -108,7 +108,7 @@ def _read_column(name: str, argument: str, table: Table, side: str) -> Column:
     raise InputError(argument, f"{name!r} {problem} {side}", f"choose from {list(table.names)}")
 
 
-def _encode_units(sides: tuple[Any, Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _encode_units(sides: tuple[Any, Any]) -> tuple[Index, Index]:
     codes = []
     for name, side in zip(SIDES, sides, strict=True):
         values = side.values if isinstance(side, Column) else side
@@ -121,7 +121,7 @@ def _encode_units(sides: tuple[Any, Any]) -> tuple[NDArray[np.intp], NDArray[np.
     return codes[0].ravel(), codes[1].ravel()
 
 
-def _read_weights(sides: tuple[Any, Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _read_weights(sides: tuple[Any, Any]) -> tuple[Array, Array]:
     weights = []
     for name, side in zip(SIDES, sides, strict=True):
         if isinstance(side, Column) and side.kind not in ("numeric", "boolean"):

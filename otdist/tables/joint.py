@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.api.distance import w1
 from otdist.api.line import wasserstein_1d
@@ -19,9 +18,9 @@ from otdist.stats.relabelling import RelabellingTest, UnitsMatrix, advance
 from otdist.tables.column_tests import FLOOR_LEVEL, Design
 from otdist.tables.comparison import ColumnReport, JointReport
 from otdist.tables.sample import RowSample, SampledPair, sample_rows
-from otdist.typing import Array
+from otdist.typing import Array, Index, Mask
 
-Rows = NDArray[np.intp]
+Rows = Index
 
 JOINT_TEST_DRAWS = 199  # each is an exact solve
 MAX_JOINT_DRAWS = 1999  # for tests without exceedances
@@ -44,7 +43,7 @@ class Coordinates:
     x: Array
     y: Array
     scales: Array
-    categorical: NDArray[np.bool_]
+    categorical: Mask
 
     @classmethod
     def of(cls, pairs: Sequence[SampledPair]) -> Coordinates:

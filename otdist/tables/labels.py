@@ -7,10 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.inputs.numbers import is_missing
-from otdist.typing import Array
+from otdist.typing import Array, Index, Mask
 
 RECODE_BLOCK_ROWS = 2**20  # rows recoded at a time
 CodedLabels = tuple[Array, tuple[str, ...]]  # codes, NaN where missing, and the labels that they stand for
@@ -57,7 +56,7 @@ def from_categorical(values: Any) -> CodedLabels:
     return _merge_duplicate_labels(np.where(codes < 0, np.nan, codes.astype(np.float64)), values.categories)
 
 
-def from_objects(values: Iterable[Any], missing: NDArray[np.bool_]) -> CodedLabels:
+def from_objects(values: Iterable[Any], missing: Mask) -> CodedLabels:
     """Return codes and labels of Python objects."""
     codes_by_label: dict[str, int] = {}
     codes = [
@@ -97,7 +96,7 @@ def recode(codes: Array, table: Array) -> Array:
     return out
 
 
-def argsort_labels(texts: Sequence[str]) -> NDArray[np.intp]:
+def argsort_labels(texts: Sequence[str]) -> Index:
     """Return the indices that sort labels alphabetically, by code points."""
     import pyarrow as pa
     from pyarrow import compute

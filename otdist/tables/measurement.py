@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.api.distance import w1
 from otdist.api.line import wasserstein_1d
@@ -22,7 +21,7 @@ from otdist.stats.relabelling import MAX_UNGROUPED_ROWS
 from otdist.tables.column import Column
 from otdist.tables.comparison import ColumnReport, Sketch, Status
 from otdist.tables.labels import argsort_labels
-from otdist.typing import Array
+from otdist.typing import Array, Mask
 
 Scale = Literal["std", "iqr", "mad", "range", "none"]
 SCALES: tuple[Scale, ...] = ("std", "iqr", "mad", "range", "none")
@@ -162,13 +161,13 @@ def to_column_unit(value: float, exponent: int) -> float:
     return out
 
 
-def _compute_missing_share(missing: NDArray[np.bool_], weights: Array | None) -> float:
+def _compute_missing_share(missing: Mask, weights: Array | None) -> float:
     if weights is None:
         return float(missing.mean())
     return float(np.average(missing, weights=weights)) if weights.any() else math.nan
 
 
-def _select(values: Array, mask: NDArray[np.bool_]) -> Array:
+def _select(values: Array, mask: Mask) -> Array:
     return values if mask.all() else values[mask]
 
 

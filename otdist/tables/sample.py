@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.stats.relabelling import MAX_UNGROUPED_ROWS
 from otdist.tables.column import Column
 from otdist.tables.comparison import ColumnReport
+from otdist.typing import Index, Mask
 
-Rows = NDArray[np.intp]
+Rows = Index
 Pair = tuple[Column, Column]
 
 MAX_DEPENDENCE_ROWS = 2000  # rows a side for the test of correlations
@@ -68,7 +68,7 @@ class RowSample:
         """Return the positions of rows of a side in ``stored_rows``."""
         return np.searchsorted(self.stored_rows[side], rows)
 
-    def to_masks(self, first: Rows, second: Rows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def to_masks(self, first: Rows, second: Rows) -> tuple[Mask, Mask]:
         """Return masks of rows of both tables."""
         masks = np.zeros(self.sizes[0], bool), np.zeros(self.sizes[1], bool)
         masks[0][first], masks[1][second] = True, True

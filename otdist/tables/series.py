@@ -22,6 +22,7 @@ from otdist.inputs.units import refuse_unit
 from otdist.tables import labels
 from otdist.tables.column import Column
 from otdist.tables.numerals import suggest_conversion
+from otdist.typing import Mask
 
 SECONDS_PER_DAY, SECONDS_PER_HOUR = 86_400, 3_600
 CLOCK_NOTE = "times of day: hours since midnight"
@@ -155,9 +156,7 @@ def _from_ticks(name: str, table: Table) -> Column:
     return _from_times(name, whole, missing, table.clock)
 
 
-def _from_times(
-    name: str, ticks: NDArray[Any], missing: NDArray[np.bool_], clock: Clock, note: str = ""
-) -> Column:
+def _from_times(name: str, ticks: NDArray[Any], missing: Mask, clock: Clock, note: str = "") -> Column:
     days, _ = to_seconds(ticks, missing, clock.tick / SECONDS_PER_DAY)
     if clock.kind == "timedelta":
         return Column(name, "numeric", days, unit="days")
@@ -217,14 +216,12 @@ def _encode_texts(values: list[Any]) -> labels.CodedLabels | None:
         return None
 
 
-def _from_time_objects(
-    name: str, values: list[Any], missing: NDArray[np.bool_], place: str, note: str = ""
-) -> Column:
+def _from_time_objects(name: str, values: list[Any], missing: Mask, place: str, note: str = "") -> Column:
     ticks, absent, clock = read_time_objects(_to_object_array(values, missing), place)
     return _from_times(name, ticks, absent, clock, note)
 
 
-def _to_object_array(values: list[Any], missing: NDArray[np.bool_]) -> NDArray[Any]:
+def _to_object_array(values: list[Any], missing: Mask) -> NDArray[Any]:
     objects = np.empty(len(values), dtype=object)
     objects[:] = [None if absent else value for value, absent in zip(values, missing, strict=True)]
     return objects

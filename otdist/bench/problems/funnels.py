@@ -9,11 +9,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from otdist.bench.problems.pair import FloatArray, normalise_rows
-from otdist.typing import Array
+from otdist.typing import Array, Index
 
 PUBLISHED_HALF_WIDTH, PUBLISHED_POWER = 2.5, 8.0  # of the published pairs
 
@@ -177,7 +176,7 @@ class RayTables:
         arrays = tips, offsets, tip_products, 1 / k_values, steps**2 / k_values, *walls
         return cls(*(table.astype(dtype) for table in arrays))
 
-    def find_rays(self, y: FloatArray) -> tuple[NDArray[np.intp], FloatArray]:
+    def find_rays(self, y: FloatArray) -> tuple[Index, FloatArray]:
         """Find the tip of each point, and its relative position t on the ray."""
         norms = np.einsum("ij,ij->i", y, y)[:, None]
         squares = np.hstack([y, norms, np.ones_like(norms)]) @ self.tip_products

@@ -8,17 +8,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from otdist.errors import InputError
 from otdist.learn.critics.feature_map import exact_device
 from otdist.learn.distributed import broadcast_from_first, local_rows, rank_and_world_size
-from otdist.typing import Array
+from otdist.typing import Array, Index
 
 Transform = Callable[[Any], Tensor]
 Source = Callable[[int], Any]
-Rows = list[NDArray[np.intp]]  # of the training, validation and test part
+Rows = list[Index]  # of the training, validation and test part
 
 HELDOUT_SHARES = (0.1, 0.1)  # shares of the rows for validation and for testing
 HELDOUT_POINTS = 16_384  # fresh points of each held-out part, if there is a source

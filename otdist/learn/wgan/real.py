@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from otdist.errors import InputError
 from otdist.inputs.arrays import is_torch, read
+from otdist.typing import Array
 
 MIN_POINTS = 32  # fewest points from which some can be held out
 MAX_SIDE_PIXELS = 64  # largest side of an image that the networks here suit
@@ -30,11 +30,11 @@ class DataNote(NamedTuple):
 class Scale:
     """Scaling ``z = (x - centre) / unit`` of each column; ``common`` if all columns have one unit."""
 
-    centre: NDArray[np.float64]
-    unit: NDArray[np.float64]
+    centre: Array
+    unit: Array
     common: bool
 
-    def transform(self, points: NDArray[np.float64]) -> Tensor:
+    def transform(self, points: Array) -> Tensor:
         """Return points (n, d) as float32 on the scale of the networks."""
         # By exact powers of two first, so that neither difference nor quotient overflows or underflows.
         points, centre, unit = (
@@ -42,7 +42,7 @@ class Scale:
         )
         return torch.from_numpy(((points - centre) / unit).astype(np.float32))
 
-    def inverse_transform(self, z: Tensor) -> NDArray[np.float64]:
+    def inverse_transform(self, z: Tensor) -> Array:
         """Return points (n, d) in the caller's units."""
         return np.asarray(z.detach().cpu().double().numpy() * self.unit + self.centre)
 
@@ -109,7 +109,7 @@ class RealData:
         return RealData(*parts, self.scale, self.shape, self.columns, self.sha256, self.notes)
 
 
-def _read_points(data: Any) -> tuple[NDArray[np.float64], tuple[int, ...], tuple[str, ...] | None]:
+def _read_points(data: Any) -> tuple[Array, tuple[int, ...], tuple[str, ...] | None]:
     """Return numbers (n, d), the shape of one point, and the names of columns."""
     columns, data = None, _unpack(data)
     if isinstance(data, np.ndarray) or is_torch(data):
@@ -159,7 +159,7 @@ def _unpack(data: Any) -> Any:
     return torch.stack(list(data)) if all(map(is_torch, data)) else np.stack([np.asarray(v) for v in data])
 
 
-def _fit_scale(points: NDArray[np.float64], per_column: bool) -> Scale:
+def _fit_scale(points: Array, per_column: bool) -> Scale:
     centre, spread = _mean_and_spread(points)
     if not spread.max() > 0:
         raise InputError("data", "must have two distinct points, all rows are equal", "give other data")
@@ -172,7 +172,7 @@ def _fit_scale(points: NDArray[np.float64], per_column: bool) -> Scale:
     return Scale(centre, np.full(points.shape[1], unit), True)
 
 
-def _mean_and_spread(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _mean_and_spread(points: Array) -> tuple[Array, Array]:
     """Return mean and standard deviation of each column, at any scale; 0 for constant columns."""
     exponents = np.frexp(np.abs(points).max(0))[1]
     scaled = np.ldexp(points, -exponents)  # exact, and squares neither overflow nor underflow
@@ -181,9 +181,7 @@ def _mean_and_spread(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], 
     return np.ldexp(mean, exponents), np.ldexp(spread, exponents)
 
 
-def _find_oddities(
-    points: NDArray[np.float64], columns: tuple[str, ...] | None, *, images: bool
-) -> list[DataNote]:
+def _find_oddities(points: Array, columns: tuple[str, ...] | None, *, images: bool) -> list[DataNote]:
     """Find oddities of data that may be mistakes of the caller."""
     spread = _mean_and_spread(points)[1]
     notes: list[DataNote] = []

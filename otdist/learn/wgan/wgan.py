@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from otdist.errors import InputError
@@ -24,6 +23,7 @@ from otdist.learn.wgan.report.summary import build_card, one_line_summary, summa
 from otdist.learn.wgan.schedule import Schedule
 from otdist.learn.wgan.settings import Settings
 from otdist.learn.wgan.state import State
+from otdist.typing import Array
 
 SAMPLE_BATCH_POINTS = 4096  # points that are generated at a time
 
@@ -152,7 +152,7 @@ class WGAN:
         last = self.history[-1]
         return Bracket(last.lower, last.estimate, last.upper, last.floor, last.n)
 
-    def sample(self, n: int, *, rng: Rng = 0) -> NDArray[np.float64]:
+    def sample(self, n: int, *, rng: Rng = 0) -> Array:
         """Generate points with the averaged generator, of shape (n, ...) and in units of the data.
 
         Parameters

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.errors import InputError
 from otdist.metrics.base import make_row_blocks
 from otdist.problem import Problem
-from otdist.typing import Array
+from otdist.typing import Array, Index
 
 
 def point_gradients_by_torch(problem: Problem, rows: Array, cols: Array, eps: float) -> tuple[Array, Array]:
@@ -36,9 +35,7 @@ def point_gradients_by_torch(problem: Problem, rows: Array, cols: Array, eps: fl
     return out
 
 
-def point_gradients_of_cells(
-    problem: Problem, rows: NDArray[np.intp], cols: NDArray[np.intp], mass: Array
-) -> tuple[Array, Array]:
+def point_gradients_of_cells(problem: Problem, rows: Index, cols: Index, mass: Array) -> tuple[Array, Array]:
     """Compute the gradient of the cost of a plan in the points, by autograd; coincident pairs are left out.
 
     In the caller's units, for the rows of the problem.

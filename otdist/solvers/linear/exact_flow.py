@@ -8,9 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from otdist.typing import Array, Index
+from otdist.typing import Array, Cells, Index
 
-Cells = tuple[Index, Index, Array]
 Exact = Sequence[Fraction]
 
 

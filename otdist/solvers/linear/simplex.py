@@ -20,9 +20,7 @@ from otdist.runtime.deadline import Deadline
 from otdist.solvers.answer import EXACT_GAP
 from otdist.solvers.linear.double_double import DoubleDouble, c_transform_double_double, reduced_costs
 from otdist.solvers.linear.pot import UNLIMITED_ITERATIONS, network_simplex
-from otdist.typing import Array, Index
-
-Cells = tuple[Index, Index, Array]
+from otdist.typing import Array, Cells, Index
 
 POT_ITERATION_LIMIT = 3  # POT's exit code at the iteration limit
 TIMED_POINTS = 300  # rows and columns on which the speed of the solver is measured

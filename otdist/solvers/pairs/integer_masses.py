@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.typing import Array
+from otdist.typing import Array, Integers
 
-Masses = NDArray[np.int64]
+Masses = Integers
 
 TOTAL_BITS = 61  # the total is below 2^61, so that sums of two flows do not overflow
 

@@ -22,6 +22,7 @@ from otdist.solvers.pairs.distance_tiles import (
     distances_four,
     distances_one,
 )
+from otdist.typing import Array
 
 ROWS_PER_GROUP = 16  # rows that are tested against a tile in turn
 
@@ -41,9 +42,9 @@ class Float32Test(NamedTuple):
 class BoundingBoxes(NamedTuple):
     """Bounding box (coordinates first) and largest potential of each tile of points."""
 
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    top: NDArray[np.float64]
+    low: Array
+    high: Array
+    top: Array
     used: bool
 
 

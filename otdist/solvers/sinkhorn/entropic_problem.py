@@ -26,9 +26,7 @@ from otdist.solvers.pairs.integer_masses import integer_masses
 from otdist.solvers.pairs.pairwise_costs import Dual, PairwiseCosts
 from otdist.solvers.sparse.initial_plans import greedy_plan
 from otdist.solvers.sparse.prepared_problem import PreparedProblem
-from otdist.typing import Array, Index
-
-Cells = tuple[Index, Index, Array]
+from otdist.typing import Array, Cells, Index
 
 MIN_MASS_SHARE = 2.0**-960  # smaller shares of the mass are raised to this: their logarithm must be finite
 MAX_RESIDUAL_FLOOR = 1e-2  # largest residual that is attributed to rounding

@@ -13,8 +13,8 @@ from otdist.problem import Problem
 from otdist.runtime.budget import require_memory
 from otdist.runtime.parallel import run_both
 from otdist.solvers.line import sorted_order, staircase_potentials
-from otdist.solvers.sliced.projections import Cells, add_outer, combine, common_cells, project, projections
-from otdist.typing import Array, Index
+from otdist.solvers.sliced.projections import add_outer, combine, common_cells, project, projections
+from otdist.typing import Array, Cells, Index
 
 Gradients = Callable[[], tuple[Array, Array]]
 

@@ -13,9 +13,7 @@ from otdist.problem import Problem
 from otdist.runtime.parallel import MIN_SIZE_THREADED, run_both, run_in_parts
 from otdist.solvers.line import is_constant, line_cost, scaled_powers, sorted_order
 from otdist.solvers.merge import MergedProblem
-from otdist.typing import Array, Index
-
-Cells = tuple[Index, Index, Array]
+from otdist.typing import Array, Cells, Index
 
 PROJECTIONS_PER_BLOCK = 2**17  # of one side: 1 MB, which stays in cache
 WEIGHTED_PROJECTIONS_PER_BLOCK = 2**15  # the same for unequal masses, which need several arrays

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.problem import Problem
 from otdist.solvers.sliced.gradients import log_gradients
 from otdist.solvers.sliced.projections import distances_along, normalize
-from otdist.typing import Array
+from otdist.typing import Array, Mask
 
 RANDOM_PER_START = 16  # random directions evaluated for each start
 AXES_PER_MATRIX = 2  # eigenvectors taken of each covariance matrix
@@ -22,7 +21,7 @@ MAX_STEPS_TO_BEST = 300.0  # an ascent stops if so many steps like its next do n
 MIN_RELATIVE_GAIN = 1e-9  # an ascent has converged if its next step gains a smaller share
 
 
-def ascend(problem: Problem, starts: Array, max_iter: int) -> tuple[Array, NDArray[np.bool_], int]:
+def ascend(problem: Problem, starts: Array, max_iter: int) -> tuple[Array, Mask, int]:
     """Ascend from all starts at once; no step lowers a distance.
 
     Returns

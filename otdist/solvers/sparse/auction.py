@@ -8,17 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.solvers.pairs.compiled import compiled
+from otdist.typing import Array, Integers
 
 
 class AuctionState(NamedTuple):
     """Arcs, prices and matching: rows bid for the column with the least ``cost + price``."""
 
-    starts: NDArray[np.int64]  # arcs of row i: starts[i] to starts[i + 1]
+    starts: Integers  # arcs of row i: starts[i] to starts[i + 1]
     sink: NDArray[np.int32]
-    cost: NDArray[np.float64]
-    price: NDArray[np.float64]  # of a column
+    cost: Array
+    price: Array  # of a column
     mate: NDArray[np.int32]  # column of a row; -1: none
-    mate_cost: NDArray[np.float64]  # cost of the arc to it
+    mate_cost: Array  # cost of the arc to it
     owner: NDArray[np.int32]  # row of a column; -1: none
 
 

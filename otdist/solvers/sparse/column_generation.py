@@ -7,16 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.solvers.pairs.integer_masses import all_equal
 from otdist.solvers.pairs.pairwise_costs import Arcs, Dual, PairwiseCosts
 from otdist.solvers.sparse.initial_plans import make_initial_plan
 from otdist.solvers.sparse.matching import Matching
 from otdist.solvers.sparse.network import Network
-from otdist.typing import Array, Index
+from otdist.typing import Array, Index, Integers
 
-Masses = NDArray[np.int64]
+Masses = Integers
 
 ARCS_ADDED_PER_ROW = 4  # in each round
 REDUCED_COST_TOLERANCES = (2.0**-40, 2.0**-44, 2.0**-47)  # relative to the largest cost

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.solvers.pairs.compiled import compiled
 from otdist.solvers.pairs.pairwise_costs import Arcs, Dual, PairwiseCosts
 from otdist.solvers.sparse.smoothing import smooth_potentials
-from otdist.typing import Array, Index
+from otdist.typing import Array, Index, Integers
 
-Masses = NDArray[np.int64]
+Masses = Integers
 
 CANDIDATES_PER_POINT = 8  # initial arcs of each row and column
 MIN_POINTS_GREEDY = 16  # fewer remaining points are coupled by the north-west corner rule

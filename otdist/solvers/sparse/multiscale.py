@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF
 from otdist.runtime.deadline import Deadline, OutOfTimeError
@@ -18,6 +17,7 @@ from otdist.solvers.pairs.pairwise_costs import Arcs, Dual, PairwiseCosts
 from otdist.solvers.pairs.point_costs import PointCosts
 from otdist.solvers.sparse.column_generation import Certificate, ColumnGeneration
 from otdist.solvers.sparse.initial_plans import greedy_plan, northwest_corner, refine_plan
+from otdist.typing import Array
 
 Show = Callable[[int, Certificate | None], None]
 
@@ -68,7 +68,7 @@ class MultiscaleSolver:
         goal: float,
         deadline: Deadline,
         show_progress: bool = False,
-        start: tuple[int, NDArray[np.float64]] | None = None,
+        start: tuple[int, Array] | None = None,
         quick_dual: Callable[[], Dual] | None = None,
     ) -> None:
         self.goal, self.deadline, self.quick_dual = goal, deadline, quick_dual
@@ -297,6 +297,6 @@ def _extend_dual(fine: PairwiseCosts, coarse: PairwiseCosts, dual: Dual) -> Dual
     return _feasible_dual(fine, *fine.extend(coarse, dual.g))
 
 
-def _feasible_dual(ground: PairwiseCosts, f: NDArray[np.float64], g: NDArray[np.float64]) -> Dual:
+def _feasible_dual(ground: PairwiseCosts, f: Array, g: Array) -> Dual:
     # Feasible up to the rounding of potentials, which may exceed the costs between neighbours.
     return Dual(f, g, 64 * UNIT_ROUNDOFF * float(np.abs(f).max() + np.abs(g).max() + ground.extent))

@@ -6,15 +6,14 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.solvers.pairs.pairwise_costs import Arcs
 from otdist.solvers.sparse.pivots import run_pivots
 from otdist.solvers.sparse.tree import lay_out, link_forest, new_tree
 from otdist.solvers.sparse.tree_fragments import new_window
-from otdist.typing import Array, Index
+from otdist.typing import Array, Index, Integers
 
-Masses = NDArray[np.int64]
+Masses = Integers
 
 
 class Network:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.solvers.pairs.compiled import compiled
-from otdist.typing import Array, Index
+from otdist.typing import Array, Index, Integers
 
-Masses = NDArray[np.int64]
+Masses = Integers
 
 MIN_SLACK_RATIO = 0.02  # smoothing pays above this mean least reduced cost, relative to the median cost
 SMOOTHING_EPS_RATIOS = (0.03, 0.01)  # regularisation, relative to the median cost

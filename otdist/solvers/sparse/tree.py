@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.solvers.pairs.compiled import compiled
+from otdist.typing import Array
 
 # One record a node, 32 bytes: half a cache line holds all that a walk to the root reads.
 NODE_DTYPE = np.dtype(
@@ -36,7 +37,7 @@ class Tree(NamedTuple):
     nodes: NDArray[np.void]
     place: NDArray[np.int32]  # position of a node in the layout (a preorder)
     order: NDArray[np.int32]  # node at a position
-    pi: NDArray[np.float64]  # potential by position: cost + pi[source] - pi[sink] is the reduced cost
+    pi: Array  # potential by position: cost + pi[source] - pi[sink] is the reduced cost
 
 
 def new_tree(count: int) -> Tree:

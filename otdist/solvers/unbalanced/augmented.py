@@ -41,12 +41,11 @@ from otdist.solvers.costs import cost_matrix, cost_rounding, metric_error, price
 from otdist.solvers.linear.exact_flow import exact_bound, exact_plan
 from otdist.solvers.merge import MergedProblem
 from otdist.solvers.solve import choose
-from otdist.typing import Array, Index
+from otdist.typing import Array, Cells
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_array
 
-Cells = tuple[Index, Index, Array]
 Exact = tuple[Fraction, ...]  # masses without rounding
 Interval = tuple[float, float, float]
 

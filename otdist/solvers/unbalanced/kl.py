@@ -26,8 +26,6 @@ from otdist.solvers.unbalanced.marginals import (
 )
 from otdist.typing import Array, Index
 
-Cells = tuple[Index, Index, Array]
-
 KL_EPS_DECAY = 0.6  # factor of the regularisation from one evaluation of the interval to the next
 UPDATES_TO_EVALUATE = 4.0  # time of the next update and an evaluation of the interval, in updates
 MAX_UPDATES_PER_EPS = 30  # at each regularisation

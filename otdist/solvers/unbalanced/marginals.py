@@ -17,9 +17,7 @@ from otdist.solvers.divergence.term import EntropicTerm
 from otdist.solvers.entropic.iteration import KLProx
 from otdist.solvers.mass_sums import sum_by_place
 from otdist.solvers.solve import choose
-from otdist.typing import Array, Index
-
-Cells = tuple[Index, Index, Array]
+from otdist.typing import Array, Cells, Index
 
 SERIES_RADIUS, SERIES_TERMS = 0.05, 14  # of the series of the relative entropy
 MIN_MARGINAL_SHARE = 2.0**-900  # smaller shares of the mass are not passed to an exact solver

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from otdist.learn.evaluation import (
@@ -24,6 +23,7 @@ from otdist.learn.wgan.monitor.stopping import MAX_TEST_POINTS, energy_pvalue
 from otdist.learn.wgan.objectives import generator_loss
 from otdist.learn.wgan.real import RealData
 from otdist.learn.wgan.state import State
+from otdist.typing import Array
 
 N_NEIGHBOURS = 5
 VENDI_POINTS = 256  # points of a Vendi score, whose cost is cubic
@@ -169,9 +169,7 @@ def _generator_grad_norm(state: State) -> float:
     return math.sqrt(sum(float(part.cpu().double().square().sum()) for part in parts if part is not None))
 
 
-def _sample_measures(
-    x: NDArray[np.float64], y: NDArray[np.float64], train: NDArray[np.float64], seed: int
-) -> dict[str, float]:
+def _sample_measures(x: Array, y: Array, train: Array, seed: int) -> dict[str, float]:
     """Compute quality, diversity and copies of fakes y, compared with held-out points x."""
     n = len(x) // 2
     shares = neighbourhoods(x[:n], y[:n], min(N_NEIGHBOURS, n - 1))
@@ -193,13 +191,13 @@ def _sample_measures(
 def _critic_potential(state: State, constant: float) -> Potential:
     """Return the critic as a 1-Lipschitz function."""
 
-    def potential(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    def potential(z: Array) -> Array:
         return _critic_scores(state, torch.from_numpy(z).float().to(state.device)) / constant
 
     return potential
 
 
-def _critic_scores(state: State, points: Tensor) -> NDArray[np.float64]:
+def _critic_scores(state: State, points: Tensor) -> Array:
     state.critic.eval()
     return np.asarray(state.scores(_pack(state, points)).cpu().double().numpy())
 
@@ -219,5 +217,5 @@ def _draw_seed(state: State) -> int:
     return int(torch.randint(2**31, (), generator=state.streams["check"]))
 
 
-def _to_numpy(points: Tensor) -> NDArray[np.float64]:
+def _to_numpy(points: Tensor) -> Array:
     return np.asarray(points.cpu().double().numpy())

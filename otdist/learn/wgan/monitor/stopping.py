@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from otdist.learn.evaluation.neighbours import all_squared_distances, make_clouds
 from otdist.learn.wgan.monitor.check import Check
 from otdist.learn.wgan.schedule import Schedule
 from otdist.stats.null import compute_pvalue
+from otdist.typing import Array
 
 PATIENCE_CHECKS = 5  # checks that are compared with as many before
 N_RELABELLINGS = 200
@@ -74,7 +74,7 @@ def end_message(history: Sequence[Check], rates_have_fallen: bool, *, by_clock: 
     return f"{reason}; generated points {can} be told from {test}"
 
 
-def energy_pvalue(x: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> float:
+def energy_pvalue(x: Array, y: Array, seed: int) -> float:
     r"""Compute the p-value of the permutation test by energy distance.
 
     .. math:: \mathcal{E} = \tfrac{2}{nm} \sum |x_i - y_j| - \tfrac{1}{n^2} \sum |x_i - x_j|
