@@ -167,7 +167,7 @@ def solve_each(function: Callable[..., Result], inputs: Inputs) -> ResultBatch:
         if count != size:
             raise InputError(
                 name,
-                f"has {count} problems along its first axis, another argument {size}",
+                f"must have {size} problems along its first axis, got {count}",
                 "give each as many",
             )
     if size == 0:

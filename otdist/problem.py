@@ -250,10 +250,11 @@ class Problem:
         table = read_table(self.conversion.strip_unit(z, "z"), "z")
         points = as_points(table, "z")
         if points.shape[1] != self.d:
-            raise InputError("z", f"has {points.shape[1]} columns, x has {self.d}", "pass the same columns")
+            problem = f"must have {self.d} columns like x, got {points.shape[1]}"
+            raise InputError("z", problem, "pass the same columns")
         if not np.isfinite(points).all():
             row = int(np.argmax(~np.isfinite(points).all(axis=1)))
-            raise InputError("z", f"row {row} is not finite", "drop it")
+            raise InputError("z", f"must be finite, row {row} is not", "drop it")
         if self.metric.check is not None:
             self.metric.check(points, "z", None)
         return self.shift_and_scale(self.conversion.convert_points(table, points, "z"))

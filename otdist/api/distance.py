@@ -327,7 +327,9 @@ def emd(
     matrix, unit = table.values, unit if table.clock is None else SECOND_UNIT
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise InputError(
-            "cost", f"has shape {matrix.shape}", "give a matrix (n, m) with at least one row and column"
+            "cost",
+            f"must be a matrix with at least one row and column, got shape {matrix.shape}",
+            "give shape (n, m)",
         )
     _require_costs(matrix)
     x, y, ground = precomputed_metric(matrix)
@@ -360,12 +362,12 @@ def _require_costs(matrix: Array) -> None:
         i, j = np.argwhere(bad)[0]
         raise InputError(
             "cost",
-            f"{bad.sum()} entries are not finite, the first is [{i}, {j}] = {matrix[i, j]}",
+            f"must be finite, got [{i}, {j}] = {matrix[i, j]} ({bad.sum()} entries are not finite)",
             "give every pair a finite cost (a large one for pairs to avoid)",
         )
     i, j = np.argwhere(matrix < 0)[0]
     raise InputError(
         "cost",
-        f"entry [{i}, {j}] is negative ({matrix[i, j]})",
+        f"must be >= 0, got [{i}, {j}] = {matrix[i, j]}",
         "add a constant to all entries: it raises the answer by that constant and changes no plan",
     )

@@ -139,7 +139,7 @@ def _batch(xs: Array, ys: Array) -> tuple[int, ...]:
     except ValueError:
         raise InputError(
             "y",
-            f"has batch shape {ys.shape[:-1]}, x has {xs.shape[:-1]}",
+            f"must have batch shape {xs.shape[:-1]} like x, got {ys.shape[:-1]}",
             "give one sample of y for each of x",
         ) from None
 
@@ -158,12 +158,15 @@ def _weights(values: Any, name: str, samples: Array, axis: int, labels: Any) -> 
         w = np.broadcast_to(w, samples.shape)
     except ValueError:
         raise InputError(
-            name, f"has shape {w.shape} for samples of shape {samples.shape}", "give one weight a value"
+            name,
+            f"must have one weight a value, got shape {w.shape} for samples of shape {samples.shape}",
+            "give such weights",
         ) from None
     bad = ~(w >= 0) | np.isinf(w)
     if bad.any():
         where = tuple(int(k) for k in np.argwhere(bad)[0])
-        raise InputError(name, f"weight {where} is {w[where]}", "weights must be finite and non-negative")
+        problem = f"must be finite and >= 0, got {w[where]} at {where}"
+        raise InputError(name, problem, "drop the value, or give it weight 0")
     _require_mass(w, name)
     return w
 

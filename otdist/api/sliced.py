@@ -295,14 +295,15 @@ def _read_directions(directions: Any, d: int) -> Array:
     if vectors.ndim != 2 or vectors.shape[1] != d or len(vectors) == 0:
         raise InputError(
             "directions",
-            f"has shape {vectors.shape} for points with {d} columns",
-            f"give one direction a row, shape (k, {d}); transpose what was made for POT",
+            f"must have shape (k, {d}), got {vectors.shape}",
+            "give one direction a row; transpose what was made for POT",
         )
     bad = ~np.isfinite(vectors).all(axis=1) | ~vectors.any(axis=1)
     if bad.any():
         row = int(np.argmax(bad))
         raise InputError(
             "directions",
+            "must hold finite vectors other than 0, "
             f"row {row} is {'zero' if np.isfinite(vectors[row]).all() else 'not finite'}",
             "give finite vectors of any length but 0",
         )

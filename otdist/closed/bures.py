@@ -63,7 +63,8 @@ def gaussian(mean1: ArrayLike, cov1: ArrayLike, mean2: ArrayLike, cov2: ArrayLik
     centre1, centre2 = read_vector(mean1, "mean1"), read_vector(mean2, "mean2")
     d = len(centre1)
     if len(centre2) != d:
-        raise InputError("mean2", f"has {len(centre2)} coordinates, mean1 has {d}", "use one dimension")
+        problem = f"must have {d} coordinates like mean1, got {len(centre2)}"
+        raise InputError("mean2", problem, "use one dimension")
     first, second = _read_covariance(cov1, "cov1", d), _read_covariance(cov2, "cov2", d)
     with np.errstate(over="ignore"):  # reported by compute_length
         mean_distance = compute_length(centre1 - centre2, "mean1")
@@ -83,7 +84,7 @@ def _read_covariance(cov: ArrayLike, name: str, d: int) -> Array:
     matrix = matrix.reshape(1, 1) if matrix.ndim == 0 else matrix
     if matrix.shape != (d, d):
         raise InputError(
-            name, f"has shape {matrix.shape} for means of length {d}", "pass (d, d); np.diag for variances"
+            name, f"must have shape ({d}, {d}), got {matrix.shape}", "pass (d, d); np.diag for variances"
         )
     tolerance = 16 * d * FLOAT64_EPS
     with np.errstate(over="ignore"):

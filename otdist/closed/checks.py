@@ -53,10 +53,11 @@ def read_points(values: Any, name: str, dimensions: tuple[int, ...]) -> Array:
     not_finite = np.argwhere(~np.isfinite(array))
     if len(not_finite):
         index = tuple(int(i) for i in not_finite[0])
+        position = index if len(index) > 1 else index[0] if index else 0
         raise InputError(
             name,
-            f"{float(array[index])} at index {index if len(index) > 1 else index[0] if index else 0} "
-            f"({len(not_finite)} of {array.size} values not finite)",
+            f"must be finite, got {float(array[index])} at index {position} "
+            f"({len(not_finite)} of {array.size} are not)",
             "remove or impute these values first",
         )
     return array
@@ -71,12 +72,16 @@ def read_weights(a: Any, name: str, n: int) -> Array:
     """Read non-negative weights with a positive sum, divided by the largest and not yet normalised."""
     mass = read_points(a, name, (1,))
     if len(mass) != n:
-        raise InputError(name, f"has {len(mass)} weights for {n} points", "pass one weight a point")
+        raise InputError(
+            name, f"must have {n} weights, one a point, got {len(mass)}", "pass one weight a point"
+        )
     if mass.min() < 0:
         first = int(np.argmax(mass < 0))
-        raise InputError(name, f"weight {mass[first]:g} at index {first} is negative", "pass weights >= 0")
+        raise InputError(name, f"must be >= 0, got {mass[first]:g} at index {first}", "pass weights >= 0")
     if mass.max() == 0:
-        raise InputError(name, "all weights are 0", "give at least one point a positive weight")
+        raise InputError(
+            name, "must have a positive sum, got zeros only", "give at least one point a positive weight"
+        )
     scaled: Array = mass / mass.max()
     return scaled
 

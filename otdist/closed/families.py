@@ -171,7 +171,8 @@ def uniform(low1: float, high1: float, low2: float, high2: float, *, p: float = 
     for k in (0, 2):
         if ends[k] > ends[k + 1]:
             name = f"low{k // 2 + 1}"
-            raise InputError(name, f"{ends[k]:g} exceeds the upper end {ends[k + 1]:g}", "swap the two ends")
+            problem = f"must be at most the upper end {ends[k + 1]:g}, got {ends[k]:g}"
+            raise InputError(name, problem, "swap the two ends")
     power = read_order(p)
     start, stop = require_finite(ends[2] - ends[0], "low1"), require_finite(ends[3] - ends[1], "high1")
     small, large = sorted((abs(start), abs(stop)))
@@ -278,7 +279,8 @@ def dirac(x: ArrayLike, point: ArrayLike, a: ArrayLike | None = None, *, p: floa
     target = read_vector(point, "point")
     n, d = cloud.shape
     if len(target) != d:
-        raise InputError("point", f"has {len(target)} coordinates for {d} columns of x", "pass one a column")
+        problem = f"must have {d} coordinates, one a column of x, got {len(target)}"
+        raise InputError("point", problem, "pass one a column")
     power = read_order(p)
     mass = np.ones(n) if a is None else read_weights(a, "a", n)
     with np.errstate(over="ignore"):  # reported by require_finite() below

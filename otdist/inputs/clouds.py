@@ -71,7 +71,7 @@ def read_clouds(
     if points[0].shape[1] != points[1].shape[1]:
         raise InputError(
             "y",
-            f"has {points[1].shape[1]} columns, x has {points[0].shape[1]}",
+            f"must have {points[0].shape[1]} columns like x, got {points[1].shape[1]}",
             "rows are points and columns are coordinates: check for a transposed array",
         )
     conversion = UnitConversion(name, unit if name else None, clock)
@@ -105,7 +105,7 @@ def _require_one_device(*given: Any) -> None:
         if tensor.device != tensors[0][1].device:
             first, device = tensors[0][0], tensors[0][1].device
             raise InputError(
-                name, f"is on {tensor.device}, {first} is on {device}", "move both to one device"
+                name, f"must be on {device} like {first}, got {tensor.device}", "move both to one device"
             )
 
 
@@ -129,19 +129,21 @@ def as_points(table: Table, name: str) -> Array:
     """Bring a table to shape (n, d), with at least one row and one column; raises InputError."""
     values = table.values
     if values.ndim == 0:
-        raise InputError(name, "is a single number (0 dimensions)", f"pass a sample: [{float(values):g}]")
+        raise InputError(name, "must be a sample, got a single number", f"pass a sample: [{float(values):g}]")
     if values.ndim == 1:
         values = values[:, None]
     if values.ndim != 2:
         n, d = values.shape[0], math.prod(values.shape[1:])
         raise InputError(
             name,
-            f"has {values.ndim} dimensions, shape {values.shape}",
+            f"must have 1 or 2 dimensions, got shape {values.shape}",
             f"points are rows: for {n} images or sequences pass .reshape({n}, {d}); for one image pass its "
             "pixels' positions as points and their values as weights",
         )
     if values.shape[0] == 0 or values.shape[1] == 0:
-        raise InputError(name, f"is empty (shape {values.shape})", "give at least one row and one column")
+        raise InputError(
+            name, f"must not be empty, got shape {values.shape}", "give at least one row and one column"
+        )
     return values
 
 

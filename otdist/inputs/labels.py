@@ -32,7 +32,9 @@ def get_axis_labels(values: Any) -> tuple[Any, Any]:
 def require_same_axes(x: Any, y: Any) -> None:
     """Raise InputError if two xarray arrays have the same axes in different orders."""
     if is_data_array(x) and is_data_array(y) and x.dims != y.dims and set(x.dims) == set(y.dims):
-        raise InputError("y", f"has axes {y.dims}, x has {x.dims}", f"pass y.transpose{tuple(x.dims)}")
+        raise InputError(
+            "y", f"must have axes {x.dims} like x, got {y.dims}", f"pass y.transpose{tuple(x.dims)}"
+        )
 
 
 def match_labels(labels: Any, target: Any, name: str, target_name: str) -> Index | None:

@@ -64,7 +64,7 @@ def along_axis(table: Table, numbers: NDArray[Any], name: str, axis: int) -> NDA
     if len(shape) == 0 or not -len(shape) <= axis < len(shape):
         raise InputError(name, f"has shape {shape}, no axis {axis}", "give samples along an axis")
     if table.values.size == 0:
-        raise InputError(name, f"is empty (shape {shape})", "give at least one value")
+        raise InputError(name, f"must not be empty, got shape {shape}", "give at least one value")
     return np.ascontiguousarray(np.moveaxis(numbers, axis, -1))
 
 

@@ -130,7 +130,7 @@ def _to_float(item: Any, name: str, index: tuple[int, ...]) -> float:
     position = index[0] if len(index) == 1 else index
     # Text, complex numbers and containers raise an error, although float() accepts some of them.
     if isinstance(item, str | bytes | complex | np.complexfloating | Sequence):
-        raise InputError(name, f"entry {position} is {item!r}, not a number", ENCODE_REMEDY)
+        raise InputError(name, f"must hold numbers, got {item!r} at entry {position}", ENCODE_REMEDY)
     refuse_unit(item, f"{name}[{position}]")
     try:
         number = float(item)
@@ -138,7 +138,7 @@ def _to_float(item: Any, name: str, index: tuple[int, ...]) -> float:
         _raise_overflow(name, index)
     except Exception:  # float() of an object may raise any error
         raise InputError(
-            name, f"entry {position} has type {type(item).__name__}, not a number", "pass numbers"
+            name, f"must hold numbers, got a {type(item).__name__} at entry {position}", "pass numbers"
         ) from None
     if math.isinf(number) and not isinstance(item, float) and item not in (math.inf, -math.inf):
         _raise_overflow(name, index)

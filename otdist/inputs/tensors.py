@@ -16,7 +16,9 @@ from otdist.runtime.budget import require_memory
 def from_torch(values: Any, name: str) -> Table:
     """Read a tensor of any layout, type and device, without its gradient; raises InputError."""
     if values.is_complex():
-        raise InputError(name, "dtype is complex", "pass real and imaginary parts as two columns")
+        raise InputError(
+            name, f"must be real, got dtype {values.dtype}", "pass real and imaginary parts as two columns"
+        )
     if values.device.type == "meta":
         raise InputError(name, "is on the device meta, which holds no numbers", "pass a tensor with data")
     if str(values.layout) != "torch.strided" and not values.is_nested:

@@ -46,17 +46,19 @@ def read_weights(
     order = match_labels(own_labels, labels, name, owner)
     w = w if order is None else w[order]
     if w.shape != (n,):
-        raise InputError(name, f"has shape {w.shape} for {n} rows", f"give one weight a row, shape ({n},)")
+        raise InputError(name, f"must have shape ({n},), got {w.shape}", "give one weight a row")
     if not np.isfinite(w).all():
         i = int(np.argmax(~np.isfinite(w)))
         raise InputError(
-            name, f"weight {i} is {w[i]}", "weights must be finite: drop the row or set its weight to 0"
+            name, f"must be finite, got {w[i]} at index {i}", "drop the row, or give it weight 0"
         )
     if w.min() < 0:
         i = int(np.argmax(w < 0))
-        raise InputError(name, f"weight {i} is negative ({w[i]})", "weights must be non-negative")
+        raise InputError(name, f"must be >= 0, got {w[i]} at index {i}", "drop the row, or give it weight 0")
     if not w.any():
-        raise InputError(name, "all weights are zero", "give at least one row a positive weight")
+        raise InputError(
+            name, "must have a positive sum, got zeros only", "give at least one row a positive weight"
+        )
     return w
 
 

@@ -135,7 +135,9 @@ def require_columns(expected: int, option: str, x: Array, name: str, rows: Any) 
     """Raise InputError unless the points have as many columns as an option has entries."""
     if x.shape[1] != expected:
         raise InputError(
-            option, f"has {expected} entries, but {name} has {x.shape[1]} columns", "give one entry a column"
+            option,
+            f"must have {x.shape[1]} entries, one a column of {name}, got {expected}",
+            "give one entry a column",
         )
 
 

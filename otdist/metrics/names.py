@@ -100,7 +100,7 @@ def resolve(metric: str | Metric | Callable[..., float]) -> Metric:
         name = ALIASES.get(name, name)
         if name in NAMED:
             return NAMED[name]
-        raise InputError("metric", f"{format_value(metric)} is not a known name", _find_remedy(name))
+        raise InputError("metric", f"must be a known name, got {format_value(metric)}", _find_remedy(name))
     if isinstance(metric, type) or any(metric is factory for factory in FACTORIES):
         call = f"otdist.metrics.{metric.__name__}(...)"
         raise InputError("metric", f"is {metric.__name__} itself", f"call it: metric={call}")
@@ -108,7 +108,9 @@ def resolve(metric: str | Metric | Callable[..., float]) -> Metric:
         name = getattr(metric, "__name__", type(metric).__name__)
         return Metric(name, partial(_compute_callable_matrix, metric))
     raise InputError(
-        "metric", f"{format_value(metric)} is neither a name nor a function", "use metric='euclidean'"
+        "metric",
+        f"must be a name, a Metric or a function, got {format_value(metric)}",
+        "use metric='euclidean'",
     )
 
 
@@ -154,5 +156,5 @@ def _call_metric(function: Callable[..., Any], u: Array, v: Array) -> float:
     try:
         return float(cost)
     except (TypeError, ValueError):
-        problem = f"{format_value(function)} returned {format_value(cost)}, not a number"
+        problem = f"must return a number, got {format_value(cost)} from {format_value(function)}"
         raise InputError("metric", problem, "return a finite, non-negative float") from None

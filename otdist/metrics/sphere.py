@@ -208,9 +208,8 @@ def _bound_underflow(radius: float, x: Array, y: Array) -> float:
 def _require_coordinates(x: Array, name: str, rows: Any) -> None:
     """Raise InputError unless these are latitudes and longitudes."""
     if x.shape[1] != 2:
-        count = "1 column" if x.shape[1] == 1 else f"{x.shape[1]} columns"
         remedy = f"pass shape (n, 2), where {COLUMN_ORDER}; one point is [[48.86, 2.35]]"
-        raise InputError(name, f"has {count}, but great_circle takes 2", remedy)
+        raise InputError(name, f"must have 2 columns for great_circle, got {x.shape[1]}", remedy)
     out_of_range = np.abs(x[:, 0]) > 90
     if not out_of_range.any():
         return
@@ -221,4 +220,4 @@ def _require_coordinates(x: Array, name: str, rows: Any) -> None:
         remedy = f"{COLUMN_ORDER}: if longitude comes first, swap them, [:, [1, 0]]"
     else:
         remedy = f"{COLUMN_ORDER}: convert other coordinates, such as metres of a map projection, first"
-    raise InputError(name, f"row {row} has latitude {latitude:g}, which is not between -90 and 90", remedy)
+    raise InputError(name, f"must have latitudes from -90 to 90, got {latitude:g} in row {row}", remedy)

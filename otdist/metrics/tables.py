@@ -62,17 +62,23 @@ def mixed(
     for name, entries in (("categorical", labels), ("weights", shares)):
         if entries.shape != scales.shape:
             raise InputError(
-                name, f"has shape {entries.shape}, scale has {scales.shape}", "give one entry a column"
+                name,
+                f"must have shape {scales.shape} like scale, got {entries.shape}",
+                "give one entry a column",
             )
     bad = ~labels & ~((scales > 0) & np.isfinite(scales))
     if bad.any():
         k = int(np.argmax(bad))
         raise InputError(
-            "scale", f"entry {k} is {scales[k]}", "use a positive scale, or leave the column out"
+            "scale",
+            f"must be finite and > 0, got {scales[k]} in entry {k}",
+            "use a positive scale, or leave the column out",
         )
     if not ((shares >= 0).all() and np.isfinite(shares).all() and shares.any()):
         raise InputError(
-            "weights", f"{shares} are not non-negative with a positive sum", "use None for equal weights"
+            "weights",
+            f"must be finite and >= 0 with a positive sum, got {shares}",
+            "use None for equal weights",
         )
     return _make_mixed(scales / 2, labels, shares)
 

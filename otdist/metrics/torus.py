@@ -54,12 +54,16 @@ def periodic(period: float | Sequence[float | None]) -> Metric:
     entries: Any = [period] if scalar else period
     lengths = np.array([_read_period(item) for item in entries])
     if lengths.size == 0:
-        raise InputError("period", "is empty", "give one entry a column, such as [360.0, None]")
+        raise InputError(
+            "period",
+            "must have one entry a column, got none",
+            "give one entry a column, such as [360.0, None]",
+        )
     out_of_range = lengths[np.isfinite(lengths) & ((lengths < MIN_PERIOD) | (lengths > MAX_PERIOD))]
     if out_of_range.size > 0:
         raise InputError(
             "period",
-            f"{out_of_range[0]} is not between {MIN_PERIOD:.3g} and {MAX_PERIOD:.3g}",
+            f"must be from {MIN_PERIOD:.3g} to {MAX_PERIOD:.3g}, got {out_of_range[0]}",
             "use another unit of length, or None for a column without a period",
         )
     single_period = float(lengths[0]) if lengths.size == 1 and math.isfinite(lengths[0]) else None

@@ -320,7 +320,8 @@ def read_groups(groups: Any, sizes: tuple[int, int]) -> tuple[NDArray[Any], NDAr
     sides = np.asarray(left), np.asarray(right)
     for name, side, size in zip(("x", "y"), sides, sizes, strict=True):
         if side.shape != (size,):
-            raise InputError("groups", f"have shape {side.shape} for {size} rows of {name}", "give one a row")
+            problem = f"must have shape ({size},), got {side.shape}, for {name}"
+            raise InputError("groups", problem, "give one a row")
         missing = np.array([is_missing(value) for value in side.tolist()], dtype=bool)
         if missing.any():
             raise InputError(

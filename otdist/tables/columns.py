@@ -160,7 +160,9 @@ def _open_parquet(table: ParquetTable, name: str) -> Table:
 
 def _check_size(shape: tuple[int, int], name: str) -> None:
     if 0 in shape:
-        raise InputError(name, f"is empty (shape {shape})", "give at least one row and one column")
+        raise InputError(
+            name, f"must not be empty, got shape {shape}", "give at least one row and one column"
+        )
 
 
 def _add_file_note(column: Column | UnsupportedColumn, table: Any) -> Column | UnsupportedColumn:

@@ -93,7 +93,7 @@ def _read_sides(value: Any, argument: str, tables: Tables, sizes: list[int]) -> 
         raise InputError(argument, "is ragged", "give one entry a row") from None
     for name, entries, size in zip(SIDES, sides, sizes, strict=True):
         if entries.shape != (size,):
-            problem = f"has shape {entries.shape} for {size} rows of {name}"
+            problem = f"must have shape ({size},), got {entries.shape}, for {name}"
             raise InputError(argument, problem, "give one entry a row")
     return sides[0], sides[1]
 

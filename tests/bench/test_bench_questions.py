@@ -66,8 +66,8 @@ def test_what_is_known_is_so():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("shifts n=5", "is unknown"),
-        ("shift", "has no n"),
+        ("shifts n=5", "must be a kind of question, got 'shifts n=5'"),
+        ("shift", "must have a size n, got 'shift'; write n=1000"),
         ("shift n=-1", "sizes must be such as"),
         ("shift k=3", "sizes must be such as"),
         ("penguins n=5 d=3", "the columns of 'penguins' are given; leave out d=3"),

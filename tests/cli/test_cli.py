@@ -467,7 +467,7 @@ MISTAKES = {
     "unknown metric": ("w1 x.npy y.npy --metric foo", ["'foo'", "euclidean"]),
     "order below one": ("w1 x.npy y.npy --p 0.5", ["p: ", "0.5"]),
     "order in words": ("w1 x.npy y.npy --p two", ["two", "--p"]),
-    "other dimension": ("w1 x.npy three.npy", ["3 columns", "2"]),
+    "other dimension": ("w1 x.npy three.npy", ["2 columns", "got 3"]),
     "words": ("w1 words.csv words.csv", ["'size'"]),
     "several arrays": ("w1 both.npz x.npy", ["both.npz:x"]),
     "words leave a way out": ("w1 words.csv words.csv", ["or use otdist compare", "--columns"]),

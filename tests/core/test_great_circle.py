@@ -291,7 +291,7 @@ class TestEveryFunction:
         z = np.concatenate([x, y])
         steps = np.abs(result.critic(z)[:, None] - result.critic(z)[None, :])
         assert (steps <= great_circle().matrix(z, z) + 1e-8).all()
-        assert "between -90 and 90" in refused(result.critic, "z", [[91.0, 0.0]]).problem
+        assert "from -90 to 90" in refused(result.critic, "z", [[91.0, 0.0]]).problem
 
     def test_recommend(self):
         assert otdist.recommend(500, 2, metric="great_circle").method == "dense"
@@ -367,8 +367,8 @@ class TestBadInput:
             ([[2.35, 48.86], [151.2, -33.9]], ("row 1", "151.2", "swap")),
             ([[5e6, 4e5], [5e6, 4e5]], ("row 0", "projection")),
             ([[-90.0000001, 0.0]], ("row 0", "-90")),
-            ([48.0, 2.0], ("1 column", "[[48.86, 2.35]]")),
-            ([[48.0, 2.0, 35.0]], ("3 columns", "(latitude, longitude)")),
+            ([48.0, 2.0], ("2 columns", "got 1", "[[48.86, 2.35]]")),
+            ([[48.0, 2.0, 35.0]], ("2 columns", "got 3", "(latitude, longitude)")),
             ([[48.0, math.inf]], ("row 0", "infinite")),
             ([[math.nan, 2.0]], ("row 0", "missing")),
         ],
@@ -386,7 +386,7 @@ class TestBadInput:
         error = refused(
             otdist.w1, "y", [PARIS], points, None, [0, 1, 1, 1], metric=great_circle(), nan_policy="omit"
         )
-        assert "row 3 has latitude 99" in error.problem
+        assert "got 99 in row 3" in error.problem
 
     def test_the_factory_itself(self):
         assert (

@@ -318,7 +318,7 @@ BAD = {
     "groups short": (
         {"groups": ([1, 2, 3], [1, 2, 3, 4])},
         "groups",
-        r"shape \(3,\) for 4 rows of reference",
+        r"must have shape \(4,\), got \(3,\), for reference",
     ),
     "groups ragged": ({"groups": ([[1], [2, 3], 4, 5], [1, 2, 3, 4])}, "groups", "ragged; give one entry"),
     "groups missing": (
@@ -337,7 +337,7 @@ BAD = {
     "weights unknown": ({"weights": "zz"}, "weights", "'zz' is not in reference; choose from"),
     "weights labels": ({"weights": "l"}, "weights", "'l' is categorical in reference; give numbers"),
     "weights text": ({"weights": (list("abcd"), [1] * 4)}, "weights", "not numbers; give numbers"),
-    "weights short": ({"weights": ([1] * 4, [1] * 3)}, "weights", r"shape \(3,\) for 4 rows of current"),
+    "weights short": ({"weights": ([1] * 4, [1] * 3)}, "weights", r"shape \(4,\), got \(3,\), for current"),
     "weights negative": (
         {"weights": ([1] * 4, [1, -1, 1, 1])},
         "weights",
@@ -350,7 +350,7 @@ BAD = {
         "weights",
         "of reference are all zero; give at least one",
     ),
-    "weights one side": ({"weights": (None, [1] * 4)}, "weights", r"shape \(\) for 4 rows of reference"),
+    "weights one side": ({"weights": (None, [1] * 4)}, "weights", r"shape \(4,\), got \(\), for reference"),
     "periodic list": ({"periodic": ["a"]}, "periodic", "must be a mapping, got .*; give a mapping"),
     "periodic number": ({"periodic": 24}, "periodic", "must be a mapping, got 24"),
     "periodic unknown": ({"periodic": {"zz": 24}}, "periodic", "names 'zz'.*choose from"),

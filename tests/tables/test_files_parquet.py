@@ -195,7 +195,7 @@ class TestParts:
         written(tmp_path / "b.parquet", data)
         lazy = open_file(str(tmp_path))
         assert report_of(lazy, data) == report_of(data, data)
-        with pytest.raises(InputError, match="reference: is empty"):
+        with pytest.raises(InputError, match="reference: must not be empty"):
             otdist.compare(open_file(str(tmp_path / "a.parquet")), data)
 
 

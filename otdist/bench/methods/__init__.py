@@ -78,7 +78,8 @@ def parse_method(method: str) -> tuple[str, dict[str, float | str]]:
     if name not in METHODS and solver != name and " " not in solver:
         name, options["method"] = "otdist", solver
     if name not in METHODS:
-        raise InputError("methods", f"{method!r} is unknown", f"use some of {sorted(METHODS)}, with options")
+        problem = f"must be a method of otdist.bench.METHODS, got {method!r}"
+        raise InputError("methods", problem, f"use some of {sorted(METHODS)}, with options")
     return name, options
 
 

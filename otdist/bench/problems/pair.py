@@ -224,7 +224,7 @@ def check_finite(values: FloatArray, name: str) -> None:
     """Raise InputError at the first row that is not finite."""
     if not np.isfinite(values).all():
         first = int(np.argwhere(~np.isfinite(values))[0][0])
-        raise InputError(name, f"row {first} is not finite", "make all values finite")
+        raise InputError(name, f"must be finite, row {first} is not", "make all values finite")
 
 
 def normalise_rows(vectors: Array) -> Array:

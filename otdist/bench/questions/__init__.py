@@ -94,9 +94,10 @@ def question(name: str, *, rng: Rng = 0) -> Question:
                 )
             sizes[key] = int(value)
     if kind not in KINDS:
-        raise InputError("questions", f"{name!r} is unknown", f"use some of {sorted(KINDS)}, with n= and d=")
+        problem = f"must be a kind of question, got {name!r}"
+        raise InputError("questions", problem, f"use some of {sorted(KINDS)}, with n= and d=")
     if "n" not in sizes:
-        raise InputError("questions", f"{name!r} has no n", "write n=1000")
+        raise InputError("questions", f"must have a size n, got {name!r}", "write n=1000")
     if kind in FIXED and "d" in sizes:
         raise InputError("questions", f"the columns of {kind!r} are given", f"leave out d={sizes['d']}")
     return KINDS[kind](name, sizes["n"], sizes.get("d", 2), rng)

@@ -144,8 +144,13 @@ def _fit(
     start_time = time.monotonic()
     generator = torch.Generator().manual_seed(int(settings.rng))
     size = settings.batch if data.has_fresh_batches else min(settings.batch, max(64, len(data.train.x)))
+    world = rank_and_world_size()[1]
     require_choice(
-        size >= rank_and_world_size()[1], "batch", size, "give at least one point of each side per process"
+        size >= world,
+        "batch",
+        size,
+        f"at least {world}, one point a process",
+        "give at least one point of each side per process",
     )
     selection = Selection(data, size, generator, report_progress)
     device = data.validation.x.device

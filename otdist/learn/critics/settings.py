@@ -41,13 +41,17 @@ class Settings:
         is_valid = (
             isinstance(family, Sequence) and len(family) > 0 and all(isinstance(f, str) for f in family)
         )
-        require_choice(is_valid, "family", self.family, "give a name, or a list of names")
+        condition = "a name or a list of names"
+        require_choice(is_valid, "family", self.family, condition, "give a name, or a list of names")
         self._set("max_seconds", check_seconds(self.max_seconds))
         precisions = [AUTO, *PRECISIONS]
-        require_choice(self.precision in precisions, "precision", self.precision, f"use one of {precisions}")
+        condition = f"one of {precisions}"
+        require_choice(
+            self.precision in precisions, "precision", self.precision, condition, "use one of them"
+        )
         remedy = "give a probability between 0.5 and 1"
         self._set("level", check_number(self.level, "level", above=0.5, remedy=remedy))
-        require_choice(self.level < 1, "level", self.level, remedy)
+        require_choice(self.level < 1, "level", self.level, "< 1", remedy)
 
     def _set(self, name: str, value: Any) -> None:
         """Store an argument as a Python number, for files and for comparison between processes."""
@@ -90,7 +94,7 @@ class Settings:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def require_choice(holds: bool, name: str, value: Any, remedy: str) -> None:
-    """Raise InputError for an option that cannot be used."""
+def require_choice(holds: bool, name: str, value: Any, condition: str, remedy: str) -> None:
+    """Raise InputError for an option that does not satisfy a condition."""
     if not holds:
-        raise InputError(name, f"{value!r} cannot be used", remedy)
+        raise InputError(name, f"must be {condition}, got {value!r}", remedy)

@@ -41,21 +41,40 @@ class Options:
     block: int | None = None
 
     def __post_init__(self) -> None:
-        _require(_is_number(self.p) and self.p >= 1, "p", self.p, "use 1 or 2, or another finite number >= 1")
         _require(
-            _is_number(self.eps) and self.eps > 0, "eps", self.eps, "give a share of the mean cost, as 0.05"
+            _is_number(self.p) and self.p >= 1,
+            "p",
+            self.p,
+            "a finite number >= 1",
+            "use 1 or 2, or another finite number >= 1",
+        )
+        _require(
+            _is_number(self.eps) and self.eps > 0,
+            "eps",
+            self.eps,
+            "a finite number > 0",
+            "give a share of the mean cost, as 0.05",
         )
         reach = self.reach
         _require(
             reach is None or (_is_number(reach) and reach > 0),
             "reach",
             reach,
+            "a finite number > 0, or None",
             "give a distance above 0, in the units of the points, or None for exact marginals",
         )
-        _require(self.penalty in MARGINAL_PENALTIES, "penalty", self.penalty, "use 'kl' or 'tv'")
+        _require(
+            self.penalty in MARGINAL_PENALTIES, "penalty", self.penalty, "'kl' or 'tv'", "use one of them"
+        )
         object.__setattr__(self, "n_iter", check_integer(self.n_iter, "n_iter"))
         tol = self.tol
-        _require(tol is None or (_is_number(tol) and tol > 0), "tol", tol, "give a number above 0, or None")
+        _require(
+            tol is None or (_is_number(tol) and tol > 0),
+            "tol",
+            tol,
+            "a finite number > 0, or None",
+            "give a number above 0, or None",
+        )
         if self.block is not None:
             object.__setattr__(self, "block", check_integer(self.block, "block"))
 
@@ -64,6 +83,6 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _require(holds: bool, name: str, value: Any, remedy: str) -> None:
+def _require(holds: bool, name: str, value: Any, condition: str, remedy: str) -> None:
     if not holds:
-        raise InputError(name, f"cannot be {value!r}", remedy)
+        raise InputError(name, f"must be {condition}, got {value!r}", remedy)

@@ -150,7 +150,7 @@ def make_settings(options: Mapping[str, Any], has_user_critic: bool) -> Settings
     names = [field.name for field in fields(Settings)]
     for name in options:
         if name not in names:
-            raise InputError(name, "is not a setting", f"use one of {names}")
+            raise InputError(name, f"must be a setting, got {name!r}", f"use one of {names}")
     values = dict(options)
     if values.get("constraint") is None:
         values["constraint"] = "spectral" if has_user_critic else "orthogonal"
