@@ -62,7 +62,7 @@ class Runs:
             Rows of :meth:`medians`.
         """
         if cost not in ("seconds", "memory"):
-            raise InputError("cost", f"{cost!r} is unknown", "use 'seconds' or 'memory'")
+            raise InputError("cost", f"must be 'seconds' or 'memory', got {cost!r}", "use one of them")
         rows = [row for row in self.medians() if row["question"] == question and row["error"] is not None]
         rows = [row for row in rows if get_other_quantity(row["method"], row["d"]) is None]
         rows = sorted(

@@ -123,7 +123,9 @@ class W1Metric(Metric):
         distinct = sorted(set(columns_by_rank) - {0})
         if len(distinct) > 1:
             first, second = (columns_by_rank.index(count) for count in distinct[:2])
-            problem = f"has {distinct[0]} columns on process {first}, {distinct[1]} on {second}"
+            problem = (
+                f"must have {distinct[0]} columns like process {first}, got {distinct[1]} on process {second}"
+            )
             raise InputError("fake", problem, "give all processes the same columns")
         if distinct and not len(self.fake):
             no_rows = on_device(torch.zeros(0, distinct[0], dtype=torch.float64), self.device)

@@ -179,7 +179,7 @@ class TestTable:
         runs = bench.Runs(rows)
         assert [row["method"] for row in runs.front("q")] == ["rough", "near", "exact"]
         assert [row["method"] for row in runs.front("q", "memory")] == ["rough", "exact"]
-        with pytest.raises(InputError, match="cost: 'money'"):
+        with pytest.raises(InputError, match="cost: must be 'seconds' or 'memory', got 'money'"):
             runs.front("q", "money")
 
     def test_seeds_are_joined_by_medians_and_failures_counted(self):

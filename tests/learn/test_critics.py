@@ -539,7 +539,7 @@ class TestSamples:
 
     @pytest.mark.parametrize(("n", "m", "name"), [(19, 50, "x"), (50, 3, "y")])
     def test_too_few_rows_are_refused(self, n, m, name):
-        with pytest.raises(InputError, match="too few") as caught:
+        with pytest.raises(InputError, match="must have at least 20 rows") as caught:
             split_rows((n, m), 0)
         assert caught.value.argument == name
         with pytest.raises(InputError) as caught:

@@ -49,10 +49,10 @@ def test_the_sharded_divergence_where_one_process_has_no_rows(found, name):
 
 def test_both_processes_raise_the_same_error_where_there_is_no_answer(found):
     for name, text in {
-        "empty": "fake: has no rows on any process",
+        "empty": "fake: must have rows, got none on any process",
         "gp apart": "no lines from one to the other",
-        "shapes": "points of another shape on process 1 than on 0",
-        "sharded": "x: has no rows on any process",
+        "shapes": "fake: must have points of the shape on process 0, got another shape on process 1",
+        "sharded": "x: must have rows, got none on any process",
         "wgan": "batch_size: .* 2 processes",
     }.items():
         for one in found:
@@ -80,4 +80,4 @@ class TestMetric:
     def test_errors_on_both(self, values):
         for one in values:
             assert "must have rows" in one["none"]
-            assert "has 2 columns on process 0, 3 on 1" in one["columns"]
+            assert "must have 2 columns like process 0, got 3 on process 1" in one["columns"]

@@ -102,7 +102,9 @@ def scores(
     true_gradients = pair.gradient(x)
     defined = np.abs(true_gradients).max(axis=1) > 0
     if not defined.any():
-        raise InputError("n", f"all {n} points of P are tips of the potential", "pass a larger n")
+        raise InputError(
+            "n", f"must be larger, got {n}: all points of P are tips of the potential", "pass a larger n"
+        )
     gradients, true_gradients = _evaluate(gradient, x, "gradient", x.shape)[defined], true_gradients[defined]
     norms = np.sqrt((gradients**2).sum(axis=1))  # true gradients have norm 1
     at_x, at_y = (_evaluate(value, z, "value", (n,)) for z in (x, y))

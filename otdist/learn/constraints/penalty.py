@@ -147,7 +147,8 @@ def _penalty_points(x: Tensor, y: Tensor, between: str, generator: Any) -> Tenso
     if x.shape[1:] != y.shape[1:] or x.device != y.device:
         raise InputError(
             "y",
-            f"has samples of shape {tuple(y.shape[1:])} on {y.device}, x {tuple(x.shape[1:])} on {x.device}",
+            f"must have samples of shape {tuple(x.shape[1:])} on {x.device} like x, "
+            f"got {tuple(y.shape[1:])} on {y.device}",
             "give both the same shape and device",
         )
     dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)

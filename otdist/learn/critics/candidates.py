@@ -66,7 +66,8 @@ def make_candidates(
         if family != "anchors" and metric != "euclidean":
             raise InputError(
                 "family",
-                f"{family!r} is 1-Lipschitz for metric='euclidean' only, got metric={metric!r}",
+                f"must be 'anchors' for metric={metric!r}, got {family!r}, which is 1-Lipschitz for "
+                "metric='euclidean' only",
                 "use family='anchors'",
             )
     if learned:

@@ -145,8 +145,8 @@ def _split_sample(n: int, name: str, rng: np.random.Generator) -> Rows:
     if n < MIN_ROWS:
         raise InputError(
             name,
-            f"has {n} rows, too few for training, validation and test parts",
-            f"give at least {MIN_ROWS}, or use method='dense', which is exact",
+            f"must have at least {MIN_ROWS} rows, for training, validation and test parts, got {n}",
+            "give more rows, or use method='dense', which is exact",
         )
     order = rng.permutation(n)
     first, second = (max(2, round(share * n)) for share in HELDOUT_SHARES)

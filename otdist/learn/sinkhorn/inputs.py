@@ -142,9 +142,10 @@ def _require_valid(complete: bool, **values: Tensor) -> None:
         if len(bad):
             index = tuple(bad[0].tolist())
             value = values[name][index].item()
+            condition = "finite and >= 0" if name in "ab" else "finite"
             raise InputError(
                 name,
-                f"has entry {index} (problem, point, ...) of {value}",
+                f"must be {condition}, got {value} at {index} (problem, point, ...)",
                 "drop or repair it before the call",
             )
     name = "ab"[0 if not bool(has_mass[0]) else 1]

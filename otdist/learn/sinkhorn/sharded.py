@@ -192,12 +192,14 @@ def _read_together(
             if row[k] != rows[0][k]:
                 raise InputError(
                     "xxab"[k - 2],
-                    f"has other {what} on process {rank} than on 0",
+                    f"must have the {what} of process 0, got others on process {rank}",
                     "give all processes the same",
                 )
     for name, k in (("x", 0), ("y", 1)):
         if not sum(row[k] for row in rows):
-            raise InputError(name, "has no rows on any process", "give at least one of them a row")
+            raise InputError(
+                name, "must have rows, got none on any process", "give at least one of them a row"
+            )
     this_rank = dist.get_rank(group)
     shards = tuple(Shard(tuple(row[k] for row in rows), this_rank, group) for k in range(2))
     # Equal weights are equal over all rows of all processes.

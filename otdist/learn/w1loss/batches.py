@@ -101,14 +101,18 @@ def read_batches(fake: Any, real: Any, *, together: bool) -> Batches:
         if not row[0]:
             raise InputError("fake", f"cannot be used on process {rank}", "see the error there")
         if row[3:] != rows[0][3:]:
-            problem = f"has points of another shape on process {rank} than on 0"
+            problem = f"must have points of the shape on process 0, got another shape on process {rank}"
             if row[3] != rows[0][3]:
-                problem = f"has points of {row[3]} numbers on process {rank}, of {rows[0][3]} on 0"
+                problem = (
+                    f"must have points of {rows[0][3]} numbers like process 0, got {row[3]} on process {rank}"
+                )
             raise InputError("fake", problem, "give all processes the same")
     sizes = [tuple(row[k] for row in rows) for k in (1, 2)]
     for name, counts in zip(("fake", "real"), sizes, strict=True):
         if not sum(counts):
-            raise InputError(name, "has no rows on any process", "give at least one of them a row")
+            raise InputError(
+                name, "must have rows, got none on any process", "give at least one of them a row"
+            )
     return Batches(
         local_batches.fake,
         local_batches.real,

@@ -120,7 +120,9 @@ class W1Loss(nn.Module):
             raise InputError("critic", f"must be None with method={method!r}", "leave it out, or method")
         unknown = sorted(set(options) - {"anchors", "rate"}) if method == "critic" else []
         if unknown:
-            raise InputError(unknown[0], "is not an option of a critic", "its options are anchors and rate")
+            raise InputError(
+                unknown[0], f"must be an option of a critic, got {unknown[0]!r}", "use anchors or rate"
+            )
         self.method, self.inner_steps, self.rng, self.options = method, inner_steps, rng, options
         self.family = family if critic is not None else family or "orthogonal"
         # In a tuple, so that the network becomes a submodule with the first call only, inside its wrapper.

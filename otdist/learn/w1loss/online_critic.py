@@ -116,7 +116,7 @@ class OnlineCritic(nn.Module):
         if isinstance(self.critic, Penalised) and self.critic.constraint in ("gp", "lp"):
             batches = batches.pair_rows()  # the penalty is evaluated on lines between pairs
             if not batches.counts[0]:
-                problem = "has rows on processes where real has none: no lines from one to the other"
+                problem = "must have rows where real has rows, got none there: no lines from one to the other"
                 raise InputError("fake", problem, "give at least one process rows of both")
         z = self.features(torch.cat([batches.real, batches.fake]).detach())
         fakes, reals = batches.counts
