@@ -31,7 +31,6 @@ CODE = """if True:
 """
 
 
-@pytest.mark.slow
 def test_the_kernel_computes_what_torch_computes():
     pytest.importorskip("triton", reason="triton is not installed")
     done = subprocess.run(
