@@ -61,7 +61,7 @@ def record(critic):
     return {
         "name": critic.name,
         "state": state,
-        "centre": critic.fitted.frame.centre,
+        "centre": critic.fitted.feature_map.centre,
         "history": critic.history,
         "gaps": critic.gaps,
         "confidence": tuple(critic.confidence),
