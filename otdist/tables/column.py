@@ -116,7 +116,10 @@ class Table:
 
     def read(self, name: str, report_progress: Progress = ignore_progress) -> Column | UnsupportedColumn:
         """Read a column; the table holds no reference to it."""
-        return self.load(name, report_progress)
+        try:
+            return self.load(name, report_progress)
+        except UnicodeDecodeError:  # Arrow does not check the text of Parquet, Feather and JSON lines
+            return UnsupportedColumn("text that is not UTF-8")
 
 
 class RetypedError(InputError):

@@ -19,7 +19,7 @@ from pyarrow import csv, feather, parquet
 import otdist
 from otdist.cli import main
 from otdist.errors import InputError
-from otdist.tables.files import Reading, read_file
+from otdist.tables.files import Reading, open_file, read_file
 
 ROWS = 40
 
@@ -267,3 +267,21 @@ class TestShell:
         monkeypatch.setattr(otdist.tables, "compare", lambda *tables, **options: 1 / 0)
         code, _, err = self.run(capsys, "compare", "r.csv", "c.csv")
         assert code == 2 and "ZeroDivisionError" in err
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet", "feather"])
+def test_text_that_is_not_utf8_is_a_row_of_the_report_and_stops_no_other_column(ending, tmp_path):
+    rows = b'{"a": 1, "g": "\xd2x"}\n{"a": 2, "g": "y"}\n{"a": 4, "g": "y"}\n'
+    path, other = (tmp_path / f"{name}.{ending}" for name in ("damaged", "whole"))
+    for file, content in ((path, rows), (other, rows.replace(b"\xd2", b"x"))):
+        texts = [b"\xd2x" if file is path else b"xx", b"y", b"y"]
+        table = pa.table({"a": [1, 2, 4], "g": pa.array(texts, pa.binary()).view(pa.string())})
+        if ending == "jsonl":
+            file.write_bytes(content)
+        elif ending == "parquet":
+            parquet.write_table(table, file)
+        else:
+            feather.write_feather(table, str(file))
+    report = otdist.compare(*map(open_file, map(str, (other, path))), joint=False, n_resamples=19, rng=0)
+    assert report["g"].verdict == "unreadable" and "not UTF-8" in report["g"].note
+    assert report["a"].w1 == 0.0
