@@ -285,3 +285,18 @@ def test_text_that_is_not_utf8_is_a_row_of_the_report_and_stops_no_other_column(
     report = otdist.compare(*map(open_file, map(str, (other, path))), joint=False, n_resamples=19, rng=0)
     assert report["g"].verdict == "unreadable" and "not UTF-8" in report["g"].note
     assert report["a"].w1 == 0.0
+
+
+def test_names_of_columns_that_are_not_utf8_are_refused_with_the_file(tmp_path):
+    path = tmp_path / "names.jsonl"
+    path.write_bytes(b'{"a\xff": 1}\n{"a\xff": 2}\n')
+    with pytest.raises(InputError, match=r"names\.jsonl: cannot be read \('utf-8' codec"):
+        open_file(str(path))
+
+
+def test_a_parquet_file_with_fewer_rows_than_its_footer_says_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "short.parquet"
+    parquet.write_table(pa.table({"a": [1.0, 2.0, 3.0]}), path)
+    monkeypatch.setattr(parquet.ParquetFile, "iter_batches", lambda *_, **__: iter(()))
+    with pytest.raises(InputError, match=r"short\.parquet: must hold 3 rows of 'a' by its footer, got 0"):
+        otdist.compare(open_file(str(path)), {"a": [1.0, 2.0]}, joint=False)

@@ -76,8 +76,16 @@ class Part:
                 name_failures(str(self.file)),
                 parquet.ParquetFile(str(self.file), metadata=self.metadata) as reader,
             ):
+                count = 0
                 for batch in reader.iter_batches(PARQUET_BATCH_ROWS, columns=[name]):
+                    count += len(batch)
                     yield batch.column(name)  # columns=["a"] also reads "a.b"
+                if count != self.rows:
+                    raise InputError(
+                        str(self.file),
+                        f"must hold {self.rows} rows of {name!r} by its footer, got {count}",
+                        "check that it is complete",
+                    )
 
 
 @dataclass(frozen=True, eq=False)

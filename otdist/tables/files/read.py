@@ -68,7 +68,9 @@ def read_file(name: str, reading: Reading | None = None) -> Any:
     if files != [_split_key(name)[0]]:
         return _read_parts(name, files, reading, folder)
     with _name_failures(name):
-        return _read_path(files[0], key, reading)
+        table = _read_path(files[0], key, reading)
+        _ = getattr(table, "column_names", None)  # names that are not UTF-8 raise an error here
+        return table
 
 
 def open_file(name: str, reading: Reading | None = None) -> Any:
@@ -84,6 +86,8 @@ def open_file(name: str, reading: Reading | None = None) -> Any:
         files, folder, _ = _locate(name)
         if files and {_split_endings(file) for file in files} in PARQUET_ENDINGS:
             table = ParquetTable.open(name, files, folder)
+            with _name_failures(name):
+                _ = table.column_names  # names that are not UTF-8 raise an error here
             selected = columnar.select_columns(table.schema, reading.columns)
             return table if selected is None else table.select(selected)
     return read_file(name, reading)
