@@ -300,3 +300,14 @@ def test_a_parquet_file_with_fewer_rows_than_its_footer_says_is_refused(tmp_path
     monkeypatch.setattr(parquet.ParquetFile, "iter_batches", lambda *_, **__: iter(()))
     with pytest.raises(InputError, match=r"short\.parquet: must hold 3 rows of 'a' by its footer, got 0"):
         otdist.compare(open_file(str(path)), {"a": [1.0, 2.0]}, joint=False)
+
+
+@pytest.mark.parametrize(
+    "content", [b"null\n", b'  null, "g": 1\n', b" " * 5000 + b"null\n", b"[1]\n", b"3\n"]
+)
+@pytest.mark.parametrize("ending", ["jsonl", "jsonl.gz"])
+def test_json_lines_that_begin_with_no_object_are_refused(content, ending, tmp_path):
+    path = tmp_path / f"values.{ending}"
+    path.write_bytes(gzip.compress(content) if ending.endswith("gz") else content)
+    with pytest.raises(InputError, match=r"each line must hold a JSON object, the first begins with"):
+        open_file(str(path))

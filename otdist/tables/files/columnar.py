@@ -31,9 +31,22 @@ def read_json_lines(source: Any, columns: tuple[str, ...] | None) -> Any:
     """Read one JSON object a line."""
     from pyarrow import json
 
+    _require_object(source)
     table = _parse_times(json.read_json(_open_source(source)))
     selected = select_columns(table.schema, columns)
     return table if selected is None else table.select(selected)
+
+
+def _require_object(source: Any) -> None:
+    """Raise ValueError unless the first value is an object: Arrow ends the process if it is null."""
+    import pyarrow as pa
+
+    with pa.OSFile(source) if isinstance(source, str) else pa.BufferReader(source) as stream:
+        start = b""
+        while not start and (chunk := stream.read(4096)):
+            start = chunk.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start and not start.startswith(b"{"):
+        raise ValueError(f"each line must hold a JSON object, the first begins with {start[:1]!r}")
 
 
 def _parse_times(table: Any) -> Any:
