@@ -119,7 +119,7 @@ class Number(float):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Copy that shares nothing; a tensor comes without its graph, which torch cannot copy."""
-        return self._with_state(copy.deepcopy(_detached(self.__dict__), memo))
+        return self._with_state(copy.deepcopy(_detach_state(self.__dict__), memo))
 
     def __replace__(self, **changes: Any) -> Self:
         """Copy with other fields, for ``copy.replace``; values computed from fields are not copied."""
@@ -133,7 +133,7 @@ class Number(float):
 
     def __getstate__(self) -> dict[str, Any]:
         """Fields and what was computed from them, as far as another process can read it."""
-        return _detached(self.__dict__)
+        return _detach_state(self.__dict__)
 
     def _with_state(self, state: dict[str, Any]) -> Self:
         new = float.__new__(type(self), float(self))
@@ -179,6 +179,6 @@ def _with_values(args: Any) -> Any:
     return type(args)(map(_with_values, args)) if type(args) in (tuple, list) else args
 
 
-def _detached(state: dict[str, Any]) -> dict[str, Any]:
+def _detach_state(state: dict[str, Any]) -> dict[str, Any]:
     value = state["value"]
     return state | ({"value": value.detach().clone()} if is_torch(value) else {})

@@ -281,7 +281,7 @@ class SlicedResult(Result):
         return np.asarray(self.directions[int(np.argmax(self.distances))])
 
     def _proof(self) -> str:
-        """What is proved; a mean over directions that were drawn has a standard error besides."""
+        """Format the proved interval, after the standard error of a mean over random directions."""
         error = self.info.get("stderr")
         proof = super()._proof()
         return proof if error is None else f" (standard error {error:.2g}){proof.replace(' (exact)', '')}"

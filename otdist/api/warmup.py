@@ -15,7 +15,7 @@ from otdist.api.distance import w1, wasserstein
 from otdist.api.divergence import sinkhorn_divergence
 from otdist.api.unbalanced import partial_w1, unbalanced_w1
 from otdist.errors import InputError
-from otdist.runtime.progress import tracked
+from otdist.runtime.progress import track
 
 
 def compile_solvers(*, progress: bool = False) -> tuple[int, float, Path]:
@@ -49,7 +49,7 @@ def compile_solvers(*, progress: bool = False) -> tuple[int, float, Path]:
     before, start = len(compiled.COMPILED_FUNCTIONS), time.monotonic()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a small problem that stops early has been compiled as well
-        for call in tracked(list(_calls()), progress, "compiling"):
+        for call in track(list(_calls()), progress, "compiling"):
             call()
     return len(compiled.COMPILED_FUNCTIONS) - before, time.monotonic() - start, Path(cache)
 

@@ -21,8 +21,8 @@ def isolate_errstate(function: Callable[P, T]) -> Callable[P, T]:
     """
 
     @wraps(function)
-    def isolated(*args: P.args, **kwargs: P.kwargs) -> T:
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
         with np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"):
             return function(*args, **kwargs)
 
-    return isolated
+    return run

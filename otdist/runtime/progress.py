@@ -45,7 +45,7 @@ def working(show: bool, text: str) -> Iterator[Progress]:
         _state["shown"] -= 1
 
 
-def tracked(items: Iterable[T], show: bool, text: str) -> Iterator[T]:
+def track(items: Iterable[T], show: bool, text: str) -> Iterator[T]:
     """Go through items, and show how many are done.
 
     Parameters

@@ -60,10 +60,10 @@ class TestLines:
 
     def test_items_are_counted(self, capsys, monkeypatch):
         monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
-        assert list(progress.tracked(iter("ab"), True, "columns")) == ["a", "b"]
+        assert list(progress.track(iter("ab"), True, "columns")) == ["a", "b"]
         err = capsys.readouterr().err.splitlines()
         assert err == ["otdist: columns", "otdist: columns: 0 of 2", "otdist: columns: 1 of 2"]
-        assert list(progress.tracked("ab", False, "columns")) == ["a", "b"]
+        assert list(progress.track("ab", False, "columns")) == ["a", "b"]
         assert capsys.readouterr().err == ""
 
     def test_a_closed_stream_stops_nothing(self, monkeypatch):

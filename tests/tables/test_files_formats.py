@@ -302,12 +302,20 @@ def test_a_parquet_file_with_fewer_rows_than_its_footer_says_is_refused(tmp_path
         otdist.compare(open_file(str(path)), {"a": [1.0, 2.0]}, joint=False)
 
 
-@pytest.mark.parametrize(
-    "content", [b"null\n", b'  null, "g": 1\n', b" " * 5000 + b"null\n", b"[1]\n", b"3\n"]
-)
+NO_OBJECTS = {
+    "null": b"null\n",
+    "spaces": b'  null, "g": 1\n',
+    "many spaces": b" " * 5000 + b"null\n",
+    "second block": b'{"a": 1}\n' + b"null\n" * 400_000,
+    "array": b"[1]\n",
+    "number": b"3\n",
+}
+
+
+@pytest.mark.parametrize("content", NO_OBJECTS.values(), ids=list(NO_OBJECTS))
 @pytest.mark.parametrize("ending", ["jsonl", "jsonl.gz"])
-def test_json_lines_that_begin_with_no_object_are_refused(content, ending, tmp_path):
+def test_json_lines_that_are_no_objects_are_refused(content, ending, tmp_path):
     path = tmp_path / f"values.{ending}"
     path.write_bytes(gzip.compress(content) if ending.endswith("gz") else content)
-    with pytest.raises(InputError, match=r"each line must hold a JSON object, the first begins with"):
+    with pytest.raises(InputError, match=r"each line must hold a JSON object, one begins with"):
         open_file(str(path))

@@ -228,8 +228,8 @@ class EntropicTerm:
         ratio = math.fsum([*self.b, *-self.a]) / totals[0]
         tilt = (math.log1p(ratio) if abs(ratio) < 0.5 else math.log(totals[1] / totals[0])) / 2
         apart = ratio * totals[0] / (math.sqrt(totals[0]) + math.sqrt(totals[1]))
-        changes = {"a": self.a * math.exp(tilt), "b": self.b * math.exp(-tilt)}
-        return replace(self, **changes, tilt=tilt, unmet=apart**2)  # type: ignore[arg-type]
+        a, b = self.a * math.exp(tilt), self.b * math.exp(-tilt)
+        return replace(self, a=a, b=b, tilt=tilt, unmet=apart**2)
 
     def _balance(self, state: SinkhornState, rho: float) -> None:
         """Shift the potentials so that both optimal marginals have the same mass; rows stay exact.

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
+
+# Of JSON lines, which begin with an object each; strings of JSON hold no line breaks.
+NO_OBJECT_FIRST = re.compile(rb"(?:\xef\xbb\xbf)?\s*([^\s{])")
+NULL_LINE = re.compile(rb"\n[ \t\r]*(null)")
 
 
 def read_parquet(source: Any, columns: tuple[str, ...] | None) -> Any:
@@ -31,22 +37,24 @@ def read_json_lines(source: Any, columns: tuple[str, ...] | None) -> Any:
     """Read one JSON object a line."""
     from pyarrow import json
 
-    _require_object(source)
+    _require_objects(source)
     table = _parse_times(json.read_json(_open_source(source)))
     selected = select_columns(table.schema, columns)
     return table if selected is None else table.select(selected)
 
 
-def _require_object(source: Any) -> None:
-    """Raise ValueError unless the first value is an object: Arrow ends the process if it is null."""
+def _require_objects(source: Any) -> None:
+    """Raise ValueError for values that are no objects: Arrow ends the process if a block begins with null."""
     import pyarrow as pa
 
-    with pa.OSFile(source) if isinstance(source, str) else pa.BufferReader(source) as stream:
-        start = b""
-        while not start and (chunk := stream.read(4096)):
-            start = chunk.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if start and not start.startswith(b"{"):
-        raise ValueError(f"each line must hold a JSON object, the first begins with {start[:1]!r}")
+    if isinstance(source, str):
+        if Path(source).stat().st_size == 0:
+            return
+        with pa.memory_map(source) as file:
+            source = file.read_buffer()
+    content = memoryview(source)
+    if found := NO_OBJECT_FIRST.match(content) or NULL_LINE.search(content):
+        raise ValueError(f"each line must hold a JSON object, one begins with {bytes(found[1])!r}")
 
 
 def _parse_times(table: Any) -> Any:
