@@ -98,10 +98,12 @@ gc.disable()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark lone tests as slow, and examples of docstrings that cannot say so themselves."""
+    """Mark lone tests as slow, and examples of docstrings that cannot say so themselves; order the folders."""
     for item in items:
         if item.name in LONG_EXAMPLES or item.get_closest_marker("alone"):
             item.add_marker(pytest.mark.slow)
+    # Tests of torch first: one process runs them while another compiles what the rest need.
+    items.sort(key=lambda item: "learn" not in item.path.parts)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -59,11 +59,13 @@ def test_two_processes_give_the_critic_of_one(found, case):
     assert np.abs(difference).max() <= near * values.std()
 
 
+@pytest.mark.slow
 def test_a_run_on_given_samples_stops_early_on_both(found):
     last = found[1]["early stop"]["history"][-1]
     assert last["steps"] < 0.9 * CASES["early stop"]["steps"]
 
 
+@pytest.mark.slow
 def test_streams_are_shared_and_what_is_held_back_is_not(found):
     asked = [process["streams"]["asked"] for process in found]
     assert len(asked[0]) == len(asked[1])
@@ -72,10 +74,12 @@ def test_streams_are_shared_and_what_is_held_back_is_not(found):
     assert found[0]["streams"]["gaps"]["test"] > 1.0  # the laws are 2 apart
 
 
+@pytest.mark.slow
 def test_values_of_one_process_that_are_not_finite_stop_all(found):
     assert "not finite" in found[0]["not finite"]["trouble"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "said"),
     [

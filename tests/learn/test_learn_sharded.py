@@ -44,6 +44,7 @@ def test_two_processes_give_the_value_and_the_gradients_of_one(found, case):
             torch.testing.assert_close(parts, whole.grad, rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_all_processes_raise_for_the_bad_input_of_one(found):
     assert "nan" in found[0]["error"]
     assert "process 0" in found[1]["error"]

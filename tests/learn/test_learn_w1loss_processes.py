@@ -28,6 +28,7 @@ def test_two_processes_have_the_values_and_gradients_of_one(found, case):
                 torch.testing.assert_close(grad, want, rtol=1e-3, atol=1e-3 * float(want.norm()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_both_processes_have_the_same_values_gradients_and_critic(found, case):
     one, other = (process[case] for process in found)
@@ -38,12 +39,14 @@ def test_both_processes_have_the_same_values_gradients_and_critic(found, case):
     assert all(torch.equal(tensor, other["critic"][name]) for name, tensor in one["critic"].items())
 
 
+@pytest.mark.slow
 def test_in_evaluation_mode_one_process_may_call_alone(found):
     for case in CASES:
         value, held = found[0][case]["alone"]
         assert value == pytest.approx(held, rel=1e-5, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_all_processes_raise_where_one_has_no_points(found):
     assert "cannot be used on process 1" in found[0]["refused"]
     assert "labels" in found[1]["refused"]

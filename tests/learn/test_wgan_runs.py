@@ -261,6 +261,7 @@ def test_two_processes_draw_what_one_draws_and_end_near_it(found, case):
     assert np.abs(points - run.sample(200)).mean() < 0.02 * points.std()
 
 
+@pytest.mark.slow
 def test_processes_that_were_told_different_things_say_so(found):
     assert all(
         "seed: must be the same on all processes, differs between 0 and 1" in process["refused"]
