@@ -21,7 +21,7 @@ from otdist.inputs.arguments import (
     check_tol,
 )
 from otdist.inputs.arrays import caller_level, read_table
-from otdist.inputs.clouds import as_points, drop_absent_rows, read_clouds, value_at_infinity
+from otdist.inputs.clouds import as_points, check_points, drop_absent_rows, read_clouds, value_at_infinity
 from otdist.inputs.unit_conversion import UnitConversion
 from otdist.inputs.weights import make_masses, plain_weights, read_weights, require_same_total
 from otdist.metrics import Metric
@@ -249,14 +249,7 @@ class Problem:
         """Transform the caller's points to the units of ``x`` and ``y``."""
         table = read_table(self.conversion.strip_unit(z, "z"), "z")
         points = as_points(table, "z")
-        if points.shape[1] != self.d:
-            problem = f"must have {self.d} columns like x, got {points.shape[1]}"
-            raise InputError("z", problem, "pass the same columns")
-        if not np.isfinite(points).all():
-            row = int(np.argmax(~np.isfinite(points).all(axis=1)))
-            raise InputError("z", f"must be finite, row {row} is not", "drop it")
-        if self.metric.check is not None:
-            self.metric.check(points, "z", None)
+        check_points(points, "z", self.d, self.metric)
         return self.shift_and_scale(self.conversion.convert_points(table, points, "z"))
 
     def shift_and_scale(self, points: Array) -> Array:

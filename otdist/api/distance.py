@@ -15,7 +15,7 @@ from otdist.gradient import (
     with_gradient,
     with_longest_step_gradient,
 )
-from otdist.inputs.arguments import check_names, check_on_fail, get_option_names
+from otdist.inputs.arguments import check_choice, check_names, check_on_fail, get_option_names
 from otdist.inputs.arrays import read_costs
 from otdist.inputs.labels import get_axis_labels
 from otdist.inputs.times import SECOND_UNIT
@@ -254,12 +254,8 @@ def _choose_bottleneck(method: str | Solver, options: dict[str, Any]) -> Solver:
     if not isinstance(method, str):
         check_names(options, (), "a solver object, which has its own")
         return method
-    if method not in ("auto", "line", "dense"):
-        raise InputError(
-            "method",
-            f"must be 'auto', 'line' or 'dense' for p = infinity, got {method!r}",
-            "use method='auto', or a large finite p",
-        )
+    remedy = "use method='auto' for p = infinity, or a large finite p"
+    check_choice(method, "method", ("auto", "line", "dense"), remedy=remedy)
     check_names(options, get_option_names(Bottleneck), "p = infinity")
     return Bottleneck(**options)
 

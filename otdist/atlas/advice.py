@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from otdist.atlas import costs
-from otdist.errors import BudgetError, InputError, Option, Remedy
+from otdist.errors import BudgetError, Option, Remedy
 from otdist.inputs.arguments import check_choice, check_integer, check_number
 from otdist.metrics import NAMED, Metric
 from otdist.metrics.names import is_gower, resolve
@@ -235,9 +235,7 @@ def _check_request(n: Any, d: Any, tol: Any, m: Any, metric: Any, calls: Any, ma
     sizes = {
         name: check_integer(value, name) for name, value in (("n", n), ("d", d), ("m", m), ("calls", calls))
     }
-    tol = check_number(tol, "tol", at_least=0, remedy="pass a gap from 0, exact, to below 1")
-    if tol >= 1:
-        raise InputError("tol", f"must be below 1, got {tol:g}", "pass a gap from 0, exact, to below 1")
+    tol = check_number(tol, "tol", at_least=0, below=1, remedy="pass a gap from 0, exact, to below 1")
     if max_bytes is not None:
         limit: float = check_integer(max_bytes, "max_bytes")
     else:

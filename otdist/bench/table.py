@@ -12,6 +12,7 @@ import numpy as np
 
 from otdist.bench.methods import get_other_quantity
 from otdist.errors import InputError
+from otdist.inputs.arguments import check_choice
 from otdist.runtime.files import replace_files
 
 FILE_FORMAT = "otdist bench 1"
@@ -61,8 +62,7 @@ class Runs:
         list of dict
             Rows of :meth:`medians`.
         """
-        if cost not in ("seconds", "memory"):
-            raise InputError("cost", f"must be 'seconds' or 'memory', got {cost!r}", "use one of them")
+        check_choice(cost, "cost", ("seconds", "memory"))
         rows = [row for row in self.medians() if row["question"] == question and row["error"] is not None]
         rows = [row for row in rows if get_other_quantity(row["method"], row["d"]) is None]
         rows = sorted(

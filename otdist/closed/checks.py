@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from otdist.errors import InputError
-from otdist.inputs.arguments import LARGEST_ORDER
 from otdist.inputs.arrays import read
 from otdist.result import Result
 from otdist.typing import Array
@@ -30,16 +29,6 @@ def read_scale(value: Any, name: str) -> float:
     if number < 0:
         raise InputError(name, f"must be >= 0, got {number:g}", "pass a number >= 0; 0 means a single point")
     return number
-
-
-def read_order(p: Any) -> float:
-    """Read the order p of W_p: finite and at least 1."""
-    exponent = read_number(p, "p")
-    if not 1 <= exponent < LARGEST_ORDER:
-        raise InputError(
-            "p", f"must be in [1, 2**53), got {exponent:g}", "pass p = 1, 2 or another order >= 1"
-        )
-    return exponent
 
 
 def read_points(values: Any, name: str, dimensions: tuple[int, ...]) -> Array:

@@ -11,7 +11,6 @@ from otdist.closed.checks import (
     compute_length,
     make_result,
     read_number,
-    read_order,
     read_points,
     read_scale,
     read_vector,
@@ -19,6 +18,7 @@ from otdist.closed.checks import (
     require_finite,
 )
 from otdist.errors import InputError
+from otdist.inputs.arguments import check_order
 from otdist.result import Result
 from otdist.runtime.errstate import isolate_errstate
 
@@ -58,7 +58,7 @@ def shift(delta: ArrayLike, *, p: float = 1) -> Result:
     5.0
     """
     step = read_vector(delta, "delta")
-    return make_result(compute_length(step, "delta"), read_order(p), len(step))
+    return make_result(compute_length(step, "delta"), check_order(p), len(step))
 
 
 @isolate_errstate
@@ -105,7 +105,7 @@ def normal(mean1: float, std1: float, mean2: float, std2: float, *, p: float = 1
     """
     mean_difference = abs(read_number(mean1, "mean1") - read_number(mean2, "mean2"))
     std_difference = abs(read_scale(std1, "std1") - read_scale(std2, "std2"))
-    power = read_order(p)
+    power = check_order(p)
     if power not in (1, 2):
         raise InputError(
             "p",
@@ -173,7 +173,7 @@ def uniform(low1: float, high1: float, low2: float, high2: float, *, p: float = 
             name = f"low{k // 2 + 1}"
             problem = f"must be at most the upper end {ends[k + 1]:g}, got {ends[k]:g}"
             raise InputError(name, problem, "swap the two ends")
-    power = read_order(p)
+    power = check_order(p)
     start, stop = require_finite(ends[2] - ends[0], "low1"), require_finite(ends[3] - ends[1], "high1")
     small, large = sorted((abs(start), abs(stop)))
     if large == 0:
@@ -231,7 +231,7 @@ def exponential(scale1: float, scale2: float, *, p: float = 1) -> Result:
     2.0
     """
     step = abs(read_scale(scale1, "scale1") - read_scale(scale2, "scale2"))
-    power = read_order(p)
+    power = check_order(p)
     factor = math.exp(math.lgamma(power + 1) / power)  # Gamma itself overflows from p = 171 on
     return make_result(require_finite(step * factor, "scale1"), power, 1)
 
@@ -281,7 +281,7 @@ def dirac(x: ArrayLike, point: ArrayLike, a: ArrayLike | None = None, *, p: floa
     if len(target) != d:
         problem = f"must have {d} coordinates, one a column of x, got {len(target)}"
         raise InputError("point", problem, "pass one a column")
-    power = read_order(p)
+    power = check_order(p)
     mass = np.ones(n) if a is None else read_weights(a, "a", n)
     with np.errstate(over="ignore"):  # reported by require_finite() below
         steps = np.abs(cloud - target)[mass > 0]

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from otdist.closed.checks import read_number, read_order
 from otdist.closed.quantiles import LineDistribution
 from otdist.closed.reading import is_same_distribution, read_distribution
 from otdist.errors import ConvergenceWarning, InputError
+from otdist.inputs.arguments import check_integer, check_number, check_order
 from otdist.result import Result
 from otdist.runtime.errstate import isolate_errstate
 from otdist.typing import Array, Mask
@@ -79,7 +79,9 @@ def laws(mu: Any, nu: Any, *, p: float = 1, rtol: float = 1e-6, max_cells: int =
     >>> closed.laws([0.0, 1.0], ([0.0, 2.0], [1, 3])).value
     1.0
     """
-    power, tolerance, cell_limit = read_order(p), _read_rtol(rtol), _read_max_cells(max_cells)
+    power = check_order(p)
+    tolerance = check_number(rtol, "rtol", above=0, below=1, remedy="pass a relative width such as 1e-6")
+    cell_limit = check_integer(max_cells, "max_cells", remedy="pass a number such as 2**18")
     distributions = read_distribution(mu, "mu"), read_distribution(nu, "nu")
     name, n, m = f"W{power:g}", distributions[0].size, distributions[1].size
     if _is_infinite(distributions, power):
@@ -108,24 +110,6 @@ def laws(mu: Any, nu: Any, *, p: float = 1, rtol: float = 1e-6, max_cells: int =
         warnings.warn(f"closed.laws: {message}", ConvergenceWarning, stacklevel=2)
     info = {"cells": cells.count, "tail": sum(tails), "estimated_error": min(error, upper - lower)}
     return Result(value, lower, upper, "closed", converged, message, name, n=n, m=m, d=1, info=info)
-
-
-def _read_rtol(rtol: float) -> float:
-    tolerance = read_number(rtol, "rtol")
-    if not 0 < tolerance < 1:
-        raise InputError(
-            "rtol", f"must be in (0, 1), got {tolerance:g}", "pass a relative width such as 1e-6"
-        )
-    return tolerance
-
-
-def _read_max_cells(max_cells: int) -> int:
-    count = read_number(max_cells, "max_cells")
-    if count < 1 or count != int(count):
-        raise InputError(
-            "max_cells", f"must be an integer >= 1, got {count:g}", "pass a number such as 2**18"
-        )
-    return int(count)
 
 
 def _is_infinite(distributions: tuple[LineDistribution, LineDistribution], p: float) -> bool:

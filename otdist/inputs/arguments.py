@@ -17,7 +17,7 @@ from otdist.errors import InputError
 Rng = int | np.random.Generator | None
 
 LARGEST_INTEGER = 2**63 - 1
-LARGEST_ORDER = 2.0**53  # beyond it float64 does not distinguish p and p + 1
+LARGEST_ORDER = 2.0**53  # from it on float64 does not distinguish p and p + 1
 
 
 def check_number(
@@ -27,11 +27,13 @@ def check_number(
     at_least: float | None = None,
     above: float | None = None,
     at_most: float | None = None,
+    below: float | None = None,
     remedy: str = "",
 ) -> float:
     """Read a finite real number as a Python float; raises InputError.
 
-    NumPy scalars, 0-d arrays and tensors, Decimal and Fraction are accepted; booleans and text are not.
+    NumPy scalars, 0-d arrays and tensors, Decimal and Fraction are accepted; booleans, text and tensors
+    that require a gradient are not.
     """
     number = _to_real(value)
     fits = (
@@ -40,9 +42,10 @@ def check_number(
         and (at_least is None or number >= at_least)
         and (above is None or number > above)
         and (at_most is None or number <= at_most)
+        and (below is None or number < below)
     )
     if number is None or not fits:
-        limits = ((">=", at_least), (">", above), ("<=", at_most))
+        limits = ((">=", at_least), (">", above), ("<=", at_most), ("<", below))
         bounds = [f"{sign} {limit:g}" for sign, limit in limits if limit is not None]
         wanted = " ".join(["a finite number", " and ".join(bounds)]).strip()
         raise InputError(name, f"must be {wanted}, got {format_value(value)}", remedy or "pass such a number")
@@ -69,13 +72,13 @@ def check_count(count: Any, name: str = "n_resamples") -> int:
     return check_integer(count, name, remedy="use a number such as 999")
 
 
-def check_choice(value: Any, name: str, choices: Collection[str]) -> str:
+def check_choice(value: Any, name: str, choices: Collection[str], *, remedy: str = "") -> str:
     """Return the value if it is one of the choices; raises InputError."""
     if isinstance(value, str) and value in choices:
         return str(value)
     quoted = [repr(choice) for choice in choices]
     listed = f"{', '.join(quoted[:-1])} or {quoted[-1]}" if len(quoted) > 1 else quoted[0]
-    raise InputError(name, f"must be {listed}, got {format_value(value)}", f"use {quoted[0]}")
+    raise InputError(name, f"must be {listed}, got {format_value(value)}", remedy or f"use {quoted[0]}")
 
 
 def check_flag(value: Any, name: str) -> bool:
@@ -109,7 +112,7 @@ def check_seed(rng: Any, name: str = "rng") -> int:
 
 def check_order(p: Any) -> float:
     """Read the order p of W_p: a finite number of at least 1."""
-    return check_number(p, "p", at_least=1.0, at_most=LARGEST_ORDER, remedy="use p=1 or p=2")
+    return check_number(p, "p", at_least=1.0, below=LARGEST_ORDER, remedy="use p=1 or p=2")
 
 
 def check_policy(nan_policy: Any) -> str:
@@ -189,7 +192,9 @@ def get_option_names(owner: Any) -> tuple[str, ...]:
 
 
 def _to_real(value: Any) -> float | None:
-    """Convert a value to float, or to None if it is not one real number."""
+    """Convert a value to float, or to None if it is not one real number, or one with a gradient to lose."""
+    if getattr(value, "requires_grad", False):
+        return None
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         try:
             value = value.item()

@@ -147,6 +147,23 @@ def as_points(table: Table, name: str) -> Array:
     return values
 
 
+def check_points(points: Array, name: str, d: int, metric: Metric) -> None:
+    """Raise InputError unless points have the d columns of x, are finite, and suit the metric."""
+    if points.shape[1] != d:
+        problem = f"must have {d} columns like x, got {points.shape[1]}"
+        raise InputError(name, problem, "pass the same columns")
+    require_finite(points, name)
+    if metric.check is not None:
+        metric.check(points, name, None)
+
+
+def require_finite(values: Array, name: str, remedy: str = "drop it") -> None:
+    """Raise InputError at the first row that is not finite."""
+    if not np.isfinite(values).all():
+        row = int(np.argwhere(~np.isfinite(values))[0][0])
+        raise InputError(name, f"must be finite, row {row} is not", remedy)
+
+
 def drop_absent_rows(
     points: Array, w: Array | None, name: str, nan_policy: NanPolicy
 ) -> tuple[Array, Array | None, Index | None, int]:

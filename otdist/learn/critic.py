@@ -7,13 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng
 from otdist.inputs.arrays import is_torch, read
-from otdist.inputs.clouds import as_points
+from otdist.inputs.clouds import as_points, check_points
 from otdist.learn.critics.confidence import Confidence
 from otdist.learn.critics.files import read_critic, write_critic
 from otdist.learn.critics.fit import Outcome, fit_samples, fit_sources
@@ -277,16 +276,7 @@ class Critic:
         refuse_transforms(z=z)
         points = as_points(read(z, "z"), "z")
         feature_map = self.fitted.feature_map
-        columns = len(feature_map.centre)
-        if points.shape[1] != columns:
-            raise InputError(
-                "z", f"must have {columns} columns, got {points.shape[1]}", "give the columns of x"
-            )
-        if not np.isfinite(points).all():
-            row = int(np.argmax(~np.isfinite(points).all(axis=1)))
-            raise InputError("z", f"must be finite, row {row} is not", "drop it")
-        if feature_map.metric.check is not None:
-            feature_map.metric.check(points, "z", None)
+        check_points(points, "z", len(feature_map.centre), feature_map.metric)
         return points
 
     def _set_outcome(self, outcome: Outcome, weighted: tuple[bool, bool] | None) -> Self:

@@ -9,7 +9,14 @@ from typing import Any
 
 from otdist.atlas.costs import find_cheapest_exact
 from otdist.errors import ConvergenceWarning, InputError
-from otdist.inputs.arguments import check_bytes, check_names, format_value, get_option_names, is_call_error
+from otdist.inputs.arguments import (
+    check_bytes,
+    check_choice,
+    check_names,
+    format_value,
+    get_option_names,
+    is_call_error,
+)
 from otdist.inputs.arrays import caller_level
 from otdist.problem import Problem
 from otdist.result import Result
@@ -50,9 +57,7 @@ def choose(method: str | Solver, problem: Problem, options: dict[str, Any]) -> S
         method = _choose_method(problem)
         if method in ("line", "circle"):
             _check_closed_form(problem, options.pop("max_bytes", None))
-    if method not in METHODS:
-        known = ["auto", *sorted(METHODS)]
-        raise InputError("method", f"must be one of {known}, got {method!r}", "use method='auto'")
+    check_choice(method, "method", ("auto", *sorted(METHODS)), remedy="use method='auto'")
     check_names(options, get_option_names(METHODS[method]), f"method={method!r}")
     return METHODS[method](**options)
 

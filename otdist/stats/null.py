@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from otdist.errors import InputError
-from otdist.inputs.arguments import Rng, check_count, check_jobs, check_number, check_policy, check_rng
+from otdist.inputs.arguments import (
+    Rng,
+    check_choice,
+    check_count,
+    check_jobs,
+    check_number,
+    check_rng,
+)
 from otdist.inputs.arrays import read_table
 from otdist.inputs.numbers import is_missing
 from otdist.inputs.units import convert_unit, get_unit_name, strip_unit
@@ -251,8 +258,7 @@ def noise_floor(
 
 
 def _read_reference(reference: ArrayLike, metric: Ground, nan_policy: NanPolicy) -> Problem:
-    if check_policy(nan_policy) == "propagate":
-        raise InputError("nan_policy", "must be 'raise' or 'omit', got 'propagate'", "use one of them")
+    check_choice(nan_policy, "nan_policy", ("raise", "omit"))
     reference = list(reference) if isinstance(reference, Iterator) else reference
     points_unit = "" if is_gower(metric) else resolve(metric).points_unit
     if points_unit:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from otdist.errors import InputError
-from otdist.inputs.arguments import Rng, check_count, check_number, check_rng
+from otdist.inputs.arguments import Rng, check_choice, check_count, check_integer, check_number, check_rng
 from otdist.runtime.errstate import isolate_errstate
 from otdist.runtime.progress import Progress, working
 from otdist.stats.relabelling import RelabellingTest, advance
@@ -305,10 +305,7 @@ def _check_names(kinds: Mapping[str, Sequence[str]], known: Sequence[str]) -> No
 
 
 def _check_arguments(scale: str, n_resamples: int, max_rows: int, test_rows: int) -> None:
-    if scale not in SCALES:
-        raise InputError("scale", f"must be one of {SCALES}, got {scale!r}", "use one of them")
+    check_choice(scale, "scale", SCALES)
     check_count(n_resamples)
     for name, count in (("max_rows", max_rows), ("test_rows", test_rows)):
-        check_count(count, name)
-        if count < 2:
-            raise InputError(name, f"must be an integer >= 2, got {count}", "use at least 2")
+        check_integer(count, name, at_least=2)

@@ -53,7 +53,7 @@ def test_json_holds_the_others_too(capsys):
         (["10", "0"], "D: must be an integer >= 1, got 0"),
         (["1.5", "2"], "1.5"),
         (["10"], "D"),
-        (["10", "2", "--tol", "2"], "--tol: must be below 1, got 2"),
+        (["10", "2", "--tol", "2"], "--tol: must be a finite number >= 0 and < 1, got 2.0"),
         (["10", "2", "--metric", "foo"], "--metric: must be a known name, got 'foo'"),
         (["10", "2", "--calls", "0"], "--calls: must be an integer >= 1, got 0"),
         (["10", "2", "--device", "tpu"], "tpu"),

@@ -12,9 +12,8 @@ import numpy as np
 
 from otdist.bench.problems.funnels import PUBLISHED_HALF_WIDTH, PUBLISHED_POWER, Funnels, drop_hidden_cones
 from otdist.bench.problems.pair import FloatArray, Pair, return_known_w1
-from otdist.closed.checks import read_number
 from otdist.errors import InputError
-from otdist.inputs.arguments import Rng, check_count, check_rng
+from otdist.inputs.arguments import Rng, check_count, check_number, check_rng
 from otdist.typing import Array
 
 PUBLISHED_DIMENSIONS = (2, 4, 8, 16, 32, 64, 128)
@@ -307,13 +306,11 @@ def _draw_funnels(
     """Check the arguments of `funnels` and `min_max`, and draw tips and offsets."""
     for count, name in zip(size, ("d", "n"), strict=True):
         check_count(count, name)
-    half, exponent = read_number(half_width, "half_width"), read_number(power, "power")
-    if not 1e-9 <= half <= 1e9:  # squares of distances must be normal numbers in float32
-        raise InputError("half_width", f"must be in [1e-9, 1e9], got {half:g}", "pass a number such as 2.5")
-    if not exponent > 1:
-        raise InputError(
-            "power", f"must be above 1, got {exponent:g}", "pass a number such as 8; at 1 no mass moves"
-        )
+    # Squares of distances must be normal numbers in float32.
+    half = check_number(
+        half_width, "half_width", at_least=1e-9, at_most=1e9, remedy="pass a number such as 2.5"
+    )
+    exponent = check_number(power, "power", above=1, remedy="pass a number such as 8; at 1 no mass moves")
     d, n = size
     tips = rng.uniform(-half, half, (n, d))
     return Funnels(*drop_hidden_cones(tips, rng.normal(0, OFFSET_STD * half, n)), half, exponent)

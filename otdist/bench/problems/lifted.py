@@ -14,7 +14,7 @@ from otdist.bench.problems.lines import LinePair, compute_w1
 from otdist.bench.problems.pair import FloatArray, Pair, divide_rows, normalise_rows, return_known_w1
 from otdist.closed.checks import read_vector
 from otdist.errors import InputError
-from otdist.inputs.arguments import Rng, check_count, check_rng
+from otdist.inputs.arguments import Rng, check_count, check_number, check_rng
 from otdist.typing import Array
 
 TOOTH_WIDTH, TOOTH_CONTRAST = (
@@ -105,8 +105,7 @@ def cylinder(d: int, k: int, mu: Any = None, nu: Any = None, *, rotation: Rng = 
     """
     for count, name in ((d, "d"), (k, "k")):
         check_count(count, name)
-    if k > d:
-        raise InputError("k", f"must be at most d = {d}, got {k}", "pass a number from 1 to d")
+    check_number(k, "k", at_most=d, remedy="pass a number from 1 to d")
     basis = None if rotation is None else _draw_rotation(d, check_rng(rotation))
     return _make_radial_pair((d, k), mu, nu, basis, f"cylinder, k={k}")
 

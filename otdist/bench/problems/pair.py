@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_count, check_rng
 from otdist.inputs.arrays import read
+from otdist.inputs.clouds import require_finite
 from otdist.typing import Array
 
 FloatArray = NDArray[Any]  # float64 or float32
@@ -216,15 +217,8 @@ def read_points(values: Any, d: int, name: str = "z") -> Array:
     z = read(values, name).values
     if z.ndim != 2 or z.shape[1] != d:
         raise InputError(name, f"must have shape (n, {d}), got {z.shape}", "pass one point per row")
-    check_finite(z, name)
+    require_finite(z, name, "make all values finite")
     return z
-
-
-def check_finite(values: FloatArray, name: str) -> None:
-    """Raise InputError at the first row that is not finite."""
-    if not np.isfinite(values).all():
-        first = int(np.argwhere(~np.isfinite(values))[0][0])
-        raise InputError(name, f"must be finite, row {first} is not", "make all values finite")
 
 
 def normalise_rows(vectors: Array) -> Array:

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from otdist.bench.problems.pair import Pair, check_finite, divide_rows
+from otdist.bench.problems.pair import Pair, divide_rows
 from otdist.errors import InputError
-from otdist.inputs.arguments import Rng, check_count, check_rng
+from otdist.inputs.arguments import Rng, check_integer, check_rng
 from otdist.inputs.arrays import read
+from otdist.inputs.clouds import require_finite
 from otdist.typing import Array
 
 MAX_STANDARD_ERRORS = 3.0  # joint standard errors
@@ -95,9 +96,7 @@ def scores(
     >>> round(best.cosine, 12), round(best.squared_l2, 12), best.overstates
     (1.0, 0.0, False)
     """
-    check_count(n, "n")
-    if n < 2:
-        raise InputError("n", f"must be at least 2, got {n}", "pass more: a standard error needs two points")
+    check_integer(n, "n", at_least=2, remedy="pass more: a standard error needs two points")
     x, y = pair.sample(n, rng=check_rng(rng))
     true_gradients = pair.gradient(x)
     defined = np.abs(true_gradients).max(axis=1) > 0
@@ -126,5 +125,5 @@ def _evaluate(function: Callable[[Array], Any], z: Array, name: str, shape: tupl
     out = read(function(z.copy()), name).values  # a copy, since the function may write to its argument
     if out.shape != shape:
         raise InputError(name, f"must return shape {shape}, got {out.shape}", "return one row per point")
-    check_finite(out, name)
+    require_finite(out, name, "make all values finite")
     return out

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from otdist.bench.problems.pair import FloatArray, Pair, check_finite, normalise_rows, return_known_w1
+from otdist.bench.problems.pair import FloatArray, Pair, normalise_rows, return_known_w1
 from otdist.closed.checks import compute_length, read_vector
 from otdist.errors import InputError
+from otdist.inputs.clouds import require_finite
 from otdist.typing import Array
 
 Sampler = Callable[[int, np.random.Generator], ArrayLike]
@@ -84,7 +85,7 @@ class ShiftedPair:
             raise InputError(
                 "base", f"must return shape {(count, self.d)}, got {x.shape}", "return one point per row"
             )
-        check_finite(x, "base")
+        require_finite(x, "base", "make all values finite")
         return x
 
     def sample_q(self, count: int, rng: np.random.Generator, dtype: Any) -> FloatArray:

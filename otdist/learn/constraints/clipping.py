@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from torch.nn.utils import parametrize
 
 from otdist.errors import InputError
+from otdist.inputs.arguments import check_number
 from otdist.learn.constraints.checks import refuse_computed_weights
 
 
@@ -50,8 +50,7 @@ def clip_weights(module: Any, bound: float = 0.01) -> None:
     >>> bool((critic.weight.abs() <= 0.01).all())
     True
     """
-    if not (math.isfinite(bound) and bound > 0):
-        raise InputError("bound", f"must be a finite number > 0, got {bound!r}", "use 0.01")
+    check_number(bound, "bound", above=0, remedy="use 0.01")
     refuse_computed_weights("module", module)
     for name, layer in module.named_modules():
         if parametrize.is_parametrized(layer):

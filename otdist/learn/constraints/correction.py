@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from otdist.errors import InputError
+from otdist.inputs.arguments import check_number
 
 
 def corrected_gap(gap: Any, weight: float) -> Any:
@@ -56,10 +57,7 @@ def corrected_gap(gap: Any, weight: float) -> Any:
     >>> round(gap, 3), round(corrected_gap(gap, weight), 3)
     (6.0, 1.0)
     """
-    if not (math.isfinite(weight) and weight > 0):
-        raise InputError(
-            "weight", f"must be a finite number > 0, got {weight!r}", "give the weight of the penalty"
-        )
+    check_number(weight, "weight", above=0, remedy="give the weight of the penalty")
     if not bool((gap >= 0).all() if isinstance(gap, Tensor) else gap >= 0):
         raise InputError(
             "gap", f"must be a number >= 0, got {gap!r}", "pass mean f(x) - mean f(y) of a trained critic"

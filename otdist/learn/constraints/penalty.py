@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from otdist.errors import InputError
+from otdist.inputs.arguments import check_choice, check_number
 from otdist.learn.constraints.checks import critic_scores, named_layers, refuse_batch_layers
 from otdist.learn.modes import require_outside, training_mode
 
@@ -97,10 +97,8 @@ def gradient_penalty(
     >>> slope.grad
     tensor([0.4800, 0.6400])
     """
-    if not (math.isfinite(weight) and weight > 0):
-        raise InputError("weight", f"must be a finite number > 0, got {weight!r}", "use 10.0")
-    if sided not in SIDED_CHOICES:
-        raise InputError("sided", f"must be one of {SIDED_CHOICES}, got {sided!r}", "use 'two'")
+    check_number(weight, "weight", above=0, remedy="use 10.0")
+    check_choice(sided, "sided", SIDED_CHOICES)
     require_outside("critic", "cannot be penalised", "call gradient_penalty outside of it")
     refuse_batch_layers(critic, training_only=True)
     with training_mode(), torch.autocast(x.device.type, enabled=False), _twice_differentiable(critic):
@@ -135,8 +133,7 @@ def _grad_norms(critic: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
 
 def _penalty_points(x: Tensor, y: Tensor, between: str, generator: Any) -> Tensor:
     """Return the points of evaluation, detached, in float32 at least."""
-    if between not in BETWEEN_CHOICES:
-        raise InputError("between", f"must be one of {BETWEEN_CHOICES}, got {between!r}", "use 'lines'")
+    check_choice(between, "between", BETWEEN_CHOICES)
     for name, z in (("x", x), ("y", y)):
         if z.ndim < 2 or len(z) == 0 or not z.is_floating_point():
             raise InputError(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from otdist.errors import InputError
+from otdist.inputs.arguments import check_choice
 from otdist.learn.critics.families.affine import Pieces
 from otdist.learn.critics.families.anchors import Anchors, Poles
 from otdist.learn.critics.families.folds import Folds
@@ -60,9 +61,7 @@ def make_candidates(
                 f"must be one name if it is {family!r}, whose bound is not comparable with the others",
                 f"use family={family!r} alone",
             )
-        if family not in (*FAMILIES, *CONSTRAINTS):
-            known = ["auto", *FAMILIES, *CONSTRAINTS]
-            raise InputError("family", f"must be one of {known}, got {family!r}", "use 'auto'")
+        check_choice(family, "family", ("auto", *FAMILIES, *CONSTRAINTS))
         if family != "anchors" and metric != "euclidean":
             raise InputError(
                 "family",

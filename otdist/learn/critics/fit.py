@@ -12,13 +12,15 @@ import numpy as np
 import torch
 
 from otdist.errors import InputError
+from otdist.inputs.arguments import check_integer
+from otdist.inputs.clouds import require_finite
 from otdist.learn.critics.candidates import default_rate, make_candidates
 from otdist.learn.critics.families.orthogonal import Orthogonal
 from otdist.learn.critics.feature_map import LEARNED_METRICS, FeatureMap
 from otdist.learn.critics.fitted import ExactScaling, Fitted
 from otdist.learn.critics.samples import Data, Samples, Source, Sources, draw_points, split_rows
 from otdist.learn.critics.selection import Budget, ReportProgress, Selection
-from otdist.learn.critics.settings import Settings, require_choice
+from otdist.learn.critics.settings import Settings
 from otdist.learn.critics.training import Training
 from otdist.learn.distributed import (
     broadcast_array,
@@ -103,9 +105,7 @@ def fit_sources(
     require_distinct_points(device, {"x": x, "y": y})
     x, y = broadcast_array(x, device), broadcast_array(y, device)
     for name, points in (("x", x), ("y", y)):
-        if not np.isfinite(points).all():
-            row = int(np.argmax(~np.isfinite(points).all(axis=1)))
-            raise InputError(name, f"must give finite points, row {row} is not", "repair the source")
+        require_finite(points, name, "repair the source")
         if metric_object.check is not None:
             metric_object.check(points, name, None)
     if not metric_object.triangle:
@@ -145,13 +145,7 @@ def _fit(
     generator = torch.Generator().manual_seed(int(settings.rng))
     size = settings.batch if data.has_fresh_batches else min(settings.batch, max(64, len(data.train.x)))
     world = rank_and_world_size()[1]
-    require_choice(
-        size >= world,
-        "batch",
-        size,
-        f"at least {world}, one point a process",
-        "give at least one point of each side per process",
-    )
+    check_integer(size, "batch", at_least=world, remedy="give at least one point of each side per process")
     selection = Selection(data, size, generator, report_progress)
     device = data.validation.x.device
     metric, precision = feature_map.metric.name, settings.matmul_dtype(device)

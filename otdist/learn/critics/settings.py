@@ -9,7 +9,14 @@ from typing import Any
 import torch
 
 from otdist.errors import InputError
-from otdist.inputs.arguments import check_integer, check_number, check_seconds
+from otdist.inputs.arguments import (
+    check_choice,
+    check_integer,
+    check_number,
+    check_seconds,
+    format_value,
+    set_option,
+)
 from otdist.learn.critics.ascent import has_fast_bfloat16
 from otdist.learn.sinkhorn.options import check_torch_seed
 
@@ -35,27 +42,16 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("anchors", "batch", "steps"):
             if name != "steps" or self.steps is not None:
-                self._set(name, check_integer(getattr(self, name), name, at_least=2))
-        self._set("rng", check_torch_seed(self.rng))
+                set_option(self, name, check_integer(getattr(self, name), name, at_least=2))
+        set_option(self, "rng", check_torch_seed(self.rng))
         family = [self.family] if isinstance(self.family, str) else self.family
-        is_valid = (
-            isinstance(family, Sequence) and len(family) > 0 and all(isinstance(f, str) for f in family)
-        )
-        condition = "a name or a list of names"
-        require_choice(is_valid, "family", self.family, condition, "give a name, or a list of names")
-        self._set("max_seconds", check_seconds(self.max_seconds))
-        precisions = [AUTO, *PRECISIONS]
-        condition = f"one of {precisions}"
-        require_choice(
-            self.precision in precisions, "precision", self.precision, condition, "use one of them"
-        )
+        if not isinstance(family, Sequence) or not family or not all(isinstance(f, str) for f in family):
+            problem = f"must be a name or a list of names, got {format_value(self.family)}"
+            raise InputError("family", problem, "give a name, or a list of names")
+        set_option(self, "max_seconds", check_seconds(self.max_seconds))
+        check_choice(self.precision, "precision", (AUTO, *PRECISIONS))
         remedy = "give a probability between 0.5 and 1"
-        self._set("level", check_number(self.level, "level", above=0.5, remedy=remedy))
-        require_choice(self.level < 1, "level", self.level, "< 1", remedy)
-
-    def _set(self, name: str, value: Any) -> None:
-        """Store an argument as a Python number, for files and for comparison between processes."""
-        object.__setattr__(self, name, value)
+        set_option(self, "level", check_number(self.level, "level", above=0.5, below=1, remedy=remedy))
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -92,9 +88,3 @@ class Settings:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def require_choice(holds: bool, name: str, value: Any, condition: str, remedy: str) -> None:
-    """Raise InputError for an option that does not satisfy a condition."""
-    if not holds:
-        raise InputError(name, f"must be {condition}, got {value!r}", remedy)

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import mannwhitneyu
 
-from otdist.errors import InputError
-from otdist.inputs.arguments import Rng, check_count, check_rng
+from otdist.inputs.arguments import Rng, check_count, check_number, check_rng
 from otdist.learn.evaluation.inputs import read_samples
 from otdist.learn.evaluation.neighbours import (
     count_close_pairs,
@@ -94,8 +93,7 @@ def duplicate_share(fake: Any, real: Any, *, quantile: float = 0.01, rng: Rng = 
     >>> found.share, round(found.expected, 2), round(found.support)
     (1.0, 0.01, 20)
     """
-    if not 0 < quantile < 1:
-        raise InputError("quantile", f"must be > 0 and < 1, got {quantile!r}", "use a number such as 0.01")
+    quantile = check_number(quantile, "quantile", above=0, below=1, remedy="use a number such as 0.01")
     fake_rows, real_rows = read_samples(2, fake=fake, real=real)
     generator, n = check_rng(rng), min(len(fake_rows), len(real_rows))
     fake_rows, real_rows = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import nn
 
 from otdist.errors import InputError
 from otdist.inputs.arrays import is_torch, read
+from otdist.inputs.clouds import require_finite
 from otdist.learn.constraints.checks import eval_mode
 from otdist.learn.modes import refuse_transforms
 from otdist.typing import Array
@@ -29,11 +29,7 @@ def read_sample(values: Any, name: str, min_rows: int = 1) -> Array:
     if rows.ndim == 0 or 0 in rows.shape:
         raise InputError(name, f"must have shape (n, d), got {rows.shape}", "give rows of numbers")
     rows = rows.reshape(len(rows), -1)
-    if not math.isfinite(float(np.abs(rows).max())):
-        row = int(np.argmin(np.isfinite(rows).all(axis=1)))
-        raise InputError(
-            name, f"must be finite, row {row} is not", "leave such rows out, or find their cause"
-        )
+    require_finite(rows, name, "leave such rows out, or find their cause")
     if len(rows) < min_rows:
         raise InputError(name, f"must have {min_rows} rows or more, got {len(rows)}", "give more rows")
     return rows

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from otdist.errors import InputError
-from otdist.inputs.arguments import Rng, check_count, check_rng
+from otdist.inputs.arguments import Rng, check_choice, check_count, check_number, check_rng
 from otdist.learn.evaluation.inputs import read_sample, read_samples
 from otdist.learn.evaluation.neighbours import all_squared_distances, blocks, make_clouds
 from otdist.typing import Array
@@ -167,17 +167,15 @@ def vendi_score(
     3.0
     """
     rows = read_sample(points, "points")
-    if kernel == "cosine":
+    if check_choice(kernel, "kernel", ("rbf", "cosine")) == "cosine":
         return _exp_entropy(_cosine_matrix(rows))
-    if kernel != "rbf":
-        raise InputError("kernel", f"must be 'rbf' or 'cosine', got {kernel!r}", "use 'rbf'")
     check_count(max_rows, "max_rows")
     if len(rows) > max_rows:
         rows = rows[check_rng(rng).choice(len(rows), max_rows, replace=False)]
-    if bandwidth is not None and not 0 <= bandwidth < math.inf:
-        raise InputError("bandwidth", f"must be a finite number >= 0, got {bandwidth!r}", "give a distance")
+    if bandwidth is not None:
+        bandwidth = check_number(bandwidth, "bandwidth", at_least=0, remedy="give a distance")
     squares, unit = _squared_distances(rows)
-    width = _median_distance(squares) if bandwidth is None else float(bandwidth) / unit
+    width = _median_distance(squares) if bandwidth is None else bandwidth / unit
     if width == 0:  # the limit: rows are equal or unrelated
         return _exp_entropy(np.asarray(squares == 0, dtype=np.float64) / len(rows))
     squares *= -0.5 / width**2

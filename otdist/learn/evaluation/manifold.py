@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from otdist.errors import InputError
+from otdist.inputs.arguments import check_integer
 from otdist.learn.evaluation.inputs import read_samples
 from otdist.learn.evaluation.neighbours import (
     Cloud,
@@ -121,8 +122,7 @@ def density_coverage(real: Any, fake: Any, k: int = 5) -> tuple[float, float]:
 
 
 def _read_inputs(real: Any, fake: Any, k: int) -> list[Array]:
-    if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
-        raise InputError("k", f"must be an integer >= 1, got {k!r}", "give a number of neighbours")
+    check_integer(k, "k", remedy="give a number of neighbours")
     rows_read = read_samples(real=real, fake=fake)
     for name, rows in zip(("real", "fake"), rows_read, strict=True):
         if len(rows) <= k:

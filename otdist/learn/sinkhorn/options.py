@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from otdist.errors import InputError
-from otdist.inputs.arguments import Rng, check_integer, check_seed
+from otdist.inputs.arguments import Rng, check_choice, check_integer, check_number, check_seed, set_option
 
 MARGINAL_PENALTIES = ("kl", "tv")
 SEED_LIMIT = 2**60  # seeds are multiplied by small numbers, and torch has 64 bits
@@ -41,48 +39,17 @@ class Options:
     block: int | None = None
 
     def __post_init__(self) -> None:
-        _require(
-            _is_number(self.p) and self.p >= 1,
-            "p",
-            self.p,
-            "a finite number >= 1",
-            "use 1 or 2, or another finite number >= 1",
-        )
-        _require(
-            _is_number(self.eps) and self.eps > 0,
-            "eps",
-            self.eps,
-            "a finite number > 0",
-            "give a share of the mean cost, as 0.05",
-        )
-        reach = self.reach
-        _require(
-            reach is None or (_is_number(reach) and reach > 0),
-            "reach",
-            reach,
-            "a finite number > 0, or None",
-            "give a distance above 0, in the units of the points, or None for exact marginals",
-        )
-        _require(
-            self.penalty in MARGINAL_PENALTIES, "penalty", self.penalty, "'kl' or 'tv'", "use one of them"
-        )
-        object.__setattr__(self, "n_iter", check_integer(self.n_iter, "n_iter"))
-        tol = self.tol
-        _require(
-            tol is None or (_is_number(tol) and tol > 0),
-            "tol",
-            tol,
-            "a finite number > 0, or None",
-            "give a number above 0, or None",
-        )
+        remedy = "use 1 or 2, or another finite number >= 1"
+        set_option(self, "p", check_number(self.p, "p", at_least=1, remedy=remedy))
+        remedy = "give a share of the mean cost, as 0.05"
+        set_option(self, "eps", check_number(self.eps, "eps", above=0, remedy=remedy))
+        if self.reach is not None:
+            remedy = "give a distance above 0, in the units of the points, or None for exact marginals"
+            set_option(self, "reach", check_number(self.reach, "reach", above=0, remedy=remedy))
+        check_choice(self.penalty, "penalty", MARGINAL_PENALTIES)
+        set_option(self, "n_iter", check_integer(self.n_iter, "n_iter"))
+        if self.tol is not None:
+            remedy = "give a number above 0, or None"
+            set_option(self, "tol", check_number(self.tol, "tol", above=0, remedy=remedy))
         if self.block is not None:
-            object.__setattr__(self, "block", check_integer(self.block, "block"))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _require(holds: bool, name: str, value: Any, condition: str, remedy: str) -> None:
-    if not holds:
-        raise InputError(name, f"must be {condition}, got {value!r}", remedy)
+            set_option(self, "block", check_integer(self.block, "block"))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from otdist.errors import InputError
+from otdist.inputs.arguments import check_choice
 from otdist.learn.sinkhorn.costs import compute_costs, row_blocks
 
 CPU_TILE_PAIRS = 2**18  # 1 MB of float32, which stays in cache
@@ -122,8 +123,7 @@ def _compile_tile() -> Any:
 
 
 def _engine(name: str, x: Tensor, p: float) -> str:
-    if name not in ENGINES:
-        raise InputError("engine", f"must be one of {', '.join(ENGINES)}, got {name!r}", "use 'auto'")
+    check_choice(name, "engine", ENGINES)
     is_supported = x.dtype == torch.float32 and p in (1, 2)
     if name == "auto":
         return "torch"  # on CUDA as well, until the kernel has been tested there

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from otdist.api.distance import w1
 from otdist.api.sliced import sliced_w1
 from otdist.errors import InputError
-from otdist.inputs.arguments import Rng, check_integer
+from otdist.inputs.arguments import Rng, check_choice, check_integer
 from otdist.learn.modes import training_mode
 from otdist.learn.sinkhorn.divergence import divergence
 from otdist.learn.sinkhorn.options import check_torch_seed
@@ -113,8 +113,7 @@ class W1Loss(nn.Module):
         **options: Any,
     ) -> None:
         super().__init__()
-        if method not in W1_METHODS:
-            raise InputError("method", f"must be one of {list(W1_METHODS)}, got {method!r}", "use 'critic'")
+        check_choice(method, "method", W1_METHODS)
         inner_steps, rng = check_integer(inner_steps, "inner_steps"), check_torch_seed(rng)
         if method != "critic" and critic is not None:
             raise InputError("critic", f"must be None with method={method!r}", "leave it out, or method")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from otdist.errors import InputError
-from otdist.inputs.arguments import check_integer, check_number
+from otdist.inputs.arguments import check_choice, check_integer, check_number, set_option
 from otdist.learn.constraints.checks import eval_mode
 from otdist.learn.critics.candidates import MAX_MEMBERS, default_rate, kmeans_centres
 from otdist.learn.critics.families.affine import Pieces
@@ -38,15 +38,14 @@ class CriticOptions:
     rate: float | None = None
 
     def __post_init__(self) -> None:
-        if self.family not in (None, *ONLINE_FAMILIES):
-            known = list(ONLINE_FAMILIES)
-            raise InputError("family", f"must be one of {known}, got {self.family!r}", "use 'orthogonal'")
+        if self.family is not None:
+            check_choice(self.family, "family", ONLINE_FAMILIES)
         if self.user_critic:
             require_compatible(self.user_critic[0], self.family)
-        object.__setattr__(self, "anchors", check_integer(self.anchors, "anchors"))
+        set_option(self, "anchors", check_integer(self.anchors, "anchors"))
         if self.rate is not None:
             rate = check_number(self.rate, "rate", above=0.0, remedy="give the size of a step, as 0.01")
-            object.__setattr__(self, "rate", rate)
+            set_option(self, "rate", rate)
 
 
 class OnlineCritic(nn.Module):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from otdist.errors import InputError
+from otdist.inputs.arguments import check_choice
 from otdist.learn.constraints import checked_critic, lipschitz_constant, spectral_norm
 from otdist.learn.constraints.checks import critic_scores, eval_mode, refuse_computed_weights
 from otdist.learn.critics.families.affine import Pieces
@@ -107,7 +108,5 @@ def require_compatible(critic: Any, family: str | None) -> None:
     if has_own_constraint and family is not None:
         problem = f"must be None for a critic with lipschitz() and retract(), got {family!r}"
         raise InputError("family", problem, "leave it out")
-    if family is not None and family not in CONSTRAINTS:
-        raise InputError(
-            "family", f"must be one of {list(CONSTRAINTS)} for a critic of yours, got {family!r}", "use 'gp'"
-        )
+    if family is not None:
+        check_choice(family, "family", CONSTRAINTS, remedy="use 'gp' for a critic of yours")

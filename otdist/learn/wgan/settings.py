@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
@@ -10,19 +9,18 @@ from typing import Any, Literal
 import torch
 
 from otdist.errors import InputError
-from otdist.inputs.arguments import check_integer, check_number
+from otdist.inputs.arguments import check_choice, check_flag, check_integer, check_number, set_option
 
 OBJECTIVES = ("w1", "gan", "saturating", "hinge")
 CONSTRAINTS = ("orthogonal", "spectral", "lp", "gp", "clip", "none")
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # In units of the spread of the data. The usual 10 is for pixels; with few columns the critic stays flat.
 PENALTY_WEIGHTS = {"gp": 1.0, "lp": 1.0}
-CHOICES: dict[str, tuple[Any, ...]] = {
+CHOICES = {
     "objective": OBJECTIVES,
-    "constraint": (None, *CONSTRAINTS),
+    "constraint": CONSTRAINTS,
     "precision": tuple(PRECISIONS),
     "scale": ("auto", "common", "columns"),
-    "stop": (True, False),
 }
 MIN_INTEGERS = {
     "n_critic": 1,
@@ -33,9 +31,15 @@ MIN_INTEGERS = {
     "latent": 1,
 }
 MIN_INTEGERS |= {"width": 2}
-OTHER_VALUES = (("n_critic", "auto"), ("n_critic", None), ("latent", None), ("width", None))
-UPPER_LIMITS = {"learning_rate": math.inf, "critic_rate": math.inf, "penalty": math.inf, "held_out": 1.0}
-UPPER_LIMITS |= {"average": 1.0, "decay_from": 1.0}
+OTHER_VALUES = (
+    ("constraint", None),
+    ("n_critic", "auto"),
+    ("n_critic", None),
+    ("latent", None),
+    ("width", None),
+)
+UPPER_LIMITS = {"learning_rate": None, "critic_rate": None, "penalty": None}
+UPPER_LIMITS |= {"held_out": 1.0, "average": 1.0, "decay_from": 1.0}
 PENALISED_CRITIC_STEPS = 3  # with a gradient penalty, where fewer steps fail on a ring
 DEFAULT_CRITIC_STEPS = 1  # more cost time and do not improve the generator; "auto" starts with it
 
@@ -109,15 +113,17 @@ class Settings:
     precision: str = "float32"
 
     def __post_init__(self) -> None:
-        for name, names in CHOICES.items():
-            _require_choice(name, getattr(self, name), names)
+        for name, choices in CHOICES.items():
+            if (name, getattr(self, name)) not in OTHER_VALUES:
+                check_choice(getattr(self, name), name, choices)
+        set_option(self, "stop", check_flag(self.stop, "stop"))
         for name, at_least in MIN_INTEGERS.items():
             value = getattr(self, name)
             if (name, value) not in OTHER_VALUES:
-                object.__setattr__(self, name, check_integer(value, name, at_least=at_least))
-        for name, high in UPPER_LIMITS.items():
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, _check_range(name, getattr(self, name), 0.0, high))
+                set_option(self, name, check_integer(value, name, at_least=at_least))
+        for name, limit in UPPER_LIMITS.items():
+            if (value := getattr(self, name)) is not None:
+                set_option(self, name, check_number(value, name, above=0.0, below=limit))
         self._require_fit()
 
     def _require_fit(self) -> None:
@@ -158,15 +164,3 @@ def make_settings(options: Mapping[str, Any], has_user_critic: bool) -> Settings
         problem = "must not be 'orthogonal' for a critic of yours, which has other layers"
         raise InputError("constraint", problem, "use 'spectral', or leave critic out")
     return Settings(**values)
-
-
-def _require_choice(name: str, value: Any, names: tuple[Any, ...]) -> None:
-    if value not in names:
-        raise InputError(name, f"must be one of {list(names)}, got {value!r}", "choose one")
-
-
-def _check_range(name: str, value: Any, low: float, high: float) -> float:
-    number = check_number(value, name, above=low)
-    if not number < high:
-        raise InputError(name, f"must be > {low:g} and < {high:g}, got {value!r}", "give another number")
-    return number

@@ -6,6 +6,7 @@ import codecs
 from dataclasses import dataclass
 
 from otdist.errors import InputError
+from otdist.inputs.arguments import check_choice, set_option
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "space": " "}
 
@@ -45,13 +46,13 @@ class Reading:
 
     def __post_init__(self) -> None:
         if self.sep is not None:
-            object.__setattr__(self, "sep", SEPARATORS.get(self.sep, self.sep))
+            set_option(self, "sep", SEPARATORS.get(self.sep, self.sep))
             if len(self.sep) != 1 or not self.sep.isascii() or self.sep in '"\r\n':
                 raise InputError(
                     "sep", f"must be one character, got {self.sep!r}", "use one such as ';' or 'tab'"
                 )
-        if self.decimal not in (None, ".", ","):
-            raise InputError("decimal", f"must be '.' or ',', got {self.decimal!r}", "use one of them")
+        if self.decimal is not None:
+            check_choice(self.decimal, "decimal", (".", ","))
         if self.encoding is not None:
             try:
                 codecs.lookup(self.encoding)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from otdist.errors import InputError
+from otdist.inputs.arguments import check_integer, check_number
 from otdist.learn.critics.families.cones import refuse_second_derivative, soft_max
 from otdist.learn.critics.families.orthogonal import ROUND_UP
 from otdist.learn.modes import in_transform
@@ -95,9 +96,8 @@ class Pieces(nn.Module):
         if start.ndim != 2 or len(start) < 1:
             problem = f"must have shape (K, d), got {tuple(start.shape)}"
             raise InputError("start", problem, "give K >= 1 points")
-        if members < 1 or not tau > 0:
-            name, value = ("members", members) if members < 1 else ("tau", tau)
-            raise InputError(name, f"must be a number > 0, got {value!r}", "give such a number")
+        check_integer(members, "members")
+        check_number(tau, "tau", above=0, remedy="give a temperature such as 0.02")
         groups, d = start.shape
         slopes = torch.randn(members, groups, d, generator=generator)
         slopes /= slopes.norm(dim=-1, keepdim=True)

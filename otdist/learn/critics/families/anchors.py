@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from otdist.errors import InputError
+from otdist.inputs.arguments import check_choice, check_number
 from otdist.learn.critics.families.cones import Cones, soft_max, soft_max_cones
 from otdist.learn.modes import in_transform
 
@@ -56,12 +57,8 @@ class Anchors(nn.Module):
         self, anchors: Tensor, *, poles: Poles = "max", metric: str = "euclidean", tau: float = 0.02
     ) -> None:
         super().__init__()
-        if poles not in ("max", "min", "both"):
-            raise InputError("poles", f"must be 'max', 'min' or 'both', got {poles!r}", "use 'max'")
-        if metric not in NORM_ORDERS:
-            raise InputError(
-                "metric", f"must be one of {sorted(NORM_ORDERS)}, got {metric!r}", "use 'euclidean'"
-            )
+        check_choice(poles, "poles", ("max", "min", "both"))
+        check_choice(metric, "metric", NORM_ORDERS)
         min_count = 2 if poles == "both" else 1
         if anchors.ndim != 2 or len(anchors) < min_count:
             raise InputError(
@@ -69,8 +66,7 @@ class Anchors(nn.Module):
                 f"must have shape (K, d) with K >= {min_count}, got {tuple(anchors.shape)}",
                 "give more points, one a row",
             )
-        if not tau > 0:
-            raise InputError("tau", f"must be a number > 0, got {tau!r}", "give a temperature such as 0.02")
+        check_number(tau, "tau", above=0, remedy="give a temperature such as 0.02")
         self.anchors = nn.Parameter(anchors.detach().clone())
         self.offsets = nn.Parameter(anchors.new_zeros(len(anchors)))
         self.poles: Poles = poles

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from otdist.errors import InputError
+from otdist.inputs.arguments import check_choice, check_number
 from otdist.learn.critics.families.cones import refuse_second_derivative
 from otdist.learn.critics.families.orthogonal import ROUND_UP, random_orthogonal, retract_orthogonal
 from otdist.learn.modes import require_outside
@@ -107,10 +108,8 @@ class Folds(nn.Module):
         if start.ndim != 2 or len(start) < 1:
             problem = f"must have shape (K, d), got {tuple(start.shape)}"
             raise InputError("start", problem, "give K >= 1 points")
-        if poles not in ("max", "min"):
-            raise InputError("poles", f"must be 'max' or 'min', got {poles!r}", "use 'max'")
-        if not tau > 0:
-            raise InputError("tau", f"must be a number > 0, got {tau!r}", "give a temperature such as 0.02")
+        check_choice(poles, "poles", ("max", "min"))
+        check_number(tau, "tau", above=0, remedy="give a temperature such as 0.02")
         heads, d = start.shape
         groups = -(-d // FOLD_GROUP_SIZE)
         turn = random_orthogonal(groups * FOLD_GROUP_SIZE, d, generator).to(start)

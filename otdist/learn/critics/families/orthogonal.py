@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from otdist.errors import InputError
+from otdist.inputs.arguments import check_choice, check_integer
 from otdist.learn.critics.families.cones import soft_max
 from otdist.learn.critics.families.kmeans import kmeans_centres
 from otdist.learn.critics.families.triangle_wave import TriangleWave, triangle_wave
@@ -210,15 +211,12 @@ def retract_orthogonal(weight: Tensor) -> Tensor:
 
 def _require_sizes(d: int, width: int, depth: int, heads: int, activation: str, poles: str) -> None:
     groups = {"abs": 1, "wave": 1, "maxmin": 2, "groupsort": SORT_GROUP_SIZE}
-    if activation not in groups:
-        raise InputError("activation", f"must be one of {list(groups)}, got {activation!r}", "use 'abs'")
+    check_choice(activation, "activation", groups)
     if min(d, depth, width) < 1 or width % groups[activation]:
         problem = f"must be a positive multiple of {groups[activation]}, got {width} (d={d}, depth={depth})"
         raise InputError("width", problem, "give d, depth and width >= 1")
-    if heads < 1:
-        raise InputError("heads", f"must be an integer >= 1, got {heads}", "use heads=1")
-    if poles not in ("max", "min"):
-        raise InputError("poles", f"must be 'max' or 'min', got {poles!r}", "use 'max'")
+    check_integer(heads, "heads")
+    check_choice(poles, "poles", ("max", "min"))
 
 
 def random_orthogonal(rows: int, cols: int, generator: torch.Generator | None) -> Tensor:
