@@ -13,6 +13,20 @@ if TYPE_CHECKING:
     from otdist.result import Result
 
 
+MAX_REASON_CHARACTERS = 160
+
+
+def shorten(text: str, length: int) -> str:
+    """Shorten a text to a number of characters, the last of which is an ellipsis."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def get_reason(error: BaseException) -> str:
+    """Return the first line of an error of another package, or the name of its type if it has no text."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return shorten(" ".join(lines[0].split()), MAX_REASON_CHARACTERS)
+
+
 @dataclass(frozen=True)
 class Option:
     """Argument that a remedy names, with its value in Python and as a word of a command line.

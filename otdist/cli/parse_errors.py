@@ -17,6 +17,7 @@ from cyclopts.exceptions import (
 )
 
 from otdist.cli.app import app
+from otdist.errors import shorten
 
 MAX_ECHO_CHARACTERS = 60  # characters of the input that a message repeats
 MIN_SIMILARITY = 0.6  # smallest similarity of a suggested name
@@ -55,7 +56,7 @@ def _explain_unknown_option(error: UnknownOptionError) -> str:
         name.strip("-"), [n.strip("-") for n in options], n=1, cutoff=MIN_SIMILARITY
     )
     remedy = f"did you mean --{matches[0]}?" if matches else f"use one of {', '.join(options)}"
-    return f"{_truncate(name)}: must be an option of {_format_command(error)}; {remedy}"
+    return f"{shorten(name, MAX_ECHO_CHARACTERS)}: must be an option of {_format_command(error)}; {remedy}"
 
 
 def _explain_unknown_command(error: UnknownCommandError) -> str:
@@ -63,7 +64,7 @@ def _explain_unknown_command(error: UnknownCommandError) -> str:
     commands = [name for name in app if not name.startswith("-")]
     matches = difflib.get_close_matches(word, commands, n=1, cutoff=MIN_SIMILARITY)
     remedy = f"did you mean {matches[0]}?" if matches else f"use one of {', '.join(commands)}"
-    return f"{_truncate(word)}: must be a command of otdist; {remedy}"
+    return f"{shorten(word, MAX_ECHO_CHARACTERS)}: must be a command of otdist; {remedy}"
 
 
 def _explain_missing(error: MissingArgumentError) -> str:
@@ -125,8 +126,4 @@ def _collect_arguments(error: CycloptsError) -> list[Any]:
 
 
 def _quote(text: str) -> str:
-    return repr(_truncate(text))
-
-
-def _truncate(text: str) -> str:
-    return text if len(text) <= MAX_ECHO_CHARACTERS else f"{text[: MAX_ECHO_CHARACTERS - 1]}…"
+    return repr(shorten(text, MAX_ECHO_CHARACTERS))

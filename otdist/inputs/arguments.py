@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from otdist.errors import InputError
+from otdist.errors import InputError, shorten
 
 Rng = int | np.random.Generator | None
 
 LARGEST_INTEGER = 2**63 - 1
+MAX_VALUE_CHARACTERS = 60
 LARGEST_ORDER = 2.0**53  # from it on float64 does not distinguish p and p + 1
 
 
@@ -224,4 +225,4 @@ def format_value(value: Any) -> str:
         text = " ".join(repr(value).split())
     except Exception:  # show the type of a value whose repr fails
         text = f"<{type(value).__name__}>"
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return shorten(text, MAX_VALUE_CHARACTERS)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.errors import InputError, PrecisionWarning
+from otdist.errors import InputError, PrecisionWarning, get_reason
 from otdist.inputs.exact_numbers import EXACT_INTEGER, to_seconds
 from otdist.inputs.frames import from_dataframe, to_narwhals_input
 from otdist.inputs.labels import get_axis_labels
@@ -138,7 +138,7 @@ def _asarray(values: Any, name: str) -> NDArray[Any]:
     except MemoryError:
         raise
     except Exception as error:  # a container raises what it likes when asked for an array
-        reason = " ".join(str(error).split())[:160]
+        reason = get_reason(error)
         if isinstance(values, list | tuple):
             raise InputError(
                 name, f"rows have different lengths or types ({reason})", "give every row the same columns"

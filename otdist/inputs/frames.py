@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from otdist.errors import InputError, PublicName, Remedy
+from otdist.errors import InputError, PublicName, Remedy, get_reason
 from otdist.inputs.numbers import from_array, from_objects, from_ticks
 from otdist.inputs.table import Table
 from otdist.inputs.times import UNIT_SECONDS, Clock, find_common_clock
@@ -119,8 +119,8 @@ def from_native(table: Any, name: str, *, allow_series: bool = False) -> Any:
     try:
         return nw.from_native(table, pass_through=True, allow_series=allow_series)
     except DuplicateError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(name, f"has two columns of one name ({reason})", "rename one of them") from None
+        problem = f"has two columns of one name ({get_reason(error)})"
+        raise InputError(name, problem, "rename one of them") from None
 
 
 def read_series(series: Any, name: str) -> Table:

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from otdist.errors import InputError
+from otdist.errors import InputError, get_reason
 from otdist.inputs.numbers import from_array
 from otdist.inputs.table import Table
 from otdist.runtime.budget import require_memory
@@ -34,10 +34,8 @@ def from_torch(values: Any, name: str) -> Table:
     except Exception as error:  # tensors without their own data raise various errors
         if isinstance(error, InputError):
             raise
-        reason = " ".join(str(error).split())[:160]
-        raise InputError(
-            name, f"{type(values).__name__} holds no numbers to read ({reason})", "pass a plain tensor"
-        ) from None
+        problem = f"{type(values).__name__} holds no numbers to read ({get_reason(error)})"
+        raise InputError(name, problem, "pass a plain tensor") from None
 
 
 def _to_numpy(values: Any) -> NDArray[Any]:

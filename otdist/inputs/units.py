@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from otdist.errors import InputError
+from otdist.errors import InputError, get_reason
 
 DIMENSIONLESS_NAMES = ("", "dimensionless")  # names of the unit 1 in the packages
 MAX_NESTING_DEPTH = 64  # largest number of axes in NumPy; also ends the recursion of self-containing lists
@@ -186,7 +186,7 @@ def _convert_quantity(values: Any, name: str, from_unit: Any, unit: Any) -> Any:
     try:
         return values.to(unit)
     except Exception as error:  # each package has its own errors for incompatible units
-        reason = " ".join(str(error).split())[:120]
+        reason = get_reason(error)
         raise InputError(
             name,
             f"has unit {_format_unit(from_unit)}, which does not convert to {_format_unit(unit)} ({reason})",

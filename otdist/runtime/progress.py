@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
+from otdist.errors import shorten
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -89,7 +91,7 @@ def _spinner(console: Console, text: str) -> Iterator[Callable[[str], None]]:
     def tell(news: str) -> None:
         line = f"{text}: {news}"
         # One line, whatever the terminal: Text, since brackets are no markup here.
-        status.update(Text(line if len(line) <= room else line[: room - 1] + "…"))
+        status.update(Text(shorten(line, room)))
 
     with console.status(Text(text)) as status:
         yield tell

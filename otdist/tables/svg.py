@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from otdist.errors import shorten
 from otdist.pages.axis import PLOT_LEFT, PLOT_RIGHT, Axis
 from otdist.pages.drawing import (
     DRAWING_HEIGHT,
@@ -55,7 +56,7 @@ def draw_transport(sketch: Sketch, axis: Axis, names: tuple[str, str], title: st
         names, (top, bottom), (top - 12, bottom + 18), ("ref", "cur"), strict=True
     ):
         add(root, "line", class_="rail", x1=PLOT_LEFT, x2=PLOT_RIGHT, y1=y, y2=y)
-        add_text(root, PLOT_LEFT, text_y, _shorten(name, 40), class_=f"rail-name {side}")
+        add_text(root, PLOT_LEFT, text_y, shorten(escape_unprintable(name), 40), class_=f"rail-name {side}")
     levels, reference, current = _thin(sketch)
     middles = (np.arange(TRANSPORT_LINES) + 0.5) / TRANSPORT_LINES
     starts = axis.transform(np.interp(middles, levels, reference))
@@ -78,7 +79,9 @@ def draw_shares(sketch: Sketch, title: str) -> str:
     top = max((max(before, after) for _, before, after, _ in rows), default=1.0) or 1.0
     for i, (label, before, after, stays) in enumerate(rows):
         y = 8 + step * i
-        text = add_text(root, left - 8, y + 18, _shorten(label, 16), anchor="end", class_="name")
+        text = add_text(
+            root, left - 8, y + 18, shorten(escape_unprintable(label), 16), anchor="end", class_="name"
+        )
         add(text, "title", escape_unprintable(label))
         for share, side, bar_y in ((before, "ref", y), (after, "cur", y + 14)):
             width, common = (right - left) * share / top, (right - left) * stays / top
@@ -227,8 +230,3 @@ def _thin(sketch: Sketch) -> tuple[Array, Array, Array]:
 
 def _to_height(share: float | Array) -> Array:
     return np.asarray(PLOT_BOTTOM - share * (PLOT_BOTTOM - PLOT_TOP))
-
-
-def _shorten(text: str, width: int) -> str:
-    text = escape_unprintable(text)
-    return text if len(text) <= width else text[: width - 1] + "…"

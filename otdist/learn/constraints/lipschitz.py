@@ -13,7 +13,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.nn.utils.parametrize import type_before_parametrizations
 
-from otdist.errors import InputError
+from otdist.errors import InputError, get_reason
 from otdist.learn.constraints.checks import eval_mode, zeros_like_input
 from otdist.learn.constraints.convolution import CONVOLUTIONS
 from otdist.learn.constraints.elementwise import activation_constant
@@ -177,5 +177,5 @@ def _apply_layer(name: str, layer: Any, x: Tensor) -> Tensor:
         raise InputError(
             "input_shape",
             f"must fit the network: layer {name!r} gets {tuple(x.shape[1:])}",
-            str(error).splitlines()[0],
+            get_reason(error),
         ) from error

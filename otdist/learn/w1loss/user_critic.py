@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from otdist.errors import InputError
+from otdist.errors import InputError, get_reason
 from otdist.inputs.arguments import check_choice
 from otdist.learn.constraints import checked_critic, lipschitz_constant, spectral_norm
 from otdist.learn.constraints.checks import critic_scores, eval_mode, refuse_computed_weights
@@ -89,7 +89,7 @@ def prepare_user_critic(critic: Any, shape: tuple[int, ...], family: str | None,
         else:
             checked_critic(critic, shape)
     except RuntimeError as error:
-        problem = f"must take points of shape {shape}, got an error: {str(error).splitlines()[0]}"
+        problem = f"must take points of shape {shape}, got an error: {get_reason(error)}"
         raise InputError("critic", problem, "give such a critic") from error
     if is_library_critic:
         return critic

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from otdist.errors import InputError
+from otdist.errors import InputError, get_reason
 from otdist.learn.wgan import checkpoint
 from otdist.learn.wgan.monitor.alarms import Alarm
 from otdist.learn.wgan.monitor.check import Check
@@ -88,7 +88,7 @@ def _state(
     try:
         checkpoint.restore(state, tensors)
     except (RuntimeError, KeyError, ValueError) as error:
-        problem = f"does not fit these networks: {str(error).splitlines()[0]}"
+        problem = f"does not fit these networks: {get_reason(error)}"
         raise InputError("folder", problem, "pass the modules that the run was made with") from error
     state.step, state.n_critic, state.rate_scale = (
         metadata["step"],

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from otdist.errors import InputError
+from otdist.errors import InputError, get_reason
 from otdist.learn.constraints import checked_critic, spectral_norm
 from otdist.learn.constraints.checks import eval_mode, refuse_computed_weights
 from otdist.learn.critics.families.orthogonal import Orthogonal
@@ -102,7 +102,7 @@ def prepare_generator(generator: Any, settings: Settings, d: int) -> nn.Module:
         try:
             output = generator(torch.zeros(2, latent))
         except RuntimeError as error:
-            problem = f"must take input of shape (n, {latent}), got an error: {str(error).splitlines()[0]}"
+            problem = f"must take input of shape (n, {latent}), got an error: {get_reason(error)}"
             raise InputError("generator", problem, "set latent to its number of inputs") from error
     if not isinstance(output, Tensor) or output.shape[:1] != (2,) or output.numel() != 2 * d:
         shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import Any
 
-from otdist.errors import InputError, Option, Remedy
+from otdist.errors import InputError, Option, Remedy, get_reason
 
 BYTE_ORDER_MARKS = (  # longer ones first: a mark of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -77,7 +77,5 @@ def _decode(content: Any, encoding: str, name: str) -> bytes:
     try:
         return codecs.decode(content.to_pybytes(), encoding).removeprefix("\ufeff").encode()
     except (UnicodeError, LookupError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise InputError(
-            name, f"is not {encoding} ({reason})", Remedy("state its encoding ({})", ENCODING_OPTION)
-        ) from None
+        problem = f"is not {encoding} ({get_reason(error)})"
+        raise InputError(name, problem, Remedy("state its encoding ({})", ENCODING_OPTION)) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from otdist.errors import InputError, Option, Remedy
+from otdist.errors import InputError, Option, Remedy, get_reason
 
 
 class PickledError(Exception):
@@ -34,8 +34,7 @@ def name_failures(name: str, *, is_text: bool = False) -> Iterator[None]:
             "save it again by numpy.save; pickled objects are not read",
         ) from error
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         remedy = "check that it is complete"
         if is_text:
             remedy = Remedy("check that it is complete, and its separator ({})", Option("sep", "..."))
-        raise InputError(name, f"cannot be read ({reason})", remedy) from error
+        raise InputError(name, f"cannot be read ({get_reason(error)})", remedy) from error

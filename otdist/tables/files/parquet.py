@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from otdist.errors import InputError
+from otdist.errors import InputError, get_reason
 from otdist.runtime.progress import Progress, ignore_progress
 from otdist.tables.files.failures import name_failures
 from otdist.tables.files.notes import add_notes, table_notes
@@ -187,7 +187,7 @@ def read_folder_values(file: Path, folder: Path | None) -> dict[str, str]:
 
 def describe_type_mismatch(error: Exception) -> tuple[str, str]:
     """Return the problem and the remedy for parts with incompatible types."""
-    return f"has parts of other types ({str(error).splitlines()[0]})", "write all parts alike"
+    return f"has parts of other types ({get_reason(error)})", "write all parts alike"
 
 
 def _is_text(dtype: Any) -> bool:
