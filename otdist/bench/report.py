@@ -11,7 +11,8 @@ from otdist.bench.methods import get_other_quantity
 from otdist.bench.scatter import draw_scatter
 from otdist.bench.table import EXACT_ERROR
 from otdist.pages.formatting import DASH, format_interval, format_lower_bound, format_number, format_percent
-from otdist.pages.page import load_template, resolve_target, write_page
+from otdist.pages.page import load_template, write_page
+from otdist.runtime.files import check_target
 from otdist.runtime.versions import get_version
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def write_report(runs: Runs, path: Path, tol: float) -> Path:
     InputError
         If the page cannot be written.
     """
-    target = resolve_target(path)
+    target = check_target(path)
     return write_page(render(runs, tol), target)
 
 

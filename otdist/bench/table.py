@@ -13,7 +13,7 @@ import numpy as np
 from otdist.bench.methods import get_other_quantity
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_choice
-from otdist.runtime.files import replace_files
+from otdist.runtime.files import check_target, replace_files
 
 FILE_FORMAT = "otdist bench 1"
 MAX_TRUTH_WIDTH = 1e-3  # relative width of an interval up to which its midpoint serves as the truth
@@ -206,18 +206,7 @@ def check_output_path(path: str | Path) -> Path:
     path = Path(path)
     if path.suffix not in (".json", ".parquet"):
         raise InputError("path", f"must end in .json or .parquet, got {path.name!r}", "choose such a name")
-    try:
-        exists = path.absolute().parent.is_dir()
-    except OSError as error:
-        raise InputError(
-            "path",
-            f"{str(path)!r} cannot be reached ({error.strerror})",
-            "choose a folder with write permission",
-        ) from error
-    if not exists:
-        raise InputError(
-            "path", f"must be in an existing folder, got {path.absolute().parent}", "create it first"
-        )
+    check_target(path)
     return path
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from otdist.cli.app import EXIT_FAILED, Flag, Names, app
-from otdist.cli.shell import dump_json, find_unused_name, require_folder, shell_errors
+from otdist.cli.shell import check_html, dump_json, find_unused_name, shell_errors
 from otdist.errors import InputError
+from otdist.inputs.arguments import check_number
 
 QUICK_QUESTIONS = ("penguins n=150", "line n=20000", "shift n=1000 d=16", "clusters n=2000 d=3")
 DEFAULT_BUDGET, QUICK_BUDGET = "60s", "100s"
@@ -62,12 +63,9 @@ def bench(
     from otdist.bench.terminal import make_table
 
     html = find_unused_name("bench.html") if html is None else html
-    require_folder(html)
+    check_html(html)
     seconds = _parse_seconds(budget or (QUICK_BUDGET if quick else DEFAULT_BUDGET))
-    if not 0 < tol < 1:
-        raise InputError(
-            "--tol", f"must be between 0 and 1, got {tol:g}", "use a relative error such as 0.01"
-        )
+    check_number(tol, "--tol", above=0, below=1, remedy="use a relative error such as 0.01")
     with shell_errors({"x": x or "x", "y": y or "y", "path": "--out"}):
         if out is not None:
             check_output_path(out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from collections.abc import Sequence
@@ -14,9 +13,10 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from otdist.cli.app import EXIT_RULE_BROKEN, Flag, Integer, Names, app
-from otdist.cli.shell import find_unused_name, print_message, require_folder, shell_errors
+from otdist.cli.shell import check_html, find_unused_name, print_message, shell_errors
 from otdist.cli.table_options import MaybeFile, TextOptions, resolve_files
 from otdist.errors import InputError
+from otdist.inputs.arguments import check_number
 
 DEFAULT_LEVEL = 0.05  # false discovery rate, unless --fail-p says otherwise
 
@@ -42,7 +42,7 @@ def demo(*, html: Path | None = None) -> int:
     from otdist.tables.files import read_file
 
     html = find_unused_name("report.html") if html is None else html
-    require_folder(html)
+    check_html(html)
     with resources.as_file(resources.files("otdist") / "data" / "penguins.csv") as path:
         table = read_file(str(path)).drop_columns(["year"])
     adelie, chinstrap = (
@@ -144,7 +144,7 @@ def compare(
     from otdist.tables.files import open_alike, table_notes
 
     reference, current = resolve_files("compare", reference, current, columns, categorical, numeric)
-    require_folder(html)
+    check_html(html)
     gate = _make_gate(fail=fail, p=fail_p, above=fail_above, missing=fail_missing, allowed=allow)
     with shell_errors({"reference": reference, "current": current}):
         columns_read = columns and [*columns, *(name for name in (groups, weights) if name is not None)]
@@ -185,14 +185,12 @@ def _make_gate(
     from otdist.tables.gate import Gate
 
     min_pvalue = 1 / (MAX_COLUMN_DRAWS + 1)
-    if p is not None and not min_pvalue < p <= 1:
-        raise InputError("--fail-p", f"must be above {min_pvalue:.1g} and at most 1, got {p:g}", "give 0.05")
-    if above is not None and not 0 <= above < math.inf:
-        raise InputError("--fail-above", f"must be at least 0, got {above:g}", "give a number such as 0.2")
-    if missing is not None and not 0 <= missing <= 1:
-        raise InputError(
-            "--fail-missing", f"must be between 0 and 1, got {missing:g}", "give a share such as 0.1"
-        )
+    if p is not None:
+        check_number(p, "--fail-p", above=min_pvalue, at_most=1, remedy="give 0.05")
+    if above is not None:
+        check_number(above, "--fail-above", at_least=0, remedy="give a number such as 0.2")
+    if missing is not None:
+        check_number(missing, "--fail-missing", at_least=0, at_most=1, remedy="give a share such as 0.1")
     p = DEFAULT_LEVEL if fail and p is None else p
     gate = Gate(p, above, missing, tuple(allowed or ()))
     if allowed and not gate.closed:

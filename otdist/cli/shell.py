@@ -11,6 +11,7 @@ from typing import Any
 
 from otdist.errors import BudgetError, InputError, Option, PublicName, Remedy
 from otdist.result import plain
+from otdist.runtime.files import check_target
 
 OPTION_NAMES = {
     "n_resamples": "--resamples",
@@ -29,15 +30,10 @@ def _to_strict_json(value: Any) -> Any:
     return [_to_strict_json(item) for item in value] if isinstance(value, list | tuple) else plain(value)
 
 
-def require_folder(html: Path | None) -> None:
+def check_html(html: Path | None) -> None:
     """Raise InputError if a report could not be written, before the computation starts."""
-    if html is not None and not html.absolute().parent.is_dir():
-        folder = html.absolute().parent
-        raise InputError("--html", f"must be in an existing folder, got {folder}", "create it first")
-    if html is not None and html.is_dir():
-        raise InputError(
-            "--html", f"must be a file, got the folder {html}", "give a name such as report.html"
-        )
+    if html is not None:
+        check_target(html, "--html")
 
 
 @contextmanager

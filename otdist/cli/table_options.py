@@ -94,10 +94,10 @@ def select_columns(table: Any, columns: list[str] | None, name: str) -> Any:
         return table
     if not hasattr(table, "column_names"):
         raise InputError("columns", f"need a table, and {name} is an array", "leave them out")
-    if unknown := [column for column in columns if column not in table.column_names]:
-        raise InputError(
-            "columns", f"there is no {unknown[0]!r} in {name}", f"choose from {table.column_names}"
-        )
+    unknown = [column for column in columns if column not in table.column_names]
+    if unknown or not columns:
+        problem = f"there is no {unknown[0]!r} in {name}" if unknown else "must name a column, got none"
+        raise InputError("columns", problem, f"choose from {table.column_names}")
     return table.select(columns)
 
 

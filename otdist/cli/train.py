@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,8 +13,11 @@ import numpy as np
 from cyclopts import Parameter
 
 from otdist.cli.app import EXIT_FAILED, EXIT_INTERRUPTED, Flag, Integer, Names, app
-from otdist.cli.shell import dump_json, print_message, require_folder, shell_errors
+from otdist.cli.shell import check_html, dump_json, print_message, shell_errors
+from otdist.cli.table_options import select_columns
 from otdist.errors import InputError
+from otdist.inputs.arguments import check_integer
+from otdist.runtime.files import replace_files
 
 SETTING_CONSTANTS = {"true": True, "false": False, "none": None}
 SAMPLE_SUFFIXES = {
@@ -76,16 +80,18 @@ def train(
     """
     from otdist.tables.files import read_file
 
-    require_folder(html)
-    if sample is not None and (out is None or sample < 1):
-        problem = "needs a folder to write to" if out is None else f"must be at least 1, got {sample}"
-        raise InputError("--sample", problem, "pass --out FOLDER" if out is None else "use 1 or more")
+    check_html(html)
+    if sample is not None:
+        check_integer(sample, "--sample")
+        if out is None:
+            raise InputError("--sample", "needs a folder to write to", "pass --out FOLDER")
     fit_wgan = _import_trainer()
     options = dict(_parse_setting(text) for text in settings or [])
     names = {"data": data, "folder": "--out"} | {name: f"--set {name}" for name in options}
     try:
         with shell_errors(names):
-            rows = _select_rows(read_file(data), columns, omit=nan_policy == "omit")
+            table = select_columns(read_file(data), columns, data)
+            rows = _select_rows(table, omit=nan_policy == "omit")
             run = fit_wgan(
                 rows,
                 steps=steps,
@@ -136,19 +142,11 @@ def _parse_setting(text: str) -> tuple[str, Any]:
     return name, number if isinstance(number, int | float) else value
 
 
-def _select_rows(table: Any, columns: list[str] | None, *, omit: bool) -> Any:
-    """Select columns, and with ``omit`` the rows without missing values."""
+def _select_rows(table: Any, *, omit: bool) -> Any:
+    """Select the rows without missing values; raises InputError for others unless ``omit``."""
     from otdist.inputs.arrays import read
 
     is_table = hasattr(table, "column_names")
-    if columns is not None:
-        if not is_table:
-            raise InputError("columns", "need a table, and this is an array", "leave them out")
-        unknown = [name for name in columns if name not in table.column_names]
-        if unknown or not columns:
-            problem = f"there is no {unknown[0]!r}" if unknown else "none is named"
-            raise InputError("columns", problem, f"choose from {table.column_names}")
-        table = table.select(columns)
     values = read(table if is_table else np.reshape(table, (len(table), -1)), "data").values
     complete = np.asarray(~np.isnan(values).any(1))
     if not (omit or complete.all()):
@@ -166,12 +164,13 @@ def _write_samples(folder: Path, data: str, run: Any, count: int) -> Path:
 
     name = data.partition(".npz:")[0] + ".npz" if ".npz:" in data else data
     path = folder / f"samples{SAMPLE_SUFFIXES.get(Path(name).suffix.lower(), '.csv')}"
-    points = run.sample(count)
+    points, content = run.sample(count), BytesIO()
     if path.suffix == ".npy":
-        np.save(path, points)
-        return path
-    table = pa.table(dict(zip(run.columns, points.T, strict=True)))
-    (parquet.write_table if path.suffix == ".parquet" else csv.write_csv)(table, path)
+        np.save(content, points)
+    else:
+        table = pa.table(dict(zip(run.columns, points.T, strict=True)))
+        (parquet.write_table if path.suffix == ".parquet" else csv.write_csv)(table, content)
+    replace_files({path: content.getvalue()}, "--out")
     return path
 
 

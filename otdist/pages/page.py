@@ -10,9 +10,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from otdist.errors import InputError
 from otdist.pages.formatting import escape_unprintable, format_number, format_percent, format_probability
-from otdist.runtime.files import replace_files
+from otdist.runtime.files import check_target, replace_files
 
 FILTERS: dict[str, Callable[[Any], Any]] = {
     "number": format_number,
@@ -48,25 +47,8 @@ def write_page(page: str, path: Path) -> Path:
     InputError
         If the folder does not exist or cannot be written to.
     """
-    target = resolve_target(path)
+    target = check_target(path)
     replace_files({target: page.encode()})
-    return target
-
-
-def resolve_target(path: Path) -> Path:
-    """Return the absolute path of a page to be written; raise InputError if it is not usable."""
-    try:
-        # Resolved, so that a link keeps pointing at the page instead of being replaced by it.
-        target = Path(path).resolve()
-        folder_exists, is_folder = target.parent.is_dir(), target.is_dir()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(
-            "path", f"{str(path)!r} is not a usable path ({error})", "give a file name"
-        ) from error
-    if is_folder:
-        raise InputError("path", f"{str(target)!r} is a folder", "give a file name, such as 'report.html'")
-    if not folder_exists:
-        raise InputError("path", f"the folder {str(target.parent)!r} does not exist", "create it first")
     return target
 
 

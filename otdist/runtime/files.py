@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from otdist.errors import InputError
+from otdist.errors import InputError, get_reason
 
 
 def make_folder(folder: Path, argument: str = "folder") -> None:
@@ -20,6 +20,24 @@ def make_folder(folder: Path, argument: str = "folder") -> None:
             f"{str(folder)!r} cannot be made ({error.strerror})",
             "choose a folder that you may write to",
         ) from error
+
+
+def check_target(path: Path, argument: str = "path") -> Path:
+    """Return the absolute path of a file to be written; raises InputError. For a check before long work."""
+    try:
+        # Resolved, so that a link keeps pointing at the file instead of being replaced by it.
+        target = path.resolve()
+        has_folder, is_folder = target.parent.is_dir(), target.is_dir()
+    except (OSError, ValueError, RuntimeError) as error:
+        problem = f"must be a usable path, got {str(path)!r} ({get_reason(error)})"
+        raise InputError(argument, problem, "give the name of a file") from error
+    if is_folder:
+        problem = f"must be a file, got the folder {str(target)!r}"
+        raise InputError(argument, problem, "give the name of a file in it")
+    if not has_folder:
+        problem = f"must be in an existing folder, got {str(target.parent)!r}"
+        raise InputError(argument, problem, "create it first")
+    return target
 
 
 def replace_files(contents: Mapping[Path, bytes], argument: str = "path") -> None:

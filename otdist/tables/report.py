@@ -13,7 +13,8 @@ from markupsafe import Markup
 
 from otdist.pages.axis import Axis
 from otdist.pages.formatting import capitalise, format_interval, format_number, format_percent
-from otdist.pages.page import load_template, resolve_target, write_page
+from otdist.pages.page import load_template, write_page
+from otdist.runtime.files import check_target
 from otdist.runtime.versions import get_version
 from otdist.tables import summary, svg
 from otdist.tables.comparison import SCHEMA_VERDICTS, ColumnReport, Comparison, JointReport
@@ -61,7 +62,7 @@ def write_report(comparison: Comparison, path: Path) -> Path:
     InputError
         If the folder does not exist or cannot be written to.
     """
-    target = resolve_target(path)  # checked before the page is drawn
+    target = check_target(path)  # checked before the page is drawn
     return write_page(render(comparison), target)
 
 

@@ -71,7 +71,7 @@ def test_json_is_all_that_is_on_standard_output(folder, capsys):
         (["a.npy", "none.npy"], "none.npy"),
         (["a.npy", "b.npy", "--budget", "soon"], "--budget: must be a time, got 'soon'"),
         (["a.npy", "b.npy", "--budget", "0.5"], "--budget: must be longer, got 0.5 s"),
-        (["a.npy", "b.npy", "--tol", "2"], "--tol: must be between 0 and 1, got 2"),
+        (["a.npy", "b.npy", "--tol", "2"], "--tol: must be a finite number > 0 and < 1, got 2"),
         (["a.npy", "b.npy", "--html", "no/page.html"], "--html: must be in an existing folder, got"),
         (
             ["a.npy", "b.npy", "--methods", "otdist", "--out", "rows.csv"],

@@ -142,7 +142,7 @@ class TestPage:
     def test_other_data_are_refused(self, plain, tmp_path):
         with pytest.raises(InputError, match="must be the data of the run"):
             plain.report(tmp_path / "page.html", cloud(200, 2, seed=1))
-        with pytest.raises(InputError, match="does not exist"):
+        with pytest.raises(InputError, match="must be in an existing folder"):
             plain.report(tmp_path / "nowhere" / "page.html")
         assert not list(tmp_path.iterdir())
 

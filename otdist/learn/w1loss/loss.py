@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from otdist.api.distance import w1
 from otdist.api.sliced import sliced_w1
 from otdist.errors import InputError
-from otdist.inputs.arguments import Rng, check_choice, check_integer
+from otdist.inputs.arguments import Rng, check_choice, check_integer, check_names
 from otdist.learn.modes import training_mode
 from otdist.learn.sinkhorn.divergence import divergence
 from otdist.learn.sinkhorn.options import check_torch_seed
@@ -117,11 +117,8 @@ class W1Loss(nn.Module):
         inner_steps, rng = check_integer(inner_steps, "inner_steps"), check_torch_seed(rng)
         if method != "critic" and critic is not None:
             raise InputError("critic", f"must be None with method={method!r}", "leave it out, or method")
-        unknown = sorted(set(options) - {"anchors", "rate"}) if method == "critic" else []
-        if unknown:
-            raise InputError(
-                unknown[0], f"must be an option of a critic, got {unknown[0]!r}", "use anchors or rate"
-            )
+        if method == "critic":
+            check_names(options, ("anchors", "rate"), "a critic")
         self.method, self.inner_steps, self.rng, self.options = method, inner_steps, rng, options
         self.family = family if critic is not None else family or "orthogonal"
         # In a tuple, so that the network becomes a submodule with the first call only, inside its wrapper.

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import torch
 
 from otdist.errors import InputError
-from otdist.inputs.arguments import check_choice, check_flag, check_integer, check_number, set_option
+from otdist.inputs.arguments import (
+    check_choice,
+    check_flag,
+    check_integer,
+    check_names,
+    check_number,
+    get_option_names,
+    set_option,
+)
 
 OBJECTIVES = ("w1", "gan", "saturating", "hinge")
 CONSTRAINTS = ("orthogonal", "spectral", "lp", "gp", "clip", "none")
@@ -153,10 +161,7 @@ class Settings:
 
 def make_settings(options: Mapping[str, Any], has_user_critic: bool) -> Settings:
     """Make settings from keyword arguments; an unknown name is an error that lists the known ones."""
-    names = [field.name for field in fields(Settings)]
-    for name in options:
-        if name not in names:
-            raise InputError(name, f"must be a setting, got {name!r}", f"use one of {names}")
+    check_names(options, get_option_names(Settings), "fit_wgan")
     values = dict(options)
     if values.get("constraint") is None:
         values["constraint"] = "spectral" if has_user_critic else "orthogonal"

@@ -14,7 +14,8 @@ from otdist.learn.wgan.report import curves
 from otdist.learn.wgan.report.pictures import build_gallery
 from otdist.learn.wgan.report.summary import format_duration
 from otdist.pages.formatting import DASH, capitalise, format_count, format_interval, format_number
-from otdist.pages.page import load_template, resolve_target, write_page
+from otdist.pages.page import load_template, write_page
+from otdist.runtime.files import check_target
 from otdist.runtime.versions import get_version
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def write_report(run: WGAN, path: Path, data: Any = None, name: str | None = Non
     InputError
         If the page cannot be written, or data are not the data of the run.
     """
-    target = resolve_target(path)  # before the work of drawing
+    target = check_target(path)  # before the work of drawing
     previous_data = run.real
     try:
         if data is not None:
