@@ -187,10 +187,10 @@ class Result(Number):
         """Plain numbers and strings, ready for JSON; NaN and infinity become None and "inf"."""
         return {
             "name": self.name,
-            "value": plain(float(self)),
-            "lower": plain(self.lower),
-            "upper": plain(self.upper),
-            "gap": plain(self.gap),
+            "value": to_plain(float(self)),
+            "lower": to_plain(self.lower),
+            "upper": to_plain(self.upper),
+            "gap": to_plain(self.gap),
             "method": self.method,
             "converged": self.converged,
             "message": self.message,
@@ -299,10 +299,12 @@ def _extend_lost(g: Array, z: ArrayLike) -> Array:
     )
 
 
-def plain(value: Any) -> Any:
-    """Value that strict JSON can hold: None for NaN, "inf" and "-inf" for infinities."""
+def to_plain(value: Any) -> Any:
+    """Convert a value, and what it contains, for strict JSON: NaN to None, infinities to "inf" and "-inf"."""
+    if isinstance(value, dict):
+        return {key: to_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else ("inf" if value > 0 else "-inf")
-    if isinstance(value, tuple):
-        return [plain(item) for item in value]
     return value

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from otdist.errors import BudgetError, InputError, Option, PublicName, Remedy
-from otdist.result import plain
+from otdist.result import to_plain
 from otdist.runtime.files import check_target
 
 OPTION_NAMES = {
@@ -21,13 +21,7 @@ OPTION_NAMES = {
 
 def dump_json(record: dict[str, Any]) -> str:
     """Convert a record to strict JSON: infinities become words, NaN becomes null."""
-    return json.dumps(_to_strict_json(record), indent=2, allow_nan=False)
-
-
-def _to_strict_json(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _to_strict_json(item) for key, item in value.items()}
-    return [_to_strict_json(item) for item in value] if isinstance(value, list | tuple) else plain(value)
+    return json.dumps(to_plain(record), indent=2, allow_nan=False)
 
 
 def check_html(html: Path | None) -> None:

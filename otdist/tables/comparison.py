@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from otdist.pages.formatting import escape_unprintable, format_number, format_probability
-from otdist.result import Result, plain
+from otdist.result import Result, to_plain
 from otdist.typing import Array
 
 Kind = Literal["numeric", "boolean", "datetime", "categorical", "ordinal"]
@@ -128,7 +128,7 @@ class ColumnReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to plain numbers and strings; NaN and infinity become None and "inf"."""
-        fields = {key: plain(value) for key, value in vars(self).items() if key != "sketch"}
+        fields = to_plain({key: value for key, value in vars(self).items() if key != "sketch"})
         return {**fields, "moved": self.moved}
 
 
@@ -185,8 +185,8 @@ class JointReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to plain numbers and strings."""
-        fields = {key: plain(value) for key, value in vars(self).items() if key != "result"}
-        return {**fields, "w1": plain(float(self.result)), "result": self.result.to_dict()}
+        fields = to_plain({key: value for key, value in vars(self).items() if key != "result"})
+        return {**fields, "w1": to_plain(float(self.result)), "result": self.result.to_dict()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,7 +227,7 @@ class DependenceReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to plain numbers and strings."""
-        return {key: plain(value) for key, value in vars(self).items()}
+        return dict(to_plain(vars(self)))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -305,7 +305,7 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """Convert to plain numbers and strings, ready for JSON."""
         parts = {"columns", "joint", "dependence"}
-        fields = {key: plain(value) for key, value in vars(self).items() if key not in parts}
+        fields = to_plain({key: value for key, value in vars(self).items() if key not in parts})
         return {
             **fields,
             "dependence": None if self.dependence is None else self.dependence.to_dict(),

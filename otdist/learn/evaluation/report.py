@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from otdist.learn.evaluation.copies import Duplicates, Memorisation
 from otdist.learn.evaluation.kernels import KernelDistance
 from otdist.pages.dataframes import make_frame
-from otdist.result import Result, SlicedResult, plain
+from otdist.result import Result, SlicedResult, to_plain
 from otdist.stats import NoiseFloor
 
 
@@ -103,10 +103,14 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return numbers and strings for JSON; NaN and infinity become None and "inf"."""
-        out = {name: _to_plain(value) for name, value in vars(self).items()}
+        measures = (KernelDistance, Duplicates, Memorisation)
+        out = {
+            name: to_plain(vars(value) if isinstance(value, measures) else value)
+            for name, value in vars(self).items()
+        }
         out["w1"] = self.w1.to_dict()
-        out["floor"] = {"mean": plain(self.floor.mean), "quantile_95": plain(self.floor.quantile(0.95))}
-        out["sliced"] = {"value": plain(float(self.sliced)), "stderr": plain(self.sliced.info["stderr"])}
+        out["floor"] = to_plain({"mean": self.floor.mean, "quantile_95": self.floor.quantile(0.95)})
+        out["sliced"] = to_plain({"value": float(self.sliced), "stderr": self.sliced.info["stderr"]})
         return out
 
     def to_frame(self) -> Any:
@@ -193,11 +197,3 @@ MEASURE_LABELS = {
 
 def _format_value(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.4g}"
-
-
-def _to_plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, KernelDistance | Duplicates | Memorisation):
-        return {key: plain(item) for key, item in vars(value).items()}
-    return plain(value)
