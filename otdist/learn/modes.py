@@ -19,6 +19,12 @@ def training_mode() -> Iterator[None]:
         yield
 
 
+def require_module(name: str, module: Any) -> None:
+    """Raise InputError unless an argument is a torch module."""
+    if not isinstance(module, nn.Module):
+        raise InputError(name, f"must be a torch.nn.Module, got {type(module).__name__}", "give a module")
+
+
 def require_trainable(name: str, module: nn.Module) -> None:
     """Raise InputError for a module with parameters made in inference mode, which torch cannot train."""
     for part, tensor in [*module.named_parameters(), *module.named_buffers()]:

@@ -17,6 +17,7 @@ from otdist.learn.critics.families.folds import Folds
 from otdist.learn.critics.families.orthogonal import Orthogonal
 from otdist.learn.critics.families.penalised import CONSTRAINTS, ROUND_UP, Penalised
 from otdist.learn.critics.families.subspace import Subspace
+from otdist.learn.modes import require_module
 
 
 class UserCritic(Penalised):
@@ -102,8 +103,7 @@ def prepare_user_critic(critic: Any, shape: tuple[int, ...], family: str | None,
 
 def require_compatible(critic: Any, family: str | None) -> None:
     """Raise InputError if critic and family are incompatible."""
-    if not isinstance(critic, nn.Module):
-        raise InputError("critic", f"must be a torch.nn.Module, got {type(critic).__name__}", "give one")
+    require_module("critic", critic)
     has_own_constraint = hasattr(critic, "lipschitz") and hasattr(critic, "retract")
     if has_own_constraint and family is not None:
         problem = f"must be None for a critic with lipschitz() and retract(), got {family!r}"

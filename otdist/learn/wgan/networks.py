@@ -14,7 +14,7 @@ from otdist.errors import InputError, get_reason
 from otdist.learn.constraints import checked_critic, spectral_norm
 from otdist.learn.constraints.checks import eval_mode, refuse_computed_weights
 from otdist.learn.critics.families.orthogonal import Orthogonal
-from otdist.learn.modes import require_trainable
+from otdist.learn.modes import require_module, require_trainable
 from otdist.learn.wgan.settings import DEFAULT_CRITIC_STEPS, PENALISED_CRITIC_STEPS, PENALTY_WEIGHTS, Settings
 
 HIDDEN_LAYERS = 3
@@ -80,8 +80,7 @@ def prepare_critic(
     critic: Any, settings: Settings, shape: tuple[int, ...], seed: torch.Generator
 ) -> nn.Module:
     """Check the caller's critic, and prepend a layer that restores the shape of points."""
-    if not isinstance(critic, nn.Module):
-        raise InputError("critic", f"must be a torch.nn.Module, got {type(critic).__name__}", "give one")
+    require_module("critic", critic)
     if settings.constraint in ("spectral", "clip"):
         refuse_computed_weights("critic", critic)
     d = math.prod(shape) * settings.packing
@@ -92,10 +91,7 @@ def prepare_critic(
 
 def prepare_generator(generator: Any, settings: Settings, d: int) -> nn.Module:
     """Check that the caller's generator gives points of d numbers."""
-    if not isinstance(generator, nn.Module):
-        raise InputError(
-            "generator", f"must be a torch.nn.Module, got {type(generator).__name__}", "give one"
-        )
+    require_module("generator", generator)
     require_trainable("generator", generator)
     latent, _ = network_sizes(settings, d)
     with eval_mode(generator), torch.no_grad():

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from otdist.errors import InputError
 from otdist.inputs.arguments import check_integer, check_number
 from otdist.learn.critics.families.cones import refuse_second_derivative, soft_max
+from otdist.learn.critics.families.kmeans import require_points
 from otdist.learn.critics.families.orthogonal import ROUND_UP
 from otdist.learn.modes import in_transform
 
@@ -93,9 +93,7 @@ class Pieces(nn.Module):
         self, start: Tensor, *, members: int = 16, tau: float = 0.02, generator: torch.Generator | None = None
     ) -> None:
         super().__init__()
-        if start.ndim != 2 or len(start) < 1:
-            problem = f"must have shape (K, d), got {tuple(start.shape)}"
-            raise InputError("start", problem, "give K >= 1 points")
+        require_points(start, "start")
         check_integer(members, "members")
         check_number(tau, "tau", above=0, remedy="give a temperature such as 0.02")
         groups, d = start.shape

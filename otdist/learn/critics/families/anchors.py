@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from otdist.errors import InputError
 from otdist.inputs.arguments import check_choice, check_number
 from otdist.learn.critics.families.cones import Cones, soft_max, soft_max_cones
+from otdist.learn.critics.families.kmeans import require_points
 from otdist.learn.modes import in_transform
 
 Poles = Literal["max", "min", "both"]
@@ -59,13 +59,7 @@ class Anchors(nn.Module):
         super().__init__()
         check_choice(poles, "poles", ("max", "min", "both"))
         check_choice(metric, "metric", NORM_ORDERS)
-        min_count = 2 if poles == "both" else 1
-        if anchors.ndim != 2 or len(anchors) < min_count:
-            raise InputError(
-                "anchors",
-                f"must have shape (K, d) with K >= {min_count}, got {tuple(anchors.shape)}",
-                "give more points, one a row",
-            )
+        require_points(anchors, "anchors", 2 if poles == "both" else 1)
         check_number(tau, "tau", above=0, remedy="give a temperature such as 0.02")
         self.anchors = nn.Parameter(anchors.detach().clone())
         self.offsets = nn.Parameter(anchors.new_zeros(len(anchors)))

@@ -7,9 +7,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from otdist.errors import InputError
 from otdist.inputs.arguments import check_choice, check_number
 from otdist.learn.critics.families.cones import refuse_second_derivative
+from otdist.learn.critics.families.kmeans import require_points
 from otdist.learn.critics.families.orthogonal import ROUND_UP, random_orthogonal, retract_orthogonal
 from otdist.learn.modes import require_outside
 
@@ -105,9 +105,7 @@ class Folds(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if start.ndim != 2 or len(start) < 1:
-            problem = f"must have shape (K, d), got {tuple(start.shape)}"
-            raise InputError("start", problem, "give K >= 1 points")
+        require_points(start, "start")
         check_choice(poles, "poles", ("max", "min"))
         check_number(tau, "tau", above=0, remedy="give a temperature such as 0.02")
         heads, d = start.shape

@@ -1,11 +1,20 @@
-"""k-means centres, from which critics with many parts start."""
+"""Points from which critics with many parts start: their check, and k-means centres."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from otdist.errors import InputError
+
 LLOYD_ITERATIONS = 10
+
+
+def require_points(points: Tensor, name: str, min_count: int = 1) -> None:
+    """Raise InputError unless there are enough points, one a row."""
+    if points.ndim != 2 or len(points) < min_count:
+        problem = f"must have shape (K, d) with K >= {min_count}, got {tuple(points.shape)}"
+        raise InputError(name, problem, "give more points, one a row")
 
 
 def kmeans_centres(points: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
