@@ -78,7 +78,7 @@ def require_numbers(tensor: Any, name: str) -> None:
         raise InputError(name, "carries a tangent of forward-mode differentiation", remedy)
 
 
-def with_gradient(result: Result, problem: Problem, inputs: Inputs) -> Result:
+def with_gradient(result: R, problem: Problem, inputs: Inputs) -> R:
     """Replace the value by a 0-d tensor if torch tensors were passed.
 
     It is float64, as the interval, for points of any dtype; gradients have the dtype of the points.

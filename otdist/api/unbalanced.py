@@ -15,12 +15,13 @@ from numpy.typing import ArrayLike
 from otdist.api.divergence import caller_masses, make_finite_problem, power_of_reach
 from otdist.batch import ResultBatch, is_batch, solve_each
 from otdist.errors import InputError
-from otdist.gradient import guard_tensors
+from otdist.gradient import guard_tensors, with_gradient
 from otdist.inputs.arguments import check_choice, check_integer, check_number, check_on_fail, check_order
 from otdist.result import Result
 from otdist.runtime.errstate import isolate_errstate
+from otdist.solvers.answer import make_fixed_result
 from otdist.solvers.solve import warn_or_raise
-from otdist.solvers.unbalanced.results import missing_value_result, solve_kl, solve_partial, solve_tv
+from otdist.solvers.unbalanced.results import solve_kl, solve_partial, solve_tv
 from otdist.typing import Array, GroundMetric, Inputs, NanPolicy, OnFail
 
 Penalty = Literal["tv", "kl"]
@@ -147,7 +148,7 @@ def unbalanced_w1(
         problem = replace(make_finite_problem(inputs, **choice), rooted=False)
         label = {"name": f"UW{p:g}", "info": {"penalty": penalty, "reach": reach}}
         if problem.fixed_value is not None:
-            return missing_value_result(problem, inputs, **label)
+            return with_gradient(make_fixed_result(problem, **label), problem, inputs)
         masses = caller_masses(problem)
         if penalty == "kl":
             return warn_or_raise(solve_kl(problem, masses, inputs, reach, max_iter, label), on_fail)
@@ -230,7 +231,7 @@ def partial_w1(
         problem = replace(make_finite_problem(inputs, **choice), rooted=False)
         label = {"name": f"PW{p:g}", "info": {}}
         if problem.fixed_value is not None:
-            return missing_value_result(problem, inputs, **label)
+            return with_gradient(make_fixed_result(problem, **label), problem, inputs)
         masses = caller_masses(problem)
         return warn_or_raise(solve_partial(problem, masses, inputs, _movable(masses, moved), label), on_fail)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scipy.sparse import coo_array
 
 MIN_PAIRS_COMPILED = 2**26  # pairs from which loading compiled code pays
+MISSING_VALUE = "A value is missing, and nan_policy='propagate' asks for NaN."
 EXACT_GAP = 1e-9  # largest relative gap of a result that counts as exact
 Plan = Callable[[], tuple[Index, Index, Array]]
 Potentials = Callable[[], tuple[Array, Array]]
@@ -70,7 +71,7 @@ def make_result(
         lower, upper = problem.widen(lower, upper)
     lower, upper = widen_for_unit(problem, lower, upper)
     dual = problem.metric.triangle and problem.p == 1 and potentials is not None
-    info = dict(extra.pop("info", {}))
+    info = {**extra.pop("info", {}), **describe_omitted(problem)}
     goal = max(EXACT_GAP, problem.tol) if goal is None else goal
     if converged and math.isinf(upper) and math.isfinite(value):
         converged = False
@@ -81,8 +82,6 @@ def make_result(
             "float64 cannot prove this distance to 1e-9, tiny as it is beside the extent of the data: "
             "use the interval."
         )
-    if any(problem.omitted):
-        info["omitted"] = problem.omitted
     return Result(
         value=min(max(value, lower), upper),
         lower=min(lower, value),
@@ -96,6 +95,14 @@ def make_result(
         _extend=partial(evaluate_critic, problem) if dual else None,
         **extra,
     )
+
+
+def make_fixed_result(problem: Problem, **label: Any) -> Result:
+    """Make the result of a problem that needs no solver: NaN for a missing value, or infinity."""
+    value = math.nan if problem.fixed_value is None else problem.fixed_value
+    message = MISSING_VALUE if math.isnan(value) else "Mass must travel to infinity."
+    info = {**label.pop("info", {}), **describe_omitted(problem)}
+    return Result(value, value, value, "none", message=message, info=info, **{**describe(problem), **label})
 
 
 def widen_for_unit(problem: Problem, lower: float, upper: float) -> tuple[float, float]:
@@ -117,6 +124,11 @@ def describe(problem: Problem) -> dict[str, Any]:
         "d": 0 if precomputed else problem.d,
         "unit": _unit(problem),
     }
+
+
+def describe_omitted(problem: Problem) -> dict[str, Any]:
+    """Return the numbers of rows left out because of missing values, for ``Result.info``."""
+    return {"omitted": problem.omitted} if any(problem.omitted) else {}
 
 
 def _unit(problem: Problem) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +20,7 @@ from otdist.inputs.arrays import caller_level
 from otdist.problem import Problem
 from otdist.result import Result
 from otdist.runtime.budget import require_memory
-from otdist.solvers.answer import describe
+from otdist.solvers.answer import make_fixed_result
 from otdist.solvers.circle import Circle
 from otdist.solvers.critic import NeuralDual
 from otdist.solvers.line import Line, power_on_line
@@ -97,7 +96,7 @@ def solve(
     """Solve a checked problem, and warn or raise if the goal is not reached."""
     solver = choose(method, problem, options)
     if problem.fixed_value is not None:
-        return warn_or_raise(_fixed_result(problem), on_fail)
+        return warn_or_raise(make_fixed_result(problem), on_fail)
     try:
         result: Any = solver(problem)
     except TypeError as error:
@@ -121,13 +120,3 @@ def warn_or_raise(result: Result, on_fail: OnFail) -> Result:
             result.require_converged()
         warnings.warn(f"{result.message} Proved: {result}", ConvergenceWarning, stacklevel=caller_level())
     return result
-
-
-def _fixed_result(problem: Problem) -> Result:
-    value = float(problem.fixed_value if problem.fixed_value is not None else math.nan)
-    message = (
-        "A value is missing, and nan_policy='propagate' asks for NaN."
-        if math.isnan(value)
-        else "Mass must travel to infinity."
-    )
-    return Result(value, value, value, "none", message=message, **describe(problem))

@@ -11,11 +11,11 @@ import numpy as np
 
 from otdist.bounds import UNIT_ROUNDOFF
 from otdist.errors import InputError
-from otdist.gradient import with_array_gradients
+from otdist.gradient import with_array_gradients, with_gradient
 from otdist.problem import Problem
 from otdist.result import Result
 from otdist.runtime.deadline import Deadline, OutOfTimeError
-from otdist.solvers.answer import EXACT_GAP, describe
+from otdist.solvers.answer import EXACT_GAP, describe, describe_omitted, make_fixed_result
 from otdist.solvers.divergence.term import EntropicSolution, EntropicTerm, StoppingRule
 from otdist.solvers.merge import MergedProblem
 from otdist.solvers.quick import Sides, mean_cost_bound
@@ -37,7 +37,6 @@ NO_SECOND_DERIVATIVES = (
     "second derivatives of sinkhorn_divergence are not computed",
     "use otdist.learn.divergence, which has them for |x - y|**p",
 )
-VALUE_MISSING = "A value is missing, and nan_policy='propagate' asks for NaN."
 
 
 @dataclass(frozen=True)
@@ -54,15 +53,10 @@ class DivergenceSolver:
     def __call__(self, problem: Problem, masses: tuple[Array, Array], inputs: Inputs) -> Result:
         """Solve the terms, and combine them; ``masses`` are not normalised further."""
         label = {**describe(problem), "name": "S_eps" if self.debias else "OT_eps"}
-        info: dict[str, Any] = {"p": problem.p, "eps": self.eps, "reach": self.reach}
-        if any(problem.omitted):
-            info["omitted"] = problem.omitted
+        info = {"p": problem.p, "eps": self.eps, "reach": self.reach, **describe_omitted(problem)}
         normalised = self.reach is None
         if problem.fixed_value is not None:
-            result = Result(math.nan, math.nan, math.nan, "none", message=VALUE_MISSING, info=info, **label)
-            return with_array_gradients(
-                result, problem, inputs, *_constant_gradients(problem), normalised=normalised
-            )
+            return with_gradient(make_fixed_result(problem, info=info, **label), problem, inputs)
         if self.debias and _samples_coincide(problem, masses, normalised):
             result = Result(0.0, 0.0, 0.0, "sinkhorn", message=SAMPLES_COINCIDE, info=info, **label)
             gradients = _constant_gradients(problem)

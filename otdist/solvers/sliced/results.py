@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from otdist.gradient import with_array_gradients
+from otdist.gradient import with_gradient
 from otdist.problem import Problem
 from otdist.result import Result, SlicedResult
-from otdist.solvers.answer import describe, evaluate_critic, widen_for_unit
-from otdist.solvers.sliced.gradients import gradients_along
+from otdist.solvers.answer import MISSING_VALUE, describe, describe_omitted, evaluate_critic, widen_for_unit
 from otdist.typing import Array, Inputs
 
 
@@ -52,8 +51,7 @@ def sliced_result(
     lower, upper = widen_for_unit(problem, lower, upper)
     with np.errstate(over="ignore"):
         distances = np.asarray(unit.to_caller_costs(directions_and_distances[1]))
-    if any(problem.omitted):
-        info["omitted"] = problem.omitted
+    info |= describe_omitted(problem)
     if best_result is not None:
         extra |= {"_make_plan": best_result._make_plan, "_make_potentials": best_result._make_potentials}
         extra["_extend"] = partial(evaluate_critic, problem) if problem.p == 1 else None
@@ -71,6 +69,5 @@ def sliced_result(
 def missing_value_result(problem: Problem, inputs: Inputs, **label: Any) -> SlicedResult:
     """Return NaN for a missing value, with nan_policy="propagate"."""
     nothing = np.full((1, problem.d), math.nan), np.full(1, math.nan)
-    message = "A value is missing, and nan_policy='propagate' asks for NaN."
-    result = sliced_result(problem, (math.nan,) * 3, nothing, info={}, message=message, **label)
-    return with_array_gradients(result, problem, inputs, *gradients_along(problem, *nothing, math.nan))
+    result = sliced_result(problem, (math.nan,) * 3, nothing, info={}, message=MISSING_VALUE, **label)
+    return with_gradient(result, problem, inputs)

@@ -16,7 +16,7 @@ from otdist.number import change
 from otdist.problem import Problem
 from otdist.result import Result
 from otdist.runtime.deadline import Deadline, OutOfTimeError
-from otdist.solvers.answer import describe, evaluate_critic, widen_for_unit
+from otdist.solvers.answer import describe, describe_omitted, evaluate_critic, widen_for_unit
 from otdist.solvers.mass_sums import sum_by_place
 from otdist.solvers.unbalanced.quick import QuickUnbalanced
 from otdist.typing import Array, Inputs
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 Label = dict[str, Any]  # name and info of the result
 Potentials = Callable[[], tuple[Array, Array]]
 
-VALUE_MISSING = "A value is missing, and nan_policy='propagate' asks for NaN."
 ROUNDING_TOO_LARGE = "float64 cannot prove this cost to 1e-9, tiny as it is beside others: use the interval."
 NO_COST_MATRIX = "Time was up before the costs of all pairs were computed: raise max_seconds."
 NO_SECOND_DERIVATIVES_KL = (
@@ -88,7 +87,7 @@ def solve_partial(
 
 def _quick_result(problem: Problem, solved: QuickUnbalanced, inputs: Inputs, label: Label) -> Result:
     """Make the Result if there was no time for the costs of all pairs."""
-    label["info"] |= {"moved": float(solved.plan.data.sum())} | _info_of_omitted_rows(problem)
+    label["info"] |= {"moved": float(solved.plan.data.sum())} | describe_omitted(problem)
     result = Result(
         solved.upper,
         solved.lower,
@@ -109,7 +108,7 @@ def _result(
     value, lower, upper = (0.0, 0.0, 0.0) if exact else solved.interval
     lower, upper = widen_for_unit(problem, lower, upper)
     result = solved.result
-    label["info"] |= {"moved": float(solved.plan.data.sum())} | _info_of_omitted_rows(problem)
+    label["info"] |= {"moved": float(solved.plan.data.sum())} | describe_omitted(problem)
     return Result(
         value,
         lower,
@@ -166,7 +165,7 @@ def solve_kl(
     if samples_coincide(problem, masses):
         lower, upper, finished = 0.0, 0.0, True
     assert solved.plan is not None
-    label["info"] |= {"moved": solved.plan.carried, "iterations": solved.iterations} | _info_of_omitted_rows(
+    label["info"] |= {"moved": solved.plan.carried, "iterations": solved.iterations} | describe_omitted(
         problem
     )
     gap = (upper - lower) / upper if upper > 0 else 0.0
@@ -224,16 +223,3 @@ def samples_coincide(problem: Problem, masses: tuple[Array, Array]) -> bool:
     n, places = len(problem.x), places.ravel()
     sums = sum_by_place(*masses, places[:n], places[n:], int(places.max()) + 1, whole=False)
     return sums.error == 0 and not sums.net.any()
-
-
-def _info_of_omitted_rows(problem: Problem) -> dict[str, Any]:
-    return {"omitted": problem.omitted} if any(problem.omitted) else {}
-
-
-def missing_value_result(problem: Problem, inputs: Inputs, **label: Any) -> Result:
-    """Return NaN for a missing value, with nan_policy="propagate"."""
-    label["info"] |= _info_of_omitted_rows(problem)
-    result = Result(
-        math.nan, math.nan, math.nan, "none", message=VALUE_MISSING, **{**describe(problem), **label}
-    )
-    return with_transport_gradient(result, problem, inputs, lambda: (None, None))
