@@ -218,8 +218,7 @@ def _dual_and_plan(
         with deadline.interrupting(grace=True):
             if deadline.is_over(DUAL_PASSES * a_pass - deadline.grace):
                 raise OutOfTimeError
-            f = ground.c_transform(potential)
-            dual = Dual(f, ground.c_transform(f, flip=True))
+            dual = Dual.from_columns(ground, potential)
             if deadline.is_over(
                 GREEDY_PLAN_PASSES * a_pass + GREEDY_SECONDS_PER_POINT * (n + m) - deadline.grace
             ):
@@ -238,8 +237,7 @@ def _extend_potential(ground: PairwiseCosts, potential: Array) -> Dual:
     if not ground.lipschitz:
         return Dual(np.zeros(n), np.zeros(m))
     some = np.arange(0, m, -(-m // EXTENDED_COLUMNS))
-    f, g = ground.extend(ground.subset(np.arange(1), some), potential[some])
-    return Dual(f, g, 64 * UNIT_ROUNDOFF * float(np.abs(f).max() + np.abs(g).max() + ground.extent))
+    return Dual(*ground.extend(ground.subset(np.arange(1), some), potential[some])).allow_rounding(ground)
 
 
 def _ordered_plan(ground: PairwiseCosts, a: Masses, b: Masses, dual: Dual) -> Arcs:

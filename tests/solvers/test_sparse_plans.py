@@ -15,11 +15,10 @@ import otdist
 from otdist.solvers.pairs.integer_masses import TOTAL_BITS, integer_masses
 from otdist.solvers.pairs.kd_order import kd_order, merge_pairs, sum_pairs
 from otdist.solvers.pairs.matrix_costs import MatrixCosts
-from otdist.solvers.pairs.pairwise_costs import Arcs, Dual
+from otdist.solvers.pairs.pairwise_costs import Arcs, Dual, cheapest_pairs
 from otdist.solvers.pairs.point_costs import KIND_OF_METRIC, PointCosts
 from otdist.solvers.sparse.initial_plans import (
     CANDIDATES_PER_POINT,
-    candidate_pairs,
     greedy_plan,
     northwest_corner,
     refine_plan,
@@ -207,7 +206,7 @@ class TestFirstPlans:
         rank = np.minimum(reduced.argsort(axis=1).argsort(axis=1), reduced.argsort(axis=0).argsort(axis=0))
         wanted = set(zip(*np.nonzero(rank < CANDIDATES_PER_POINT), strict=True))
         assert wanted <= set(zip(arcs.rows, arcs.cols, strict=True))
-        rows, cols, prices = candidate_pairs(ground, f, g, CANDIDATES_PER_POINT)
+        rows, cols, prices = cheapest_pairs(ground, f, g, CANDIDATES_PER_POINT)
         assert set(zip(rows, cols, strict=True)) == wanted and len(rows) == len(wanted)
         np.testing.assert_allclose(prices, cost[rows, cols], rtol=1e-14)
 

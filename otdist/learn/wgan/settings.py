@@ -46,7 +46,7 @@ OTHER_VALUES = (
     ("latent", None),
     ("width", None),
 )
-UPPER_LIMITS = {"learning_rate": None, "critic_rate": None, "penalty": None}
+UPPER_LIMITS: dict[str, float | None] = {"learning_rate": None, "critic_rate": None, "penalty": None}
 UPPER_LIMITS |= {"held_out": 1.0, "average": 1.0, "decay_from": 1.0}
 PENALISED_CRITIC_STEPS = 3  # with a gradient penalty, where fewer steps fail on a ring
 DEFAULT_CRITIC_STEPS = 1  # more cost time and do not improve the generator; "auto" starts with it

@@ -85,19 +85,6 @@ def all_pairs(ground: PairwiseCosts) -> Shortlist:
     return Shortlist((rows, cols, ground.costs(rows, cols)), (n, m))
 
 
-def cheapest_pairs(ground: PairwiseCosts, f: Array, g: Array, k: int) -> Shortlist:
-    """List the pairs with one of the k smallest reduced costs of their row or column."""
-    n, m = ground.shape
-    by_row = ground.smallest(f, g, min(k, m))[0].astype(np.intp)
-    by_col = ground.smallest(f, g, min(k, n), flip=True)[0].astype(np.intp)
-    keys = np.concatenate(
-        [(np.arange(n)[:, None] * m + by_row).ravel(), (by_col * m + np.arange(m)[:, None]).ravel()]
-    )
-    keys.sort()
-    rows, cols = np.divmod(keys[np.diff(keys, prepend=-1) > 0], m)
-    return Shortlist((rows, cols, ground.costs(rows, cols)), (n, m))
-
-
 def _starts(sorted_points: Index, count: int) -> Index:
     return np.searchsorted(sorted_points, np.arange(count + 1))
 

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.typing import Array, Index
+from otdist.bounds import UNIT_ROUNDOFF
+from otdist.typing import Array, Cells, Index
 
 Masses = NDArray[Any]  # integers; floats for entropic plans
 
@@ -58,6 +59,30 @@ class Dual(NamedTuple):
     f: Array
     g: Array
     slack: float = 0.0
+
+    @classmethod
+    def from_columns(cls, ground: PairwiseCosts, g: Array) -> Dual:
+        """Make feasible potentials from any potentials of the columns, by two c-transforms."""
+        f = ground.c_transform(g)
+        return cls(f, ground.c_transform(f, flip=True))
+
+    def allow_rounding(self, ground: PairwiseCosts) -> Dual:
+        """Allow for the rounding of the potentials, which may exceed the costs between neighbours."""
+        size = float(np.abs(self.f).max() + np.abs(self.g).max() + ground.extent)
+        return self._replace(slack=64 * UNIT_ROUNDOFF * size)
+
+
+def cheapest_pairs(ground: PairwiseCosts, f: Array, g: Array, k: int) -> Cells:
+    """List the pairs with one of the k smallest reduced costs of their row or column, by rows, with costs."""
+    n, m = ground.shape
+    by_row = ground.smallest(f, g, min(k, m))[0].astype(np.intp)
+    by_col = ground.smallest(f, g, min(k, n), flip=True)[0].astype(np.intp)
+    keys = np.concatenate(
+        [(np.arange(n)[:, None] * m + by_row).ravel(), (by_col * m + np.arange(m)[:, None]).ravel()]
+    )
+    keys.sort()
+    rows, cols = np.divmod(keys[np.diff(keys, prepend=-1) > 0], m)
+    return rows, cols, ground.costs(rows, cols)
 
 
 class Arcs(NamedTuple):

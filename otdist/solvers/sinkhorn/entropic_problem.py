@@ -179,8 +179,7 @@ class EntropicProblem:
     def evaluate_bounds(self, state: SinkhornState) -> Bounds:
         """Return the bounds of a plan with exact rows and of its potentials."""
         ground = self.prepared.ground
-        f = ground.c_transform(state.g)
-        dual = Dual(f, ground.c_transform(f, flip=True))
+        dual = Dual.from_columns(ground, state.g)
         lower = self.dual_value(dual)
         n, m = ground.shape
         if n * m <= MAX_CELLS_DENSE_PLAN:

@@ -8,10 +8,10 @@ import numpy as np
 
 from otdist.bounds import UNIT_ROUNDOFF
 from otdist.solvers.entropic.iteration import Iteration, SinkhornState
-from otdist.solvers.entropic.shortlist import PairList, Shortlist, all_pairs, cheapest_pairs
+from otdist.solvers.entropic.shortlist import PairList, Shortlist, all_pairs
 from otdist.solvers.pairs import hierarchy
 from otdist.solvers.pairs.hierarchy import Level
-from otdist.solvers.pairs.pairwise_costs import Dual, PairwiseCosts
+from otdist.solvers.pairs.pairwise_costs import Dual, PairwiseCosts, cheapest_pairs
 from otdist.solvers.pairs.point_costs import PointCosts
 from otdist.solvers.sinkhorn.entropic_problem import Bounds, EntropicProblem, scale_factors
 from otdist.typing import Array, Index
@@ -135,7 +135,7 @@ def _refine_from_copies(
         )
         # Entropic potentials are relative to eps log b; with it they belong to the unregularised problem.
         f, g = finer.ground.extend(level.ground, state.g + stage * np.log(level.b))
-        pairs = cheapest_pairs(finer.ground, f, g, CANDIDATES_PER_POINT)
+        pairs = Shortlist(cheapest_pairs(finer.ground, f, g, CANDIDATES_PER_POINT), finer.ground.shape)
         if _column_count(finer.ground) < MIN_COLUMNS_HALVING:
             rows, cols = _inherit_pairs(shortlist, state, level, finer)
             pairs = pairs.merge((rows, cols, finer.ground.costs(rows, cols)))

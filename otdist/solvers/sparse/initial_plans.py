@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from otdist.solvers.pairs.compiled import compiled
-from otdist.solvers.pairs.pairwise_costs import Arcs, Dual, PairwiseCosts
+from otdist.solvers.pairs.pairwise_costs import Arcs, Dual, PairwiseCosts, cheapest_pairs
 from otdist.solvers.sparse.smoothing import smooth_potentials
 from otdist.typing import Array, Index, Integers
 
@@ -15,21 +15,9 @@ CANDIDATES_PER_POINT = 8  # initial arcs of each row and column
 MIN_POINTS_GREEDY = 16  # fewer remaining points are coupled by the north-west corner rule
 
 
-def candidate_pairs(ground: PairwiseCosts, f: Array, g: Array, k: int) -> tuple[Index, Index, Array]:
-    """List the pairs with one of the k smallest reduced costs of their row or column, by rows."""
-    n, m = ground.shape
-    by_row = ground.smallest(f, g, min(k, m))[0].astype(np.intp)
-    by_col = ground.smallest(f, g, min(k, n), flip=True)[0].astype(np.intp)
-    keys = np.concatenate(
-        [(np.arange(n)[:, None] * m + by_row).ravel(), (by_col.T * m + np.arange(m)).ravel()]
-    )
-    rows, cols = np.divmod(np.unique(keys), m)
-    return rows, cols, ground.costs(rows, cols)
-
-
 def make_initial_plan(ground: PairwiseCosts, a: Masses, b: Masses, dual: Dual) -> tuple[Arcs, Array, Array]:
     """Make candidate arcs with a plan on them, and initial potentials (which need not be feasible)."""
-    arcs = candidate_pairs(ground, dual.f, dual.g, CANDIDATES_PER_POINT)
+    arcs = cheapest_pairs(ground, dual.f, dual.g, CANDIDATES_PER_POINT)
     f, g = smooth_potentials(*arcs, a, b, dual.f, dual.g)
     return greedy_plan(ground, a, b, Dual(f, g), arcs), f, g
 
@@ -53,7 +41,7 @@ def greedy_plan(
     u, v = np.arange(len(a)), np.arange(len(b))
     while True:
         if parts or first is None:
-            arcs = candidate_pairs(ground.subset(u, v) if parts else ground, f[u], g[v], k)
+            arcs = cheapest_pairs(ground.subset(u, v) if parts else ground, f[u], g[v], k)
         else:
             arcs = first
         rows, cols, cost = u[arcs[0]], v[arcs[1]], arcs[2]

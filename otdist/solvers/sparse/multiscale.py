@@ -8,7 +8,6 @@ from functools import partial
 
 import numpy as np
 
-from otdist.bounds import UNIT_ROUNDOFF
 from otdist.runtime.deadline import Deadline, OutOfTimeError
 from otdist.solvers.pairs import hierarchy
 from otdist.solvers.pairs.hierarchy import Level, Masses
@@ -143,17 +142,12 @@ class MultiscaleSolver:
             dual = Dual(np.zeros(n), np.zeros(m)) if self.quick_dual is None else self.quick_dual()
             self._update_best(Certificate.of(self.best.plan, dual))
             if ground.lipschitz and not self.deadline.is_over(self.seconds_per_pair * n * m):
-                dual = self.best.dual
-                self._update_best(
-                    Certificate.of(self.best.plan, _feasible_dual(ground, ground.c_transform(dual.g), dual.g))
-                )
+                g = self.best.dual.g
+                dual = Dual(ground.c_transform(g), g).allow_rounding(ground)
+                self._update_best(Certificate.of(self.best.plan, dual))
             elif not ground.lipschitz and not self.deadline.is_over(2 * self.seconds_per_pair * n * m):
-                f = ground.c_transform(dual.g)
-                self._update_best(
-                    Certificate.of(
-                        self.best.plan, _feasible_dual(ground, f, ground.c_transform(f, flip=True))
-                    )
-                )
+                dual = Dual.from_columns(ground, dual.g).allow_rounding(ground)
+                self._update_best(Certificate.of(self.best.plan, dual))
             if not self.deadline.is_over(self._greedy_seconds):
                 self._update_best(
                     Certificate.of(greedy_plan(ground, a.copy(), b.copy(), self.best.dual), self.best.dual)
@@ -294,9 +288,4 @@ def measure_seconds_per_pair(ground: PairwiseCosts) -> float:
 
 
 def _extend_dual(fine: PairwiseCosts, coarse: PairwiseCosts, dual: Dual) -> Dual:
-    return _feasible_dual(fine, *fine.extend(coarse, dual.g))
-
-
-def _feasible_dual(ground: PairwiseCosts, f: Array, g: Array) -> Dual:
-    # Feasible up to the rounding of potentials, which may exceed the costs between neighbours.
-    return Dual(f, g, 64 * UNIT_ROUNDOFF * float(np.abs(f).max() + np.abs(g).max() + ground.extent))
+    return Dual(*fine.extend(coarse, dual.g)).allow_rounding(fine)

@@ -17,6 +17,7 @@ from otdist.solvers.divergence.point_gradients import point_gradients_of_cells
 from otdist.solvers.divergence.term import EntropicTerm, StoppingRule
 from otdist.solvers.entropic.iteration import Iteration, KLProx, SinkhornState, stopping_criterion
 from otdist.solvers.entropic.logsumexp32 import PointLogSumExp32
+from otdist.solvers.pairs.pairwise_costs import Dual
 from otdist.solvers.unbalanced.marginals import (
     KLDual,
     KLPlan,
@@ -167,9 +168,7 @@ class UnbalancedKL:
     def _evaluate_dual(self, g: Array) -> KLDual:
         """Compute feasible potentials from potentials of the columns, by c-transforms in float64."""
         term, rho = self.term, self.rho
-        ground = term.prepared.ground
-        f = ground.c_transform(g)
-        g = ground.c_transform(f, flip=True)
+        f, g, _ = Dual.from_columns(term.prepared.ground, g)
         shift = KLProx(rho, even=True).shift(term.a, term.b, f, g)
         f, g = f + shift, g - shift
         with np.errstate(over="ignore", invalid="ignore"):
