@@ -21,7 +21,14 @@ from otdist.inputs.arguments import (
     check_tol,
 )
 from otdist.inputs.arrays import caller_level, read_table
-from otdist.inputs.clouds import as_points, check_points, drop_absent_rows, read_clouds, value_at_infinity
+from otdist.inputs.clouds import (
+    as_points,
+    check_points,
+    drop_absent_rows,
+    find_first_row,
+    read_clouds,
+    value_at_infinity,
+)
 from otdist.inputs.unit_conversion import UnitConversion
 from otdist.inputs.weights import make_masses, plain_weights, read_weights, require_same_total
 from otdist.metrics import Metric
@@ -251,6 +258,28 @@ class Problem:
         points = as_points(table, "z")
         check_points(points, "z", self.d, self.metric)
         return self.shift_and_scale(self.conversion.convert_points(table, points, "z"))
+
+    def refuse_infinity(self) -> None:
+        """Raise InputError for a point at infinity, for questions that have no infinite answer."""
+        for points, rows, name in ((self.x, self.rows, "x"), (self.y, self.cols, "y")):
+            infinite = np.isinf(points).any(axis=1)
+            if infinite.any() and self.fixed_value == math.inf:
+                problem = f"row {find_first_row(infinite, rows)} is infinite"
+                raise InputError(name, problem, "drop it; otdist.w1 allows infinity")
+
+    def to_caller_rows(self, rows: Index, cols: Index) -> tuple[Index, Index]:
+        """Convert indices of ``x`` and ``y`` to the caller's."""
+        return (
+            rows if self.rows is None else self.rows[rows],
+            cols if self.cols is None else self.cols[cols],
+        )
+
+    def fill_left_out(self, values: Array, side: int, fill: float = math.nan) -> Array:
+        """Return values for all rows of the caller, from those for ``x`` (side 0) or ``y`` (side 1)."""
+        present = (self.rows, self.cols)[side]
+        out = np.full(self.shape[side], fill)
+        out[slice(None) if present is None else present] = values
+        return out
 
     def shift_and_scale(self, points: Array) -> Array:
         """Shift and scale points in the same way as ``x`` and ``y``."""

@@ -197,12 +197,7 @@ def make_finite_problem(inputs: Inputs, **question: Any) -> Problem:
         problem = problem.rescale()
         _require_costs_in_range(problem)
         return problem
-    if math.isinf(problem.fixed_value):
-        for points, rows, name in ((problem.x, problem.rows, "x"), (problem.y, problem.cols, "y")):
-            if np.isinf(points).any():
-                row = int(np.argmax(np.isinf(points).any(axis=1)))
-                row = row if rows is None else int(rows[row])
-                raise InputError(name, f"row {row} is infinite", "drop it; otdist.w1 allows infinity")
+    problem.refuse_infinity()
     return problem
 
 

@@ -271,14 +271,7 @@ def _check_inputs(inputs: Inputs, p: float, nan_policy: NanPolicy, mass: MassRul
     problem = Problem.of(*inputs, p=p, nan_policy=nan_policy, mass=mass)
     if problem.fixed_value is None:
         return problem.rescale()
-    if math.isinf(problem.fixed_value):
-        for points, rows, name in ((problem.x, problem.rows, "x"), (problem.y, problem.cols, "y")):
-            if np.isinf(points).any():
-                row = int(np.argmax(np.isinf(points).any(axis=1)))
-                row = row if rows is None else int(rows[row])
-                raise InputError(
-                    name, f"row {row} is infinite and has no projection", "drop it; otdist.w1 allows infinity"
-                )
+    problem.refuse_infinity()
     return problem
 
 

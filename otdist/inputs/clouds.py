@@ -16,7 +16,7 @@ from otdist.inputs.table import Table
 from otdist.inputs.times import find_common_clock
 from otdist.inputs.unit_conversion import ConvertedSamples, UnitConversion, convert_columns
 from otdist.inputs.units import convert_unit, get_unit, to_common_unit
-from otdist.typing import Array, Index, NanPolicy
+from otdist.typing import Array, Index, Mask, NanPolicy
 
 if TYPE_CHECKING:
     from otdist.metrics.base import Metric
@@ -179,11 +179,10 @@ def drop_absent_rows(
         return points, w, rows, 0
     missing = np.isnan(points).any(axis=1)
     if nan_policy == "raise":
-        i = int(np.argmax(missing))
-        where = i if rows is None else int(rows[i])
+        first = find_first_row(missing, rows)
         raise InputError(
             name,
-            f"{missing.sum()} of {len(points)} rows have missing values (NaN), the first is row {where}",
+            f"{missing.sum()} of {len(points)} rows have missing values (NaN), the first is row {first}",
             Remedy("drop them with {}", Option("nan_policy", "'omit'", "omit")),
         )
     keep = np.flatnonzero(~missing)
@@ -204,25 +203,24 @@ def value_at_infinity(x: Side, y: Side, metric: Metric | None) -> float:
         points, _, rows, name = next(
             (*side, name) for side, name in ((x, "x"), (y, "y")) if np.isinf(side[0]).any()
         )
-        raise InputError(
-            name,
-            f"row {_first_infinite(points, rows)} is infinite, where this metric is not defined",
-            "drop it, or use metric='euclidean'",
-        )
+        first = find_first_row(np.isinf(points).any(axis=1), rows)
+        problem = f"row {first} is infinite, where this metric is not defined"
+        raise InputError(name, problem, "drop it, or use metric='euclidean'")
     for sign in (-math.inf, math.inf):
         for k in range(x[0].shape[1]):
             # Projection onto a column bounds the distance from below.
             mass = [float(weights @ (points[:, k] == sign)) for points, weights, _ in (x, y)]
             if abs(mass[0] - mass[1]) > 1e-12:
                 return math.inf
+    first = find_first_row(np.isinf(x[0]).any(axis=1), x[2])
     raise InputError(
         "x",
-        f"and y carry the same mass at infinity (first in row {_first_infinite(x[0], x[2])} of x), "
-        "where distances are not defined",
+        f"and y carry the same mass at infinity (first in row {first} of x), where distances are not defined",
         "drop these rows on both sides",
     )
 
 
-def _first_infinite(points: Array, rows: Index | None) -> int:
-    row = int(np.argmax(np.isinf(points).any(axis=1)))
+def find_first_row(mask: Mask, rows: Index | None) -> int:
+    """Return the first row where a mask holds, as the caller counts; ``rows``: his indices, None for all."""
+    row = int(np.argmax(mask))
     return row if rows is None else int(rows[row])

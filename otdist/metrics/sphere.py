@@ -10,6 +10,7 @@ import numpy as np
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_choice
+from otdist.inputs.clouds import find_first_row
 from otdist.metrics.base import Metric, evaluate_linear, make_row_blocks, return_extent
 from otdist.metrics.differentiable import detach, safe_sqrt
 from otdist.metrics.torus import compute_circle_distance, wrap_coordinates
@@ -213,9 +214,7 @@ def _require_coordinates(x: Array, name: str, rows: Any) -> None:
     out_of_range = np.abs(x[:, 0]) > 90
     if not out_of_range.any():
         return
-    row = int(np.argmax(out_of_range))
-    latitude = float(x[row, 0])
-    row = row if rows is None else int(rows[row])
+    latitude, row = float(x[np.argmax(out_of_range), 0]), find_first_row(out_of_range, rows)
     if (np.abs(x[:, 1]) <= 90).all() and (np.abs(x[:, 0]) <= TURN_DEGREES).all():
         remedy = f"{COLUMN_ORDER}: if longitude comes first, swap them, [:, [1, 0]]"
     else:

@@ -10,6 +10,7 @@ import numpy as np
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_number
+from otdist.inputs.clouds import find_first_row
 from otdist.metrics.base import Metric, evaluate_linear, make_row_blocks, return_extent
 from otdist.metrics.differentiable import detach, norm, safe_sqrt, squared_norm
 from otdist.typing import Array
@@ -103,11 +104,8 @@ def _normalise_rows(xp: Any, x: Any) -> Any:
 def _require_directions(x: Array, name: str, rows: Any) -> None:
     zero = ~np.any(x, axis=1)
     if zero.any():
-        row = int(np.argmax(zero))
-        row = row if rows is None else int(rows[row])
-        raise InputError(
-            name, f"row {row} is the origin, which has no direction", "drop it or use 'euclidean'"
-        )
+        problem = f"row {find_first_row(zero, rows)} is the origin, which has no direction"
+        raise InputError(name, problem, "drop it or use 'euclidean'")
 
 
 def _bound_cosine_error(x: Array, y: Array) -> float:

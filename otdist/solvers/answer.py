@@ -14,7 +14,7 @@ from otdist.bounds import UNIT_ROUNDOFF
 from otdist.metrics.base import make_row_blocks
 from otdist.problem import Problem
 from otdist.result import Result
-from otdist.typing import Array, Index
+from otdist.typing import Array, Cells, Index
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_array
@@ -141,12 +141,16 @@ def _unit(problem: Problem) -> str:
 
 
 def _plan_of_all(problem: Problem, plan: Plan) -> coo_array:
+    rows, cols, mass = plan()
+    return make_sparse_plan(problem, (rows, cols, mass / problem.mass))
+
+
+def make_sparse_plan(problem: Problem, cells: Cells) -> coo_array:
+    """Make a plan of the caller's rows, as a sparse array, from its cells in those of the problem."""
     from scipy.sparse import coo_array
 
-    rows, cols, mass = plan()
-    rows = rows if problem.rows is None else problem.rows[rows]
-    cols = cols if problem.cols is None else problem.cols[cols]
-    return coo_array((mass / problem.mass, (rows, cols)), shape=problem.shape)
+    rows, cols, mass = cells
+    return coo_array((mass, problem.to_caller_rows(rows, cols)), shape=problem.shape)
 
 
 def _potentials_of_all(problem: Problem, potentials: Potentials) -> tuple[Array, Array]:
@@ -163,9 +167,7 @@ def _potentials_of_all(problem: Problem, potentials: Potentials) -> tuple[Array,
 def extend_to_left_out(problem: Problem, f: Array, g: Array) -> tuple[Array, Array]:
     """Extend potentials to rows without mass by c-transforms; missing rows get NaN."""
     x, y = (problem.shift_and_scale(points) for points in problem.caller_points)
-    all_f, all_g = np.full(len(x), np.nan), np.full(len(y), np.nan)
-    all_f[slice(None) if problem.rows is None else problem.rows] = f
-    all_g[slice(None) if problem.cols is None else problem.cols] = g
+    all_f, all_g = problem.fill_left_out(f, 0), problem.fill_left_out(g, 1)
     absent = np.flatnonzero(np.isnan(all_f) & np.isfinite(x).all(axis=1))
     all_f[absent] = c_transform_of_points(problem, x[absent], problem.y, g)
     known = np.isfinite(all_f)

@@ -37,9 +37,7 @@ def cost_matrix(merged: MergedProblem) -> tuple[Array, int, float]:
     cost = all_distances(problem, x, y)
     is_computed = problem.metric.name != "precomputed"
     if is_computed and problem.metric.pairs is None:
-        rows = merged.sources if problem.rows is None else problem.rows[merged.sources]
-        cols = merged.sinks if problem.cols is None else problem.cols[merged.sinks]
-        require_costs(cost, problem.metric.name, rows, cols)
+        require_costs(cost, problem.metric.name, *problem.to_caller_rows(merged.sources, merged.sinks))
     cost_error = _underflow_error(problem, cost, x, y)
     cost = problem.costs_of_distances(cost)
     largest = float(cost.max())

@@ -60,7 +60,7 @@ class MergedProblem:
         first = np.concatenate([problem.x[:, 0], problem.y[:, 0]])
         first.sort()
         if not (first[1:] == first[:-1]).any():  # no ties in one column: no duplicates
-            return cls(problem, np.arange(n), np.arange(m), problem.a, problem.b)
+            return cls.from_rows(problem)
         order, location = _locations(problem)
         count = int(location[-1]) + 1
         group = np.empty(n + m, dtype=np.intp)
@@ -84,6 +84,12 @@ class MergedProblem:
         col_of[group[n:]] = np.arange(m)
         places = group[:n], group[n:], at_x, at_y, shared
         return cls(problem, row_of[at_x], col_of[at_y], rest_a[at_x], rest_b[at_y], *places)
+
+    @classmethod
+    def from_rows(cls, problem: Problem, masses: tuple[Array, Array] | None = None) -> MergedProblem:
+        """Keep every row as a separate point; ``masses``: others than those of the problem."""
+        a, b = (problem.a, problem.b) if masses is None else masses
+        return cls(problem, np.arange(len(problem.x)), np.arange(len(problem.y)), a, b)
 
     def rescale(self) -> MergedProblem:
         """Scale points or distances so that the remaining costs neither over- nor underflow."""

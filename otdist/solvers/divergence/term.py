@@ -85,8 +85,7 @@ class EntropicTerm:
     @classmethod
     def of(cls, problem: Problem, a: Array, b: Array, is_self: bool = False) -> EntropicTerm:
         """Prepare a problem with masses a and b of its rows."""
-        n, m = len(problem.x), len(problem.y)
-        merged = MergedProblem(problem, np.arange(n), np.arange(m), problem.a, problem.b).rescale()
+        merged = MergedProblem.from_rows(problem).rescale()
         prepared = PreparedProblem.of(merged, None, "sinkhorn")
         if is_self and isinstance(prepared.ground, MatrixCosts):  # one order, or row i would not be column i
             ground = replace(prepared.ground, cols=prepared.ground.rows)
@@ -164,8 +163,8 @@ class EntropicTerm:
         eps = price_in_units(eps_abs, self.unit, "eps_abs")
         rho = None if rho_abs is None else price_in_units(rho_abs, self.unit)
         merged, down = self.prepared.merged, 2.0**-self.prepared.exponent
-        sides = replace(Sides.of(merged), a=np.empty(len(self.a)), b=np.empty(len(self.b)))
-        sides.a[self.prepared.rows], sides.b[self.prepared.cols] = self.a, self.b
+        a, b = self.prepared.to_rows(self.a, self.b)
+        sides = replace(Sides.of(merged), a=a, b=b)
         lower = 0.0
         if rho is None:
             # The plan a b^T has relative entropy 0, and relative entropy never reduces the objective.
@@ -259,14 +258,10 @@ class EntropicTerm:
                 self.logsumexp64.plan_gradient(rows, cols, eps),
                 self.logsumexp64.plan_gradient(rows, cols, eps, flip=True),
             )
-            out = np.empty_like(gradients[0]), np.empty_like(gradients[1])
-            out[0][self.prepared.rows], out[1][self.prepared.cols] = gradients
+            out = self.prepared.to_rows(*gradients)
         else:
-            by_row, by_col = np.empty(len(rows)), np.empty(len(cols))
-            by_row[self.prepared.rows], by_col[self.prepared.cols] = rows, cols
-            out = point_gradients_by_torch(
-                self.problem, by_row, by_col, math.ldexp(eps, self.prepared.exponent)
-            )
+            rows, cols = self.prepared.to_rows(rows, cols)
+            out = point_gradients_by_torch(self.problem, rows, cols, math.ldexp(eps, self.prepared.exponent))
         unit = float(self.problem.to_caller_costs(1.0))
         return np.ldexp(out[0] * unit, -self.problem.exponent), np.ldexp(
             out[1] * unit, -self.problem.exponent
@@ -333,9 +328,7 @@ class EntropicSolution:
 
     def _by_row(self) -> tuple[Array, Array]:
         """Potentials in the order of the problem's rows, in the term's unit."""
-        prepared = self.term.prepared
-        f, g = np.empty(len(prepared.rows)), np.empty(len(prepared.cols))
-        f[prepared.rows], g[prepared.cols] = self.state.f, self.state.g
+        f, g = self.term.prepared.to_rows(self.state.f, self.state.g)
         return ((f + g) / 2, (f + g) / 2) if self.term.is_self else (f, g)
 
     def _extend(self, side: int, own: Array, other: Array) -> Array:
@@ -344,8 +337,7 @@ class EntropicSolution:
         if present is None:
             return own
         points = problem.shift_and_scale(problem.caller_points[side])
-        out = np.full(len(points), np.nan)
-        out[present] = own
+        out = problem.fill_left_out(own, side)
         absent = np.flatnonzero(np.isnan(out) & np.isfinite(points).all(axis=1))
         mass, order = ((term.b, term.prepared.cols), (term.a, term.prepared.rows))[side]
         log_mass = np.empty(len(order))

@@ -88,7 +88,7 @@ class Sinkhorn:
     def _solve_at_eps(self, eps: float, problem: Problem, deadline: Deadline) -> Result:
         """Solve at a fixed regularisation."""
         from otdist.solvers.pairs.point_costs import cost_kernel
-        from otdist.solvers.sinkhorn.entropic_problem import EntropicProblem, without_merging
+        from otdist.solvers.sinkhorn.entropic_problem import EntropicProblem
         from otdist.solvers.sinkhorn.fixed_eps import solve_at_eps  # numba is loaded when it is needed
 
         try:
@@ -96,7 +96,9 @@ class Sinkhorn:
             with deadline.interrupting(grace=cost_kernel(problem) is not None):
                 entropic = EntropicProblem.of_unmerged(problem, self.max_bytes, deadline)
         except OutOfTimeError:  # while the cost matrix was computed
-            return quick_result(without_merging(problem).rescale(), "sinkhorn", NO_ENTROPIC_PLAN, deadline)
+            return quick_result(
+                MergedProblem.from_rows(problem).rescale(), "sinkhorn", NO_ENTROPIC_PLAN, deadline
+            )
         goal = max(self.max_residual, entropic.residual_floor(eps))
         bounds, finished = solve_at_eps(entropic, eps * entropic.mean, goal, self.max_iter, deadline)
         state = bounds.state

@@ -146,7 +146,7 @@ class EntropicProblem:
         cls, problem: Problem, max_bytes: int | None, deadline: Deadline = NO_DEADLINE
     ) -> EntropicProblem:
         """Prepare a problem without merging or cancelling points, which would change entropic plans."""
-        return cls.of(without_merging(problem), max_bytes, deadline=deadline)
+        return cls.of(MergedProblem.from_rows(problem), max_bytes, deadline=deadline)
 
     @property
     def updates_to_finish(self) -> float:
@@ -228,10 +228,8 @@ class EntropicProblem:
         prepared, units = self.prepared, self.prepared.merged.problem.to_caller_costs
         f, g = prepared.full_potentials(state.f, state.g)
         problem = prepared.merged.problem
-        f, g = (
-            _to_caller_rows(f, problem.rows, problem.shape[0]),
-            _to_caller_rows(g, problem.cols, problem.shape[1]),
-        )
+        # The plan does not determine potentials of rows without mass: NaN.
+        f, g = problem.fill_left_out(f, 0), problem.fill_left_out(g, 1)
         scale = math.ldexp(1.0, prepared.exponent)
         # Before the first update the potentials have no meaning.
         objective = float(self.a @ state.f + self.b @ state.g) * scale if state.iterations else math.nan
@@ -292,11 +290,6 @@ class EntropicProblem:
         return prepared.merged.full_plan(prepared.rows[i], prepared.cols[j], mass)
 
 
-def without_merging(problem: Problem) -> MergedProblem:
-    """Return the problem with every row as a separate point."""
-    return MergedProblem(problem, np.arange(len(problem.x)), np.arange(len(problem.y)), problem.a, problem.b)
-
-
 def subsample(
     ground: PairwiseCosts, a: Array, b: Array
 ) -> tuple[PointLogSumExp32 | MatrixLogSumExp, Array, Array]:
@@ -320,12 +313,3 @@ def _restrict_pairs(pairs: Cells, ends: tuple[Index, Index], shape: tuple[int, i
     rows, cols = places[0][pairs[0]], places[1][pairs[1]]
     inside = np.flatnonzero((rows >= 0) & (cols >= 0))
     return rows[inside], cols[inside], pairs[2][inside]
-
-
-def _to_caller_rows(potential: Array, rows: Index | None, count: int) -> Array:
-    """Potentials in the caller's rows; NaN for rows without mass, which the plan does not determine."""
-    if rows is None:
-        return potential
-    out = np.full(count, np.nan)
-    out[rows] = potential
-    return out

@@ -161,9 +161,7 @@ def power_mean_formula(problem: Problem, directions: Array, value: float, *data:
 def _with_left_out(problem: Problem, side: int) -> tuple[Array, Array, Index]:
     """Points and masses of one side, including rows without mass, and their indices in the caller's rows."""
     points = problem.caller_points[side]
-    present = (problem.rows, problem.cols)[side]
-    mass = np.zeros(len(points))
-    mass[slice(None) if present is None else present] = (problem.a, problem.b)[side]
+    mass = problem.fill_left_out((problem.a, problem.b)[side], side, 0.0)
     rows = np.flatnonzero(np.isfinite(points).all(axis=1))
     return problem.shift_and_scale(points[rows]), mass[rows], rows
 

@@ -161,6 +161,10 @@ class PreparedProblem:
 
     def full_potentials(self, f: Array, g: Array) -> tuple[Array, Array]:
         """Map potentials from kd order to the problem's rows."""
-        by_row, by_col = np.empty(len(self.rows)), np.empty(len(self.cols))
-        by_row[self.rows], by_col[self.cols] = f, g
-        return self.merged.scaled_potentials(by_row, by_col, self.exponent)
+        return self.merged.scaled_potentials(*self.to_rows(f, g), self.exponent)
+
+    def to_rows(self, of_x: Array, of_y: Array) -> tuple[Array, Array]:
+        """Bring values of both sides from kd order to the order of ``merged``."""
+        by_row, by_col = np.empty_like(of_x), np.empty_like(of_y)
+        by_row[self.rows], by_col[self.cols] = of_x, of_y
+        return by_row, by_col

@@ -36,7 +36,7 @@ from otdist.problem import Problem
 from otdist.result import Result
 from otdist.runtime.budget import require_memory
 from otdist.runtime.deadline import NO_DEADLINE, Deadline
-from otdist.solvers.answer import EXACT_GAP, extend_to_left_out
+from otdist.solvers.answer import EXACT_GAP, extend_to_left_out, make_sparse_plan
 from otdist.solvers.costs import cost_matrix, cost_rounding, metric_error, price_in_units
 from otdist.solvers.linear.exact_flow import exact_bound, exact_plan
 from otdist.solvers.merge import MergedProblem
@@ -177,8 +177,8 @@ class AugmentedProblem:
             f"the cost matrix of {n} x {m} points",
             "pass a random subset of the rows",
         )
-        floats = (np.array([float(mass) for mass in side]) for side in masses)
-        merged = MergedProblem(problem, np.arange(n), np.arange(m), *floats).rescale()
+        a, b = (np.array([float(mass) for mass in side]) for side in masses)
+        merged = MergedProblem.from_rows(problem, (a, b)).rescale()
         deadline = Deadline(problem.max_seconds)
         with deadline.interrupting():
             cost, exponent, cost_error = cost_matrix(merged)
@@ -326,16 +326,9 @@ class AugmentedProblem:
         lower = max(self.low * (1 - relative) - error, 0.0) * self.unit + self.surplus_cost * (1 - relative)
         return min(max(self.value * self.unit + self.surplus_cost, lower), upper), min(lower, upper), upper
 
-    @property
-    def plan(self) -> coo_array:
-        """Transported mass, as a sparse array of the caller's shape."""
-        from scipy.sparse import coo_array
-
-        problem = self.problem
-        i, j, mass = self.cells
-        rows = i if problem.rows is None else problem.rows[i]
-        cols = j if problem.cols is None else problem.cols[j]
-        return coo_array((mass, (rows, cols)), shape=problem.shape)
+    def make_plan(self) -> coo_array:
+        """Make the plan, as a sparse array of the caller's shape."""
+        return make_sparse_plan(self.problem, self.cells)
 
     @property
     def marginal_price(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from otdist.bounds import UNIT_ROUNDOFF
 from otdist.problem import Problem
 from otdist.runtime.budget import require_memory
 from otdist.runtime.deadline import OutOfTimeError
-from otdist.solvers.answer import extend_to_left_out
+from otdist.solvers.answer import extend_to_left_out, make_sparse_plan
 from otdist.solvers.costs import cost_rounding, price_in_units
 from otdist.solvers.divergence.point_gradients import point_gradients_of_cells
 from otdist.solvers.divergence.term import EntropicTerm, StoppingRule
@@ -25,7 +26,10 @@ from otdist.solvers.unbalanced.marginals import (
     best_multiple,
     transport_between_marginals,
 )
-from otdist.typing import Array, Index
+from otdist.typing import Array
+
+if TYPE_CHECKING:
+    from scipy.sparse import coo_array
 
 KL_EPS_DECAY = 0.6  # factor of the regularisation from one evaluation of the interval to the next
 UPDATES_TO_EVALUATE = 4.0  # time of the next update and an evaluation of the interval, in updates
@@ -206,27 +210,22 @@ class UnbalancedKL:
         x, y = self.term.point_gradients(self.plan.f, self.plan.g, self.plan.eps)
         return self.plan.factor * x, self.plan.factor * y
 
-    def plan_cells(self) -> tuple[Array, Index, Index]:
-        """Return masses, rows and columns of the plan's cells, in the caller's rows."""
+    def make_plan(self) -> coo_array:
+        """Make the plan, as a sparse array of the caller's shape."""
         assert self.plan is not None
         term, problem = self.term, self.term.problem
         prepared, plan = term.prepared, self.plan
         if plan.cells is not None:
-            i, j, mass = plan.cells
-            left = i if problem.rows is None else problem.rows[i]
-            return mass, left, j if problem.cols is None else problem.cols[j]
+            return make_sparse_plan(problem, plan.cells)
         n, m = len(term.a), len(term.b)
         require_memory(
             BYTES_PER_CELL * n * m, f"a plan with {n} x {m} cells", "use penalty='tv', whose plan is sparse"
         )
-        rows, cols = np.empty(n), np.empty(m)
-        rows[prepared.rows] = plan.f / plan.eps + np.log(term.a)
-        cols[prepared.cols] = plan.g / plan.eps + np.log(term.b)
+        rows, cols = prepared.to_rows(plan.f / plan.eps + np.log(term.a), plan.g / plan.eps + np.log(term.b))
         cost = np.ldexp(problem.costs(problem.x, problem.y), -prepared.exponent)
         mass = plan.factor * np.exp(rows[:, None] + cols - cost / plan.eps)
         i, j = np.nonzero(mass)
-        left = i if problem.rows is None else problem.rows[i]
-        return mass[i, j], left, j if problem.cols is None else problem.cols[j]
+        return make_sparse_plan(problem, (i, j, mass[i, j]))
 
 
 def make_unbalanced_kl(problem: Problem, masses: tuple[Array, Array], reach: float) -> UnbalancedKL:

@@ -64,8 +64,7 @@ def transport_between_marginals(
     total = math.fsum(rows)
     if not total < math.inf or min(rows.min(), cols.min()) < total * MIN_MARGINAL_SHARE:
         return None
-    masses = np.empty(len(rows)), np.empty(len(cols))
-    masses[0][prepared.rows], masses[1][prepared.cols] = rows / total, cols / math.fsum(cols)
+    masses = prepared.to_rows(rows / total, cols / math.fsum(cols))
     exact_problem = replace(problem, rooted=False, tol=0.0, max_seconds=seconds, progress=False)
     result = _solve_exactly(exact_problem, *masses)
     assert result.plan is not None and result.potentials is not None
@@ -90,8 +89,7 @@ def best_multiple_of_cells(
 ) -> tuple[float, float]:
     """Return the best factor of a plan by cells, and its objective with its float64 marginals."""
     prepared = term.prepared
-    places = np.empty(len(term.a), np.intp), np.empty(len(term.b), np.intp)
-    places[0][prepared.rows], places[1][prepared.cols] = np.arange(len(term.a)), np.arange(len(term.b))
+    places = prepared.to_rows(np.arange(len(term.a)), np.arange(len(term.b)))
     rows, cols = places[0][i], places[1][j]
     sums = np.bincount(rows, mass, len(term.a)), np.bincount(cols, mass, len(term.b))
     with np.errstate(divide="ignore"):

@@ -10,7 +10,7 @@ import numpy as np
 
 from otdist.bounds import UNIT_ROUNDOFF
 from otdist.problem import Problem
-from otdist.solvers.answer import extend_to_left_out
+from otdist.solvers.answer import extend_to_left_out, make_sparse_plan
 from otdist.solvers.costs import cost_rounding
 from otdist.solvers.merge import MergedProblem
 from otdist.solvers.quick import Sides, listed_costs, quick_plan, quick_potentials
@@ -89,15 +89,9 @@ class QuickUnbalanced:
         sides, _ = _sides(problem, masses)
         return cls(sides.problem, none, np.zeros(len(sides.a)), np.zeros(len(sides.b)), 0.0, upper)
 
-    @property
-    def plan(self) -> coo_array:
-        """Transported mass, as a sparse array of the caller's shape."""
-        from scipy.sparse import coo_array
-
-        i, j, mass = self.cells
-        rows = i if self.problem.rows is None else self.problem.rows[i]
-        cols = j if self.problem.cols is None else self.problem.cols[j]
-        return coo_array((mass, (rows, cols)), shape=self.problem.shape)
+    def make_plan(self) -> coo_array:
+        """Make the plan, as a sparse array of the caller's shape."""
+        return make_sparse_plan(self.problem, self.cells)
 
     def potentials(self) -> tuple[Array, Array]:
         """Return potentials of all rows, in the caller's units."""
@@ -109,7 +103,7 @@ class QuickUnbalanced:
 
 def _sides(problem: Problem, masses: tuple[Array, Array]) -> tuple[Sides, float]:
     """Scale points and masses; returns them, and the unit of their costs in the caller's units."""
-    merged = MergedProblem(problem, np.arange(len(problem.x)), np.arange(len(problem.y)), *masses).rescale()
+    merged = MergedProblem.from_rows(problem, masses).rescale()
     return Sides.of(merged), float(merged.problem.to_caller_costs(1.0))
 
 

@@ -22,10 +22,7 @@ from otdist.solvers.unbalanced.quick import QuickUnbalanced
 from otdist.typing import Array, Inputs
 
 if TYPE_CHECKING:
-    from scipy.sparse import coo_array
-
     from otdist.solvers.unbalanced.augmented import AugmentedProblem, Exact
-    from otdist.solvers.unbalanced.kl import UnbalancedKL
 
 Label = dict[str, Any]  # name and info of the result
 Potentials = Callable[[], tuple[Array, Array]]
@@ -87,7 +84,7 @@ def solve_partial(
 
 def _quick_result(problem: Problem, solved: QuickUnbalanced, inputs: Inputs, label: Label) -> Result:
     """Make the Result if there was no time for the costs of all pairs."""
-    label["info"] |= {"moved": float(solved.plan.data.sum())} | describe_omitted(problem)
+    label["info"] |= {"moved": float(solved.make_plan().data.sum())} | describe_omitted(problem)
     result = Result(
         solved.upper,
         solved.lower,
@@ -95,7 +92,7 @@ def _quick_result(problem: Problem, solved: QuickUnbalanced, inputs: Inputs, lab
         "quick",
         converged=False,
         message=NO_COST_MATRIX,
-        _make_plan=_PlanMaker(solved),
+        _make_plan=solved.make_plan,
         _make_potentials=solved.potentials,
         **{**describe(problem), **label},
     )
@@ -108,7 +105,7 @@ def _result(
     value, lower, upper = (0.0, 0.0, 0.0) if exact else solved.interval
     lower, upper = widen_for_unit(problem, lower, upper)
     result = solved.result
-    label["info"] |= {"moved": float(solved.plan.data.sum())} | describe_omitted(problem)
+    label["info"] |= {"moved": float(solved.make_plan().data.sum())} | describe_omitted(problem)
     return Result(
         value,
         lower,
@@ -116,29 +113,10 @@ def _result(
         result.method,
         converged=solved.finished,
         message="" if solved.finished else result.message or ROUNDING_TOO_LARGE,
-        _make_plan=_PlanMaker(solved),
+        _make_plan=solved.make_plan,
         _make_potentials=potentials,
         **{**describe(problem), **label},
     )
-
-
-class _PlanMaker:
-    """Callable that makes a plan on request; an object, so that results can be pickled."""
-
-    def __init__(self, solved: AugmentedProblem | UnbalancedKL | QuickUnbalanced) -> None:
-        self.solved = solved
-
-    def __call__(self) -> coo_array:
-        from scipy.sparse import coo_array
-
-        if isinstance(self.solved, QuickUnbalanced):
-            return self.solved.plan
-        from otdist.solvers.unbalanced.kl import UnbalancedKL
-
-        if not isinstance(self.solved, UnbalancedKL):
-            return self.solved.plan
-        mass, rows, cols = self.solved.plan_cells()
-        return coo_array((mass, (rows, cols)), shape=self.solved.term.problem.shape)
 
 
 def solve_kl(
@@ -178,7 +156,7 @@ def solve_kl(
         solved.method,
         converged=finished,
         message="" if finished else reason,
-        _make_plan=_PlanMaker(solved),
+        _make_plan=solved.make_plan,
         _make_potentials=solved.potentials,
         **{**describe(problem), **label},
     )
