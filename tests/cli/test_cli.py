@@ -446,7 +446,7 @@ MISTAKES = {
     "one sample": ("w1 x.npy", ["Y: is missing; usage: otdist w1 X Y\n"]),
     "no sample": ("w1", ["X: is missing; usage: otdist w1 X Y\n"]),
     "standard input twice": ("compare - -", ["-: is both files", "from a file"]),
-    "p-value above one": ("compare before.csv after.csv --fail-p 2", ["--fail-p", "at most 1, got 2"]),
+    "p-value above one": ("compare before.csv after.csv --fail-p 2", ["--fail-p", "<= 1, got 2"]),
     "infinite threshold": ("compare before.csv after.csv --fail-above inf", ["--fail-above", "inf"]),
     "option of another": (
         "w1 x.npy y.npy --epsilon 3",

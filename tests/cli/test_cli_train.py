@@ -184,7 +184,7 @@ MISTAKES = {
     "no such column": ("table.csv --columns u w", ["--columns", "'w'", "'kind'"]),
     "columns of an array": ("points.npy --columns u", ["--columns", "table"]),
     "no value": ("points.npy --set width", ["--set", "'width'", "NAME=VALUE"]),
-    "no such setting": ("points.npy --set widht=3", ["--set widht", "'width'"]),
+    "no such setting": ("points.npy --set widht=3", ["--set widht", "width"]),
     "a value of no use": ("points.npy --set n_critic=0", ["--set n_critic", "0"]),
     "a word for a number": ("points.npy --set width=wide", ["--set width", "'wide'"]),
     "no steps": ("points.npy --steps 0", ["--steps", "0"]),

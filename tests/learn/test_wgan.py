@@ -317,7 +317,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            ({"n_critics": 3}, "n_critics: is not an option of fit_wgan; its options are .*n_critic"),
+            ({"n_critics": 3}, "n_critics: is not an option of the trainer; its options are .*n_critic"),
             ({"objective": "wgan"}, "objective: must be .*, got 'wgan'"),
             ({"constraint": "gradient"}, "constraint: must be .*, got 'gradient'"),
             ({"constraint": "none"}, "constraint: must not be"),

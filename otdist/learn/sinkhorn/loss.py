@@ -110,4 +110,5 @@ class SinkhornLoss(nn.Module):
         """Return the options that differ from the defaults."""
         default = Options()
         changed = {k: v for k, v in vars(self.options).items() if v != getattr(default, k)}
-        return ", ".join(f"{k}={v!r}" for k, v in ({"debias": self.debias} | changed).items())
+        options = {"debias": self.debias} | changed
+        return ", ".join(f"{k}={f'{v:g}' if isinstance(v, float) else repr(v)}" for k, v in options.items())

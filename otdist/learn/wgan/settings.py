@@ -161,7 +161,7 @@ class Settings:
 
 def make_settings(options: Mapping[str, Any], has_user_critic: bool) -> Settings:
     """Make settings from keyword arguments; an unknown name is an error that lists the known ones."""
-    check_names(options, get_option_names(Settings), "fit_wgan")
+    check_names(options, get_option_names(Settings), "the trainer")
     values = dict(options)
     if values.get("constraint") is None:
         values["constraint"] = "spectral" if has_user_critic else "orthogonal"
