@@ -32,7 +32,7 @@ from otdist.inputs.clouds import (
 from otdist.inputs.unit_conversion import UnitConversion
 from otdist.inputs.weights import make_masses, plain_weights, read_weights, require_same_total
 from otdist.metrics import Metric
-from otdist.metrics.base import make_row_blocks
+from otdist.metrics.base import bounding_box, make_row_blocks
 from otdist.metrics.geographic_columns import check_column_names
 from otdist.metrics.names import is_gower, resolve
 from otdist.metrics.tables import make_gower
@@ -161,7 +161,7 @@ class Problem:
         where |= {"omitted": (gone_x, gone_y), "weights": weights, "conversion": clouds.conversion}
         sides = make_masses(a, b, len(points_x), len(points_y))
         left, right, total = sides[:3]
-        low, high = _range(points_x, points_y)
+        low, high = bounding_box(points_x, points_y)
         fixed_value = None
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
             fixed_value = value_at_infinity(
@@ -437,10 +437,6 @@ def _require_finite(metric: Metric, x: Array, y: Array) -> None:
             f"{metric.name}: distances between these points exceed {MAX_DISTANCE:.3g}",
             "use larger scales, or a larger unit of the points",
         )
-
-
-def _range(x: Array, y: Array) -> tuple[Array, Array]:
-    return np.minimum(x.min(axis=0), y.min(axis=0)), np.maximum(x.max(axis=0), y.max(axis=0))
 
 
 def far_exponent(low: Array, high: Array) -> int:

@@ -16,6 +16,11 @@ from otdist.typing import Array, Index
 BLOCK_ENTRIES = 2**18  # matrix entries of a block: 2 MB, which stays in cache
 
 
+def bounding_box(x: Array, y: Array) -> tuple[Array, Array]:
+    """Return the smallest and the largest coordinates of two samples, in each column."""
+    return np.minimum(x.min(axis=0), y.min(axis=0)), np.maximum(x.max(axis=0), y.max(axis=0))
+
+
 def count_root_roundings(d: int) -> float:
     """Return the rounding error of a root of a sum of squares: units in the last place, for d columns."""
     return d / 2 + 3

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from otdist.errors import InputError
 from otdist.inputs.arrays import read
-from otdist.metrics.base import Metric, evaluate_linear, make_row_blocks, require_columns
+from otdist.metrics.base import Metric, bounding_box, evaluate_linear, make_row_blocks, require_columns
 from otdist.typing import Array, Mask
 
 MIN_COLUMN_RANGE = 2.0**-1022  # smallest range by which a column can be divided
@@ -85,7 +85,7 @@ def mixed(
 
 def make_gower(x: Array, y: Array) -> Metric:
     """Make Gower's metric for two tables: each column is divided by its range over both."""
-    low, high = np.minimum(x.min(axis=0), y.min(axis=0)), np.maximum(x.max(axis=0), y.max(axis=0))
+    low, high = bounding_box(x, y)
     half = high / 2 - low / 2
     too_small = (low < high) & (half < MIN_COLUMN_RANGE / 2)
     if too_small.any():
@@ -146,7 +146,7 @@ def _compute_mixed_pairs(factors: Array, labels: Mask, xp: Any, x: Any, y: Any) 
 
 
 def _compute_half_ranges(x: Array, y: Array) -> Array:
-    low, high = np.minimum(x.min(axis=0), y.min(axis=0)), np.maximum(x.max(axis=0), y.max(axis=0))
+    low, high = bounding_box(x, y)
     return np.asarray(high / 2 - low / 2)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_number
-from otdist.metrics.base import Metric, evaluate_linear, make_row_blocks, require_columns
+from otdist.metrics.base import Metric, bounding_box, evaluate_linear, make_row_blocks, require_columns
 from otdist.metrics.differentiable import detach, norm, squared_norm
 from otdist.typing import Array
 
@@ -135,7 +135,7 @@ def _wrap_columns(lengths: Array, x: Array) -> Array:
 
 
 def _bound_torus_extent(lengths: Array, x: Array, y: Array) -> float:
-    low, high = np.minimum(x.min(axis=0), y.min(axis=0)), np.maximum(x.max(axis=0), y.max(axis=0))
+    low, high = bounding_box(x, y)
     # Halves: a range may overflow where a distance does not.
     halves = np.minimum(high / 2 - low / 2, np.broadcast_to(lengths, x.shape[1]) / 4)
     return 2 * math.hypot(*halves) * (1 + 2.0**-40)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from otdist.bounds import northwest, outward, staircase
+from otdist.bounds import northwest, outward
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_bytes, set_option
 from otdist.number import change
@@ -19,7 +19,7 @@ from otdist.result import Result
 from otdist.runtime.budget import require_memory
 from otdist.solvers.answer import make_result
 from otdist.solvers.costs import UNDERFLOW_DISTANCE, cost_rounding
-from otdist.solvers.line import power_on_line, sorted_order
+from otdist.solvers.line import couple_in_order, power_on_line
 from otdist.solvers.linear.pot import UNLIMITED_ITERATIONS, network_simplex
 from otdist.typing import Array, Index, Mask
 
@@ -150,10 +150,7 @@ def _distance_error(problem: Problem, bracket: Bracket) -> float:
 
 def _match_on_line(problem: Problem) -> Flow:
     """Return the monotone coupling; masses are integers, so no cell is an artefact of rounding."""
-    order_x, order_y = sorted_order(problem.x[:, 0], problem.a), sorted_order(problem.y[:, 0], problem.b)
-    i, j, mass = staircase(problem.a[order_x], problem.b[order_y])
-    used = mass > 0
-    return Flow(order_x[i[used]], order_y[j[used]], mass[used])
+    return Flow(*couple_in_order(problem.x[:, 0], problem.y[:, 0], problem.a, problem.b))
 
 
 def largest_flow(allowed: Mask, a: Array, b: Array) -> Flow:

@@ -16,7 +16,7 @@ from otdist.result import Result
 from otdist.runtime.parallel import run_both
 from otdist.solvers.answer import make_result
 from otdist.solvers.cumulative_weights import weighted_staircase
-from otdist.typing import Array, Index
+from otdist.typing import Array, Cells, Index
 
 BUFFER_VALUES = 2**15  # 256 KB
 MAX_BATCHED_VALUES = 2**12  # larger samples of a batch are processed one by one
@@ -295,7 +295,7 @@ def _samples_coincide(problem: Problem) -> bool:
     """Whether both samples have the same points with the same masses, in any order."""
     if problem.mass_error > 0 or len(problem.x) != len(problem.y):
         return False  # rounded weights may agree by chance
-    order_x, order_y = _orders(problem)
+    order_x, order_y = sorted_order(problem.x[:, 0], problem.a), sorted_order(problem.y[:, 0], problem.b)
     same = problem.x[order_x] == problem.y[order_y]
     return bool(same.all()) and np.array_equal(problem.a[order_x], problem.b[order_y])
 
@@ -324,37 +324,39 @@ def _shifted_levels(problem: Problem, k: float, exponent: int, shift: float) -> 
     return shift * total * (1 + 2.0**-20)
 
 
-def _orders(problem: Problem) -> tuple[Index, Index]:
-    return sorted_order(problem.x[:, 0], problem.a), sorted_order(problem.y[:, 0], problem.b)
+def _plan(problem: Problem) -> Cells:
+    return couple_in_order(problem.x[:, 0], problem.y[:, 0], problem.a, problem.b)
 
 
-def _plan(problem: Problem) -> tuple[Index, Index, Array]:
-    order_x, order_y = _orders(problem)
-    i, j, mass = northwest(problem.a[order_x], problem.b[order_y])
+def couple_in_order(x: Array, y: Array, a: Array, b: Array) -> Cells:
+    """Couple points on the line in their order: rows, columns and masses of the cells."""
+    order_x, order_y = sorted_order(x, a), sorted_order(y, b)
+    i, j, mass = northwest(a[order_x], b[order_y])
     return order_x[i], order_y[j], mass
 
 
 def _potentials(problem: Problem, k: float) -> tuple[Array, Array]:
-    """Compute potentials that are tight along the whole staircase.
-
-    The cost is a Monge matrix in sorted order, so they are feasible for all pairs.
-    """
     tame = problem.rescale()
-    order_x, order_y = _orders(tame)
-    x, y = tame.x[order_x, 0], tame.y[order_y, 0]
-    i, j, _ = staircase(tame.a[order_x], tame.b[order_y])
-    f, g = staircase_potentials(x, y, i, j, k)
-    out_f, out_g = np.empty_like(f), np.empty_like(g)
-    out_f[order_x], out_g[order_y] = f, g
+    f, g = line_potentials(tame.x[:, 0], tame.y[:, 0], tame.a, tame.b, k)
     shift = (tame.exponent - problem.exponent) * k
     whole = math.floor(shift)
     with np.errstate(over="ignore", under="ignore"):
-        return np.ldexp(out_f * 2.0 ** (shift - whole), whole), np.ldexp(
-            out_g * 2.0 ** (shift - whole), whole
-        )
+        return np.ldexp(f * 2.0 ** (shift - whole), whole), np.ldexp(g * 2.0 ** (shift - whole), whole)
 
 
-def staircase_potentials(x: Array, y: Array, i: Index, j: Index, k: float) -> tuple[Array, Array]:
+def line_potentials(x: Array, y: Array, a: Array, b: Array, k: float) -> tuple[Array, Array]:
+    """Compute optimal potentials of points on the line for ``|x - y|**k``, tight along the whole staircase.
+
+    The cost is a Monge matrix in sorted order, so they are feasible for all pairs.
+    """
+    order_x, order_y = sorted_order(x, a), sorted_order(y, b)
+    i, j, _ = staircase(a[order_x], b[order_y])
+    f, g = np.empty(len(x)), np.empty(len(y))
+    f[order_x], g[order_y] = _staircase_potentials(x[order_x], y[order_y], i, j, k)
+    return f, g
+
+
+def _staircase_potentials(x: Array, y: Array, i: Index, j: Index, k: float) -> tuple[Array, Array]:
     """Solve ``f[i] + g[j] = |x[i] - y[j]|**k`` along the cells of a staircase, with g[0] = 0."""
     with np.errstate(over="ignore"):
         cost = np.abs(x[i] - y[j]) ** k

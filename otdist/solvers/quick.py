@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from otdist.bounds import UNIT_ROUNDOFF, northwest, staircase
+from otdist.bounds import UNIT_ROUNDOFF
 from otdist.metrics import NAMED
+from otdist.metrics.base import bounding_box
 from otdist.problem import Problem
 from otdist.result import Result
 from otdist.runtime.deadline import NO_DEADLINE, Deadline
 from otdist.solvers.answer import make_result
 from otdist.solvers.costs import UNDERFLOW_DISTANCE, cost_rounding, weight_rounding_cost
-from otdist.solvers.line import sorted_order, staircase_potentials
+from otdist.solvers.line import couple_in_order, line_potentials
 from otdist.solvers.merge import MergedProblem
 from otdist.typing import Array, Index
 
@@ -145,9 +146,7 @@ def quick_potentials(
 
 def quick_plan(sides: Sides, order: tuple[Array, Array]) -> tuple[Index, Index, Array, float]:
     """Couple points along an order: rows, columns and masses, and an upper bound of the cost."""
-    by_x, by_y = sorted_order(order[0], sides.a), sorted_order(order[1], sides.b)
-    i, j, mass = northwest(sides.a[by_x], sides.b[by_y])
-    rows, cols = by_x[i], by_y[j]
+    rows, cols, mass = couple_in_order(*order, sides.a, sides.b)
     cost, cost_error = listed_costs(sides, rows, cols)
     problem = sides.problem
     upper = math.fsum(mass * cost) * (
@@ -228,12 +227,8 @@ def _projected_potentials(sides: Sides, at_x: Array, at_y: Array) -> FeasibleDua
 
 def _line_potentials(sides: Sides, x: Array, y: Array, k: float) -> tuple[Array, Array, float]:
     """Compute optimal potentials for ``|x - y|**k``, and a bound of their rounding error."""
-    by_x, by_y = sorted_order(x, sides.a), sorted_order(y, sides.b)
-    xs, ys = x[by_x], y[by_y]
-    i, j, _ = staircase(sides.a[by_x], sides.b[by_y])
-    f, g = np.empty(len(x)), np.empty(len(y))
-    f[by_x], g[by_y] = staircase_potentials(xs, ys, i, j, k)
-    largest = max(float(abs(xs[-1] - ys[0])), float(abs(ys[-1] - xs[0]))) ** k
+    f, g = line_potentials(x, y, sides.a, sides.b, k)
+    largest = max(float(abs(x.max() - y.min())), float(abs(y.max() - x.min()))) ** k
     size = float(np.abs(f).max() + np.abs(g).max()) + largest
     return f, g, (4 * sides.size + 8 * k) * UNIT_ROUNDOFF * size
 
@@ -245,7 +240,7 @@ def _anchors(sides: Sides) -> list[Array]:
     if metric.degree == 1:  # a norm: distances to a far point are nearly a coordinate along a direction
         middle, other = sides.a @ x / total, sides.b @ y / total
         shift = middle - other
-        low, high = np.minimum(x.min(0), y.min(0)), np.maximum(x.max(0), y.max(0))
+        low, high = bounding_box(x, y)
         extent = float(metric.matrix(low[None], high[None])[0, 0])
         length = float(metric.matrix(middle[None], other[None])[0, 0])
         column = np.zeros(len(shift))

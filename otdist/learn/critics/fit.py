@@ -31,6 +31,7 @@ from otdist.learn.distributed import (
 )
 from otdist.learn.modes import training_mode
 from otdist.metrics import Metric
+from otdist.metrics.base import bounding_box
 from otdist.metrics.names import resolve
 from otdist.problem import Problem
 from otdist.typing import Array
@@ -128,7 +129,7 @@ def fit_sources(
 
 def box_diameter(x: Array, y: Array, metric: Metric) -> float:
     """Return the diameter of the bounding box of all points; NaN for metrics that are not norms."""
-    low, high = np.minimum(x.min(0), y.min(0)), np.maximum(x.max(0), y.max(0))
+    low, high = bounding_box(x, y)
     return float(metric.matrix(low[None], high[None])[0, 0]) if metric.name in LEARNED_METRICS else math.nan
 
 

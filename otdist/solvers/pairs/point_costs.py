@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.metrics import NAMED
+from otdist.metrics.base import bounding_box
 from otdist.problem import Problem
 from otdist.runtime.parallel import run_in_parts
 from otdist.solvers.pairs import distance_tiles, kernels
@@ -76,8 +77,7 @@ class PointCosts:
     @classmethod
     def of(cls, x: Array, y: Array, kind: int, finest: float = 2.0**400) -> Self:
         """Prepare two point sets; ``finest``: largest factor that coordinates are scaled by."""
-        low = np.minimum(x.min(axis=0), y.min(axis=0))
-        high = np.maximum(x.max(axis=0), y.max(axis=0))
+        low, high = bounding_box(x, y)
         half = float((high - low).max()) / 2
         scale = min(2.0 ** -max(math.frexp(half)[1], -1000), finest)
         left, right = (PointSet.of(points, (low + high) / 2, scale) for points in (x, y))

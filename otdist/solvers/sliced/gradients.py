@@ -12,7 +12,7 @@ from otdist.bounds import staircase
 from otdist.problem import Problem
 from otdist.runtime.budget import require_memory
 from otdist.runtime.parallel import run_both
-from otdist.solvers.line import sorted_order, staircase_potentials
+from otdist.solvers.line import line_potentials, sorted_order
 from otdist.solvers.sliced.projections import add_outer, combine, common_cells, project, projections
 from otdist.typing import Array, Cells, Index
 
@@ -102,11 +102,9 @@ def weight_gradients(problem: Problem, directions: Array, value: float) -> tuple
         # In units of the value, so that no power over- or underflows.
         project(direction[None] / value, x, u[None])
         project(direction[None] / value, y, v[None])
-        order_x, order_y = sorted_order(u, a), sorted_order(v, b)
-        i, j, _ = staircase(a[order_x], b[order_y])
-        f, g = staircase_potentials(u[order_x], v[order_y], i, j, problem.p)
-        total_f[order_x] += f
-        total_g[order_y] += g
+        f, g = line_potentials(u, v, a, b, problem.p)
+        total_f += f
+        total_g += g
     unit = value / (problem.p * len(directions))
     out = np.zeros(problem.shape[0]), np.zeros(problem.shape[1])
     out[0][rows], out[1][cols] = unit * total_f, unit * total_g

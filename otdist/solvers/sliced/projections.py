@@ -11,7 +11,7 @@ from otdist.bounds import UNIT_ROUNDOFF, cumulation_error, northwest
 from otdist.metrics.base import make_row_blocks
 from otdist.problem import Problem
 from otdist.runtime.parallel import MIN_SIZE_THREADED, run_both, run_in_parts
-from otdist.solvers.line import is_constant, line_cost, scaled_powers, sorted_order
+from otdist.solvers.line import couple_in_order, is_constant, line_cost, scaled_powers
 from otdist.solvers.merge import MergedProblem
 from otdist.typing import Array, Cells, Index
 
@@ -198,10 +198,7 @@ def normalize(vectors: Array) -> Array:
 
 def coupling_cost_along(problem: Problem, direction: Array) -> float:
     """Upper bound of W_p: cost of coupling the points in their order along a direction."""
-    order_x = sorted_order(problem.x @ direction, problem.a)
-    order_y = sorted_order(problem.y @ direction, problem.b)
-    i, j, mass = northwest(problem.a[order_x], problem.b[order_y])
-    i, j = order_x[i], order_y[j]
+    i, j, mass = couple_in_order(problem.x @ direction, problem.y @ direction, problem.a, problem.b)
     lengths = np.empty(len(mass))
     for rows in make_row_blocks(len(mass), problem.d):
         apart = problem.x[i[rows]] - problem.y[j[rows]]
