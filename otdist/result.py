@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from otdist.errors import ConvergenceError, InputError
 from otdist.number import Number, can_pickle, constant
-from otdist.pages.formatting import escape_unprintable, round_outward
+from otdist.pages.formatting import escape_unprintable, format_count, round_outward
 from otdist.runtime.errstate import isolate_errstate
 from otdist.typing import Array
 
@@ -287,8 +287,7 @@ class SlicedResult(Result):
         return proof if error is None else f" (standard error {error:.2g}){proof.replace(' (exact)', '')}"
 
     def _source(self) -> str:
-        count = len(self.directions)
-        return f"{super()._source()}, {count} direction{'' if count == 1 else 's'}"
+        return f"{super()._source()}, {format_count(len(self.directions), 'direction')}"
 
 
 def _extend_lost(g: Array, z: ArrayLike) -> Array:

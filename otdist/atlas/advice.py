@@ -13,7 +13,7 @@ from otdist.inputs.arguments import check_choice, check_integer, check_number
 from otdist.metrics import NAMED, Metric
 from otdist.metrics.names import is_gower, resolve
 from otdist.pages.formatting import format_number
-from otdist.runtime.budget import SHARE, free_memory
+from otdist.runtime.budget import SHARE, format_bytes, free_memory
 
 COMPILED_METRICS = ("euclidean", "sqeuclidean", "cityblock", "chebyshev")  # metrics with compiled costs
 SINKHORN_SAFETY_FACTOR = (
@@ -107,7 +107,7 @@ class Recommendation:
         return f"{self.method}{''.join(options)}"
 
     def _format_bytes(self) -> str:
-        return _format_bytes(self.bytes)
+        return format_bytes(self.bytes)
 
     def _format_goal(self) -> str:
         return "exact" if self.exact else f"gap at most {self.options['tol']:g}"
@@ -210,7 +210,7 @@ def recommend(
     candidates = [_make_candidate(request, name) for name in names if name not in left_out]
     if not candidates:
         raise BudgetError(
-            f"no method takes {request.n} x {request.m} points in {_format_bytes(request.max_bytes)}",
+            f"no method takes {request.n} x {request.m} points in {format_bytes(request.max_bytes)}",
             Remedy(
                 "pass a random subset, raise {}, or train an otdist.learn.Critic, which takes streams",
                 Option("max_bytes"),
@@ -265,7 +265,7 @@ def _find_unsuitable(request: _Request) -> dict[str, str]:
         )
         if name not in reasons and required_bytes > request.max_bytes:
             reasons[name] = (
-                f"needs {_format_bytes(required_bytes)}, more than {_format_bytes(request.max_bytes)}"
+                f"needs {format_bytes(required_bytes)}, more than {format_bytes(request.max_bytes)}"
             )
     return reasons
 
@@ -326,7 +326,3 @@ def _format_seconds(value: float | None) -> str:
     if value < 0.0995:
         return f"{format_number(float(f'{1e3 * value:.2g}'))} ms"
     return f"{format_number(float(f'{value:.2g}'))} s"
-
-
-def _format_bytes(value: float) -> str:
-    return f"{value / 1e9:.3g} GB" if value >= 1e9 else f"{max(value / 1e6, 0.01):.3g} MB"

@@ -12,6 +12,7 @@ from otdist.bench.scatter import draw_scatter
 from otdist.bench.table import EXACT_ERROR
 from otdist.pages.formatting import DASH, format_interval, format_lower_bound, format_number, format_percent
 from otdist.pages.page import load_template, write_page
+from otdist.runtime.budget import format_bytes
 from otdist.runtime.files import check_target
 from otdist.runtime.versions import get_version
 
@@ -36,7 +37,7 @@ def render(runs: Runs, tol: float) -> str:
     template = load_template(
         "otdist.bench",
         "report.html.j2",
-        size=format_bytes,
+        size=format_memory,
         accuracy=format_accuracy,
         seconds=format_seconds,
         proved=format_row_interval,
@@ -107,7 +108,7 @@ def format_row_interval(row: Row) -> str:
 def format_seconds(value: float | None) -> str:
     """Format seconds with three significant digits."""
     if value is None:
-        return "–"
+        return DASH
     # Repeated runs differ in the second digit.
     rounded = float(f"{value:.3g}")
     return (
@@ -128,14 +129,12 @@ def format_accuracy(row: Row) -> str:
 def format_error(value: float | None) -> str:
     """Format a relative error; below 1e-9 it is rounding, and the value exact."""
     if value is None:
-        return "–"
+        return DASH
     if value < EXACT_ERROR:
         return "exact"
     return f"{value:.1e}" if value < 1e-4 else f"{100 * value:.2g}%"
 
 
-def format_bytes(value: float | None) -> str:
-    """Format bytes as MB or GB."""
-    if value is None:
-        return "–"
-    return f"{value / 1e9:.3g} GB" if value >= 1e9 else f"{value / 1e6:.3g} MB"
+def format_memory(value: float | None) -> str:
+    """Format the memory of a run."""
+    return DASH if value is None else format_bytes(value)

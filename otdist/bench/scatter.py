@@ -14,6 +14,7 @@ from otdist.bench.methods import get_other_quantity
 from otdist.bench.table import EXACT_ERROR
 from otdist.pages.drawing import add, add_text, make_canvas, make_path, to_markup
 from otdist.pages.formatting import escape_unprintable, format_number
+from otdist.runtime.budget import format_bytes
 
 SCATTER_WIDTH, SCATTER_HEIGHT = 640.0, 350.0
 PLOT_LEFT, PLOT_RIGHT, PLOT_TOP, PLOT_BOTTOM = 62.0, 624.0, 26.0, 302.0
@@ -133,7 +134,7 @@ def _draw_frame(root: Element, x_axis: LogAxis, y_axis: ErrorAxis, cost: str) ->
     for value in x_axis.compute_ticks():
         x = x_axis.to_position(value)
         add(root, "line", class_="grid", x1=x, x2=x, y1=PLOT_TOP, y2=PLOT_BOTTOM)
-        text = _format_seconds(value) if cost == "seconds" else _format_bytes(value)
+        text = _format_seconds(value) if cost == "seconds" else format_bytes(value)
         add_text(root, x, PLOT_BOTTOM + 19, text, anchor="middle")
     add(root, "line", class_="rail", x1=PLOT_LEFT, x2=PLOT_RIGHT, y1=PLOT_BOTTOM, y2=PLOT_BOTTOM)
     add_text(root, (PLOT_LEFT + PLOT_RIGHT) / 2, PLOT_BOTTOM + 40, COST_LABELS[cost], anchor="middle")
@@ -156,7 +157,7 @@ def _draw_point(root: Element, row: dict[str, Any], position: tuple[float, float
     accuracy = f"error {row['error']:.2g}" if other is None else f"answers {other}"
     text = f"{row['method']}: {format_number(row['seconds'])} s, {accuracy}"
     if row["memory"] is not None:
-        text += f", {_format_bytes(row['memory'])}"
+        text += f", {format_bytes(row['memory'])}"
     add(mark, "title", escape_unprintable(text))
 
 
@@ -217,10 +218,3 @@ def _format_error(value: float) -> str:
 
 def _format_seconds(value: float) -> str:
     return f"{value:g} s" if value >= 1 else f"{1e3 * value:g} ms" if value >= 1e-3 else f"{1e6 * value:g} µs"
-
-
-def _format_bytes(value: float) -> str:
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if value >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value:g} B"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from otdist.bench.report import format_accuracy, format_bytes, format_row_interval, format_seconds
+from otdist.bench.report import format_accuracy, format_memory, format_row_interval, format_seconds
 from otdist.pages.formatting import escape_unprintable, format_number
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def make_table(runs: Runs, question: str) -> Table:
         cells += [
             "–" if row["value"] is None else format_number(row["value"]),
             format_row_interval(row),
-            format_bytes(row["memory"]),
+            format_memory(row["memory"]),
         ]
         reason = "" if row["status"] == "ok" else escape_unprintable(f"{row['status']}: {row['reason']}")
         table.add_row(*(Text(cell) for cell in (*cells, reason)), style="bold" if best else None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from otdist.errors import InputError, Option, Remedy
 from otdist.inputs.arrays import is_torch, read_table, warn_rounded
@@ -16,7 +17,7 @@ from otdist.inputs.table import Table
 from otdist.inputs.times import find_common_clock
 from otdist.inputs.unit_conversion import ConvertedSamples, UnitConversion, convert_columns
 from otdist.inputs.units import convert_unit, get_unit, to_common_unit
-from otdist.typing import Array, Index, Mask, NanPolicy
+from otdist.typing import Array, Index, NanPolicy
 
 if TYPE_CHECKING:
     from otdist.metrics.base import Metric
@@ -220,7 +221,7 @@ def value_at_infinity(x: Side, y: Side, metric: Metric | None) -> float:
     )
 
 
-def find_first_row(mask: Mask, rows: Index | None) -> int:
+def find_first_row(mask: ArrayLike, rows: Index | None) -> int:
     """Return the first row where a mask holds, as the caller counts; ``rows``: his indices, None for all."""
     row = int(np.argmax(mask))
     return row if rows is None else int(rows[row])

@@ -39,7 +39,9 @@ def require_memory(needed: int, purpose: str, remedy: str, max_bytes: int | None
             return
         max_bytes = int(SHARE * free)
     if needed > max_bytes:
-        raise BudgetError(f"{purpose} needs {_size(needed)}, the budget is {_size(max_bytes)}", remedy)
+        raise BudgetError(
+            f"{purpose} needs {format_bytes(needed)}, the budget is {format_bytes(max_bytes)}", remedy
+        )
 
 
 def require_room(needed: int, purpose: str, remedy: str) -> None:
@@ -51,9 +53,14 @@ def require_room(needed: int, purpose: str, remedy: str) -> None:
     """
     if not can_map(needed):
         raise BudgetError(
-            f"{purpose} needs {_size(needed)} of address space, and the system grants no more", remedy
+            f"{purpose} needs {format_bytes(needed)} of address space, and the system grants no more", remedy
         )
 
 
-def _size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+def format_bytes(count: float) -> str:
+    """Format a number of bytes with three significant digits."""
+    rounded = float(f"{count:.3g}")
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if rounded >= size:
+            return f"{rounded / size:g} {unit}"
+    return f"{rounded:g} B"
