@@ -7,8 +7,16 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from otdist.pages.axis import CHARACTER_WIDTH, PLOT_RIGHT, Axis, make_number_ticks
-from otdist.pages.drawing import DRAWING_HEIGHT, PLOT_TOP, add, add_axis, add_text, make_canvas, make_path
+from otdist.pages.axis import CHARACTER_WIDTH, Axis, make_number_ticks
+from otdist.pages.drawing import (
+    DRAWING_HEIGHT,
+    PLOT_TOP,
+    add,
+    add_axis,
+    add_grid_line,
+    make_canvas,
+    make_path,
+)
 from otdist.typing import Array, Mask
 
 TICK_MARGIN = 36.0  # height of the ticks of the horizontal axis
@@ -69,8 +77,7 @@ class Chart:
         root = make_canvas(title, self.height)
         for value, label in self.make_ticks():
             y = float(self.transform(np.array(value)))
-            add(root, "line", class_="grid", x1=self.axis.left, x2=PLOT_RIGHT, y1=y, y2=y)
-            add_text(root, self.axis.left - 6, y + 4, label, anchor="end")
+            add_grid_line(root, self.axis.left, y, label)
         add_axis(root, self.axis, self.height - TICK_MARGIN)
         return root
 

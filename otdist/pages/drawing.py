@@ -47,9 +47,25 @@ def add_axis(root: Element, axis: Axis, y: float = PLOT_BOTTOM) -> None:
     """Add a horizontal axis with its ticks."""
     add(root, "line", class_="rail", x1=axis.left, x2=PLOT_RIGHT, y1=y, y2=y)
     for x, label in axis.make_ticks():
-        half = CHARACTER_WIDTH * len(label) / 2
         add(root, "line", class_="rail", x1=x, x2=x, y1=y, y2=y + 4)
-        add_text(root, min(max(x, half), DRAWING_WIDTH - half), y + 18, label, anchor="middle")
+        add_tick_label(root, x, y + 18, label)
+
+
+def add_tick_label(root: Element, x: float, y: float, label: str) -> None:
+    """Add the label of a tick, below it, as far as it stays within the drawing."""
+    half = CHARACTER_WIDTH * len(label) / 2
+    add_text(root, min(max(x, half), DRAWING_WIDTH - half), y, label, anchor="middle")
+
+
+def add_grid_line(root: Element, left: float, y: float, label: str) -> None:
+    """Add a horizontal grid line, with its label at the left."""
+    add(root, "line", class_="grid", x1=left, x2=PLOT_RIGHT, y1=y, y2=y)
+    add_text(root, left - 6, y + 4, label, anchor="end")
+
+
+def add_frame(root: Element, width: float, height: float) -> None:
+    """Add a frame along the edges of a drawing."""
+    add(root, "rect", class_="frame", x=0.5, y=0.5, width=width - 1, height=height - 1, rx=6.0)
 
 
 def make_path(x: Array, y: Array) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from cases import refused
+from critics import FEW, KINDS, METRICS, OWN, clouds
 from strategies import shares, tolerance
 
 import otdist
@@ -18,23 +19,7 @@ from otdist.learn import Anchors, Critic
 from otdist.learn.critics.samples import Samples, split_rows
 from otdist.learn.critics.selection import Budget, Selection
 from otdist.learn.critics.training import Training
-from otdist.metrics import Metric
 from otdist.metrics.names import resolve
-
-FEW = {"steps": 20, "anchors": 16, "batch": 64}
-METRICS = ["euclidean", "cityblock", "chebyshev", "angular"]
-OWN = Metric("own", lambda x, y: np.abs(x[:, None] - y[None]).sum(-1), triangle=True)
-KINDS = [
-    *(("anchors", metric) for metric in METRICS),
-    ("orthogonal", "euclidean"),
-    ("folds", "euclidean"),
-    ("pieces", "euclidean"),
-]
-
-
-def clouds(seed, d=2, n=50, m=40):
-    rng = np.random.default_rng(seed)
-    return rng.normal(size=(n, d)), rng.normal(size=(m, d)) * 0.7 + 1.0
 
 
 def problem(seed):

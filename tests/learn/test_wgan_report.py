@@ -229,6 +229,12 @@ class TestPage:
 
 
 class TestCurves:
+    def test_groups_labels_and_meanings_are_of_figures_that_checks_have(self):
+        names = {field.name for field in dataclasses.fields(Check)}
+        grouped = [name for group in curves.FIGURE_GROUPS.values() for name in group]
+        assert set(grouped) | curves.FIGURE_LABELS.keys() | curves.FIGURE_MEANINGS.keys() <= names
+        assert len(set(grouped)) == len(grouped) and set(grouped) | curves.DRAWN_ELSEWHERE == names
+
     def test_figures_that_nobody_has_heard_of_are_drawn_as_well(self):
         @dataclasses.dataclass(frozen=True, kw_only=True)
         class More(Check):

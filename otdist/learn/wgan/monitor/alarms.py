@@ -30,6 +30,7 @@ MIN_EXCESS_SHARE, MIN_EXCESS_ERRORS = 0.25, 2.0
 PENALISED_GRAD_NORM, MAX_GRAD_NORM, MIN_GRAD_NORM = 1.2, 3.0, 0.1
 MAX_GROWTH = 10.0  # ratio to the median of earlier checks
 MIN_VENDI, MIN_SPREAD, MAX_DUPLICATES, MIN_COVERAGE_RATIO = 0.6, 0.3, 0.5, 0.5  # of real points, or before
+MIN_BEST_COVERAGE = 0.2  # coverage that a generator must have reached before it can lose it
 SIGNIFICANCE = 0.01  # p-value below which a difference is significant
 MIN_NEARER = 0.6  # probability that a fake is nearer to training points than a held-out point
 MAX_SPREAD_RATIO = 3.0  # ratio to the spread of real points
@@ -186,7 +187,7 @@ def collapse(history: Sequence[Check], settings: Settings) -> Finding:
         if len(history) > WARMUP_CHECKS and _all_agree(last, test):
             return cause.format(last[-1]), "raise n_critic, use packing=2 or more, or lower learning_rate"
     best = max(c.coverage for c in history)
-    if _all_agree(last, lambda c: c.coverage < MIN_COVERAGE_RATIO * best) and best > 0.2:
+    if _all_agree(last, lambda c: c.coverage < MIN_COVERAGE_RATIO * best) and best > MIN_BEST_COVERAGE:
         cause = f"fakes cover {last[-1].coverage:.0%} of real points, after {best:.0%} before"
         return cause, "lower learning_rate, or use packing=2 or more"
     return None

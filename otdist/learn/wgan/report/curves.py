@@ -25,16 +25,15 @@ GAP_FIGURES = ("gap", "heldout_gap")
 # Figures without a curve of their own: the axis, the time, and what other figures show.
 DRAWN_ELSEWHERE = {"step", "seconds", "n", *BRACKET_FIGURES, *GAP_FIGURES}
 FIGURE_GROUPS = {
-    "Distance": ("debiased", "pvalue", "sliced"),
+    "Distance": ("debiased", "pvalue"),
     "Quality and diversity": ("precision", "recall", "density", "coverage", "vendi", "spread"),
-    "Copies": ("duplicates", "real_duplicates", "memorised", "nearer", "memorisation"),
+    "Copies": ("duplicates", "real_duplicates", "memorised", "nearer"),
     "The critic": ("reach", "probe", "slope", "slope_99", "score", "heldout_gap_error", "excess_error"),
     "Training": ("gradient", "n_critic"),
 }
 FIGURE_LABELS = {
     "debiased": "W1, sampling noise taken off",
     "pvalue": "p-value, made against real",
-    "sliced": "sliced W1",
     "vendi": "variety (Vendi score)",
     "duplicates": "near duplicates, made",
     "real_duplicates": "near duplicates, real",

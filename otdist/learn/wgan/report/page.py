@@ -74,6 +74,10 @@ def render_page(run: WGAN, name: str | None = None) -> str:
         alarms=[asdict(alarm) for alarm in run.alarms],
         settings=_format_settings(card["settings"]),
         version=get_version(),
+        min_curve_checks=curves.MIN_CURVE_CHECKS,
+        like_real_floors=LIKE_REAL_FLOORS,
+        close_floors=CLOSE_FLOORS,
+        test_level=TEST_LEVEL,
         dash=DASH,
     )
 

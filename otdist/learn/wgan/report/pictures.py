@@ -11,9 +11,18 @@ from markupsafe import Markup
 
 from otdist.learn.wgan.report.histograms import draw_histograms
 from otdist.learn.wgan.report.summary import point_kind
-from otdist.pages.axis import CHARACTER_WIDTH, PLOT_LEFT, PLOT_RIGHT, Axis, make_number_ticks
+from otdist.pages.axis import PLOT_LEFT, PLOT_RIGHT, Axis, make_number_ticks
 from otdist.pages.chart import Chart
-from otdist.pages.drawing import add, add_text, make_canvas, make_path, to_markup
+from otdist.pages.drawing import (
+    add,
+    add_frame,
+    add_grid_line,
+    add_text,
+    add_tick_label,
+    make_canvas,
+    make_path,
+    to_markup,
+)
 from otdist.pages.png import arrange_grid, to_data_uri
 from otdist.typing import Array
 
@@ -80,6 +89,10 @@ def build_gallery(run: WGAN) -> Gallery:
     return Gallery([Panel(drawing, "", name) for name, drawing in panels], [], note)
 
 
+def _format_step(step: int) -> str:
+    return f"step {step:,}" if step else "before training"
+
+
 def _plane_gallery(
     run: WGAN, fresh: Array, heldout: Array | None, snapshots: list[tuple[int, Array]]
 ) -> Gallery:
@@ -92,8 +105,7 @@ def _plane_gallery(
     names = run.columns or ("first number", "second number")
     now = _draw_scatter(fresh[:MAX_DOTS], heldout, middle, half, names)
     thumbs = [
-        Panel(_draw_thumbnail(z, heldout, middle, half), "", f"step {step:,}" if step else "before training")
-        for step, z in snapshots
+        Panel(_draw_thumbnail(z, heldout, middle, half), "", _format_step(step)) for step, z in snapshots
     ]
     real = "" if heldout is None else f", over {min(MAX_DOTS, len(heldout))} points kept aside"
     note = f"{min(MAX_DOTS, len(fresh))} fresh points{real}."
@@ -111,13 +123,11 @@ def _draw_scatter(
     axis = Axis(float(middle[0] - half[0]), float(middle[0] + half[0]))
     for x, label in axis.make_ticks():
         add(root, "line", class_="grid", x1=x, x2=x, y1=16, y2=16 + side)
-        half_label = CHARACTER_WIDTH * len(label) / 2
-        add_text(root, min(max(x, half_label), 400 - half_label), side + 34, label, anchor="middle")
+        add_tick_label(root, x, side + 34, label)
     low, high = float(middle[1] - half[1]), float(middle[1] + half[1])
     for value, label in make_number_ticks(low, high, (high - low) / 5):
         y = 16 + side * (high - value) / (high - low)
-        add(root, "line", class_="grid", x1=PLOT_LEFT, x2=PLOT_RIGHT, y1=y, y2=y)
-        add_text(root, PLOT_LEFT - 6, y + 4, label, anchor="end")
+        add_grid_line(root, PLOT_LEFT, y, label)
     add_text(root, PLOT_RIGHT, side + 52, names[0], anchor="end", class_="name")
     add_text(root, PLOT_LEFT, 10, names[1], class_="name")
     _add_points(root, heldout, "ref", middle, half, box)
@@ -127,16 +137,7 @@ def _draw_scatter(
 
 def _draw_thumbnail(fresh: Array, heldout: Array | None, middle: Array, half: Array) -> Markup:
     root = make_canvas("Points of the same latent numbers at a check", THUMBNAIL_SIZE, THUMBNAIL_SIZE)
-    add(
-        root,
-        "rect",
-        class_="frame",
-        x=0.5,
-        y=0.5,
-        width=THUMBNAIL_SIZE - 1,
-        height=THUMBNAIL_SIZE - 1,
-        rx=6.0,
-    )
+    add_frame(root, THUMBNAIL_SIZE, THUMBNAIL_SIZE)
     _add_points(root, heldout, "ref", middle, half, (0.0, 0.0, THUMBNAIL_SIZE))
     _add_points(root, fresh, "cur big", middle, half, (0.0, 0.0, THUMBNAIL_SIZE))
     return Markup(to_markup(root))
@@ -166,7 +167,7 @@ def _image_gallery(run: WGAN, fresh: Array, snapshots: list[tuple[int, Array]]) 
         now = [
             Panel(
                 None,
-                to_data_uri(arrange_grid(_to_channels_last(fresh, run.shape), IMAGES_PER_ROW, span)),
+                _draw_images(fresh, run.shape, span),
                 "fresh samples",
             )
         ]
@@ -181,24 +182,27 @@ def _image_gallery(run: WGAN, fresh: Array, snapshots: list[tuple[int, Array]]) 
             ]
         )
         both = rows.swapaxes(0, 1).reshape(-1, fresh.shape[1])
-        pictures = to_data_uri(arrange_grid(_to_channels_last(both, run.shape), IMAGES_PER_ROW, span))
+        pictures = _draw_images(both, run.shape, span)
         caption = "first and third row: fresh samples; below each, the nearest of the training images"
         now = [Panel(None, pictures, caption)]
         few = run.real.heldout[: 2 * N_IMAGES]  # type: ignore[union-attr]
-        real = to_data_uri(
-            arrange_grid(_to_channels_last(run.scale.inverse_transform(few), run.shape), IMAGES_PER_ROW, span)
-        )
+        real = _draw_images(run.scale.inverse_transform(few), run.shape, span)
         now.append(Panel(None, real, "real images, kept aside"))
         note = "Nearest by the Euclidean distance of pixels: a copy would look like what stands below it."
     thumbs = [
         Panel(
             None,
-            to_data_uri(arrange_grid(_to_channels_last(z[:N_IMAGES], run.shape), IMAGES_PER_ROW, span)),
-            f"step {step:,}" if step else "before training",
+            _draw_images(z[:N_IMAGES], run.shape, span),
+            _format_step(step),
         )
         for step, z in snapshots
     ]
     return Gallery(now, thumbs, note)
+
+
+def _draw_images(points: Array, shape: tuple[int, ...], span: tuple[float, float]) -> str:
+    """Draw a grid of images, as a data URI."""
+    return to_data_uri(arrange_grid(_to_channels_last(points, shape), IMAGES_PER_ROW, span))
 
 
 def _to_channels_last(points: Array, shape: tuple[int, ...]) -> Array:
@@ -241,7 +245,7 @@ def _series_gallery(fresh: Array, heldout: Array | None, snapshots: list[tuple[i
         Panel(
             _draw_series(z[:N_SERIES], "cur", span, "Series of the same latent numbers", small=True),
             "",
-            f"step {step:,}" if step else "before training",
+            _format_step(step),
         )
         for step, z in snapshots
     ]
@@ -252,16 +256,7 @@ def _draw_series(series: Array, class_: str, span: Array, title: str, *, small: 
     x = np.arange(series.shape[1], dtype=float)
     if small:
         root = make_canvas(title, THUMBNAIL_SIZE / 2, THUMBNAIL_SIZE)
-        add(
-            root,
-            "rect",
-            class_="frame",
-            x=0.5,
-            y=0.5,
-            width=THUMBNAIL_SIZE - 1,
-            height=THUMBNAIL_SIZE / 2 - 1,
-            rx=6.0,
-        )
+        add_frame(root, THUMBNAIL_SIZE, THUMBNAIL_SIZE / 2)
         across = 4 + (THUMBNAIL_SIZE - 8) * x / max(x[-1], 1.0)
         for values in series:
             up = 4 + (THUMBNAIL_SIZE / 2 - 8) * np.clip((span[1] - values) / (span[1] - span[0] or 1.0), 0, 1)
