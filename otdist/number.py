@@ -19,7 +19,7 @@ from otdist.inputs.arrays import is_torch
 N = TypeVar("N", bound="Number")
 
 
-def _binary(function: Callable[[Any, Any], Any], *, reflected: bool = False) -> Any:
+def _make_operator(function: Callable[[Any, Any], Any], *, reflected: bool = False) -> Any:
     """Operator on the value: float with float, tensor wherever one of the two is a tensor."""
 
     def operate(self: Number, other: Any) -> Any:
@@ -79,13 +79,19 @@ class Number(float):
     def __delattr__(self, name: str) -> NoReturn:
         raise FrozenInstanceError(f"cannot delete field {name!r}")
 
-    __add__, __radd__ = _binary(operator.add), _binary(operator.add, reflected=True)
-    __sub__, __rsub__ = _binary(operator.sub), _binary(operator.sub, reflected=True)
-    __mul__, __rmul__ = _binary(operator.mul), _binary(operator.mul, reflected=True)
-    __truediv__, __rtruediv__ = _binary(operator.truediv), _binary(operator.truediv, reflected=True)
-    __floordiv__, __rfloordiv__ = _binary(operator.floordiv), _binary(operator.floordiv, reflected=True)
-    __mod__, __rmod__ = _binary(operator.mod), _binary(operator.mod, reflected=True)
-    __pow__, __rpow__ = _binary(operator.pow), _binary(operator.pow, reflected=True)
+    __add__, __radd__ = _make_operator(operator.add), _make_operator(operator.add, reflected=True)
+    __sub__, __rsub__ = _make_operator(operator.sub), _make_operator(operator.sub, reflected=True)
+    __mul__, __rmul__ = _make_operator(operator.mul), _make_operator(operator.mul, reflected=True)
+    __truediv__, __rtruediv__ = (
+        _make_operator(operator.truediv),
+        _make_operator(operator.truediv, reflected=True),
+    )
+    __floordiv__, __rfloordiv__ = (
+        _make_operator(operator.floordiv),
+        _make_operator(operator.floordiv, reflected=True),
+    )
+    __mod__, __rmod__ = _make_operator(operator.mod), _make_operator(operator.mod, reflected=True)
+    __pow__, __rpow__ = _make_operator(operator.pow), _make_operator(operator.pow, reflected=True)
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other

@@ -233,12 +233,14 @@ def partial_w1(
         if problem.fixed_value is not None:
             return with_gradient(make_fixed_result(problem, **label), problem, inputs)
         masses = caller_masses(problem)
-        return warn_or_raise(solve_partial(problem, masses, inputs, _movable(masses, moved), label), on_fail)
+        return warn_or_raise(
+            solve_partial(problem, masses, inputs, _check_moved(masses, moved), label), on_fail
+        )
 
     return solve_each(solve_one, (x, y, a, b)) if is_batch(x, y) else solve_one(x, y, a, b)
 
 
-def _movable(masses: tuple[Array, Array], moved: float | None) -> float | None:
+def _check_moved(masses: tuple[Array, Array], moved: float | None) -> float | None:
     """Check the mass to transport; None: all mass of the lighter side."""
     most = min(math.fsum(masses[0]), math.fsum(masses[1]))
     if moved is None:

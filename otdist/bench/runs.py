@@ -29,7 +29,7 @@ from otdist.bench.table import NOT_STARTED, Runs, check_output_path
 from otdist.bench.worker import STARTED_LINE
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_number, check_seconds, check_seed
-from otdist.runtime.progress import working
+from otdist.runtime.progress import display_progress
 
 WORKER_PATH = Path(__file__).with_name("worker.py")
 START_SECONDS = 60.0  # beyond the budget: to import, to compile and to run on few points
@@ -130,7 +130,7 @@ def run(
     todo = _sort_cheap_first([(question, row) for question, row in todo if _get_key(row) not in done_keys])
     metadata = {"date": time.strftime("%Y-%m-%d")} | describe_machine()
     end = math.inf if max_seconds is None else time.monotonic() + max_seconds
-    with working(progress, "measuring") as report_progress:
+    with display_progress(progress, "measuring") as report_progress:
         for index, (question, row) in enumerate(todo):
             remaining = end - time.monotonic()
             rows_by_key[_get_key(row)] = row

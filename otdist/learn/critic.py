@@ -22,7 +22,7 @@ from otdist.learn.critics.selection import Budget
 from otdist.learn.critics.settings import DEFAULT_SECONDS, Settings
 from otdist.learn.modes import refuse_transforms, require_outside
 from otdist.problem import Problem
-from otdist.runtime.progress import working
+from otdist.runtime.progress import display_progress
 from otdist.typing import Array
 
 Source = Callable[[int], Any]
@@ -171,7 +171,7 @@ class Critic:
         budget = Budget(
             DEFAULT_SECONDS if seconds is None and settings.steps is None else seconds, settings.steps
         )
-        with working(progress, "critic") as report_progress:
+        with display_progress(progress, "critic") as report_progress:
             if callable(x) and callable(y):
                 outcome = fit_sources((x, y), self.metric, settings, budget, report_progress, previous)
                 sides = None

@@ -1,6 +1,6 @@
 """Deadline of a call, checked between two blocks of work over all pairs.
 
-A solver makes one :class:`Deadline` when it starts. Work within ``with deadline.interrupting():`` ends
+A solver makes one :class:`Deadline` when it starts. Work within ``with deadline.enforce():`` ends
 with :class:`OutOfTimeError` at the first block of rows that would begin too late, at any depth of the call.
 The solver then returns the best interval so far.
 """
@@ -67,7 +67,7 @@ class Deadline:
         return self.earlier_by(-seconds)
 
     @contextmanager
-    def interrupting(self, *, grace: bool = False) -> Iterator[None]:
+    def enforce(self, *, grace: bool = False) -> Iterator[None]:
         """Let blocks of the work inside raise :class:`OutOfTimeError` once the deadline has passed.
 
         ``grace``: later by ``self.grace``. Of nested contexts the innermost counts.
@@ -83,7 +83,7 @@ NO_DEADLINE = Deadline()
 
 
 def active_deadline() -> float:
-    """Return the ``time.monotonic()`` after which no block may begin (innermost ``interrupting``)."""
+    """Return the ``time.monotonic()`` after which no block may begin (innermost ``enforce``)."""
     return _interrupt_at.get()
 
 

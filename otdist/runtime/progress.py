@@ -28,7 +28,7 @@ def ignore_progress(text: str) -> None:
 
 
 @contextmanager
-def working(show: bool, text: str) -> Iterator[Progress]:
+def display_progress(show: bool, text: str) -> Iterator[Progress]:
     """Show a spinner while the block runs; call what it gives to say how far it is.
 
     Where standard error is not a terminal, as in a notebook or a log, there is a line at the start, and then
@@ -60,7 +60,7 @@ def track(items: Iterable[T], show: bool, text: str) -> Iterator[T]:
         What the items are.
     """
     done = list(items)
-    with working(show, text) as tell:
+    with display_progress(show, text) as tell:
         for k, item in enumerate(done):
             tell(f"{k} of {len(done)}")
             yield item

@@ -50,7 +50,7 @@ def cost_matrix(merged: MergedProblem) -> tuple[Array, int, float]:
     exponent = _exponent(cost, largest)
     if exponent == 0:
         return cost, 0, cost_error
-    small = cost_error > 0 or math.frexp(_smallest(cost))[1] - exponent < -FULL_PRECISION_EXPONENT
+    small = cost_error > 0 or math.frexp(_find_smallest(cost))[1] - exponent < -FULL_PRECISION_EXPONENT
     cost_error = math.ldexp(cost_error, -exponent)
     if exponent > 0 and small:
         cost_error += SMALLEST_SUBNORMAL
@@ -64,13 +64,13 @@ def _exponent(cost: Array, largest: float) -> int:
         return 0
     if exponent > 0:
         exponent = max(
-            min(exponent, math.frexp(_smallest(cost))[1] + FULL_PRECISION_EXPONENT),
+            min(exponent, math.frexp(_find_smallest(cost))[1] + FULL_PRECISION_EXPONENT),
             exponent - MAX_SUMMABLE_EXPONENT,
         )
     return exponent
 
 
-def _smallest(cost: Array) -> float:
+def _find_smallest(cost: Array) -> float:
     """Smallest positive cost."""
     return float(np.min(cost, where=cost > 0, initial=np.inf))
 

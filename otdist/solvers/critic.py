@@ -18,7 +18,7 @@ from otdist.number import change
 from otdist.problem import Problem
 from otdist.result import Result
 from otdist.runtime.deadline import Deadline, OutOfTimeError
-from otdist.runtime.progress import working
+from otdist.runtime.progress import display_progress
 from otdist.solvers.answer import make_result
 from otdist.solvers.costs import cost_rounding, weight_rounding_cost
 from otdist.solvers.merge import MergedProblem
@@ -112,7 +112,7 @@ class NeuralDual:
             limit = self._training_seconds(problem, deadline)
             if CRITIC_EVALUATIONS * self._value_seconds(problem) > deadline.seconds / 2 + 2 * deadline.grace:
                 return self._answer_without_training(problem, deadline)
-        with working(problem.progress, "critic") as report_progress:
+        with display_progress(problem.progress, "critic") as report_progress:
             outcome = fit_samples(problem, settings, Budget(limit, self.steps), report_progress)
         even = tuple(bool((mass == mass[0]).all()) for mass in (problem.a, problem.b))
         gaps, bounds = evaluate_gaps(outcome, (not even[0], not even[1]), self.level)
@@ -164,7 +164,7 @@ class NeuralDual:
         if min(len(merged.a), len(merged.b)) == 0:
             return merged.zero_result("critic", weight_rounding_cost(merged.problem))
         try:
-            with deadline.interrupting():
+            with deadline.enforce():
                 prepared = PreparedProblem.of(merged, self.max_bytes, "critic")
         except OutOfTimeError:  # while the cost matrix was computed
             return quick_result(merged, "critic", NO_PAIRS_CHECKED, deadline, info)
@@ -215,7 +215,7 @@ def _dual_and_plan(
     a_pass = measure_seconds_per_pair(ground) * n * m if deadline.is_finite else 0.0
     dual = None
     try:
-        with deadline.interrupting(grace=True):
+        with deadline.enforce(grace=True):
             if deadline.is_over(DUAL_PASSES * a_pass - deadline.grace):
                 raise OutOfTimeError
             dual = Dual.from_columns(ground, potential)

@@ -155,7 +155,7 @@ def quick_plan(sides: Sides, order: tuple[Array, Array]) -> tuple[Index, Index, 
     # Bound of the mass that the rounding of cumulative masses misplaces.
     misplaced_mass = 4 * sides.size * UNIT_ROUNDOFF * sides.total
     if not (sides.a == sides.a[0]).all() or not np.array_equal(sides.a, sides.b):
-        upper += misplaced_mass * _largest(sides, cost)
+        upper += misplaced_mass * _bound_costs(sides, cost)
     return rows, cols, mass, upper + cost_error * sides.total
 
 
@@ -174,7 +174,7 @@ def listed_costs(sides: Sides, rows: Index, cols: Index) -> tuple[Array, float]:
     return cost, cost_error
 
 
-def _largest(sides: Sides, cost: Array) -> float:
+def _bound_costs(sides: Sides, cost: Array) -> float:
     """Upper bound of all costs; for a function that is not a metric, the largest of the computed ones."""
     problem = sides.problem
     if problem.metric.name == "precomputed":

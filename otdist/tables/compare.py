@@ -11,7 +11,7 @@ import numpy as np
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_choice, check_count, check_integer, check_number, check_rng
 from otdist.runtime.errstate import isolate_errstate
-from otdist.runtime.progress import Progress, working
+from otdist.runtime.progress import Progress, display_progress
 from otdist.stats.relabelling import RelabellingTest, advance
 from otdist.tables.column_tests import ColumnTestBuilder, ColumnTests, Design, collect_relabelling_tests
 from otdist.tables.columns import as_names, open_table
@@ -151,7 +151,9 @@ def compare(
     study.relabel(collect_relabelling_tests(tests), n_resamples, "columns: relabelling")
     joint_test = dependence_test = None
     if sample is not None and study.pairs:
-        with working(progress, "rows: exact transport, again for each relabelling") as report_progress:
+        with display_progress(
+            progress, "rows: exact transport, again for each relabelling"
+        ) as report_progress:
             joint_test = compare_rows(
                 study.pairs,
                 sample,
@@ -160,7 +162,7 @@ def compare(
                 circular=tuple(matching.periods),
                 report_progress=report_progress,
             )
-        with working(progress, "correlations: relabelling") as report_progress:
+        with display_progress(progress, "correlations: relabelling") as report_progress:
             dependence_test = compare_correlations(
                 study.pairs,
                 sample,
@@ -196,7 +198,7 @@ class _TableStudy:
     def measure_columns(self) -> list[ColumnTests]:
         """Measure all columns, and prepare their tests."""
         names = self.matching.order
-        with working(self.progress, "columns") as report_progress:
+        with display_progress(self.progress, "columns") as report_progress:
             for place, name in enumerate(names, 1):
                 self._measure(name, _add_prefix(report_progress, f"{place} of {len(names)}, "))
         return self.test_builder.finish()
@@ -221,7 +223,7 @@ class _TableStudy:
 
     def relabel(self, tests: list[RelabellingTest], total: int, task: str) -> None:
         """Relabel until every test has ended or used ``total`` draws."""
-        with working(self.progress, task) as report_progress:
+        with display_progress(self.progress, task) as report_progress:
             advance(tests, total, report_progress)
 
     def conclude(
@@ -247,7 +249,7 @@ class _TableStudy:
             # If tests end without significance, fewer can be decided together, which needs more draws.
             self.relabel(pending, needed, "columns: relabelling until decided")
             if joint_test is not None:
-                with working(self.progress, "rows: relabelling until decided") as report_progress:
+                with display_progress(self.progress, "rows: relabelling until decided") as report_progress:
                     joint_test.advance(needed, report_progress)
             total = needed
         decisions = decide(outcomes, level)

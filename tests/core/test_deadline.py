@@ -55,7 +55,7 @@ class TestDeadline:
             and NO_DEADLINE.seconds_left == np.inf
             and not NO_DEADLINE.is_over(1e300)
         )
-        with NO_DEADLINE.interrupting(grace=True):
+        with NO_DEADLINE.enforce(grace=True):
             check_deadline()
 
     def test_it_counts_the_time_that_is_asked_for(self, clock):
@@ -69,12 +69,12 @@ class TestDeadline:
 
     def test_the_innermost_block_counts(self):
         early, late = Deadline(1e-9), Deadline(100)
-        with early.interrupting():
+        with early.enforce():
             with pytest.raises(OutOfTimeError):
                 check_deadline()
-            with late.interrupting():
+            with late.enforce():
                 check_deadline()
-            with early.interrupting(grace=True):
+            with early.enforce(grace=True):
                 assert active_deadline() == early.at + early.grace
         check_deadline()  # nothing of it stays behind
 
@@ -83,7 +83,7 @@ class TestDeadline:
 def test_a_pass_stops_between_two_blocks(cores, clock, monkeypatch):
     monkeypatch.setattr(parallel, "_cores", lambda: cores)
     done = []
-    with pytest.raises(OutOfTimeError), Deadline(10).interrupting():
+    with pytest.raises(OutOfTimeError), Deadline(10).enforce():
         parallel.run_in_parts(lambda first, last: done.append(first), 10_000, 10)
     assert 0 < len(done) <= 10
 
@@ -101,7 +101,7 @@ def test_a_cost_matrix_in_blocks_is_the_same_matrix(name, rng):
     metric, p = COSTS[name]
     for n, m in ((130, 70), (40, 300), (3, 1000)):  # a first block holds some rows, or part of one
         problem = Problem.of(rng.normal(size=(n, 3)), rng.normal(size=(m, 3)), metric=metric, p=p)
-        with Deadline(1e6).interrupting():
+        with Deadline(1e6).enforce():
             found = all_distances(problem, problem.x, problem.y)
         np.testing.assert_array_equal(found, problem.metric.matrix(problem.x, problem.y))
 
@@ -115,7 +115,7 @@ def test_a_cost_matrix_ends_by_the_deadline(clock, rng):
         return 1.0
 
     problem = Problem.of(rng.normal(size=(200, 2)), rng.normal(size=(200, 2)), metric=slow)
-    with pytest.raises(OutOfTimeError), Deadline(500).interrupting():
+    with pytest.raises(OutOfTimeError), Deadline(500).enforce():
         all_distances(problem, problem.x, problem.y)
     assert 0 < len(asked) < 1000  # of 40,000
 

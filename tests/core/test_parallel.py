@@ -92,5 +92,5 @@ def test_a_deadline_is_seen_within_the_part_of_a_sum():
     def add(first, last, out):
         time.sleep(0.01)
 
-    with pytest.raises(OutOfTimeError), Deadline(0.1).interrupting():
+    with pytest.raises(OutOfTimeError), Deadline(0.1).enforce():
         parallel.add_in_parts(add, 32_000, 10, 1)  # a part of 1,000 would take a second

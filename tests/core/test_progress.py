@@ -32,7 +32,7 @@ class TestLines:
     def test_a_log_gets_a_line_at_the_start_and_then_few(self, capsys, monkeypatch):
         clock = iter([0.0, 1.0, 6.0, 6.0, 7.0, 12.0, 12.0])
         monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
-        with progress.working(True, "long work") as tell:
+        with progress.display_progress(True, "long work") as tell:
             for news in ("early", "some", "soon after", "more"):
                 tell(news)
         out, err = capsys.readouterr()
@@ -44,7 +44,7 @@ class TestLines:
         ]
 
     def test_nothing_is_shown_unasked(self, capsys):
-        with progress.working(False, "long work") as tell:
+        with progress.display_progress(False, "long work") as tell:
             tell("news")
         assert capsys.readouterr() == ("", "")
 
@@ -71,7 +71,7 @@ class TestLines:
         stream.close()
         monkeypatch.setattr(sys, "stderr", stream)
         monkeypatch.setattr(progress, "_console", lambda: types.SimpleNamespace(is_terminal=False))
-        with progress.working(True, "long work") as tell:
+        with progress.display_progress(True, "long work") as tell:
             tell("news")
 
 
@@ -86,7 +86,7 @@ class TestCompiling:
     def test_a_log_hears_of_it_where_progress_is_asked_for(self, capsys):
         progress.announce_compiling()
         assert capsys.readouterr().err == ""
-        with progress.working(True, "long work"):
+        with progress.display_progress(True, "long work"):
             progress.announce_compiling()
         assert "compiling for this machine" in capsys.readouterr().err
 

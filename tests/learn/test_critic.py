@@ -308,12 +308,12 @@ class TestBudget:
     @pytest.mark.parametrize(("ago", "seconds"), [(0.0, 10.0), (6.0, 4.0), (100.0, 0.3 * 7.5)])
     def test_the_last_run_has_what_starts_and_trials_leave(self, ago, seconds):
         selection = Selection(None, 64, torch.Generator(), print, start_time=time.monotonic() - ago)
-        assert selection.remaining(Budget(10.0), 0.75).seconds == pytest.approx(seconds, abs=0.1)
+        assert selection.get_remaining(Budget(10.0), 0.75).seconds == pytest.approx(seconds, abs=0.1)
 
     def test_steps_are_shared_whatever_the_clock_says(self):
         selection = Selection(None, 64, torch.Generator(), print, start_time=time.monotonic() - 100)
-        assert selection.remaining(Budget(None, 100), 0.75) == Budget(None, 75)
-        assert selection.remaining(Budget(10.0, 100), 0.75).steps == 75
+        assert selection.get_remaining(Budget(None, 100), 0.75) == Budget(None, 75)
+        assert selection.get_remaining(Budget(10.0, 100), 0.75).steps == 75
 
     @pytest.mark.alone
     def test_no_more_starts_are_made_once_half_of_the_time_is_gone(self):

@@ -385,7 +385,9 @@ class TestLines:
     def test_steps_are_shown_between_checks(self, monkeypatch):
         lines = []
         monkeypatch.setattr("otdist.learn.wgan.loop.PROGRESS_SECONDS", 0.0)
-        monkeypatch.setattr("otdist.learn.wgan.loop.working", lambda *given: nullcontext(lines.append))
+        monkeypatch.setattr(
+            "otdist.learn.wgan.loop.display_progress", lambda *given: nullcontext(lines.append)
+        )
         fit_wgan(DATA["plane"], steps=4, **SMALL)
         assert [line.partition("  ")[0].partition(",")[0] for line in lines[1:4]] == [
             "step 1",

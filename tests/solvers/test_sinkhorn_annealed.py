@@ -95,6 +95,6 @@ def test_progress_shows_the_gap(rng):
         assert show
         yield said.append
 
-    with mock.patch.object(sinkhorn, "working", heard):
+    with mock.patch.object(sinkhorn, "display_progress", heard):
         r = otdist.w1(*rng.normal(size=(2, 100, 2)), method="sinkhorn", tol=0.03, progress=True)
     assert r.converged and said[-1] == f"gap {r.gap:.0e} at eps {r.info['eps']:.0e}"

@@ -258,11 +258,11 @@ class TestAsked:
         news = []
 
         @contextmanager
-        def working(show, text):
+        def display_progress(show, text):
             assert show
             yield news.append
 
-        monkeypatch.setattr("otdist.solvers.sparse.working", working)
+        monkeypatch.setattr("otdist.solvers.sparse.display_progress", display_progress)
         r = ask("euclidean", *rng.normal(size=(2, 300, 2)) + 1e6, progress=True)
         assert "of 300 points" in news[0] and "300 of 300 points" in news[-1]
         low, high = (float(word) for word in re.search(r"(\S+) to ([^\s,]+)", news[-1]).groups())

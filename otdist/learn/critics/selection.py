@@ -89,7 +89,7 @@ class Selection:
         count = sum(len(group) for group in groups)
         if count == 1:
             candidate = self._start(groups[0][0])
-            return self.train(candidate, self.remaining(budget, 1.0), final=True)
+            return self.train(candidate, self.get_remaining(budget, 1.0), final=True)
         first_round, trial = (
             budget.share_of(FIRST_ROUND_SHARE / count),
             budget.share_of(TRIAL_SHARE / len(groups)),
@@ -108,9 +108,9 @@ class Selection:
             best_of_kind = [self.train(candidate, trial) for candidate in best_of_kind]
             final_share -= TRIAL_SHARE
         best = _best_of(best_of_kind)
-        return best if self.failure else self.train(best, self.remaining(budget, final_share), final=True)
+        return best if self.failure else self.train(best, self.get_remaining(budget, final_share), final=True)
 
-    def remaining(self, budget: Budget, share: float) -> Budget:
+    def get_remaining(self, budget: Budget, share: float) -> Budget:
         """Return the budget for the final run, less the time that initialisation has taken."""
         part = budget.share_of(share)
         if part.seconds is None or budget.seconds is None:

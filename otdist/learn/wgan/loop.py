@@ -25,7 +25,7 @@ from otdist.learn.wgan.monitor.run_check import run_check
 from otdist.learn.wgan.monitor.stopping import end_message, update_schedule
 from otdist.learn.wgan.real import RealData
 from otdist.learn.wgan.wgan import WGAN
-from otdist.runtime.progress import working
+from otdist.runtime.progress import display_progress
 
 PROGRESS_SECONDS = 0.5  # time between two lines of progress
 MAX_ROLLBACKS = 3  # rollbacks after which values that are not finite end the run
@@ -53,7 +53,10 @@ class Loop:
         self._save()
         is_first = rank_and_world_size()[0] == 0
         self.log = RunLog(self.folder if is_first else None, run.history, run.alarms)
-        with defer_interrupts() as stop_requested, working(self.progress, "training") as report_progress:
+        with (
+            defer_interrupts() as stop_requested,
+            display_progress(self.progress, "training") as report_progress,
+        ):
             report_progress(progress_line(run))
             last_report = time.perf_counter()
             while True:

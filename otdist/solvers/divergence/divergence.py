@@ -107,7 +107,7 @@ class DivergenceSolver:
 
     def _solve_terms(self, problem: Problem, masses: tuple[Array, Array]) -> SolvedDivergence:
         deadline = Deadline(problem.max_seconds)
-        with deadline.interrupting():
+        with deadline.enforce():
             between = EntropicTerm.of(problem, *masses)
             sides = (
                 [EntropicTerm.of_one_sample(problem, masses[side], side) for side in range(2)]
@@ -117,7 +117,7 @@ class DivergenceSolver:
         rho = None if self.reach is None else float(self.reach) ** problem.p
         unsolved = {"xy": between, **dict(zip(("xx", "yy"), sides, strict=self.debias))}
         try:
-            with deadline.interrupting(grace=True):
+            with deadline.enforce(grace=True):
                 eps = self._regularisation(between, rho)
         except OutOfTimeError:
             return self._bound_terms(problem, masses, unsolved, rho)

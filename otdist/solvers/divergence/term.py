@@ -153,7 +153,7 @@ class EntropicTerm:
         eps = price_in_units(eps_abs, self.unit, "eps_abs")
         rho = None if rho_abs is None else price_in_units(rho_abs, self.unit)
         try:
-            with goal.deadline.interrupting(grace=True):
+            with goal.deadline.enforce(grace=True):
                 return self._solve(eps, rho, goal)
         except OutOfTimeError:
             return self.bound_without_sums(eps_abs, rho_abs)

@@ -17,7 +17,7 @@ from otdist.problem import COST_CAP, Problem
 from otdist.result import Result
 from otdist.runtime.budget import require_memory
 from otdist.runtime.deadline import Deadline, OutOfTimeError
-from otdist.runtime.progress import working
+from otdist.runtime.progress import display_progress
 from otdist.solvers.answer import make_result
 from otdist.solvers.costs import (
     VANISHING_COST,
@@ -86,11 +86,11 @@ class Dense:
         )
         merged = merged.rescale()
         try:
-            with deadline.interrupting():
+            with deadline.enforce():
                 cost, exponent, cost_error = cost_matrix(merged)
         except OutOfTimeError:
             return quick_result(merged, "dense", STOPPED_EARLY)
-        with working(problem.progress, f"network simplex on {n} x {m} points"):
+        with display_progress(problem.progress, f"network simplex on {n} x {m} points"):
             solution = self._solve(cost, merged, exponent, deadline)
             if solution is None:
                 return quick_result(merged, "dense", STOPPED_EARLY, deadline)

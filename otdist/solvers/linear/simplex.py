@@ -283,7 +283,7 @@ def greedy_solution(cost: Array, a: Array, b: Array, g: Array) -> Solution:
         u, v = np.flatnonzero(left > 0), np.flatnonzero(right > 0)
         if min(len(u), len(v)) == 0:
             break
-        cols, reduced = _cheapest(cost, g, u, v)
+        cols, reduced = _find_cheapest(cost, g, u, v)
         order = np.lexsort((reduced, cols))
         i, j = u[order], cols[order]
         # In each column, rows with the smallest reduced costs come first, up to its mass.
@@ -299,7 +299,7 @@ def greedy_solution(cost: Array, a: Array, b: Array, g: Array) -> Solution:
     return _certify(cost, a, b, (rows[sent], cols[sent], mass[sent]), DoubleDouble.of(g), finished=False)
 
 
-def _cheapest(cost: Array, g: Array, u: Index, v: Index) -> tuple[Index, Array]:
+def _find_cheapest(cost: Array, g: Array, u: Index, v: Index) -> tuple[Index, Array]:
     """Return the column of the smallest reduced cost among ``v`` for every row of ``u``, and that cost."""
     cols, reduced = np.empty(len(u), dtype=np.intp), np.empty(len(u))
     whole = len(v) == len(g)

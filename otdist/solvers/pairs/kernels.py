@@ -120,7 +120,7 @@ def box_costs(kind, x, i, low, high, out):
 
 
 @inlined
-def _comparable(kind, t):
+def _to_comparable(kind, t):
     """Convert a threshold of costs to one of the tile's entries, which are squared for EUCLIDEAN."""
     return t * abs(t) if kind == EUCLIDEAN else t
 
@@ -147,7 +147,7 @@ def smallest(kind, x, y, f, g, x32, tiles, test, boxes, below, first, last, cols
         for step in range(len(tiles)):
             # Neighbours have their smallest costs in the same tile: it comes first, and limits drop at once.
             b = home if step == 0 else (step - 1 if step <= home else step)
-            if boxes.used and near[b] >= _comparable(kind, f[start] + boxes.top[b] + limits[0]):
+            if boxes.used and near[b] >= _to_comparable(kind, f[start] + boxes.top[b] + limits[0]):
                 continue
             for i in range(start, stop):
                 r = (i - start) % ROWS_AT_ONCE
@@ -173,7 +173,7 @@ def _recompute(kind, x, y, f, g, test, distances, r, i, start, limit, cols, cost
     """
     s = test.f[i] + float32(limit * test.unit + test.margin)
     for q in range(TILE):
-        if not distances[r, q] < _comparable(kind, s + test.g[start + q]):
+        if not distances[r, q] < _to_comparable(kind, s + test.g[start + q]):
             continue
         reduced = pair_cost(kind, x, i, y, start + q) - (f[i] + g[start + q])
         if reduced < limit:

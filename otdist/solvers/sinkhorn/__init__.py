@@ -9,7 +9,7 @@ from otdist.inputs.arguments import check_bytes, check_integer, check_number, se
 from otdist.problem import Problem
 from otdist.result import Result
 from otdist.runtime.deadline import SETUP_SECONDS, Deadline, OutOfTimeError
-from otdist.runtime.progress import working
+from otdist.runtime.progress import display_progress
 from otdist.solvers.costs import weight_rounding_cost
 from otdist.solvers.merge import MergedProblem
 from otdist.solvers.quick import quick_result
@@ -93,7 +93,7 @@ class Sinkhorn:
 
         try:
             # Without a cost matrix this takes little time, and leaves the rest to the interval.
-            with deadline.interrupting(grace=cost_kernel(problem) is not None):
+            with deadline.enforce(grace=cost_kernel(problem) is not None):
                 entropic = EntropicProblem.of_unmerged(problem, self.max_bytes, deadline)
         except OutOfTimeError:  # while the cost matrix was computed
             return quick_result(
@@ -117,12 +117,12 @@ class Sinkhorn:
         from otdist.solvers.sinkhorn.entropic_problem import Bounds, EntropicProblem
 
         try:
-            with deadline.later_by(SETUP_SECONDS).interrupting():
+            with deadline.later_by(SETUP_SECONDS).enforce():
                 entropic = EntropicProblem.of(merged, self.max_bytes, rough=True)
         except OutOfTimeError:
             return quick_result(merged.rescale(), "sinkhorn", NO_ENTROPIC_PLAN, deadline)
         goal = problem.tol if problem.tol > 0 else DEFAULT_GAP
-        with working(problem.progress, "entropic transport") as report:
+        with display_progress(problem.progress, "entropic transport") as report:
 
             def show(bounds: Bounds) -> None:
                 report(f"gap {bounds.gap:.0e} at eps {bounds.state.eps / entropic.mean:.0e}")

@@ -46,7 +46,7 @@ def anneal_to_gap(
     """
     record = _BestBounds(on_bounds)
     try:
-        with deadline.interrupting(grace=True):
+        with deadline.enforce(grace=True):
             return _anneal_or_finish_exactly(problem, goal, max_iter, deadline, record)
     except OutOfTimeError:
         pass

@@ -36,7 +36,7 @@ def solve_at_eps(
     """
     state = SinkhornState(np.zeros(len(problem.a)), np.zeros(len(problem.b)), eps)
     try:
-        with deadline.interrupting(grace=True):
+        with deadline.enforce(grace=True):
             state, finished = _iterate(problem, eps, max_residual, max_iter, deadline)
             return problem.evaluate_bounds(state), finished
     except OutOfTimeError:

@@ -69,7 +69,7 @@ def ascend(problem: Problem, starts: Array, max_iter: int) -> tuple[Array, Mask,
         step[up] = np.minimum(2 * step[up], MAX_STEP)
         combined = np.where(
             (far[down] < KINK_RADIUS)[:, None],
-            _shortest(search_direction[down], candidate_gradient[~better]),
+            _find_shortest(search_direction[down], candidate_gradient[~better]),
             search_direction[down],
         )
         combined = _tangent(combined, theta[down])
@@ -130,7 +130,7 @@ def _length(vectors: Array) -> Array:
     return np.asarray(np.linalg.norm(vectors, axis=-1))
 
 
-def _shortest(u: Array, v: Array) -> Array:
+def _find_shortest(u: Array, v: Array) -> Array:
     """Shortest vectors on the segments from u to v, row by row."""
     difference = u - v
     square = (difference * difference).sum(axis=-1, keepdims=True)

@@ -9,7 +9,7 @@ from otdist.number import change
 from otdist.problem import Problem
 from otdist.result import Result
 from otdist.runtime.deadline import SETUP_SECONDS, Deadline, OutOfTimeError
-from otdist.runtime.progress import working
+from otdist.runtime.progress import display_progress
 from otdist.solvers.costs import weight_rounding_cost
 from otdist.solvers.linear.dense import Dense
 from otdist.solvers.merge import MergedProblem
@@ -61,11 +61,11 @@ class Sparse:
         )
 
         try:
-            with deadline.later_by(SETUP_SECONDS).interrupting():
+            with deadline.later_by(SETUP_SECONDS).enforce():
                 prepared = PreparedProblem.of(merged, self.max_bytes)
         except OutOfTimeError:  # while the cost matrix was computed
             return quick_result(merged, "sparse", GAP_OPEN, deadline)
-        with working(problem.progress, "exact transport") as report:
+        with display_progress(problem.progress, "exact transport") as report:
             result = prepared.solve(deadline, report)
         if result.converged or deadline.is_finite or len(merged.a) * len(merged.b) > MAX_PAIRS_REFINED:
             return result

@@ -87,7 +87,7 @@ class MultiscaleSolver:
     def run(self) -> tuple[Certificate, bool]:
         """Solve until the goal is reached; returns the best certificate, and False if time was up before."""
         try:
-            with self.deadline.interrupting(grace=True):
+            with self.deadline.enforce(grace=True):
                 return self._solve_levels()
         except OutOfTimeError:
             best = self._evaluate_last_plan()

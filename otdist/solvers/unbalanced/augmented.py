@@ -180,7 +180,7 @@ class AugmentedProblem:
         a, b = (np.array([float(mass) for mass in side]) for side in masses)
         merged = MergedProblem.from_rows(problem, (a, b)).rescale()
         deadline = Deadline(problem.max_seconds)
-        with deadline.interrupting():
+        with deadline.enforce():
             cost, exponent, cost_error = cost_matrix(merged)
         if not np.isfinite(cost).all():
             raise InputError(

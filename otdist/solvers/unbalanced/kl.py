@@ -76,7 +76,7 @@ class UnbalancedKL:
     def solve(self, tol: float, goal: StoppingRule) -> bool:
         """Solve until the gap is at most ``tol`` times the upper bound; False if it was not reached."""
         try:
-            with goal.deadline.interrupting(grace=True):
+            with goal.deadline.enforce(grace=True):
                 return self._solve(tol, goal)
         except OutOfTimeError:
             if self.plan is None:

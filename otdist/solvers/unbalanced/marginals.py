@@ -169,7 +169,7 @@ def best_multiple(
     with np.errstate(over="ignore", invalid="ignore"):
         carried = [w * np.exp(log) for w, log in zip(weights, logs, strict=True)]
         total = sum(float(mass.sum()) for mass in carried) / 2
-        gains = sum(float(mass @ _finite(log)) for mass, log in zip(carried, logs, strict=True))
+        gains = sum(float(mass @ _clear_infinite(log)) for mass, log in zip(carried, logs, strict=True))
     if not (0 < total < math.inf and math.isfinite(gains)):
         return 0.0, nothing
     shift = min(-(cost / rho + gains) / (2 * total), 500.0)
@@ -177,13 +177,13 @@ def best_multiple(
     for w, log in zip(weights, logs, strict=True):
         shifted = log + shift
         ratio = np.exp(shifted)
-        missed = w * (_entropy_terms(shifted) + ratio * (error * np.abs(_finite(shifted)) + error**2))
+        missed = w * (_entropy_terms(shifted) + ratio * (error * np.abs(_clear_infinite(shifted)) + error**2))
         price += rho * math.fsum(missed)
     price *= 1 + 128 * UNIT_ROUNDOFF
     return (math.exp(shift), price) if price < nothing else (0.0, nothing)
 
 
-def _finite(log: Array) -> Array:
+def _clear_infinite(log: Array) -> Array:
     """Replace logarithms of zero masses by 0."""
     return np.where(log > -np.inf, log, 0.0)
 
@@ -191,7 +191,7 @@ def _finite(log: Array) -> Array:
 def _entropy_terms(log: Array) -> Array:
     """``t log t - t + 1`` for ``t = exp(log)``, to a few units in the last place."""
     x = np.expm1(log)
-    plain = (1 + x) * _finite(log) - x
+    plain = (1 + x) * _clear_infinite(log) - x
     near = np.abs(x) < SERIES_RADIUS
     inner, series = np.where(near, x, 0.0), np.zeros_like(x)
     for k in range(SERIES_TERMS, 1, -1):

@@ -133,7 +133,7 @@ def solve_kl(
 
     deadline = Deadline(problem.max_seconds)
     try:
-        with deadline.interrupting():
+        with deadline.enforce():
             solved = make_unbalanced_kl(problem, masses, reach)
     except OutOfTimeError:
         quick = QuickUnbalanced.with_kl_penalty(problem, masses, float(reach) ** problem.p)

@@ -106,7 +106,7 @@ def active_alarms(history: Sequence[Check], settings: Settings) -> list[str]:
 
 def critic_under_trained(history: Sequence[Check], settings: Settings) -> Finding:
     """Find a critic whose gap is far below the exact distance on the same points."""
-    last = _recent(history)
+    last = _take_recent(history)
     if not _all_agree(
         last,
         lambda c: c.reach is not None and c.reach < MIN_REACH and c.debiased > MIN_DISTANCE_FLOORS * c.floor,
@@ -125,7 +125,7 @@ def critic_over_fitted(history: Sequence[Check], settings: Settings) -> Finding:
         excess = c.gap - c.heldout_gap
         return excess > MIN_EXCESS_ERRORS * c.excess_error and excess > MIN_EXCESS_SHARE * abs(c.gap)
 
-    last = _recent(history)
+    last = _take_recent(history)
     if not _all_agree(last, is_over_fitted):
         return None
     gap, heldout_gap = last[-1].gap, last[-1].heldout_gap
@@ -135,7 +135,7 @@ def critic_over_fitted(history: Sequence[Check], settings: Settings) -> Finding:
 
 def gradient_norms(history: Sequence[Check], settings: Settings) -> Finding:
     """Find a critic whose gradient norms are far from 1, so that its gap is not a distance."""
-    last = _recent(history)
+    last = _take_recent(history)
     if settings.objective != "w1" or settings.certain:
         return None
     allowed = _max_grad_norm(settings) if settings.constraint in PENALTY_WEIGHTS else MAX_GRAD_NORM
@@ -174,7 +174,7 @@ def explosion(history: Sequence[Check], settings: Settings) -> Finding:
 
 def collapse(history: Sequence[Check], settings: Settings) -> Finding:
     """Find fakes that are less diverse than real points."""
-    last = _recent(history)
+    last = _take_recent(history)
     tests: dict[str, Callable[[Check], bool]] = {
         "fakes have {0.vendi:.0%} of the diversity of real points": lambda c: c.vendi < MIN_VENDI,
         "fakes spread {0.spread:.0%} as far as real points": lambda c: c.spread < MIN_SPREAD,
@@ -206,7 +206,7 @@ def generator_limited(history: Sequence[Check], settings: Settings) -> Finding:
 
 def memorisation(history: Sequence[Check], settings: Settings) -> Finding:
     """Find fakes that are copies of training points."""
-    last = _recent(history)
+    last = _take_recent(history)
     if not _all_agree(last, lambda c: c.memorised < SIGNIFICANCE and c.nearer > MIN_NEARER):
         return None
     cause = f"fakes are nearer to training points than held-out points are, in {last[-1].nearer:.0%} of pairs"
@@ -224,7 +224,7 @@ RULES: dict[str, Rule] = {
 }
 
 
-def _recent(history: Sequence[Check]) -> Sequence[Check]:
+def _take_recent(history: Sequence[Check]) -> Sequence[Check]:
     return history[-CONFIRMING_CHECKS:]
 
 
