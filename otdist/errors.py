@@ -22,9 +22,8 @@ def shorten(text: str, length: int) -> str:
 
 
 def get_reason(error: BaseException) -> str:
-    """Return the first line of an error of another package, or the name of its type if it has no text."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return shorten(" ".join(lines[0].split()), MAX_REASON_CHARACTERS)
+    """Return the text of an error of another package as a short line; without text, the name of its type."""
+    return shorten(" ".join(str(error).split()) or type(error).__name__, MAX_REASON_CHARACTERS)
 
 
 @dataclass(frozen=True)
