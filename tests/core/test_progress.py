@@ -99,7 +99,7 @@ class TestCompiling:
         code = """
 import numpy as np
 
-from otdist.solvers.pairs.compiled import compiled as compile_it, COMPILED_FUNCTIONS
+from otdist.solvers.pairs.compiled import jit as compile_it, COMPILED_FUNCTIONS
 
 def twice(x):
     return 2 * x

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from otdist.solvers.pairs.compiled import float32, inlined, summed
+from otdist.solvers.pairs.compiled import float32, jit_inline, jit_sum
 from otdist.solvers.pairs.distance_tiles import EUCLIDEAN, ROWS_AT_ONCE, TILE, distances_four, distances_one
 from otdist.solvers.pairs.kernels import box_costs
 
@@ -20,7 +20,7 @@ MIN_EXPONENT32 = -126.0  # exponent of the smallest normal float32
 MAX_EXPONENT_BITS = 64.0  # larger exponents are rounding errors: the terms of a plan are at most its masses
 
 
-@inlined
+@jit_inline
 def exp2(t):
     """2**t for MIN_EXPONENT32 <= t < 127.5, to about 2e-7: a polynomial on [-1/2, 1/2], and exponent bits.
 
@@ -38,7 +38,7 @@ def exp2(t):
     return p * np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
-@inlined
+@jit_inline
 def take_root(kind, out, r):
     """Take the root of squared distances, for EUCLIDEAN."""
     if kind == EUCLIDEAN:
@@ -46,7 +46,7 @@ def take_root(kind, out, r):
             out[r, j] = math.sqrt(out[r, j])
 
 
-@inlined
+@jit_inline
 def add_tile(h, place, rate, distances, r, top, total):
     """Add the terms of a tile, given its costs, to a sum ``2**top * total``; returns whether ``top`` rose."""
     high = float32(-np.inf)
@@ -65,7 +65,7 @@ def add_tile(h, place, rate, distances, r, top, total):
     return rises
 
 
-@summed
+@jit_sum
 def log_sums(kind, x, tiles, h, rate, boxes, first, last, out):
     """``out_i = log2 sum_j 2**(h_j - rate cost_ij)`` for rows first to last.
 
@@ -101,7 +101,7 @@ def log_sums(kind, x, tiles, h, rate, boxes, first, last, out):
         home = best
 
 
-@summed
+@jit_sum
 def marginals(kind, x, tiles, f, h, rate, boxes, by_row, by_col, first, last, rows, costs, cols):
     """Sums of the plan ``by_row_i * by_col_j * 2**(f_i + h_j - rate cost_ij)`` over rows first to last.
 

@@ -10,7 +10,7 @@ import numpy as np
 from otdist.bounds import UNIT_ROUNDOFF
 from otdist.runtime.parallel import add_in_parts, run_in_parts
 from otdist.solvers.entropic.logsumexp32 import PlanSums
-from otdist.solvers.pairs.compiled import inlined, summed
+from otdist.solvers.pairs.compiled import jit_inline, jit_sum
 from otdist.solvers.pairs.distance_tiles import CITYBLOCK, EUCLIDEAN, SQUARED, TILE
 from otdist.solvers.pairs.point_costs import COORDINATES_PER_PART, PointCosts
 from otdist.typing import Array
@@ -21,7 +21,7 @@ MIN_EXPONENT64 = -1000.0  # smaller exponents are raised to this: their powers a
 SLOWDOWN64 = 8  # approximate time of a pair relative to the float32 test
 
 
-@inlined
+@jit_inline
 def exp2(t):
     """2**t for MIN_EXPONENT64 <= t <= 1000, to a few units in the last place.
 
@@ -46,7 +46,7 @@ def exp2(t):
     return q * np.int64((np.int64(np.int32(k)) + np.int64(1023)) << np.int64(52)).view(np.float64)
 
 
-@inlined
+@jit_inline
 def costs_of_tile(kind, x, i, across, start, width, out):
     """Costs between point i and ``width`` others from ``start`` on; ``across``: their coordinates, (d, m)."""
     for j in range(width):
@@ -68,7 +68,7 @@ def costs_of_tile(kind, x, i, across, start, width, out):
             out[j] = math.sqrt(out[j])
 
 
-@summed
+@jit_sum
 def log_sums(kind, x, across, h, rate, first, last, out):
     """``out_i = log2 sum_j 2**(h_j - rate cost_ij)`` for rows first to last."""
     m = across.shape[1]
@@ -94,7 +94,7 @@ def log_sums(kind, x, across, h, rate, first, last, out):
         out[i] = top + math.log2(total)
 
 
-@inlined
+@jit_inline
 def masses_of_tile(kind, cost, width, mass):
     """Convert exponents to masses, for powers of the Euclidean distance divided by the difference."""
     for j in range(width):
@@ -107,7 +107,7 @@ def masses_of_tile(kind, cost, width, mass):
             mass[j] *= 2.0
 
 
-@inlined
+@jit_inline
 def gradient_along(kind, here, across, c, start, width, cost, mass):
     """Sum of the derivatives in coordinate c over a tile."""
     gradient = 0.0
@@ -126,7 +126,7 @@ def gradient_along(kind, here, across, c, start, width, cost, mass):
     return gradient
 
 
-@summed
+@jit_sum
 def plan_gradients(kind, x, across, f, h, rate, first, last, out):
     """``out_i = sum_j P_ij grad cost(x_i, y_j)`` for rows first to last.
 
@@ -150,7 +150,7 @@ def plan_gradients(kind, x, across, f, h, rate, first, last, out):
                 out[i, c] += gradient_along(kind, x[i, c], across, c, start, width, cost, mass)
 
 
-@summed
+@jit_sum
 def marginals(kind, x, across, f, h, rate, first, last, rows, costs, cols):
     """Sums of ``P_ij = 2**(f_i + h_j - rate cost_ij)`` over rows first to last, as for float32."""
     m = across.shape[1]

@@ -8,7 +8,7 @@ import numpy as np
 
 from otdist.solvers.entropic.iteration import SinkhornState
 from otdist.solvers.entropic.logsumexp32_kernels import MIN_EXPONENT32, exp2
-from otdist.solvers.pairs.compiled import float32, summed
+from otdist.solvers.pairs.compiled import float32, jit_sum
 from otdist.solvers.pairs.pairwise_costs import PairwiseCosts
 from otdist.typing import Array, Index
 
@@ -89,7 +89,7 @@ def _starts(sorted_points: Index, count: int) -> Index:
     return np.searchsorted(sorted_points, np.arange(count + 1))
 
 
-@summed
+@jit_sum
 def logsumexp_rows(starts, others, cost, h, rate, term, top, total):
     """``sum_q 2**(h_q - rate cost_q) = 2**top_i total_i`` over the pairs q of each row; ``term``: workspace.
 

@@ -39,7 +39,7 @@ SOURCE_FINGERPRINT = _fingerprint_sources()
 COMPILED_FUNCTIONS: list[str] = []  # functions that this process compiled
 
 
-def compiled(function: F, **options: Any) -> F:
+def jit(function: F, **options: Any) -> F:
     """Compile on the first call, and keep the machine code on disk for the next process.
 
     The interpreter lock is released, so threads run in parallel. No fast-math: the results are used in
@@ -90,23 +90,23 @@ def _require_room_to_compile(dispatcher: Any, name: str) -> None:
     dispatcher._compile_for_args = compile_with_room
 
 
-def tested(function: F) -> F:
-    """Compile as :func:`compiled`, with fused multiply and add: for the float32 test, whose margin covers it.
+def jit_fma(function: F) -> F:
+    """Compile as :func:`jit`, with fused multiply and add: for the float32 test, whose margin covers it.
 
     A fused step rounds once instead of twice, so error bounds hold. No other part of fast-math.
     """
-    return compiled(function, fastmath={"contract"})
+    return jit(function, fastmath={"contract"})
 
 
-def summed(function: F) -> F:
-    """Compile as :func:`compiled`, for sums of terms that are never NaN, in any order for vectorisation.
+def jit_sum(function: F) -> F:
+    """Compile as :func:`jit`, for sums of terms that are never NaN, in any order for vectorisation.
 
     Not for bounds that depend on the order of a sum, or on one rounding a step.
     """
-    return compiled(function, fastmath={"contract", "reassoc", "nnan", "nsz"})
+    return jit(function, fastmath={"contract", "reassoc", "nnan", "nsz"})
 
 
-def inlined(function: F) -> F:
+def jit_inline(function: F) -> F:
     """Compile as a part of each caller: passing arrays counts references, for which threads would contend."""
     dispatcher: F = njit(inline="always", error_model="numpy")(function)
     return dispatcher

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from otdist.solvers.pairs.compiled import float32, inlined
+from otdist.solvers.pairs.compiled import float32, jit_inline
 
 EUCLIDEAN, SQUARED, CITYBLOCK, CHEBYSHEV = range(4)
 TILE = 256  # points of a tile
 ROWS_AT_ONCE = 4  # points whose costs to a tile are computed together
 
 
-@inlined
+@jit_inline
 def distances_one(kind, x, i, tiles, b, out, r):
     """Compute the costs (squared for EUCLIDEAN) between point i and tile b, in row r of ``out``."""
     for j in range(TILE):
@@ -27,7 +27,7 @@ def distances_one(kind, x, i, tiles, b, out, r):
                 out[r, j] = max(out[r, j], abs(here - tiles[b, c, j]))
 
 
-@inlined
+@jit_inline
 def _squares_one(x, i, tiles, b, out, r):
     c = 0
     while c + 2 <= x.shape[1]:
@@ -43,7 +43,7 @@ def _squares_one(x, i, tiles, b, out, r):
             out[r, j] += t0 * t0
 
 
-@inlined
+@jit_inline
 def distances_four(kind, x, i, last, tiles, b, out):
     """Compute the same for four points, from i to ``last`` at most: a tile is read from the cache once."""
     i1, i2, i3 = min(i + 1, last), min(i + 2, last), min(i + 3, last)
@@ -56,7 +56,7 @@ def distances_four(kind, x, i, last, tiles, b, out):
     _squares_four(x, i, i1, i2, i3, tiles, b, out)
 
 
-@inlined
+@jit_inline
 def _squares_four(x, i, i1, i2, i3, tiles, b, out):
     for r in range(ROWS_AT_ONCE):
         for j in range(TILE):

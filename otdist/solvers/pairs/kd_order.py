@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.solvers.pairs.compiled import compiled
+from otdist.solvers.pairs.compiled import jit
 from otdist.typing import Array, Index
 
 Masses = NDArray[Any]  # integers; floats for entropic plans
@@ -35,7 +35,7 @@ def merge_pairs(x: Array, mass: Masses) -> Array:
     return np.add.reduceat(x * share[:, None], np.arange(0, len(x), 2), axis=0)
 
 
-@compiled
+@jit
 def _split_cells(x, order):
     """Sort ``order`` into nested cells; the left cell of a split is full, a power of two."""
     stack = [(0, len(order))]
@@ -51,7 +51,7 @@ def _split_cells(x, order):
         stack.append((low + left, high))
 
 
-@compiled
+@jit
 def _widest_coordinate(x, order, low, high):
     """Coordinate with the largest range in the cell."""
     d = x.shape[1]
@@ -64,7 +64,7 @@ def _widest_coordinate(x, order, low, high):
     return np.argmax(most - least)
 
 
-@compiled
+@jit
 def _quickselect(value, order, low, high, k):
     """Quickselect (Hoare): no value before position k exceeds a value after it."""
     while low < high:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.solvers.pairs.compiled import compiled, float32, inlined, int32, tested
+from otdist.solvers.pairs.compiled import float32, int32, jit, jit_fma, jit_inline
 from otdist.solvers.pairs.distance_tiles import (
     CITYBLOCK,
     EUCLIDEAN,
@@ -51,7 +51,7 @@ class BoundingBoxes(NamedTuple):
 # Arrays are passed whole, with indices: making a view of a row costs as much as testing a tile.
 
 
-@compiled
+@jit
 def pair_cost(kind, x, i, y, j):
     """Cost between points i and j, by differences."""
     total = 0.0
@@ -66,14 +66,14 @@ def pair_cost(kind, x, i, y, j):
     return math.sqrt(total) if kind == EUCLIDEAN else total
 
 
-@compiled
+@jit
 def pair_costs(kind, x, y, rows, cols, out):
     """Costs of the listed pairs."""
     for e in range(len(rows)):
         out[e] = pair_cost(kind, x, rows[e], y, cols[e])
 
 
-@inlined
+@jit_inline
 def _count_below(kind, distances, r, s, g, start):
     """Count costs in row r below ``s + g``; a sum of integers, so that the loop is vectorised."""
     count = int32(0)
@@ -87,7 +87,7 @@ def _count_below(kind, distances, r, s, g, start):
     return count
 
 
-@compiled
+@jit
 def fill_boxes(y, g, boxes):
     """Find the bounding boxes and the largest potentials."""
     boxes.low[:], boxes.high[:], boxes.top[:] = np.inf, -np.inf, -np.inf
@@ -99,7 +99,7 @@ def fill_boxes(y, g, boxes):
             boxes.high[c, b] = max(boxes.high[c, b], y[j, c])
 
 
-@inlined
+@jit_inline
 def box_costs(kind, x, i, low, high, out):
     """Costs (squared ones for EUCLIDEAN) from a point to the nearest points of all boxes."""
     count = len(out)
@@ -119,13 +119,13 @@ def box_costs(kind, x, i, low, high, out):
                 out[b] = max(out[b], low[c, b] - here, here - high[c, b])
 
 
-@inlined
+@jit_inline
 def _to_comparable(kind, t):
     """Convert a threshold of costs to one of the tile's entries, which are squared for EUCLIDEAN."""
     return t * abs(t) if kind == EUCLIDEAN else t
 
 
-@tested
+@jit_fma
 def smallest(kind, x, y, f, g, x32, tiles, test, boxes, below, first, last, cols, costs):
     """Find the smallest reduced costs ``cost - f_i - g_j < below`` of rows first to last, in order.
 
@@ -165,7 +165,7 @@ def smallest(kind, x, y, f, g, x32, tiles, test, boxes, below, first, last, cols
             home = cols[stop - 1, 0] // TILE
 
 
-@compiled
+@jit
 def _recompute(kind, x, y, f, g, test, distances, r, i, start, limit, cols, costs):
     """Recompute in float64 the pairs that pass the test; returns the new limit.
 
@@ -184,7 +184,7 @@ def _recompute(kind, x, y, f, g, test, distances, r, i, start, limit, cols, cost
     return limit
 
 
-@compiled
+@jit
 def insert_sorted(cols, costs, i, j, r):
     """Insert an entry into row i of short sorted lists, and drop the last one."""
     q = costs.shape[1] - 1

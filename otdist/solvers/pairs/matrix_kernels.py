@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from otdist.solvers.pairs.compiled import compiled, int32
+from otdist.solvers.pairs.compiled import int32, jit
 from otdist.solvers.pairs.distance_tiles import TILE
 from otdist.solvers.pairs.kernels import insert_sorted
 
 
-@compiled
+@jit
 def smallest_in_rows(matrix, lines, f, g, below, cols, costs):
     """Find the smallest reduced costs ``matrix_ij - f_i - g_j < below`` of the listed rows, in order.
 
@@ -30,7 +30,7 @@ def smallest_in_rows(matrix, lines, f, g, below, cols, costs):
                     limit = min(limit, costs[i, -1])
 
 
-@compiled
+@jit
 def smallest_in_columns(matrix, first, last, f, g, limits, rows, costs):
     """Find the smallest reduced costs below ``limits`` of columns first to last, reading row by row.
 
@@ -52,7 +52,7 @@ def smallest_in_columns(matrix, first, last, f, g, limits, rows, costs):
                 limits[j] = min(limits[j], costs[j, -1])
 
 
-@compiled
+@jit
 def _count_below(matrix, line, here, g, start, stop, limit):
     """Count reduced costs below the limit; a sum of integers, so that the loop is vectorised."""
     count = int32(0)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.solvers.pairs.compiled import compiled
+from otdist.solvers.pairs.compiled import jit
 from otdist.typing import Array, Integers
 
 
@@ -23,7 +23,7 @@ class AuctionState(NamedTuple):
     owner: NDArray[np.int32]  # row of a column; -1: none
 
 
-@compiled
+@jit
 def best_offers(auction, out):
     """Compute the least ``cost + price`` of every row."""
     starts, sink, cost, price = auction.starts, auction.sink, auction.cost, auction.price
@@ -34,7 +34,7 @@ def best_offers(auction, out):
         out[i] = best
 
 
-@compiled
+@jit
 def release_rows(auction, eps, free):
     """Release rows with a column better by more than eps; lists all free rows, returns their number."""
     starts, sink, cost, price = auction.starts, auction.sink, auction.cost, auction.price
@@ -53,7 +53,7 @@ def release_rows(auction, eps, free):
     return count
 
 
-@compiled
+@jit
 def place_bids(auction, eps, free, count, limit):
     """Let free rows bid until none is left, or ``limit`` bids were made.
 

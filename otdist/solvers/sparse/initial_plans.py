@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from otdist.solvers.pairs.compiled import compiled
+from otdist.solvers.pairs.compiled import jit
 from otdist.solvers.pairs.pairwise_costs import Arcs, Dual, PairwiseCosts, cheapest_pairs
 from otdist.solvers.sparse.smoothing import smooth_potentials
 from otdist.typing import Array, Index, Integers
@@ -76,7 +76,7 @@ def _split_flows(mass: Masses, place: Index, flow: Masses) -> tuple[Index, Index
     return points, order[cells], parts
 
 
-@compiled
+@jit
 def send_greedily(order, rows, cols, left, right, flow):
     """Send as much as possible along each arc in turn; ``left`` and ``right`` keep the remaining masses.
 
@@ -100,7 +100,7 @@ def northwest_corner(left: Masses, right: Masses) -> tuple[Index, Index, Masses]
     return rows[:count], cols[:count], flow[:count]
 
 
-@compiled
+@jit
 def fill_corner_cells(left, right, rows, cols, flow):
     """Fill in the cells of the north-west corner rule; returns their number."""
     i = j = k = 0

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from otdist.solvers.pairs.compiled import compiled
+from otdist.solvers.pairs.compiled import jit
 from otdist.solvers.sparse.tree import lay_out
 from otdist.solvers.sparse.tree_fragments import add_joint, reset_window, shift_subtree, split_fragment
 
 UNBOUNDED = np.iinfo(np.int64).max
 
 
-@compiled
+@jit
 def run_pivots(tree, window, n, source, sink, cost, count, cursor, block, tol, pivots):
     """Pivot until the window is full or no arc of the first ``count`` has a reduced cost < -tol.
 
@@ -46,7 +46,7 @@ def run_pivots(tree, window, n, source, sink, cost, count, cursor, block, tol, p
     return pivots, cursor
 
 
-@compiled
+@jit
 def find_entering_arc(tree, source, sink, cost, count, cursor, block, tol):
     """Block search: find the smallest reduced cost in the first block of arcs that has one < -tol."""
     place, pi = tree.place, tree.pi
@@ -67,7 +67,7 @@ def find_entering_arc(tree, source, sink, cost, count, cursor, block, tol):
     return arc, cursor
 
 
-@compiled
+@jit
 def find_leaving_arc(nodes, n, s, t):
     """Find the common ancestor of s and t, and the first arc of the cycle that loses its flow.
 
@@ -94,7 +94,7 @@ def find_leaving_arc(nodes, n, s, t):
     return u, out_s, flow_s, True
 
 
-@compiled
+@jit
 def push_flow(nodes, n, s, t, join, flow):
     """Send flow around the cycle."""
     if flow == 0:
@@ -110,7 +110,7 @@ def push_flow(nodes, n, s, t, join, flow):
         u = nodes[u].parent
 
 
-@compiled
+@jit
 def relink(nodes, u, v, out, join, arc, flow, joint):
     """Make u the root of the subtree of ``out``, and link it to v by the entering arc."""
     size = nodes[out].size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from otdist.solvers.pairs.compiled import compiled
+from otdist.solvers.pairs.compiled import jit
 from otdist.typing import Array, Index, Integers
 
 Masses = Integers
@@ -45,7 +45,7 @@ def smooth_potentials(
     return np.minimum.reduceat(cost - g[cols], starts[:-1]), g
 
 
-@compiled
+@jit
 def _half_step(starts, order, others, cost, log_mass, eps, potential, out):
     """``out_i = eps log a_i - eps log sum_j exp((potential_j - cost_ij) / eps)`` over the arcs of i."""
     for i in range(len(out)):

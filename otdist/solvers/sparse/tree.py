@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.solvers.pairs.compiled import compiled
+from otdist.solvers.pairs.compiled import jit
 from otdist.typing import Array
 
 # One record a node, 32 bytes: half a cache line holds all that a walk to the root reads.
@@ -48,7 +48,7 @@ def new_tree(count: int) -> Tree:
     return Tree(nodes, identity, identity.copy(), np.zeros(count + 1))
 
 
-@compiled
+@jit
 def link_forest(tree, n, arcs, source, sink, flow):
     """Link a plan whose support is a forest to the root, by one connector a component.
 
@@ -87,7 +87,7 @@ def link_forest(tree, n, arcs, source, sink, flow):
                     depth += 1
 
 
-@compiled
+@jit
 def lay_out(tree, n, cost, child, chain):
     """Number the nodes in preorder; compute sizes, and potentials anew from the arcs.
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.solvers.pairs.compiled import compiled
+from otdist.solvers.pairs.compiled import jit
 
 Ints = NDArray[np.int32]
 
@@ -66,7 +66,7 @@ def new_window(nodes: int, pivots: int) -> FragmentWindow:
     )
 
 
-@compiled
+@jit
 def reset_window(window):
     """Reset to one fragment without joints: the tree as it was laid out."""
     count = len(window.fragment)
@@ -75,14 +75,14 @@ def reset_window(window):
     window.head[0], window.low[0], window.high[0], window.next[0] = 0, 0, count, -1
 
 
-@compiled
+@jit
 def add_joint(window, joint, one, other):
     """Record an entering arc, by the positions of its ends."""
     window.one[joint], window.other[joint], window.alive[joint] = one, other, 1
     window.fragment_one[joint], window.fragment_other[joint] = window.fragment[one], window.fragment[other]
 
 
-@compiled
+@jit
 def split_fragment(tree, window, out, new, intervals, joints):
     """Split a fragment where an arc of the layout leaves the tree; returns the number of intervals."""
     nodes, place = tree.nodes, tree.place
@@ -120,7 +120,7 @@ def split_fragment(tree, window, out, new, intervals, joints):
     return intervals
 
 
-@compiled
+@jit
 def _relabel(fragment, place, joints, old, new, left, right):
     """Set the new fragment at the ends of joints that lie in it."""
     for q in range(joints):
@@ -128,7 +128,7 @@ def _relabel(fragment, place, joints, old, new, left, right):
             fragment[q] = new
 
 
-@compiled
+@jit
 def shift_subtree(tree, window, u, out, shift, fragments, joints):
     """Add ``shift`` to the potentials of the subtree of u, or subtract it from all others."""
     _build_adjacency(window, fragments, joints)
@@ -156,7 +156,7 @@ def shift_subtree(tree, window, u, out, shift, fragments, joints):
                 x = window.next[x]
 
 
-@compiled
+@jit
 def _build_adjacency(window, fragments, joints):
     """Build the adjacency lists of the fragments."""
     first, link, end = window.first, window.link, window.end
