@@ -219,7 +219,7 @@ class Problem:
         """Divide distances by ``2**exponent``, without scaling the points."""
         exponent = max(exponent, MIN_UNIT_EXPONENT)
         return replace(
-            self, metric=self.metric.divided(exponent), distance_exponent=self.distance_exponent + exponent
+            self, metric=self.metric.divide(exponent), distance_exponent=self.distance_exponent + exponent
         )
 
     def fit_distance_unit(self, x: Array, y: Array) -> Problem:

@@ -69,7 +69,7 @@ def _describe_question(runs: Runs, name: str, tol: float) -> dict[str, Any]:
         "drawings": [Markup(figure) for figure in figures if figure],
         "front": front,
         "advice": advise(runs, name, tol),
-        "unstarted": runs.unstarted(name),
+        "unstarted": runs.unstarted_methods(name),
         "truth": None if truth is None else truth["truth"],
         "laws": next((row.get("laws") for row in runs.rows if row["question"] == name), None),
     }

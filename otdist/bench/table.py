@@ -79,7 +79,7 @@ class Runs:
         """Names of the questions, in the requested order."""
         return list(dict.fromkeys(row["question"] for row in self.rows))
 
-    def unstarted(self, question: str) -> list[str]:
+    def unstarted_methods(self, question: str) -> list[str]:
         """Return the methods with runs that were not started because no time remained.
 
         Parameters
@@ -194,7 +194,7 @@ class Runs:
             lines.append(
                 "".join(cells) + ("" if row["status"] == "ok" else f"  {row['status']}: {row['reason']}")
             )
-        unstarted = {name: self.unstarted(name) for name in self.questions}
+        unstarted = {name: self.unstarted_methods(name) for name in self.questions}
         lines += [
             f"{name}: not started: {', '.join(methods)}" for name, methods in unstarted.items() if methods
         ]

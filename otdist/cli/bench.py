@@ -116,7 +116,7 @@ def _print_runs(runs: Any, tol: float, make_table: Any) -> None:
     for name in runs.questions:
         console.print(make_table(runs, name))
         console.print(advise(runs, name, tol), markup=False, highlight=False)
-        unstarted = runs.unstarted(name)
+        unstarted = runs.unstarted_methods(name)
         if unstarted:
             text = f"Not started, for no time was left: {', '.join(unstarted)}."
             console.print(escape_unprintable(text), markup=False, highlight=False)

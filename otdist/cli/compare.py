@@ -193,7 +193,7 @@ def _make_gate(
         check_number(missing, "--fail-missing", at_least=0, at_most=1, remedy="give a share such as 0.1")
     p = DEFAULT_LEVEL if fail and p is None else p
     gate = Gate(p, above, missing, tuple(allowed or ()))
-    if allowed and not gate.closed:
+    if allowed and not gate.has_rules:
         raise InputError("--allow", "is given without a rule", "add --fail, or another --fail-... option")
     return gate
 

@@ -93,7 +93,7 @@ class Metric:
     unit: str = ""
     points_unit: str = ""
 
-    def divided(self, exponent: int) -> Metric:
+    def divide(self, exponent: int) -> Metric:
         """Divide distances by ``2**exponent``, at least 2**-1000; points are not scaled."""
         if exponent == 0:
             return self

@@ -47,7 +47,7 @@ class Gate:
     allowed: tuple[str, ...] = ()
 
     @property
-    def closed(self) -> bool:
+    def has_rules(self) -> bool:
         """Whether any rule is set."""
         return any(rule is not None for rule in (self.p, self.above, self.missing))
 
@@ -64,7 +64,7 @@ class Gate:
         list of str
             One line for each violation; empty if there is none.
         """
-        if not self.closed:
+        if not self.has_rules:
             return []
         lines = [line for column in comparison.columns for line in self._check_column(column)]
         return lines + list(self._check_joint(comparison))

@@ -70,7 +70,7 @@ def draw_surrounding_points(pair):
 
 class TestOptimality:
     def test_the_coupling_costs_w1(self, pair):
-        x, y = pair.coupled(20_000, rng=1)
+        x, y = pair.sample_coupling(20_000, rng=1)
         distances = compute_norms(x - y)
         error = math.hypot(distances.std(ddof=1) / math.sqrt(20_000), pair.w1_error)
         assert pair.w1 > 0 and error < 0.05 * pair.w1  # a wide error would test nothing
@@ -78,7 +78,7 @@ class TestOptimality:
 
     def test_the_potential_falls_by_the_distance_along_the_coupling(self, pair):
         """With the Lipschitz constant below, primal and dual values are equal: both are optimal."""
-        x, y = pair.coupled(20_000, rng=2)
+        x, y = pair.sample_coupling(20_000, rng=2)
         scale = np.abs(np.concatenate([x, y])).max()
         drop = pair.potential(x) - pair.potential(y)
         np.testing.assert_allclose(drop, compute_norms(x - y), rtol=0, atol=1e-13 * scale * math.sqrt(pair.d))
@@ -99,7 +99,7 @@ class TestOptimality:
         assert abs(fx.mean() - fy.mean() - pair.w1) <= 4 * math.hypot(error, pair.w1_error)
 
     def test_an_exact_solver_finds_the_coupling_of_coupled_samples(self, pair):
-        x, y = pair.coupled(200, rng=5)
+        x, y = pair.sample_coupling(200, rng=5)
         result = otdist.w1(x, y)
         assert result.value == pytest.approx(compute_norms(x - y).mean(), rel=1e-9)
 
@@ -125,7 +125,7 @@ class TestGradient:
         assert (slopes != 0).mean() > 0.99
 
     def test_it_points_from_y_to_x(self, pair):
-        x, y = pair.coupled(2000, rng=7)
+        x, y = pair.sample_coupling(2000, rng=7)
         steps = x - y
         apart = compute_norms(steps) > 1e-6 * np.abs(y).max()
         cosines = (pair.gradient(y) * steps).sum(axis=1)[apart] / compute_norms(steps)[apart]
@@ -148,13 +148,13 @@ class TestSampling:
     def test_coupled_and_independent_samples_have_the_same_laws(self, pair):
         rng = np.random.default_rng(8)
         direction = rng.normal(size=pair.d)
-        for one, other in zip(pair.coupled(5000, rng), pair.sample(5000, rng=rng), strict=True):
+        for one, other in zip(pair.sample_coupling(5000, rng), pair.sample(5000, rng=rng), strict=True):
             for feature in (lambda z: z @ direction, compute_norms, pair.potential):
                 assert stats.ks_2samp(feature(one), feature(other)).pvalue > 1e-4
 
     def test_a_permutation_test_does_not_tell_them_apart(self):
         pair = problems.min_max(2, 4, rng=0)
-        for one, other in zip(pair.coupled(60, rng=1), pair.sample(60, rng=2), strict=True):
+        for one, other in zip(pair.sample_coupling(60, rng=1), pair.sample(60, rng=2), strict=True):
             assert otdist.stats.permutation_test(one, other, n_resamples=99, rng=3).pvalue > 0.01
 
     def test_float32_samples_are_finite_and_follow_the_same_law(self, pair):
@@ -208,7 +208,7 @@ class TestSampling:
             assert one[0].shape == (50, pair.d) and one[1].shape == (40, pair.d)
             other = pair.sample(50, rng=14, dtype=dtype)[0]
             assert other.tobytes() != one[0].tobytes()
-        one, two = (pair.coupled(50, rng=13) for _ in range(2))
+        one, two = (pair.sample_coupling(50, rng=13) for _ in range(2))
         assert [z.tobytes() for z in one] == [z.tobytes() for z in two]
 
     def test_a_generator_moves_on(self):
@@ -312,7 +312,7 @@ class TestMinMax:
             np.testing.assert_allclose(distributions.potential(z), expected, rtol=1e-12, atol=1e-12)
 
     def test_no_cube_reaches_the_other(self):
-        x, y = problems.min_max(2, 4, rng=0).coupled(1000, rng=0)
+        x, y = problems.min_max(2, 4, rng=0).sample_coupling(1000, rng=0)
         assert (np.sign(x[:, 0]) == np.sign(y[:, 0])).all() and 300 < (x[:, 0] > 0).sum() < 700
 
 
@@ -339,7 +339,7 @@ class TestLines:
         edges = np.sort(rng.uniform(-3, 3, 21))
         mu, nu = (stats.rv_histogram((rng.uniform(0.1, 1, 20), edges), density=True)() for _ in range(2))
         pair = problems.laws_1d(mu, nu)
-        x, y = pair.coupled(5000, rng=seed)
+        x, y = pair.sample_coupling(5000, rng=seed)
         np.testing.assert_allclose(pair.potential(x) - pair.potential(y), compute_norms(x - y), atol=1e-12)
         assert pair.w1 == pytest.approx(
             compute_norms(x - y).mean(), abs=4 * compute_norms(x - y).std() / math.sqrt(5000)
@@ -478,7 +478,7 @@ class TestRefusals:
         pair = problems.shift([1.0, 0.0])
         for n in (0, -1, 1.5, True, None, "many"):
             refused(pair.sample, "n", n)
-            refused(pair.coupled, "n", n)
+            refused(pair.sample_coupling, "n", n)
         refused(pair.sample, "m", 3, 0)
         refused(pair.sample, "rng", 3, rng=-1)
         for dtype in (np.float16, int, "words"):

@@ -143,7 +143,7 @@ def test_what_there_is_no_time_for_is_said_and_measured_later(requests, tmp_path
     methods, path = ["otdist critic", "otdist"], tmp_path / "rows.json"
     short = bench.run(TWO, methods, max_seconds=5, path=path)  # time for three of four
     assert [row["status"] for row in short.rows] == ["ok", "ok", "not started", "ok"]
-    assert short.unstarted(TWO[0]) == [] and short.unstarted(TWO[1]) == ["otdist critic"]
+    assert short.unstarted_methods(TWO[0]) == [] and short.unstarted_methods(TWO[1]) == ["otdist critic"]
     assert "shift n=30 d=2: not started: otdist critic" in str(short)
     critic = next(row for row in short.medians() if row["question"] == TWO[1] and not row["runs"])
     assert (critic["failed"], critic["status"], critic["n"]) == (0, "not started", 30)
@@ -163,7 +163,7 @@ def test_a_seed_without_time_does_not_hide_the_others():
     runs = bench.Runs(rows)
     (row,) = runs.medians()
     assert (row["runs"], row["failed"], row["status"]) == (1, 0, "ok")
-    assert runs.unstarted("q") == ["m"]
+    assert runs.unstarted_methods("q") == ["m"]
 
 
 class TestTable:

@@ -41,12 +41,12 @@ CANBERRA = Metric(
     triangle=True,
 )
 NORMS = ["euclidean", "cityblock", "chebyshev"]
-POLES = ["max", "min", "both"]
+ORIENTATIONS = ["max", "min", "both"]
 CASES = [
-    *(("anchors", metric, poles) for metric in NORMS for poles in POLES),
+    *(("anchors", metric, orientation) for metric in NORMS for orientation in ORIENTATIONS),
     *(
-        ("landmarks", metric, poles)
-        for metric, poles in zip(["angular", "gower", "canberra"], POLES, strict=True)
+        ("landmarks", metric, orientation)
+        for metric, orientation in zip(["angular", "gower", "canberra"], ORIENTATIONS, strict=True)
     ),
     *(("orthogonal", "euclidean", way) for way in ("abs", "maxmin", "groupsort", "wave", "tips", "pits")),
     ("folds", "euclidean", "max"),
@@ -70,22 +70,22 @@ def module_of(kind, metric, way, features):
     """A critic; ``features`` are points that it starts at."""
     start = features[:K].float()
     if kind == "anchors":
-        return Anchors(start, poles=way, metric=metric)
+        return Anchors(start, orientation=way, metric=metric)
     if kind == "landmarks":
-        return Landmarks(features.shape[1], poles=way)
+        return Landmarks(features.shape[1], orientation=way)
     if kind == "subspace":
         basis = torch.linalg.qr(torch.randn(features.shape[1], 2, generator=seeded()))[0].T
-        return Subspace(basis, Anchors(start @ basis.T, poles=way))
+        return Subspace(basis, Anchors(start @ basis.T, orientation=way))
     if kind == "folds":
-        return Folds(start, poles=way, generator=seeded())
+        return Folds(start, orientation=way, generator=seeded())
     if kind == "pieces":
         return Pieces(start, members=6, generator=seeded())
     options = {"activation": way}
     if way in ("tips", "pits"):
-        options = {"activation": "wave", "heads": 5, "poles": {"tips": "max", "pits": "min"}[way]}
+        options = {"activation": "wave", "heads": 5, "orientation": {"tips": "max", "pits": "min"}[way]}
     module = Orthogonal(features.shape[1], width=16, depth=3, generator=seeded(), **options)
     if module.head.ndim > 1 or way == "wave":
-        module.settle(features[::2].float(), features[1::2].float() - 1, seeded())
+        module.initialise(features[::2].float(), features[1::2].float() - 1, seeded())
     return module
 
 
@@ -216,20 +216,20 @@ class TestTheConstantHolds:
     def test_what_cannot_be_made_is_refused(self):
         start = torch.zeros(4, 2)
         for make, name in [
-            (lambda: Anchors(start, poles="up"), "poles"),
+            (lambda: Anchors(start, orientation="up"), "orientation"),
             (lambda: Anchors(start, metric="angular"), "metric"),
             (lambda: Anchors(start, tau=0.0), "tau"),
-            (lambda: Anchors(start[:1], poles="both"), "anchors"),
+            (lambda: Anchors(start[:1], orientation="both"), "anchors"),
             (lambda: Pieces(start, members=0), "members"),
             (lambda: Folds(start[0]), "start"),
-            (lambda: Folds(start, poles="both"), "poles"),
+            (lambda: Folds(start, orientation="both"), "orientation"),
             (lambda: Folds(start, tau=0.0), "tau"),
             (lambda: Subspace(start, Anchors(start)), "basis"),
             (lambda: Orthogonal(2, width=7, activation="maxmin"), "width"),
             (lambda: Orthogonal(2, width=12, activation="groupsort"), "width"),
             (lambda: Orthogonal(2, activation="relu"), "activation"),
             (lambda: Orthogonal(2, heads=0), "heads"),
-            (lambda: Orthogonal(2, heads=2, poles="both"), "poles"),
+            (lambda: Orthogonal(2, heads=2, orientation="both"), "orientation"),
         ]:
             with pytest.raises(InputError) as caught:
                 make()
@@ -259,8 +259,8 @@ class TestCones:
         part_high = tau * logsumexp((offsets - d)[:, :3] / tau, axis=1)
         part_low = -tau * logsumexp(-(offsets + d)[:, 3:] / tau, axis=1)
         both = -tau * np.logaddexp(-part_high / tau, -part_low / tau)
-        for poles, expected in (("max", high), ("min", low), ("both", both)):
-            module = Anchors(torch.as_tensor(points), poles=poles, metric=metric, tau=tau)
+        for orientation, expected in (("max", high), ("min", low), ("both", both)):
+            module = Anchors(torch.as_tensor(points), orientation=orientation, metric=metric, tau=tau)
             with torch.no_grad():
                 module.offsets.copy_(torch.as_tensor(offsets))
                 assert_allclose(module(torch.as_tensor(z)), expected, rtol=1e-12, atol=1e-12)
@@ -316,7 +316,7 @@ class TestNetworks:
     def test_after_settling_units_have_points_on_both_sides(self, activation):
         module = Orthogonal(D, width=64, depth=3, activation=activation, generator=seeded())
         points = 0.1 * torch.randn(2, 500, D, generator=seeded(1)) + 30
-        module.settle(*points, seeded(2))
+        module.initialise(*points, seeded(2))
         z = points.flatten(0, 1)
         with torch.no_grad():
             for layer in range(3):
@@ -325,17 +325,17 @@ class TestNetworks:
                 assert ((share > 0) & (share < 1)).float().mean() > 0.95
                 z = module._activate(before, layer)
 
-    @pytest.mark.parametrize("poles", ["max", "min"])
-    def test_heads_point_to_the_groups_of_one_sample(self, poles):
+    @pytest.mark.parametrize("orientation", ["max", "min"])
+    def test_heads_point_to_the_groups_of_one_sample(self, orientation):
         tips = torch.tensor([[6.0, 0.0, 0.0], [0.0, 6.0, 0.0], [0.0, 0.0, 6.0]])
         near = tips[torch.arange(300) % 3] + 0.1 * torch.randn(300, D, generator=seeded())
         far = torch.randn(300, D, generator=seeded(1))
-        module = Orthogonal(D, width=32, depth=1, heads=3, poles=poles, generator=seeded())
-        x, y = (near, far) if poles == "max" else (far, near)
-        module.settle(x, y, seeded(2))
+        module = Orthogonal(D, width=32, depth=1, heads=3, orientation=orientation, generator=seeded())
+        x, y = (near, far) if orientation == "max" else (far, near)
+        module.initialise(x, y, seeded(2))
         with torch.no_grad():
             assert module(x).mean() - module(y).mean() > 1
-            best = (module.features(near) @ module.head.T * (1 if poles == "max" else -1)).argmax(1)
+            best = (module.features(near) @ module.head.T * (1 if orientation == "max" else -1)).argmax(1)
         groups = [set(best[k::3].tolist()) for k in range(3)]
         assert all(len(group) == 1 for group in groups) and len(set.union(*groups)) == 3
         torch.testing.assert_close(module.head.detach().norm(dim=1), torch.ones(3))
@@ -343,7 +343,7 @@ class TestNetworks:
     def test_two_samples_that_are_one_leave_the_heads(self):
         z = torch.zeros(30, D)
         module = Orthogonal(D, width=8, depth=2, activation="wave", heads=4, generator=seeded())
-        module.settle(z, z, seeded())
+        module.initialise(z, z, seeded())
         assert all(torch.isfinite(p).all() for p in module.state_dict().values())
         assert module.lipschitz() == pytest.approx(1, abs=1e-5)
 
@@ -400,9 +400,11 @@ class TestSteps:
 
 
 class TestFolds:
-    def disturbed(self, d, poles="max"):
+    def disturbed(self, d, orientation="max"):
         """Heads with weights of both signs and places of their own, in float64."""
-        module = Folds(torch.randn(6, d, generator=seeded()), poles=poles, tau=0.1, generator=seeded(1))
+        module = Folds(
+            torch.randn(6, d, generator=seeded()), orientation=orientation, tau=0.1, generator=seeded(1)
+        )
         module = module.double()
         with torch.no_grad():
             for number, p in enumerate(module.parameters()):
@@ -420,12 +422,12 @@ class TestFolds:
         slopes = module.slopes / module.slopes[0].numel() ** 0.5
         scores = (folded * slopes).sum((-1, -2)) + module.offsets
         values = module.tau * torch.logsumexp(scores / module.tau, 1)
-        return values if module.poles == "max" else -values
+        return values if module.orientation == "max" else -values
 
-    @pytest.mark.parametrize("poles", ["max", "min"])
+    @pytest.mark.parametrize("orientation", ["max", "min"])
     @pytest.mark.parametrize("d", [1, 3, 4, 10])
-    def test_values_and_gradients_are_those_of_the_formula(self, d, poles):
-        module = self.disturbed(d, poles).eval()
+    def test_values_and_gradients_are_those_of_the_formula(self, d, orientation):
+        module = self.disturbed(d, orientation).eval()
         z = torch.randn(300, d, generator=seeded(9)).double().requires_grad_()  # more than one block
         upstream = torch.randn(300, generator=seeded(8)).double()
         given = [z, *module.parameters()]

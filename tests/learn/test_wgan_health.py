@@ -55,7 +55,7 @@ HEALTHY = {
     "heldout_gap": 0.01,
     "heldout_gap_error": 0.002,
     "excess_error": 0.002,
-    "reach": 0.5,
+    "gap_ratio": 0.5,
     "probe": 0.0,
     "slope": 0.7,
     "slope_99": 0.99,
@@ -70,8 +70,8 @@ HEALTHY = {
     "real_duplicates": 0.01,
     "vendi": 0.98,
     "spread": 1.0,
-    "memorised": 0.5,
-    "nearer": 0.45,
+    "memorisation_pvalue": 0.5,
+    "closer": 0.45,
 }
 SETTINGS = {name: make_settings({"constraint": name}, False) for name in ("orthogonal", "gp", "lp", "clip")}
 
@@ -94,7 +94,7 @@ def told(checks, settings=SETTINGS["orthogonal"]):
 
 
 PLANTED = {
-    "critic under-trained": [{"reach": 0.01, "debiased": 0.3}, {"reach": -0.4, "debiased": 0.3}],
+    "critic under-trained": [{"gap_ratio": 0.01, "debiased": 0.3}, {"gap_ratio": -0.4, "debiased": 0.3}],
     "critic over-fitted": [{"gap": 0.5, "heldout_gap": 0.2, "excess_error": 0.01}],
     "slopes": [{"slope_99": 20.0}, {"slope": 1e-3, "slope_99": 2e-3}],
     "exploding": [{"score": 40.0}, {"gradient": 7.0}, {"spread": 50.0, "debiased": 40.0}],
@@ -105,7 +105,7 @@ PLANTED = {
         {"coverage": 0.3},
     ],
     "generator-limited": [{"debiased": 0.2, "pvalue": 0.005}],
-    "memorisation": [{"memorised": 0.005, "nearer": 0.99}],
+    "memorisation": [{"memorisation_pvalue": 0.005, "closer": 0.99}],
 }
 CASES_OF_RULES = [(name, wrong) for name, several in PLANTED.items() for wrong in several]
 
@@ -135,7 +135,7 @@ class TestAlarms:
         assert [alarm.name for alarm in told(checks, settings)] == ([name] if name == "exploding" else [])
 
     def test_the_same_is_told_again_once_it_has_cleared(self):
-        checks = history(60, since=10, reach=0.0, debiased=0.3)
+        checks = history(60, since=10, gap_ratio=0.0, debiased=0.3)
         gap = slice(20, 20 + QUIET_CHECKS - CONFIRMING_CHECKS)  # too short to have cleared
         checks[gap] = history(60)[gap]
         assert len(told(checks)) == 1
@@ -147,15 +147,17 @@ class TestAlarms:
 
     def test_a_critic_without_reach_is_not_told_where_the_generator_gets_on(self):
         falling = [
-            dataclasses.replace(c, reach=-0.5, debiased=0.3 * 0.9**k) for k, c in enumerate(history(12))
+            dataclasses.replace(c, gap_ratio=-0.5, debiased=0.3 * 0.9**k) for k, c in enumerate(history(12))
         ]
         assert told(falling) == []
 
     def test_a_critic_without_reach_is_not_told_where_little_is_left(self):
-        assert told(history(20, since=0, reach=-0.5, debiased=0.019)) == []  # a quarter of the floor is 0.02
+        assert (
+            told(history(20, since=0, gap_ratio=-0.5, debiased=0.019)) == []
+        )  # a quarter of the floor is 0.02
 
     def test_what_is_wrong_now(self):
-        checks = history(60, since=10, reach=0.0, debiased=0.3)
+        checks = history(60, since=10, gap_ratio=0.0, debiased=0.3)
         assert active_alarms(checks, SETTINGS["orthogonal"]) == ["critic under-trained"]
         assert active_alarms([], SETTINGS["orthogonal"]) == []
 
@@ -512,8 +514,8 @@ class TestFigures:
         assert check.vendi == pytest.approx(1, abs=0.1)
         assert check.spread == pytest.approx(1, abs=0.1)
         assert check.coverage > 0.9
-        assert check.memorised > 0.02
-        assert check.nearer == pytest.approx(0.5, abs=0.06)
+        assert check.memorisation_pvalue > 0.02
+        assert check.closer == pytest.approx(0.5, abs=0.06)
 
 
 class Itself(nn.Module):

@@ -18,7 +18,7 @@ import otdist
 from otdist.bench import problems
 
 pair = problems.w1bench(d=8, n=16)
-x, y = pair.coupled(1000, rng=0)
+x, y = pair.sample_coupling(1000, rng=0)
 truth = float(np.linalg.norm(x - y, axis=1).mean())
 direction = (x.mean(axis=0) - y.mean(axis=0)) / np.linalg.norm(x.mean(axis=0) - y.mean(axis=0))
 

@@ -129,7 +129,7 @@ def funnels(
     --------
     >>> from otdist.bench import problems
     >>> pair = problems.funnels(2, 5, rng=0)
-    >>> x, y = pair.coupled(20_000, rng=1)
+    >>> x, y = pair.sample_coupling(20_000, rng=1)
     >>> mean = ((x - y) ** 2).sum(axis=1) ** 0.5
     >>> bool(abs(mean.mean() - pair.w1) < 4 * (mean.std() / 20_000**0.5 + pair.w1_error))
     True
@@ -203,7 +203,7 @@ def min_max(
     >>> import numpy as np
     >>> from otdist.bench import problems
     >>> pair = problems.min_max(3, 4, rng=0)
-    >>> x, y = pair.coupled(1000, rng=1)
+    >>> x, y = pair.sample_coupling(1000, rng=1)
     >>> distances = ((x - y) ** 2).sum(axis=1) ** 0.5
     >>> bool(np.allclose(pair.potential(x) - pair.potential(y), distances))
     True

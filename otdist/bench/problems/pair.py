@@ -133,7 +133,7 @@ class Pair:
         y = self._distributions.sample_q(n if m is None else m, random, float_type)
         return x, y
 
-    def coupled(self, n: int, rng: Rng = None) -> tuple[Array, Array]:
+    def sample_coupling(self, n: int, rng: Rng = None) -> tuple[Array, Array]:
         """Draw pairs of an optimal coupling: ``E |x - y| = W1``.
 
         Parameters

@@ -11,7 +11,7 @@ from torch import Tensor
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_choice
 from otdist.learn.critics.families.affine import Pieces
-from otdist.learn.critics.families.anchors import Anchors, Poles
+from otdist.learn.critics.families.anchors import Anchors, Orientation
 from otdist.learn.critics.families.folds import Folds
 from otdist.learn.critics.families.kmeans import kmeans_centres as kmeans_centres
 from otdist.learn.critics.families.landmarks import Landmarks
@@ -25,7 +25,7 @@ from otdist.learn.distributed import broadcast_from_first, rank_and_world_size
 FAMILIES = ("anchors", "orthogonal", "folds", "pieces")
 # Initial step sizes, in units of the spread of distances.
 ANCHOR_RATE, ORTHOGONAL_RATE, PENALISED_RATE = 0.016, 0.01, 0.001
-ALL_POLES: tuple[Poles, ...] = ("max", "min", "both")
+ORIENTATIONS: tuple[Orientation, ...] = ("max", "min", "both")
 POOL_POINTS = 2**17  # fresh points from which inner points are taken
 POOL_BATCH_POINTS = 2**13  # points drawn at a time for the pool
 INNER_SHARE = 0.2  # share of the points, nearest to the middle, that count as inner
@@ -72,14 +72,14 @@ def make_candidates(
     if learned:
         anchor_starts = _anchor_starts(data, count, metric)
     else:
-        anchor_starts = [_start_landmarks(data, count, poles) for poles in ALL_POLES]
+        anchor_starts = [_start_landmarks(data, count, orientation) for orientation in ORIENTATIONS]
     if metric == "euclidean" and "anchors" in families:
         anchor_starts += _subspace_starts(data, count, generator)
     kinds: dict[str, list[list[Start]]] = {
         "anchors": [anchor_starts],
         "orthogonal": [
             [_start_orthogonal(data, precision)],
-            [_start_orthogonal_heads(data, precision, poles) for poles in ("max", "min")],
+            [_start_orthogonal_heads(data, precision, orientation) for orientation in ("max", "min")],
         ],
         "folds": [_folds_starts(data, count)],
         "pieces": [[_start_pieces(data, count)]],
@@ -94,7 +94,7 @@ def default_rate(module: torch.nn.Module) -> float:
     return ORTHOGONAL_RATE if isinstance(module, Orthogonal) else ANCHOR_RATE
 
 
-def _start_anchors(data: Data, count: int, metric: str, poles: Poles, inner: bool) -> Start:
+def _start_anchors(data: Data, count: int, metric: str, orientation: Orientation, inner: bool) -> Start:
     """Start anchors at k-means centres of the samples, or of their inner points.
 
     With many columns and hundreds of apexes, cones that start at random points of a sample all drift to its
@@ -104,18 +104,20 @@ def _start_anchors(data: Data, count: int, metric: str, poles: Poles, inner: boo
     """
 
     def start(generator: torch.Generator) -> Training:
-        apexes = _apex_centres(lambda side: _draw_pool(data, side, inner, generator), count, poles, generator)
-        module = Anchors(apexes, poles=poles, metric=metric)
-        return Training(f"anchors, {poles}{', inner' if inner else ''}", module, ANCHOR_RATE)
+        apexes = _apex_centres(
+            lambda side: _draw_pool(data, side, inner, generator), count, orientation, generator
+        )
+        module = Anchors(apexes, orientation=orientation, metric=metric)
+        return Training(f"anchors, {orientation}{', inner' if inner else ''}", module, ANCHOR_RATE)
 
     return start
 
 
 def _apex_centres(
-    points: Callable[[int], Tensor], count: int, poles: Poles, generator: torch.Generator
+    points: Callable[[int], Tensor], count: int, orientation: Orientation, generator: torch.Generator
 ) -> Tensor:
     """Return k-means centres of the samples at the apexes, equally many of each."""
-    sides = {"max": (0,), "min": (1,), "both": (0, 1)}[poles]
+    sides = {"max": (0,), "min": (1,), "both": (0, 1)}[orientation]
     seeds = [kmeans_centres(points(side), count // len(sides), generator) for side in sides]
     fewest = min(len(part) for part in seeds)
     return torch.cat([part[:fewest] for part in seeds])
@@ -129,22 +131,26 @@ def _subspace_starts(data: Data, count: int, generator: torch.Generator) -> list
     if basis is None:
         return []
 
-    def make_start(poles: Poles) -> Start:
+    def make_start(orientation: Orientation) -> Start:
         def start(generator: torch.Generator) -> Training:
-            apexes = _apex_centres(lambda side: points[side] @ basis.T, count, poles, generator)
-            inner = Anchors(apexes, poles=poles)
-            name = f"anchors, {poles}, in {len(basis)} directions"
+            apexes = _apex_centres(lambda side: points[side] @ basis.T, count, orientation, generator)
+            inner = Anchors(apexes, orientation=orientation)
+            name = f"anchors, {orientation}, in {len(basis)} directions"
             return Training(name, Subspace(basis, inner), ANCHOR_RATE)
 
         return start
 
-    return [make_start(poles) for poles in ALL_POLES]
+    return [make_start(orientation) for orientation in ORIENTATIONS]
 
 
-def _start_landmarks(data: Data, count: int, poles: Poles) -> Start:
+def _start_landmarks(data: Data, count: int, orientation: Orientation) -> Start:
     def start(generator: torch.Generator) -> Training:
         del generator
-        return Training(f"landmarks, {poles}", Landmarks(count, poles=poles).to(_device(data)), ANCHOR_RATE)
+        return Training(
+            f"landmarks, {orientation}",
+            Landmarks(count, orientation=orientation).to(_device(data)),
+            ANCHOR_RATE,
+        )
 
     return start
 
@@ -163,13 +169,13 @@ def _start_orthogonal(data: Data, precision: torch.dtype) -> Start:
     def start(generator: torch.Generator) -> Training:
         d = data.validation.x.shape[1]
         module = Orthogonal(d, width=default_width(d), generator=generator).to(_device(data))
-        module.aim(*_draw_placing_points(data, generator), generator)
+        module.initialise_heads(*_draw_placing_points(data, generator), generator)
         return Training("orthogonal", module, ORTHOGONAL_RATE, precision)
 
     return start
 
 
-def _start_orthogonal_heads(data: Data, precision: torch.dtype, poles: Literal["max", "min"]) -> Start:
+def _start_orthogonal_heads(data: Data, precision: torch.dtype, orientation: Literal["max", "min"]) -> Start:
     """Start a network with one head for each group of one sample.
 
     A network with a single head costs as much per step and learns less: with 64 apexes in 64 columns its
@@ -188,11 +194,11 @@ def _start_orthogonal_heads(data: Data, precision: torch.dtype, poles: Literal["
             depth=NETWORK_DEPTH,
             activation="wave",
             heads=heads,
-            poles=poles,
+            orientation=orientation,
             generator=generator,
         )
-        module.to(_device(data)).settle(*_draw_placing_points(data, generator), generator)
-        return Training(f"orthogonal, {poles}", module, ORTHOGONAL_RATE, precision)
+        module.to(_device(data)).initialise(*_draw_placing_points(data, generator), generator)
+        return Training(f"orthogonal, {orientation}", module, ORTHOGONAL_RATE, precision)
 
     return start
 
@@ -211,27 +217,27 @@ def _folds_starts(data: Data, count: int) -> list[Start]:
     d = data.validation.x.shape[1]
     heads = count if d <= WIDE_COLUMNS else max(2, count // 2)
 
-    def make_start(poles: Literal["max", "min"], inner: bool) -> Start:
+    def make_start(orientation: Literal["max", "min"], inner: bool) -> Start:
         def start(generator: torch.Generator) -> Training:
-            side = 1 if poles == "min" else 0
+            side = 1 if orientation == "min" else 0
             seeds = kmeans_centres(_draw_pool(data, side, inner, generator), heads, generator)
-            module = Folds(seeds.cpu(), poles=poles, generator=generator).to(_device(data))
-            return Training(f"folds, {poles}{', inner' if inner else ''}", module, ANCHOR_RATE)
+            module = Folds(seeds.cpu(), orientation=orientation, generator=generator).to(_device(data))
+            return Training(f"folds, {orientation}{', inner' if inner else ''}", module, ANCHOR_RATE)
 
         return start
 
     too_few = not data.has_fresh_batches and INNER_SHARE * _smaller_size(data) < MIN_GROUP_POINTS * heads
     orientations: tuple[Literal["max"], Literal["min"]] = ("max", "min")
     inners = (False,) if too_few else (False, True)
-    return [make_start(poles, inner) for poles in orientations for inner in inners]
+    return [make_start(orientation, inner) for orientation in orientations for inner in inners]
 
 
 def _anchor_starts(data: Data, count: int, metric: str) -> list[Start]:
-    options: list[tuple[Poles, bool]] = [("max", False), ("max", True), ("min", False), ("min", True)]
+    options: list[tuple[Orientation, bool]] = [("max", False), ("max", True), ("min", False), ("min", True)]
     options.append(("both", False))
     if not data.has_fresh_batches and INNER_SHARE * _smaller_size(data) < MIN_GROUP_POINTS * count:
-        options = [(poles, inner) for poles, inner in options if not inner]
-    return [_start_anchors(data, count, metric, poles, inner) for poles, inner in options]
+        options = [(orientation, inner) for orientation, inner in options if not inner]
+    return [_start_anchors(data, count, metric, orientation, inner) for orientation, inner in options]
 
 
 def _draw_placing_points(data: Data, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from otdist.errors import InputError
+from otdist.inputs.arguments import format_value
 from otdist.learn.critics.families.affine import Pieces
 from otdist.learn.critics.families.anchors import Anchors
 from otdist.learn.critics.families.folds import Folds
@@ -24,7 +25,7 @@ from otdist.metrics import Metric
 from otdist.metrics.names import resolve
 from otdist.runtime.files import make_folder, replace_files
 
-CRITIC_FORMAT = "otdist critic 1"
+CRITIC_FORMAT = "otdist critic 2"
 TENSOR_FILE, METADATA_FILE = "critic.safetensors", "critic.json"
 
 
@@ -51,7 +52,7 @@ def write_critic(folder: Path, fitted: Fitted, metadata: dict[str, Any]) -> Path
         "metric": feature_map.metric.name,
         "unit": feature_map.unit,
         "tau": getattr(fitted.module, "tau", None),
-        "poles": getattr(fitted.module, "poles", None),
+        "orientation": getattr(fitted.module, "orientation", None),
         "constraint": getattr(fitted.module, "constraint", None),
         "activation": getattr(fitted.module, "activation", None),
         "exponent": scaling.exponent,
@@ -77,10 +78,10 @@ def read_critic(folder: Path, device: torch.device, fields: tuple[str, ...]) -> 
         ) from error
     except (OSError, ValueError) as error:
         raise InputError("folder", f"{folder} cannot be read: {error}", "save the critic again") from error
-    if not isinstance(metadata, dict) or metadata.get("format") != CRITIC_FORMAT:
-        raise InputError(
-            "folder", f"{folder / METADATA_FILE} is not a critic of this version", "save the critic again"
-        )
+    found = metadata.get("format") if isinstance(metadata, dict) else None
+    if found != CRITIC_FORMAT:
+        problem = f"must hold a critic of format {CRITIC_FORMAT!r}, got {format_value(found)}"
+        raise InputError("folder", problem, "fit it again, or read it with the version that wrote it")
     if hashlib.sha256(content).hexdigest() != metadata.get("sha256"):
         raise InputError(
             "folder",
@@ -130,18 +131,20 @@ def _build_module(metadata: dict[str, Any], state: dict[str, torch.Tensor]) -> t
     generator = torch.Generator()  # for initial weights, which are replaced; keeps torch's own state
     if kind == "Anchors":
         module: torch.nn.Module = Anchors(
-            state["anchors"], poles=metadata["poles"], metric=metadata["metric"], tau=tau
+            state["anchors"], orientation=metadata["orientation"], metric=metadata["metric"], tau=tau
         )
     elif kind == "Landmarks":
-        module = Landmarks(state["offsets"].shape[1], poles=metadata["poles"], tau=tau)
+        module = Landmarks(state["offsets"].shape[1], orientation=metadata["orientation"], tau=tau)
     elif kind == "Pieces":
         members, groups, d = state["slopes"].shape
         module = Pieces(torch.zeros(groups, d), members=members, tau=tau, generator=generator)
     elif kind == "Folds":
         heads, d = len(state["offsets"]), state["weights.0"].shape[1]
-        module = Folds(torch.zeros(heads, d), poles=metadata["poles"], tau=tau, generator=generator)
+        module = Folds(
+            torch.zeros(heads, d), orientation=metadata["orientation"], tau=tau, generator=generator
+        )
     elif kind == "Subspace":
-        inner = Anchors(state["inner.anchors"], poles=metadata["poles"], tau=tau)
+        inner = Anchors(state["inner.anchors"], orientation=metadata["orientation"], tau=tau)
         module = Subspace(state["weights.0"], inner)
     elif kind == "Penalised":
         width = len(state["network.0.bias"])
@@ -157,7 +160,7 @@ def _build_module(metadata: dict[str, Any], state: dict[str, torch.Tensor]) -> t
             depth=depth,
             activation=metadata["activation"],
             heads=heads,
-            poles=metadata["poles"] or "max",  # not stored for a single head
+            orientation=metadata["orientation"] or "max",  # not stored for a single head
             generator=generator,
         )
         if heads > 1:

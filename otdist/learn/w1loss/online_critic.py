@@ -160,12 +160,12 @@ def _build_critic(starts: list[Tensor], options: CriticOptions, generator: torch
         half = max(1, options.anchors // 2)
         centres = [kmeans_centres(part, half, generator) for part in starts]
         count = min(len(part) for part in centres)
-        return Anchors(torch.cat([part[:count] for part in centres]), poles="both")
+        return Anchors(torch.cat([part[:count] for part in centres]), orientation="both")
     if options.family == "pieces":
         seeds = kmeans_centres(starts[0], options.anchors, generator)
         return Pieces(seeds.cpu(), members=min(2 ** (d + 2), MAX_MEMBERS), generator=generator)
     if options.family == "orthogonal":
         network = Orthogonal(d, width=default_width(d), generator=generator).to(starts[0].device)
-        network.settle(*starts, generator)
+        network.initialise(*starts, generator)
         return network
     return Penalised(d, options.family, generator=generator)  # type: ignore[arg-type]

@@ -45,7 +45,7 @@ class UserCritic(Penalised):
         self.retract()
 
     @property
-    def certain(self) -> bool:
+    def certified(self) -> bool:
         """Return True if values are divided by the Lipschitz constant."""
         return self.constraint in (None, "spectral")
 

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from otdist.errors import InputError
+from otdist.inputs.arguments import format_value
 from otdist.learn.wgan.state import State
 from otdist.runtime.files import make_folder, replace_files
 
-RUN_FORMAT = "otdist wgan 1"
+RUN_FORMAT = "otdist wgan 2"
 RUN_FILE = "wgan.safetensors"
 METADATA_KEY, DIGEST_KEY = "otdist", "sha256"  # keys of metadata and checksum in the header of the file
 
@@ -85,8 +86,10 @@ def read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise InputError(
             "folder", f"{path} cannot be read: {error}", "use another copy of the file"
         ) from error
-    if not isinstance(metadata, dict) or metadata.get("format") != RUN_FORMAT:
-        raise InputError("folder", f"{path} is not a run of this version", "give a folder of a run")
+    found = metadata.get("format") if isinstance(metadata, dict) else None
+    if found != RUN_FORMAT:
+        problem = f"must hold a run of format {RUN_FORMAT!r}, got {format_value(found)} in {path}"
+        raise InputError("folder", problem, "train again, or read it with the version that wrote it")
     return tensors, metadata
 
 

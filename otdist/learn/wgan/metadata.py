@@ -42,14 +42,14 @@ def collect_metadata(run: WGAN) -> dict[str, Any]:
         "unit": run.scale.unit.tolist(),
         "common": run.scale.common,
         "sha256": run.sha256,
-        "own": list(run.user_modules),
+        "user_modules": list(run.user_modules),
         "history": [check.to_dict() for check in run.history],
         "alarms": [alarm.to_dict() for alarm in run.alarms],
         "seconds": run.seconds,
         "message": run.message,
         "stop_reason": run.stop_reason,
         "sizes": list(run.sizes),
-        "strips": run.snapshots.metadata(),
+        "snapshots": run.snapshots.metadata(),
         "versions": run.versions,
     }
 
@@ -57,7 +57,7 @@ def collect_metadata(run: WGAN) -> dict[str, Any]:
 def read_run(run_class: type[WGAN], folder: Path, user_modules: UserModules, device: torch.device) -> WGAN:
     """Read the run of a folder."""
     tensors, metadata = checkpoint.read(folder)
-    for name in metadata["own"]:
+    for name in metadata["user_modules"]:
         if dict(zip(("generator", "critic"), user_modules, strict=True))[name] is None:
             raise InputError(name, "must be given, since the run was made with yours", f"pass {name}=...")
     return run_class(
@@ -67,15 +67,15 @@ def read_run(run_class: type[WGAN], folder: Path, user_modules: UserModules, dev
         Schedule(**metadata["schedule"]),
         metadata["sha256"],
         None if metadata["columns"] is None else tuple(metadata["columns"]),
-        tuple(metadata["own"]),
+        tuple(metadata["user_modules"]),
         [Check(**check) for check in metadata["history"]],
         [Alarm(**alarm) for alarm in metadata["alarms"]],
         metadata["seconds"],
         metadata["message"],
         tuple(metadata["sizes"]),
-        Snapshots.of(metadata["strips"], tensors),
+        Snapshots.of(metadata["snapshots"], tensors),
         metadata["versions"],
-        stop_reason=metadata.get("stop_reason", ""),  # files of earlier versions have none
+        stop_reason=metadata["stop_reason"],
     )
 
 

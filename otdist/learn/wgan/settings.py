@@ -150,7 +150,7 @@ class Settings:
         return PENALTY_WEIGHTS[str(self.constraint)] if self.penalty is None else self.penalty
 
     @property
-    def certain(self) -> bool:
+    def certified(self) -> bool:
         """Return True if the critic's Lipschitz constant is computed, so that its gap is a bound."""
         return self.constraint in ("orthogonal", "spectral")
 

@@ -147,7 +147,7 @@ class State:
 
     def constant(self) -> float:
         """Return an upper bound of the critic's Lipschitz constant, at least 1; infinite if unknown."""
-        if not self.settings.certain:
+        if not self.settings.certified:
             return math.inf
         if isinstance(self.critic, Orthogonal):
             return max(self.critic.lipschitz(), 1.0)

@@ -12,7 +12,7 @@ from otdist.learn.critics.families.cones import Cones, soft_max, soft_max_cones
 from otdist.learn.critics.families.kmeans import require_points
 from otdist.learn.modes import in_transform
 
-Poles = Literal["max", "min", "both"]
+Orientation = Literal["max", "min", "both"]
 NORM_ORDERS = {"euclidean": 2.0, "cityblock": 1.0, "chebyshev": float("inf")}
 
 
@@ -27,8 +27,8 @@ class Anchors(nn.Module):
     Parameters
     ----------
     anchors : Tensor, shape (K, d)
-        Initial anchors. With ``poles="both"`` the first half belongs to A, the rest to B.
-    poles : {"max", "min", "both"}
+        Initial anchors. With ``orientation="both"`` the first half belongs to A, the rest to B.
+    orientation : {"max", "min", "both"}
         "max": the apexes lie at mass of the first sample, "min": of the second one.
     metric : {"euclidean", "cityblock", "chebyshev"}
         The distance d.
@@ -54,23 +54,28 @@ class Anchors(nn.Module):
     """
 
     def __init__(
-        self, anchors: Tensor, *, poles: Poles = "max", metric: str = "euclidean", tau: float = 0.02
+        self,
+        anchors: Tensor,
+        *,
+        orientation: Orientation = "max",
+        metric: str = "euclidean",
+        tau: float = 0.02,
     ) -> None:
         super().__init__()
-        check_choice(poles, "poles", ("max", "min", "both"))
+        check_choice(orientation, "orientation", ("max", "min", "both"))
         check_choice(metric, "metric", NORM_ORDERS)
-        require_points(anchors, "anchors", 2 if poles == "both" else 1)
+        require_points(anchors, "anchors", 2 if orientation == "both" else 1)
         check_number(tau, "tau", above=0, remedy="give a temperature such as 0.02")
         self.anchors = nn.Parameter(anchors.detach().clone())
         self.offsets = nn.Parameter(anchors.new_zeros(len(anchors)))
-        self.poles: Poles = poles
+        self.orientation: Orientation = orientation
         self.metric, self.tau = metric, float(tau)
 
     def forward(self, z: Tensor) -> Tensor:
         """Return values (n,) at points z (n, d)."""
-        if self.poles == "max":
+        if self.orientation == "max":
             return self._soft_maximum(z, self.anchors, self.offsets)
-        if self.poles == "min":
+        if self.orientation == "min":
             return -self._soft_maximum(z, self.anchors, -self.offsets)
         half = len(self.anchors) // 2
         high = self._soft_maximum(z, self.anchors[:half], self.offsets[:half])

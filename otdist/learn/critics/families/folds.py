@@ -69,7 +69,7 @@ class Folds(nn.Module):
     ----------
     start : Tensor, shape (K, d)
         Points that all folds of a head go through at first.
-    poles : {"max", "min"}
+    orientation : {"max", "min"}
         "max": the apexes lie at mass of the first sample, "min": of the second one.
     tau : float
         Temperature, in units of the points.
@@ -100,13 +100,13 @@ class Folds(nn.Module):
         self,
         start: Tensor,
         *,
-        poles: Literal["max", "min"] = "max",
+        orientation: Literal["max", "min"] = "max",
         tau: float = 0.02,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         require_points(start, "start")
-        check_choice(poles, "poles", ("max", "min"))
+        check_choice(orientation, "orientation", ("max", "min"))
         check_number(tau, "tau", above=0, remedy="give a temperature such as 0.02")
         heads, d = start.shape
         groups = -(-d // FOLD_GROUP_SIZE)
@@ -120,7 +120,7 @@ class Folds(nn.Module):
             (-_initial_weights(generator)).to(start).expand(heads, groups, FOLD_GROUP_SIZE).clone()
         )
         self.offsets = nn.Parameter(start.new_zeros(heads))
-        self.poles, self.tau = poles, float(tau)
+        self.orientation, self.tau = orientation, float(tau)
 
     def forward(self, z: Tensor) -> Tensor:
         """Return values (n,) at points z (n, d)."""
@@ -128,7 +128,7 @@ class Folds(nn.Module):
         turned = z @ self.weights[0].T
         slopes = self.slopes / (self.slopes.shape[1] * FOLD_GROUP_SIZE) ** 0.5
         options = self.tau, MIN_HEAD_WEIGHT_TRAINING if self.training else MIN_HEAD_WEIGHT
-        is_max = self.poles == "max"
+        is_max = self.orientation == "max"
         values: Tensor = SoftMaxFolds.apply(turned, self.places, slopes, self.offsets, options)
         return values if is_max else -values
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from otdist.learn.critics.families.anchors import Poles
+from otdist.learn.critics.families.anchors import Orientation
 from otdist.learn.critics.families.cones import soft_max
 
 
@@ -19,25 +19,25 @@ class Landmarks(nn.Module):
     ----------
     count : int
         Number K of distances per point.
-    poles : {"max", "min", "both"}
+    orientation : {"max", "min", "both"}
         Cones that fall off ("max"), cones that rise ("min"), or both.
     tau : float
         Temperature.
     """
 
-    def __init__(self, count: int, *, poles: Poles = "max", tau: float = 0.02) -> None:
+    def __init__(self, count: int, *, orientation: Orientation = "max", tau: float = 0.02) -> None:
         super().__init__()
         self.offsets = nn.Parameter(torch.zeros(2, count))
-        self.poles: Poles = poles
+        self.orientation: Orientation = orientation
         self.tau = float(tau)
 
     def forward(self, distances: Tensor) -> Tensor:
         """Return values (n,) for distances (n, K)."""
         high = soft_max(self.offsets[0] - distances, self.tau)
         low = -soft_max(-self.offsets[1] - distances, self.tau)
-        if self.poles == "max":
+        if self.orientation == "max":
             return high
-        return low if self.poles == "min" else -soft_max(-torch.stack([high, low], -1), self.tau)
+        return low if self.orientation == "min" else -soft_max(-torch.stack([high, low], -1), self.tau)
 
     def lipschitz(self) -> float:
         """Return the Lipschitz constant with respect to the metric, 1."""

@@ -47,7 +47,7 @@ class Orthogonal(nn.Module):
         groups of eight.
     heads : int
         Number of heads.
-    poles : {"max", "min"}
+    orientation : {"max", "min"}
         "max": the apexes lie at mass of the first sample, "min": of the second one.
     generator : torch.Generator, optional
         Random generator for the initial weights.
@@ -57,7 +57,7 @@ class Orthogonal(nn.Module):
     :meth:`lipschitz` computes the constant from singular values in float64. After a step of an optimiser
     :meth:`retract` replaces the weights by the nearest orthogonal matrices. A fold ``|x|`` is a reflection:
     it keeps the norm of the gradient, and "maxmin" is the same in rotated coordinates. A fold that no point
-    reaches has no effect: call :meth:`settle` before training.
+    reaches has no effect: call :meth:`initialise` before training.
 
     Cost: O(n width (d + depth width + heads)) for n points, O(depth width^3) for a retraction. Source: Anil,
     Lucas, Grosse (2019). Differs in that weights are optimised on the manifold instead of being
@@ -80,11 +80,11 @@ class Orthogonal(nn.Module):
         depth: int = 3,
         activation: Activation = "abs",
         heads: int = 1,
-        poles: Literal["max", "min"] = "max",
+        orientation: Literal["max", "min"] = "max",
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        _require_sizes(d, width, depth, heads, activation, poles)
+        _require_sizes(d, width, depth, heads, activation, orientation)
         sizes = [d] + [width] * depth
         self.weights = nn.ParameterList(
             nn.Parameter(random_orthogonal(rows, cols, generator)) for cols, rows in pairwise(sizes)
@@ -95,7 +95,7 @@ class Orthogonal(nn.Module):
         head = torch.randn(*([heads] if heads > 1 else []), width, generator=generator)
         self.head = nn.Parameter(head / head.norm(dim=-1, keepdim=True))
         self.activation: Activation = activation
-        self.poles = poles
+        self.orientation = orientation
         if heads > 1:
             self.offsets = nn.Parameter(torch.zeros(heads))
             self.tau = HEADS_TAU
@@ -109,7 +109,7 @@ class Orthogonal(nn.Module):
         if self.head.ndim == 1:
             return z @ self.head
         scores = torch.addmm(self.offsets, z, self.head.T)
-        return soft_max(scores, self.tau) if self.poles == "max" else -soft_max(-scores, self.tau)
+        return soft_max(scores, self.tau) if self.orientation == "max" else -soft_max(-scores, self.tau)
 
     def features(self, z: Tensor) -> Tensor:
         """Return the output of the last layer (n, width), a 1-Lipschitz map of the points."""
@@ -118,12 +118,12 @@ class Orthogonal(nn.Module):
         return z
 
     @torch.no_grad()
-    def settle(self, x: Tensor, y: Tensor, generator: torch.Generator | None = None) -> None:
-        """Place the folds at points of the samples, and call :meth:`aim`.
+    def initialise(self, x: Tensor, y: Tensor, generator: torch.Generator | None = None) -> None:
+        """Place the folds at points of the samples, and call :meth:`initialise_heads`.
 
         With random biases most units have all points on one side: nine in ten of 128 units for points in 16
         columns of spread 1. Each unit is centred at one of the points instead. To start from a function with
-        almost no folds, call :meth:`aim` alone.
+        almost no folds, call :meth:`initialise_heads` alone.
 
         Parameters
         ----------
@@ -142,20 +142,20 @@ class Orthogonal(nn.Module):
                 spread = float((inputs - inputs.mean(0)).square().mean().sqrt())
                 self.periods[layer] = 4 * WAVE_REACH_SDS * (spread or 1.0)
             z = self._activate(inputs + bias, layer)
-        self.aim(x, y, generator)
+        self.initialise_heads(x, y, generator)
 
     @torch.no_grad()
-    def aim(self, x: Tensor, y: Tensor, generator: torch.Generator | None = None) -> None:
+    def initialise_heads(self, x: Tensor, y: Tensor, generator: torch.Generator | None = None) -> None:
         """Initialise the heads by differences of means, or of k-means centres if there are several heads."""
         of_x, of_y = self.features(x), self.features(y)
         middle = (of_x.mean(0) + of_y.mean(0)) / 2
         if self.head.ndim == 1:
-            self._aim(of_x.mean(0) - of_y.mean(0))
+            self._set_heads(of_x.mean(0) - of_y.mean(0))
             return
-        if self.poles == "max":
-            self._aim(kmeans_centres(of_x, len(self.head), generator) - of_y.mean(0))
+        if self.orientation == "max":
+            self._set_heads(kmeans_centres(of_x, len(self.head), generator) - of_y.mean(0))
         else:
-            self._aim(of_x.mean(0) - kmeans_centres(of_y, len(self.head), generator))
+            self._set_heads(of_x.mean(0) - kmeans_centres(of_y, len(self.head), generator))
         self.offsets.copy_(-(self.head @ middle))
 
     def lipschitz(self) -> float:
@@ -189,7 +189,7 @@ class Orthogonal(nn.Module):
             return torch.cat([torch.maximum(left, right), torch.minimum(left, right)], 1)
         return x.view(len(x), -1, SORT_GROUP_SIZE).sort(-1).values.flatten(1)
 
-    def _aim(self, directions: Tensor) -> None:
+    def _set_heads(self, directions: Tensor) -> None:
         """Set the heads to normalised directions; a head whose direction is 0 does not change."""
         lengths = directions.norm(dim=-1, keepdim=True)
         self.head.copy_(torch.where(lengths > 0, directions / lengths.clamp_min(1e-30), self.head))
@@ -209,14 +209,14 @@ def retract_orthogonal(weight: Tensor) -> Tensor:
     return x.T if is_wide else x
 
 
-def _require_sizes(d: int, width: int, depth: int, heads: int, activation: str, poles: str) -> None:
+def _require_sizes(d: int, width: int, depth: int, heads: int, activation: str, orientation: str) -> None:
     groups = {"abs": 1, "wave": 1, "maxmin": 2, "groupsort": SORT_GROUP_SIZE}
     check_choice(activation, "activation", groups)
     if min(d, depth, width) < 1 or width % groups[activation]:
         problem = f"must be a positive multiple of {groups[activation]}, got {width} (d={d}, depth={depth})"
         raise InputError("width", problem, "give d, depth and width >= 1")
     check_integer(heads, "heads")
-    check_choice(poles, "poles", ("max", "min"))
+    check_choice(orientation, "orientation", ("max", "min"))
 
 
 def random_orthogonal(rows: int, cols: int, generator: torch.Generator | None) -> Tensor:

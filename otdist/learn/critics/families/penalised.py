@@ -73,7 +73,7 @@ class Penalised(nn.Module):
         self.retract()
 
     @property
-    def certain(self) -> bool:
+    def certified(self) -> bool:
         """Return True if values are divided by the Lipschitz constant."""
         return self.constraint == "spectral"
 

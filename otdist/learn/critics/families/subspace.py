@@ -20,7 +20,7 @@ class Subspace(nn.Module):
     basis : Tensor, shape (r, d)
         Initial orthonormal directions, which are trained with the inner critic.
     inner : Module
-        Critic of r columns: values, ``lipschitz()``, ``retract()``, ``poles`` and a temperature ``tau``.
+        Critic of r columns: values, ``lipschitz()``, ``retract()``, ``orientation`` and temperature ``tau``.
 
     Notes
     -----
@@ -56,9 +56,9 @@ class Subspace(nn.Module):
         self.inner.tau = value
 
     @property
-    def poles(self) -> str:
-        """Poles of the inner critic."""
-        return str(self.inner.poles)
+    def orientation(self) -> str:
+        """Orientation of the inner critic."""
+        return str(self.inner.orientation)
 
     def forward(self, z: Tensor) -> Tensor:
         """Return values (n,) at points z (n, d)."""

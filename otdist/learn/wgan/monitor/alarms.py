@@ -21,7 +21,7 @@ Rule = Callable[[Sequence[Check], Settings], Finding]
 CONFIRMING_CHECKS = 3  # checks in a row that must agree, since one alone may be noise
 QUIET_CHECKS = 8  # checks without a finding after which the same alarm may be raised again
 WARMUP_CHECKS = 4  # first checks, in which the generator is not expected to be good
-MIN_REACH = 0.05  # smallest gap of the critic, as a share of exact transport on the same points
+MIN_GAP_RATIO = 0.05  # smallest gap of the critic, as a share of exact transport on the same points
 MIN_DISTANCE_FLOORS = 0.25  # distance in floors below which the critic has little to find
 PROGRESS_RATIO = 0.9  # ratio of distances below which the generator makes progress
 # Excess of the training gap over the held-out gap: as a share of the gap, and in standard errors.
@@ -32,7 +32,7 @@ MAX_GROWTH = 10.0  # ratio to the median of earlier checks
 MIN_VENDI, MIN_SPREAD, MAX_DUPLICATES, MIN_COVERAGE_RATIO = 0.6, 0.3, 0.5, 0.5  # of real points, or before
 MIN_BEST_COVERAGE = 0.2  # coverage that a generator must have reached before it can lose it
 SIGNIFICANCE = 0.01  # p-value below which a difference is significant
-MIN_NEARER = 0.6  # probability that a fake is nearer to training points than a held-out point
+MIN_CLOSER = 0.6  # probability that a fake is nearer to training points than a held-out point
 MAX_SPREAD_RATIO = 3.0  # ratio to the spread of real points
 MAX_OUTSIDE_SHARE = 0.01  # share of numbers outside the range of the generator
 LARGE_INPUT = 1e4  # latent numbers at which a squashed output saturates
@@ -109,12 +109,16 @@ def critic_under_trained(history: Sequence[Check], settings: Settings) -> Findin
     last = _take_recent(history)
     if not _all_agree(
         last,
-        lambda c: c.reach is not None and c.reach < MIN_REACH and c.debiased > MIN_DISTANCE_FLOORS * c.floor,
+        lambda c: (
+            c.gap_ratio is not None
+            and c.gap_ratio < MIN_GAP_RATIO
+            and c.debiased > MIN_DISTANCE_FLOORS * c.floor
+        ),
     ):
         return None
     if last[-1].debiased < PROGRESS_RATIO * last[0].debiased:  # the generator makes progress with this critic
         return None
-    cause = f"the critic reaches {last[-1].reach:.0%} of the exact distance"
+    cause = f"the critic reaches {last[-1].gap_ratio:.0%} of the exact distance"
     return cause, 'raise critic_rate or n_critic, or use n_critic="auto"'
 
 
@@ -136,7 +140,7 @@ def critic_over_fitted(history: Sequence[Check], settings: Settings) -> Finding:
 def gradient_norms(history: Sequence[Check], settings: Settings) -> Finding:
     """Find a critic whose gradient norms are far from 1, so that its gap is not a distance."""
     last = _take_recent(history)
-    if settings.objective != "w1" or settings.certain:
+    if settings.objective != "w1" or settings.certified:
         return None
     allowed = _max_grad_norm(settings) if settings.constraint in PENALTY_WEIGHTS else MAX_GRAD_NORM
     if _all_agree(last, lambda c: c.slope_99 > allowed):
@@ -207,9 +211,9 @@ def generator_limited(history: Sequence[Check], settings: Settings) -> Finding:
 def memorisation(history: Sequence[Check], settings: Settings) -> Finding:
     """Find fakes that are copies of training points."""
     last = _take_recent(history)
-    if not _all_agree(last, lambda c: c.memorised < SIGNIFICANCE and c.nearer > MIN_NEARER):
+    if not _all_agree(last, lambda c: c.memorisation_pvalue < SIGNIFICANCE and c.closer > MIN_CLOSER):
         return None
-    cause = f"fakes are nearer to training points than held-out points are, in {last[-1].nearer:.0%} of pairs"
+    cause = f"fakes are nearer to training points than held-out points are, in {last[-1].closer:.0%} of pairs"
     return cause, "give more data, or use a smaller width or fewer steps"
 
 

@@ -38,7 +38,7 @@ class Check:
         Mean difference of the critic between training points, or held-out points, and the same fakes.
     heldout_gap_error, excess_error : float
         Standard errors of ``heldout_gap`` and of ``gap - heldout_gap``.
-    reach : float or None
+    gap_ratio : float or None
         Held-out gap of the critic as a share of the gap of the exact potential on the same points; fakes of
         the generator in training. None if the distance is not significant, or the critic has no unit.
     probe : float or None
@@ -60,9 +60,9 @@ class Check:
         Vendi score of fakes, divided by the Vendi score of real points.
     spread : float
         Root mean square distance of fakes from their mean, divided by the same for real points.
-    memorised : float
+    memorisation_pvalue : float
         p-value, small if fakes are nearest to training points more often than by chance.
-    nearer : float
+    closer : float
         Probability that a fake is nearer to the training points than a held-out point is; ideally 0.5.
     """
 
@@ -79,7 +79,7 @@ class Check:
     heldout_gap: float
     heldout_gap_error: float
     excess_error: float
-    reach: float | None
+    gap_ratio: float | None
     probe: float | None
     slope: float
     slope_99: float
@@ -94,8 +94,8 @@ class Check:
     real_duplicates: float
     vendi: float
     spread: float
-    memorised: float
-    nearer: float
+    memorisation_pvalue: float
+    closer: float
 
     def to_dict(self) -> dict[str, Any]:
         """Return names and values, for files."""

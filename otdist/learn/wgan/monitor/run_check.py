@@ -61,7 +61,7 @@ def run_check(state: State, real: RealData, seconds: float, last: Check | None =
         **lengths,
         pvalue=energy_pvalue(x[:n][:MAX_TEST_POINTS], y[:n][:MAX_TEST_POINTS], _draw_seed(state)),
         **gaps,
-        reach=_reach(state, fixed_heldout[n : 2 * n], bracket.potential, constant),
+        gap_ratio=_gap_ratio(state, fixed_heldout[n : 2 * n], bracket.potential, constant),
         **_current_critic_figures(state, real, heldout),
         **_sample_measures(x, y, train, _draw_seed(state)),
         n_critic=state.n_critic,
@@ -135,7 +135,7 @@ def _current_critic_figures(state: State, real: RealData, heldout: Tensor) -> di
     }
 
 
-def _reach(state: State, x: Tensor, potential: Potential, constant: float) -> float | None:
+def _gap_ratio(state: State, x: Tensor, potential: Potential, constant: float) -> float | None:
     """Return the critic's gap divided by the gap of a potential, on points that neither depends on."""
     s = state.settings
     if s.objective != "w1" or s.packing > 1 or s.constraint not in UNIT_CONSTRAINTS:
@@ -183,8 +183,8 @@ def _sample_measures(x: Array, y: Array, train: Array, seed: int) -> dict[str, f
         "real_duplicates": duplicates.expected,
         "vendi": vendi_score(fixed_fakes, bandwidth=width) / vendi_score(subset, bandwidth=width),
         "spread": math.sqrt(float(y.var(0).sum() / x.var(0).sum())),
-        "memorised": result.pvalue,
-        "nearer": result.closer,
+        "memorisation_pvalue": result.pvalue,
+        "closer": result.closer,
     }
 
 

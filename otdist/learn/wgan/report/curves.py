@@ -27,8 +27,8 @@ DRAWN_ELSEWHERE = {"step", "seconds", "n", *BRACKET_FIGURES, *GAP_FIGURES}
 FIGURE_GROUPS = {
     "Distance": ("debiased", "pvalue"),
     "Quality and diversity": ("precision", "recall", "density", "coverage", "vendi", "spread"),
-    "Copies": ("duplicates", "real_duplicates", "memorised", "nearer"),
-    "The critic": ("reach", "probe", "slope", "slope_99", "score", "heldout_gap_error", "excess_error"),
+    "Copies": ("duplicates", "real_duplicates", "memorisation_pvalue", "closer"),
+    "The critic": ("gap_ratio", "probe", "slope", "slope_99", "score", "heldout_gap_error", "excess_error"),
     "Training": ("gradient", "n_critic"),
 }
 FIGURE_LABELS = {
@@ -37,9 +37,9 @@ FIGURE_LABELS = {
     "vendi": "variety (Vendi score)",
     "duplicates": "near duplicates, made",
     "real_duplicates": "near duplicates, real",
-    "memorised": "p-value of copying",
-    "nearer": "nearer to the training data",
-    "reach": "critic, as a share of the best",
+    "memorisation_pvalue": "p-value of copying",
+    "closer": "nearer to the training data",
+    "gap_ratio": "critic, as a share of the best",
     "probe": "gain from more critic steps",
     "slope": "critic's gradient norm, mean",
     "slope_99": "critic's gradient norm, 99 %",
