@@ -6,8 +6,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from otdist.bounds import UNIT_ROUNDOFF, ldexp_safely, outward
 from otdist.result import Result
@@ -31,6 +33,8 @@ from otdist.solvers.quick import Sides, quick_potentials
 from otdist.solvers.sparse.column_generation import Certificate
 from otdist.solvers.sparse.multiscale import MultiscaleSolver
 from otdist.typing import Array, Index
+
+Entry = TypeVar("Entry", bound=np.generic)
 
 GAP_OPEN = (
     "Time was up before the gap was closed: raise max_seconds, or set tol to a gap that is good enough."
@@ -163,7 +167,7 @@ class PreparedProblem:
         """Map potentials from kd order to the problem's rows."""
         return self.merged.scaled_potentials(*self.to_rows(f, g), self.exponent)
 
-    def to_rows(self, of_x: Array, of_y: Array) -> tuple[Array, Array]:
+    def to_rows(self, of_x: NDArray[Entry], of_y: NDArray[Entry]) -> tuple[NDArray[Entry], NDArray[Entry]]:
         """Bring values of both sides from kd order to the order of ``merged``."""
         by_row, by_col = np.empty_like(of_x), np.empty_like(of_y)
         by_row[self.rows], by_col[self.cols] = of_x, of_y
