@@ -283,8 +283,9 @@ class SlicedResult(Result):
     def _proof(self) -> str:
         """Format the proved interval, after the standard error of a mean over random directions."""
         error = self.info.get("stderr")
-        proof = super()._proof()
-        return proof if error is None else f" (standard error {error:.2g}){proof.replace(' (exact)', '')}"
+        if error is None:
+            return super()._proof()
+        return f" (standard error {error:.2g}){'' if self._is_exact else super()._proof()}"
 
     def _source(self) -> str:
         return f"{super()._source()}, {format_count(len(self.directions), 'direction')}"
