@@ -85,6 +85,15 @@ class Remedy(str):
     def __getnewargs__(self) -> tuple[str, *tuple[Option | PublicName | str, ...]]:  # type: ignore[override]
         return (self.template, *self.parts)
 
+    def mentions(self, name: str) -> bool:
+        """Return whether the remedy names an argument."""
+        return any(
+            part.mentions(name)
+            if isinstance(part, Remedy)
+            else isinstance(part, Option) and part.name == name
+            for part in self.parts
+        )
+
     def render(self, write: Callable[[Option | PublicName], str]) -> str:
         """Return the text with options and functions written by ``write``."""
         return self.template.format(*(_render_part(part, write) for part in self.parts))

@@ -47,9 +47,8 @@ def shell_errors(names: dict[str, str]) -> Iterator[None]:
         is_file_name = root in names.values() or error.argument in names.values()  # names of files
         name = root if is_file_name else shell_names.get(root) or _to_option(root)
         remedy = _render_remedy(error.remedy, shell_names)
-        if (
-            remainder[:1] in ("'", '"') and "--columns" not in remedy
-        ):  # the error refers to one column of a file
+        mentions_columns = isinstance(error.remedy, Remedy) and error.remedy.mentions("columns")
+        if remainder[:1] in ("'", '"') and not mentions_columns:  # the error refers to one column of a file
             remedy += "; --columns leaves columns out"
         raise InputError(f"{name}{bracket}{remainder}", error.problem, remedy) from error
     except BudgetError as error:
