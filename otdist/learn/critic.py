@@ -14,7 +14,7 @@ from otdist.inputs.arguments import Rng
 from otdist.inputs.arrays import is_torch, read
 from otdist.inputs.clouds import as_points, check_points
 from otdist.learn.critics.confidence import Confidence
-from otdist.learn.critics.files import read_critic, write_critic
+from otdist.learn.critics.files import name_damage, read_critic, write_critic
 from otdist.learn.critics.fit import Outcome, fit_samples, fit_sources
 from otdist.learn.critics.fitted import Fitted
 from otdist.learn.critics.gaps import evaluate_gaps, require_metric
@@ -260,11 +260,13 @@ class Critic:
             If files are missing, damaged or of another format.
         """
         fitted, metadata = read_critic(Path(folder), Settings(device=device).resolve_device(), SAVED_FIELDS)
-        critic = cls(metric=fitted.feature_map.metric, **(metadata["settings"] | {"device": device}))
+        with name_damage(Path(folder)):
+            critic = cls(metric=fitted.feature_map.metric, **(metadata["settings"] | {"device": device}))
+            confidence = metadata["confidence"]
+            critic.confidence = None if confidence is None else Confidence(**confidence)
         critic._fitted = fitted
         critic.gaps, critic.history = metadata["gaps"], metadata["history"]
         critic.converged, critic.message = metadata["converged"], metadata["message"]
-        critic.confidence = None if metadata["confidence"] is None else Confidence(**metadata["confidence"])
         return critic
 
     def __repr__(self) -> str:

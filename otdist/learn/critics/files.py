@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -88,14 +90,20 @@ def read_critic(folder: Path, device: torch.device, fields: tuple[str, ...]) -> 
             f"{folder / TENSOR_FILE} is damaged or belongs to another critic",
             "save the critic again",
         )
-    try:
+    with name_damage(folder):
         return _build_fitted(metadata, content, device), {name: metadata[name] for name in fields}
+
+
+@contextmanager
+def name_damage(folder: Path) -> Iterator[None]:
+    """Convert errors of a critic's metadata to InputErrors: the tensors have a checksum."""
+    try:
+        yield
     except KeyError as error:
         raise InputError(
             "folder", f"{folder / METADATA_FILE} lacks {error}", "save the critic again"
         ) from error
     except Exception as error:
-        # The tensors have a checksum, so an error here is due to the metadata.
         reason = f"{type(error).__name__}: {error}"
         raise InputError(
             "folder", f"{folder / METADATA_FILE} is damaged ({reason})", "save the critic again"

@@ -89,7 +89,9 @@ def read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     found = metadata.get("format") if isinstance(metadata, dict) else None
     if found != RUN_FORMAT:
         problem = f"must hold a run of format {RUN_FORMAT!r}, got {format_value(found)} in {path}"
-        raise InputError("folder", problem, "train again, or read it with the version that wrote it")
+        raise InputError(
+            "folder", problem, "give a folder of a run, or read it with the version that wrote it"
+        )
     return tensors, metadata
 
 
