@@ -98,7 +98,7 @@ gc.disable()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark lone tests as slow, and examples of docstrings that cannot say so themselves; order the folders."""
+    """Order the folders, and mark as slow lone tests and examples of docstrings that cannot say so."""
     for item in items:
         if item.name in LONG_EXAMPLES or item.get_closest_marker("alone"):
             item.add_marker(pytest.mark.slow)
