@@ -242,18 +242,6 @@ class TestProcess:
             budget.require_room(2**60, "a tower", "build lower")
 
 
-class TestLibraries:
-    def test_pot_takes_torch_along(self, tmp_path, monkeypatch, limit):
-        write(tmp_path, {"torch/__init__.py": "", "torch/lib/libtorch.so": "x" * 1000})
-        write(tmp_path, {"nvidia/cublas/lib/libcublas.so.12": "x" * 4000})
-        monkeypatch.delitem(sys.modules, "torch", raising=False)
-        monkeypatch.syspath_prepend(str(tmp_path))
-        limit(RLIMIT_AS=10**9)
-        assert pot._import_size() == pot.IMPORT_BYTES + 6000
-        monkeypatch.setitem(sys.modules, "torch", object())
-        assert pot._import_size() == pot.IMPORT_BYTES
-
-
 def test_pot_is_called_only_where_it_has_room(monkeypatch):
     pytest.importorskip("ot")
     cost, mass = np.ones((200, 300)), (np.ones(200) / 200, np.ones(300) / 300)
@@ -289,7 +277,6 @@ except MemoryError as error:
     [
         # Each ended the process (SIGABRT or exit), did not end, or raised OSError or SystemError.
         ("otdist.w1(*few, method='dense')", "", "RLIMIT_AS", 60, "loading the libraries for method 'dense'"),
-        ("otdist.w1(*few, method='dense')", "", "RLIMIT_AS", 300, "loading POT needs"),
         ("otdist.w1(*many, method='dense')", "", "RLIMIT_AS", 300, "method 'dense' on 5000 x 5000 points"),
         ("otdist.sliced_w1(*few)", "", "RLIMIT_AS", 20, "loading the libraries for 1000 directions"),
         ("otdist.w1(*few, method='sparse')", "", "RLIMIT_AS", 250, "loading numba needs"),
@@ -309,7 +296,7 @@ except MemoryError as error:
             "method 'sparse' on 5000 x 5000 points needs",
         ),
     ],
-    ids=["load scipy", "load POT", "dense", "BLAS", "load numba", "sinkhorn", "compile", "data"],
+    ids=["load scipy", "dense", "BLAS", "load numba", "sinkhorn", "compile", "data"],
 )
 def test_a_limit_ends_in_an_error(call, before, kind, spare, message):
     field = {"RLIMIT_AS": "VmSize", "RLIMIT_DATA": "VmData"}[kind]

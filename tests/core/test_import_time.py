@@ -64,6 +64,8 @@ def test_the_command_line_adds_its_parser_alone():
     ("code", "needed"),
     [
         ("import otdist; otdist.compare({'a': [1, 2]}, {'a': [1, 3]}, joint=False, n_resamples=9)", set()),
+        ("import otdist; otdist.w1([[0.0, 1.0], [2.0, 0.0]], [[1.0, 1.0], [3.0, 2.0]])", set()),
+        ("import otdist; otdist.emd([[0.0, 1.0], [1.0, 0.0]])", set()),
         ("import otdist.bench.problems", set()),
         ("import otdist.learn", {"torch"}),
     ],
@@ -77,6 +79,26 @@ def test_nothing_heavy_is_loaded_that_is_not_needed(code, needed):
 @pytest.mark.slow
 def test_importing_loads_no_part_of_numpy_that_is_slow():
     assert not {"numpy.testing", "numpy.f2py", "numpy.distutils"} & loaded("import otdist")
+
+
+SHARED = """
+import numpy as np
+{first}
+cost = np.array([[0.0, 3.0], [3.0, 1.0]])
+assert otdist.emd(cost).value == 0.5
+import ot, ot.lp
+assert ot.emd2([], [], cost) == 0.5
+assert ot.lp.emd_wrap.emd_c is otdist.solvers.linear.pot.load_solver().emd_c
+assert (ot.lp.emd_wrap.dist(cost, metric="euclidean") == ot.dist(cost, metric="euclidean")).all()
+assert otdist.emd(cost).value == 0.5
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", ["import otdist", "import ot, otdist"])
+def test_the_solver_of_pot_is_shared_with_its_package(first):
+    pytest.importorskip("ot")
+    subprocess.run([sys.executable, "-c", SHARED.format(first=first)], check=True)
 
 
 BLOCKED = """

@@ -19,7 +19,7 @@ from otdist.metrics.base import make_row_blocks
 from otdist.runtime.deadline import Deadline
 from otdist.solvers.answer import EXACT_GAP
 from otdist.solvers.linear.double_double import DoubleDouble, c_transform_double_double, reduced_costs
-from otdist.solvers.linear.pot import UNLIMITED_ITERATIONS, network_simplex
+from otdist.solvers.linear.pot import UNLIMITED_ITERATIONS, load_solver, network_simplex
 from otdist.typing import Array, Cells, Index
 
 POT_ITERATION_LIMIT = 3  # POT's exit code at the iteration limit
@@ -247,9 +247,7 @@ def pass_seconds(cost: Array) -> float:
 
 def setup_seconds(cost: Array) -> float:
     """Estimate the seconds until the simplex makes its first pivots, by a corner of the matrix."""
-    from ot.lp.emd_wrap import emd_c  # import before the measurement
-
-    del emd_c
+    load_solver()  # before the measurement
     side = min(*cost.shape, TIMED_POINTS)
     corner, even = np.ascontiguousarray(cost[:side, :side]), np.full(side, 1.0 / side)
     return (
