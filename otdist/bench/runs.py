@@ -193,8 +193,18 @@ def describe_question(question: Question) -> Row:
     }
 
 
-def run_worker(command: list[str], limit: float, start: float) -> Row:
-    """Run a worker process and return the JSON of its last line, or the way it failed."""
+def run_worker(command: list[str], limit: float, start: float, *, reports_start: bool = True) -> Row:
+    """Run a worker process and return the JSON of its last line, or the way it failed.
+
+    Parameters
+    ----------
+    command : list of str
+        The command. The process limits itself.
+    limit, start : float
+        Seconds for the measured call, and for what precedes it. A minute after both the process is killed.
+    reports_start : bool
+        Whether it prints a line before the measured call, so that a slow start is distinguished.
+    """
     # Threads of numpy beside those of torch make both several times slower.
     environment = os.environ | {"OPENBLAS_NUM_THREADS": os.environ.get("OPENBLAS_NUM_THREADS", "1")}
     try:
@@ -209,14 +219,14 @@ def run_worker(command: list[str], limit: float, start: float) -> Row:
     except subprocess.TimeoutExpired:
         return {"status": "timeout", "reason": f"no end after {limit + start + KILL_GRACE_SECONDS:.3g} s"}
     if process.returncode == -14:  # SIGALRM
-        if STARTED_LINE in process.stdout.splitlines():
+        if not reports_start or STARTED_LINE in process.stdout.splitlines():
             return {"status": "timeout", "reason": f"ended after {limit:.3g} s"}
         reason = f"not ready after {limit + start:.3g} s: importing, compiling, a first call on few points"
         return {"status": "timeout", "reason": reason}
     lines = [line for line in process.stdout.splitlines() if line.startswith("{")]
     if process.returncode != 0 or not lines:
         out_of_memory = process.returncode == -9 or any(
-            word in process.stderr for word in ("bad_alloc", "MemoryError")
+            word in process.stderr for word in ("bad_alloc", "length_error", "MemoryError")
         )
         end = " ".join(process.stderr.strip().splitlines()[-1:])
         return {
