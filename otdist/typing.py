@@ -22,6 +22,7 @@ GroundMetric: TypeAlias = "str | Metric | Callable[..., float]"
 OnFail = Literal["warn", "raise"]
 NanPolicy = Literal["raise", "omit", "propagate"]
 MassRule = Literal["normalize", "strict"]
+OnInterval = Callable[[float, float, float], None]  # called with lower bound, upper bound and seconds
 
 
 class Inputs(NamedTuple):

@@ -167,6 +167,15 @@ def check_bytes(max_bytes: Any) -> int | None:
     return int(number)
 
 
+def check_callback(value: Any, name: str) -> Any:
+    """Return a function to be called on the way, or None; raises InputError for anything else."""
+    if value is not None and not callable(value):
+        raise InputError(
+            name, f"must be callable, got {format_value(value)}", f"pass a function, or None for no {name}"
+        )
+    return value
+
+
 def check_names(options: Iterable[str], allowed: Collection[str], owner: str) -> None:
     """Raise InputError for the first unknown option of ``owner``; the message lists the known ones."""
     for name in options:

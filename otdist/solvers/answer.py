@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from otdist.bounds import UNIT_ROUNDOFF
 from otdist.metrics.base import make_row_blocks
 from otdist.problem import Problem
 from otdist.result import Result
-from otdist.typing import Array, Cells, Index
+from otdist.typing import Array, Cells, Index, OnInterval
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_array
@@ -103,6 +104,22 @@ def make_fixed_result(problem: Problem, **label: Any) -> Result:
     message = MISSING_VALUE if math.isnan(value) else "Mass must travel to infinity."
     info = {**label.pop("info", {}), **describe_omitted(problem)}
     return Result(value, value, value, "none", message=message, info=info, **{**describe(problem), **label})
+
+
+def make_observer(on_interval: OnInterval | None) -> Callable[[Result], None]:
+    """Return a function of results that calls ``on_interval`` with each interval narrower than the last."""
+    if on_interval is None:
+        return lambda result: None
+    start, last = time.monotonic(), math.inf
+
+    def observe(result: Result) -> None:
+        nonlocal last
+        width = result.upper - result.lower
+        if not width >= last:
+            last = width
+            on_interval(result.lower, result.upper, time.monotonic() - start)
+
+    return observe
 
 
 def widen_for_unit(problem: Problem, lower: float, upper: float) -> tuple[float, float]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from otdist.inputs.arguments import check_bytes, check_integer, check_number, set_option
+from otdist.inputs.arguments import check_bytes, check_callback, check_integer, check_number, set_option
 from otdist.problem import Problem
 from otdist.result import Result
 from otdist.runtime.deadline import SETUP_SECONDS, Deadline, OutOfTimeError
 from otdist.runtime.progress import display_progress
+from otdist.solvers.answer import make_observer
 from otdist.solvers.costs import weight_rounding_cost
 from otdist.solvers.merge import MergedProblem
 from otdist.solvers.quick import quick_result
+from otdist.typing import OnInterval
 
 MIN_EPS = 1e-13  # smallest relative regularisation at which updates still change float64 potentials
 DEFAULT_GAP = 1e-2  # relative gap for tol=0
@@ -39,6 +42,9 @@ class Sinkhorn:
         Maximal number of updates of both sides, on the points themselves.
     max_bytes : int, optional
         Memory limit. None: half of the free memory.
+    on_interval : callable, optional
+        ``on_interval(lower, upper, seconds)`` is called with each proved interval that is narrower than the
+        last one, as by :class:`Sparse`. With ``eps`` there is one interval, at the end.
 
     Notes
     -----
@@ -68,6 +74,7 @@ class Sinkhorn:
     max_residual: float = 1e-5
     max_iter: int = 2000
     max_bytes: int | None = None
+    on_interval: OnInterval | None = None
 
     def __post_init__(self) -> None:
         if self.eps is not None:
@@ -75,15 +82,19 @@ class Sinkhorn:
         set_option(self, "max_residual", check_number(self.max_residual, "max_residual", above=0))
         set_option(self, "max_iter", check_integer(self.max_iter, "max_iter"))
         set_option(self, "max_bytes", check_bytes(self.max_bytes))
+        set_option(self, "on_interval", check_callback(self.on_interval, "on_interval"))
 
     def __call__(self, problem: Problem) -> Result:
         """Solve the problem."""
         deadline = Deadline(problem.max_seconds)
-        return (
-            self._solve_to_gap(problem, deadline)
+        observe = make_observer(self.on_interval)
+        result = (
+            self._solve_to_gap(problem, deadline, observe)
             if self.eps is None
             else self._solve_at_eps(self.eps, problem, deadline)
         )
+        observe(result)
+        return result
 
     def _solve_at_eps(self, eps: float, problem: Problem, deadline: Deadline) -> Result:
         """Solve at a fixed regularisation."""
@@ -108,7 +119,9 @@ class Sinkhorn:
         )
         return entropic.to_result(bounds, finished and eps >= MIN_EPS, math.inf, message, info)
 
-    def _solve_to_gap(self, problem: Problem, deadline: Deadline) -> Result:
+    def _solve_to_gap(
+        self, problem: Problem, deadline: Deadline, observe: Callable[[Result], None]
+    ) -> Result:
         """Anneal the regularisation until the proved gap is small enough."""
         merged = MergedProblem.of(problem)
         if min(len(merged.a), len(merged.b)) == 0:
@@ -126,6 +139,8 @@ class Sinkhorn:
 
             def show(bounds: Bounds) -> None:
                 report(f"gap {bounds.gap:.0e} at eps {bounds.state.eps / entropic.mean:.0e}")
+                if self.on_interval is not None:
+                    observe(entropic.to_result(bounds, False, goal, "", {}))
 
             bounds, finished = anneal_to_gap(entropic, 0.98 * goal, self.max_iter, deadline, show)
         message = GAP_TOO_LARGE.format(bounds.gap, goal)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from otdist.inputs.arguments import check_bytes, set_option
+from otdist.inputs.arguments import check_bytes, check_callback, set_option
 from otdist.number import change
 from otdist.problem import Problem
 from otdist.result import Result
 from otdist.runtime.deadline import SETUP_SECONDS, Deadline, OutOfTimeError
 from otdist.runtime.progress import display_progress
+from otdist.solvers.answer import make_observer
 from otdist.solvers.costs import weight_rounding_cost
 from otdist.solvers.linear.dense import Dense
 from otdist.solvers.merge import MergedProblem
 from otdist.solvers.quick import quick_result
+from otdist.typing import OnInterval
 
 MAX_PAIRS_REFINED = 2**22  # up to this size the dense solver refines answers that float64 pivots leave open
 
@@ -26,6 +29,11 @@ class Sparse:
     ----------
     max_bytes : int, optional
         Memory limit. None: half of the free memory.
+    on_interval : callable, optional
+        ``on_interval(lower, upper, seconds)`` is called with each proved interval that is narrower than the
+        last one: bounds in the units of the answer, and seconds since the solver was called. The answer does
+        not depend on it: intervals on the way are proved where ``tol``, ``max_seconds`` or ``progress``
+        need them, and otherwise from the last level on. An exception that it raises ends the call.
 
     Notes
     -----
@@ -44,12 +52,21 @@ class Sparse:
     """
 
     max_bytes: int | None = None
+    on_interval: OnInterval | None = None
 
     def __post_init__(self) -> None:
         set_option(self, "max_bytes", check_bytes(self.max_bytes))
+        set_option(self, "on_interval", check_callback(self.on_interval, "on_interval"))
 
     def __call__(self, problem: Problem) -> Result:
         """Solve the problem."""
+        observe = make_observer(self.on_interval)
+        result = self._solve(problem, observe)
+        observe(result)
+        return result
+
+    def _solve(self, problem: Problem, observe: Callable[[Result], None]) -> Result:
+        """Solve the problem, with the results on the way for an observer."""
         deadline = Deadline(problem.max_seconds)
         merged = MergedProblem.of(problem)
         if min(len(merged.a), len(merged.b)) == 0:
@@ -66,7 +83,7 @@ class Sparse:
         except OutOfTimeError:  # while the cost matrix was computed
             return quick_result(merged, "sparse", GAP_OPEN, deadline)
         with display_progress(problem.progress, "exact transport") as report:
-            result = prepared.solve(deadline, report)
+            result = prepared.solve(deadline, report, None if self.on_interval is None else observe)
         if result.converged or deadline.is_finite or len(merged.a) * len(merged.b) > MAX_PAIRS_REFINED:
             return result
         return combine_bounds(result, Dense(max_bytes=self.max_bytes)(problem))

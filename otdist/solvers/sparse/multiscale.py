@@ -19,6 +19,7 @@ from otdist.solvers.sparse.initial_plans import greedy_plan, northwest_corner, r
 from otdist.typing import Array
 
 Show = Callable[[int, Certificate | None], None]
+OnBest = Callable[[Certificate], None]
 
 COARSE_GAP = 1e-6  # relative gap to which coarse copies are solved
 ENTROPIC_START_COLUMNS = 8  # from so many columns on, and
@@ -55,9 +56,12 @@ class MultiscaleSolver:
     on_certificate : callable
         ``on_certificate(size, certificate)`` is called after every round: number of points of the current
         level, and the best certificate for the finest level (None: there is none yet).
+    on_best : callable
+        ``on_best(certificate)`` is called with every new best certificate for the finest level.
     """
 
     on_certificate: Show = staticmethod(lambda size, certificate: None)
+    on_best: OnBest = staticmethod(lambda certificate: None)
 
     def __init__(
         self,
@@ -250,6 +254,7 @@ class MultiscaleSolver:
             dual = max(self.best, certificate, key=lambda one: one.lower).dual
             certificate = Certificate.of(plan, dual)
         self.best = certificate
+        self.on_best(certificate)
         return certificate
 
     def _is_affordable(self, level: Level) -> bool:

@@ -103,8 +103,13 @@ class PreparedProblem:
         dual, _ = quick_potentials(Sides.of(self.merged), deadline)
         return Dual(np.ldexp(dual.f[self.rows], -self.exponent), np.ldexp(dual.g[self.cols], -self.exponent))
 
-    def solve(self, deadline: Deadline, report: Callable[[str], None]) -> Result:
-        """Solve the problem, and prove its interval."""
+    def solve(
+        self,
+        deadline: Deadline,
+        report: Callable[[str], None],
+        on_result: Callable[[Result], None] | None = None,
+    ) -> Result:
+        """Solve the problem, and prove its interval; ``on_result`` gets the results on the way."""
         problem = self.merged.problem
         a, b, mass_exponent, mass_error = integer_masses(self.merged.a[self.rows], self.merged.b[self.cols])
         moving_share = math.ldexp(float(a.sum()), -mass_exponent) / problem.mass
@@ -116,7 +121,25 @@ class PreparedProblem:
         solver.on_certificate = lambda size, certificate: report(
             self._progress_text(size, certificate, moving_share)
         )
-        certificate, finished = solver.run()
+
+        def make(certificate: Certificate, finished: bool) -> Result:
+            return self._make_result(certificate, finished, moving_share, mass_exponent, mass_error, solver)
+
+        if on_result is not None:
+            solver.on_best = lambda certificate: on_result(make(certificate, False))
+        return make(*solver.run())
+
+    def _make_result(
+        self,
+        certificate: Certificate,
+        finished: bool,
+        moving_share: float,
+        mass_exponent: int,
+        mass_error: float,
+        solver: MultiscaleSolver,
+    ) -> Result:
+        """Convert a certificate to a Result, with all that was rounded."""
+        problem = self.merged.problem
         value = moving_share * certificate.upper
         cost_error = self.cost_error + mass_error / problem.mass * self.ground.extent
         cost_error += math.ldexp(weight_rounding_cost(problem), -self.exponent) + self._underflow_error(
