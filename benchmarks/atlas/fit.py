@@ -1,6 +1,6 @@
 """The atlas's cost models: from measured rows to the table that ships with otdist.
 
-``python benchmarks/atlas/fit.py`` reads results/atlas.json, writes otdist/atlas/costs.json, and prints how
+``python -m benchmarks.atlas.fit`` reads results/atlas.json, writes otdist/atlas/costs.json, and prints how
 far each model is from rows it has not seen: the table that ships, and one power law for all sizes.
 """
 
@@ -11,9 +11,9 @@ import math
 from pathlib import Path
 
 import numpy as np
-from measure import BARE, NEW
-from rows import RESULTS, Row, load
 
+from benchmarks.atlas.measure import BARE, NEW
+from benchmarks.atlas.rows import RESULTS, Row, load
 from otdist.atlas import costs
 
 TABLE = Path(costs.__file__).with_name("costs.json")

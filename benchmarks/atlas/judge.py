@@ -1,6 +1,6 @@
 """Is the recommended method the best one? On questions that the cost models have not seen.
 
-``python benchmarks/atlas/judge.py`` takes each held-out question and gap, and holds the seconds of the method
+``python -m benchmarks.atlas.judge`` takes each held-out question and gap, and holds the seconds of the method
 that ``otdist.recommend`` names against the least of all measured ones that meet the gap.
 """
 
@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from fit import kind, loading, usable
-from rows import Row, load
 
 import otdist
+from benchmarks.atlas.fit import kind, loading, usable
+from benchmarks.atlas.rows import Row, load
 
 GAPS = (0.0, 0.001, 0.01, 0.1)
 MANY = 1000  # calls in one process

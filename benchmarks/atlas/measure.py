@@ -1,6 +1,6 @@
 """Seconds, bytes and true errors of methods for W1, from 100 to 100,000 points and from 1 to 128 columns.
 
-Run with ``python benchmarks/atlas/measure.py`` on a machine that does nothing else, for about a quarter of
+Run with ``python -m benchmarks.atlas.measure`` on a machine that does nothing else, for about a quarter of
 an hour. Rows are written to results/atlas.json as they come, and what is there is not measured again.
 ``--seconds 150`` stops in time, to be gone on with; ``--only PATTERN`` selects questions; ``--list`` names
 what is missing.
@@ -30,12 +30,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cells import EXACT, Cell, cells
-from rows import RESULTS, Row, commit, load, save
 
+from benchmarks.atlas.cells import EXACT, Cell, cells
+from benchmarks.atlas.rows import RESULTS, Row, commit, load, save
 from otdist.bench import question
 from otdist.bench.methods import METHODS, parse_method
-from otdist.bench.worker import measure_call
+from otdist.bench.worker import Samples, measure_call
 
 LONGEST = 60.0  # seconds that a call may take
 LIKELY = 45.0  # seconds that it may be expected to take, from the row with fewer points
@@ -137,15 +137,16 @@ class Session:
         if time.monotonic() + 1.3 * expected + 2 > self.end:
             raise TimeoutError
         asked = question(cell.question, rng=cell.seed)
+        samples = Samples(asked.x, asked.y)
         adapter, name, options = solver(cell.method)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if (cell.d, cell.method) not in self.warmed:
                 less = options | ({"max_seconds": 1.0} if name == "otdist critic" else {})
-                adapter.solve(name, asked.x[:SMALL], asked.y[:SMALL], less)
+                adapter.solve(name, samples.take_first(SMALL), less)
                 self.warmed.add((cell.d, cell.method))
             _give_back()
-            answer = measure_call(lambda: adapter.solve(name, asked.x, asked.y, options), 4 * LONGEST)
+            answer = measure_call(lambda: adapter.solve(name, samples, options), 4 * LONGEST)
         known = {"known": asked.known, "laws": asked.laws, "status": "ok"}
         self.keep(place | known | answer)
 

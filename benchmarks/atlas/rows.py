@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
+from benchmarks.common.harness import commit as commit
 from otdist.bench.machine import describe_machine
 from otdist.bench.table import Runs
 
@@ -26,13 +26,3 @@ def save(rows: list[Row], path: Path = RESULTS) -> None:
     part = path.with_suffix(".part")
     part.write_text(json.dumps({"machine": describe_machine(), "rows": rows}, indent=1) + "\n")
     part.replace(path)
-
-
-def commit() -> str:
-    """Commit of the code as it is; with a plus where otdist differs from it."""
-    return _git("rev-parse", "--short", "HEAD") + ("+" if _git("status", "--porcelain", "../otdist") else "")
-
-
-def _git(*command: str) -> str:
-    folder = RESULTS.parents[1]
-    return subprocess.run(["git", *command], capture_output=True, text=True, cwd=folder).stdout.strip()

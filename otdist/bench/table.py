@@ -33,7 +33,8 @@ class Runs:
         ``question``, ``method``, ``n``, ``m``, ``d``, ``status``, ``reason``, ``value``, ``lower``,
         ``upper``, ``error`` (relative, against W1 between the samples), ``law_error`` (against W1 between the
         distributions), ``seconds``, ``cpu_seconds``, ``memory`` (bytes), ``seed``, ``budget``, ``versions``,
-        ...
+        ``commit``, ``run_seconds`` (of each run), ``other_cores`` (that others kept busy), ``reached``
+        (seconds to relative gaps), the facts of the question, ...
     """
 
     rows: list[Row]
@@ -212,7 +213,12 @@ def check_output_path(path: str | Path) -> Path:
 
 def _add_errors(rows: list[Row]) -> None:
     """Add true errors to all rows of one question, and flags of wrong bounds."""
-    certified = [row for row in rows if row["status"] == "ok" and {"lower", "upper"} <= row.keys()]
+    certified = [
+        row
+        for row in rows  # an infinite bound is a string in JSON
+        if row["status"] == "ok"
+        and all(isinstance(row.get(side), int | float) for side in ("lower", "upper"))
+    ]
     low = max((row["lower"] for row in certified), default=-math.inf)
     high = min((row["upper"] for row in certified), default=math.inf)
     known = rows[0].get("known")

@@ -15,14 +15,83 @@ import os
 import sys
 import time
 import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 REPEAT_BELOW_SECONDS = 0.5  # shorter runs are repeated, and the median is reported
 MAX_WARMUP_POINTS = 1100  # of the first call: some methods switch algorithm at 1,000 points
 STARTED_LINE = "started"  # printed before the measured call
+MEAN_COST_POINTS = 4000  # of each sample, whose mean cost is the unit of regularisations
+RESIDUAL_ROWS = 500  # of a plan, whose marginals are summed together
+MIN_COLUMNS_BY_PRODUCT = 32  # from which POT's Euclidean distances, by a matrix product, take less time
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Two weighted samples, as adapters get them.
+
+    Attributes
+    ----------
+    x, y : ndarray, shape (n, d), (m, d)
+        The points.
+    a, b : ndarray or None
+        Their weights. None: all equal.
+    metric : str
+        Name of the cost, as scipy's cdist has it.
+    """
+
+    x: Any
+    y: Any
+    a: Any = None
+    b: Any = None
+    metric: Literal["euclidean", "cityblock", "chebyshev", "sqeuclidean"] = "euclidean"
+
+    @property
+    def shares(self) -> tuple[Any, Any]:
+        """Weights with sum 1."""
+        a = np.ones(len(self.x)) if self.a is None else self.a
+        b = np.ones(len(self.y)) if self.b is None else self.b
+        return a / a.sum(), b / b.sum()
+
+    @cached_property
+    def mean_cost(self) -> float:
+        """Mean cost between the first points of both samples, the unit of regularisations."""
+        few = Samples(self.x[:MEAN_COST_POINTS], self.y[:MEAN_COST_POINTS], metric=self.metric)
+        return float(few.compute_costs().mean())
+
+    def compute_costs(self) -> Any:
+        """Compute the cost matrix by scipy, or by POT where that takes less time."""
+        if self.metric == "euclidean" and self.x.shape[1] >= MIN_COLUMNS_BY_PRODUCT:
+            with contextlib.suppress(ImportError):
+                import ot
+
+                return ot.dist(self.x, self.y, metric="euclidean")
+        from scipy.spatial.distance import cdist
+
+        return cdist(self.x, self.y, self.metric)
+
+    def take_first(self, count: int) -> Samples:
+        """Return the first points of both samples, with their weights unless these are all 0."""
+        a, b = (None if w is None or not w[:count].any() else w[:count] for w in (self.a, self.b))
+        return Samples(self.x[:count], self.y[:count], a, b, self.metric)
+
+    def compute_residual(self, f: Any, g: Any, eps: float) -> float:
+        """Compute the L1 error of the marginals of the plan ``a b exp((f + g - cost) / eps)``."""
+        a, b = self.shares
+        columns, residual = np.zeros(len(b)), 0.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            for first in range(0, len(a), RESIDUAL_ROWS):
+                part = slice(first, first + RESIDUAL_ROWS)
+                cost = Samples(self.x[part], self.y, metric=self.metric).compute_costs()
+                plan = np.exp((f[part, None] + g - cost) / eps) * a[part, None] * b
+                residual += np.abs(plan.sum(axis=1) - a[part]).sum()
+                columns += plan.sum(axis=0)
+        return float(residual + np.abs(columns - b).sum())
 
 
 def measure_call(call: Any, limit: float) -> dict[str, Any]:
@@ -34,7 +103,8 @@ def measure_call(call: Any, limit: float) -> dict[str, Any]:
     answer: dict[str, Any] = call()
     seconds = [time.perf_counter() - start]
     answer["cpu_seconds"] = time.process_time() - cpu_start
-    answer["memory"] = None if baseline is None else max(_read_status("VmHWM") - baseline, 0)
+    peak = None if baseline is None else _read_status("VmHWM")
+    answer["peak"], answer["memory"] = peak, None if peak is None else max(peak - (baseline or 0), 0)
     _set_limits(0)
     while seconds[0] < REPEAT_BELOW_SECONDS and sum(seconds) < 2 * REPEAT_BELOW_SECONDS and len(seconds) < 9:
         start = time.perf_counter()
@@ -87,12 +157,21 @@ def _load_adapter(path: str) -> Any:
     return module
 
 
+def _find_versions(packages: list[str]) -> dict[str, str]:
+    """Return the versions of those packages that are installed for this Python."""
+    versions = {}
+    for package in packages:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return versions
+
+
 def main() -> None:
     """Run the method on the question of a specification file."""
     question = json.loads(Path(sys.argv[1]).read_text())
     name, options, limit = question["name"], question["options"], question["limit"]
     with np.load(question["points"]) as file:
-        x, y = file["x"], file["y"]
+        samples = Samples(file["x"], file["y"], file.get("a"), file.get("b"), question["metric"])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -102,19 +181,24 @@ def main() -> None:
                 options = adapter.add_time_limit(name, options, question["budget"])
             warmup_options = options | ({"max_seconds": 1.0} if "max_seconds" in options else {})
             # Equally many points of both samples, for assignments.
-            n_warmup = max(min(len(x), len(y), 2 * MAX_WARMUP_POINTS) // 2, 1)
-            adapter.solve(name, x[:n_warmup], y[:n_warmup], warmup_options)
+            n_warmup = max(min(len(samples.x), len(samples.y), 2 * MAX_WARMUP_POINTS) // 2, 1)
+            adapter.solve(name, samples.take_first(n_warmup), warmup_options)
             if hasattr(adapter, "prepare"):
-                adapter.prepare(x, y, options)
+                adapter.prepare(name, samples, options)
             caught.clear()
             os.write(1, f"\n{STARTED_LINE}\n".encode())
-            answer = measure_call(lambda: adapter.solve(name, x, y, options), limit)
+            answer = measure_call(lambda: adapter.solve(name, samples, options), limit)
+            # What an adapter returns as a function is computed after the measurement.
+            answer = {key: value() if callable(value) else value for key, value in answer.items()}
             answer["status"] = "ok"
+        except ModuleNotFoundError as error:  # an optional part of the package
+            answer = {"status": "missing", "reason": f"{error.name} is not installed"}
         except BaseException as error:
             out_of_memory = (
                 isinstance(error, MemoryError)
                 or "alloc" in str(error)
-                or type(error).__name__ == "BudgetError"
+                or "RESOURCE_EXHAUSTED" in str(error)
+                or type(error).__name__ in ("BudgetError", "OutOfMemoryError")
             )
             text = " ".join(str(error).split())
             answer = {
@@ -122,6 +206,7 @@ def main() -> None:
                 "reason": f"{type(error).__name__}: {text}",
             }
     answer["warnings"] = sorted({" ".join(str(warning.message).split()) for warning in caught})
+    answer["versions"] = _find_versions(question["packages"])
     sys.stdout.flush()
     os.write(1, ("\n" + json.dumps(_to_plain(answer)) + "\n").encode())
 

@@ -22,12 +22,12 @@ ADAPTER = """
 import time
 import numpy as np
 
-def solve(name, x, y, options):
-    if name == "planted slow" and len(x) > 60:
+def solve(name, samples, options):
+    if name == "planted slow" and len(samples.x) > 60:
         time.sleep(60)
-    if name == "planted greedy" and len(x) > 60:
+    if name == "planted greedy" and len(samples.x) > 60:
         np.ones(2**31)
-    if name == "planted loud" and len(x) > 60:
+    if name == "planted loud" and len(samples.x) > 60:
         print("{not json")
         raise ValueError("planted trouble")
     if name == "planted liar":

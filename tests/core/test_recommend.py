@@ -19,20 +19,16 @@ from otdist.metrics import NAMED, minkowski, periodic
 from otdist.problem import Problem
 from otdist.solvers import choose
 
-FOLDER = Path(__file__).parents[2] / "benchmarks" / "atlas"
+ROOT = Path(__file__).parents[2]
 AMPLE_BYTES = 10**13  # memory that never limits
 EXACT = ("line", "circle", "dense", "sparse")
 
 
 @pytest.fixture
 def script(monkeypatch):
-    """Import a script of the atlas by name, with its folder on the path."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    before = set(sys.modules)
-    yield importlib.import_module
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(FOLDER)):
-            del sys.modules[name]
+    """Import a script of the atlas by name."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    return lambda name: importlib.import_module(f"benchmarks.atlas.{name}")
 
 
 def choose_by_auto(n, m, d, tol, metric="euclidean", p=1.0):

@@ -2,8 +2,10 @@
 
 Each package has one adapter file. It imports numpy and its package, never otdist, so that it also runs in a
 separate environment: the environment variable ``OTDIST_BENCH_<PACKAGE>`` names the Python to use. Its
-function ``solve`` takes two samples and options, and returns a dictionary with ``value``, and with ``lower``
-and ``upper`` where the package proves bounds. The whole call is timed, including the cost matrix.
+function ``solve(name, samples, options)`` takes the :class:`~otdist.bench.worker.Samples` of a question,
+and returns a dictionary with ``value``, and with ``lower`` and ``upper`` where the package proves bounds. The
+whole call is timed, including the cost matrix; but not what ``prepare(name, samples, options)`` does before,
+if there is such a function, nor entries that are functions, which are called afterwards.
 """
 
 from __future__ import annotations
@@ -12,8 +14,12 @@ import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from otdist.errors import InputError
+
+if TYPE_CHECKING:
+    from otdist.bench.questions.samples import Question
 
 ADAPTERS_FOLDER = Path(__file__).parent
 
@@ -33,6 +39,7 @@ METHODS = {
     "POT sinkhorn_stabilized": ("of_pot", "ot"),
     "POT sliced": ("of_pot", "ot"),
     "GeomLoss": ("of_geomloss", "geomloss"),
+    "GeomLoss debiased": ("of_geomloss", "geomloss"),
     "OTT-JAX": ("of_ott", "ott"),
     "wasserstein": ("of_wasserstein", "wasserstein"),
     "pyemd": ("of_pyemd", "pyemd"),
@@ -48,6 +55,17 @@ OTHER_QUANTITIES = {
     "otdist max-sliced": "max-sliced W1",
     "POT sliced": "sliced W1",
 }
+
+# Questions that a method is not asked: others have a method that knows weights and all metrics.
+ASSIGNMENTS = {"scipy assignment", "lapx"}
+EQUAL_WEIGHTS_ONLY = {"deel-torchlip critic", "WGAN-GP critic"} | ASSIGNMENTS
+OTHER_METRICS = {
+    "otdist": ("cityblock", "chebyshev", "sqeuclidean"),
+    "POT lazy": ("cityblock", "sqeuclidean"),
+} | dict.fromkeys(
+    ("scipy assignment", "lapx", "ortools", "wasserstein", "pyemd", "POT emd2"),
+    ("cityblock", "chebyshev", "sqeuclidean"),
+)
 
 # Methods with the most information per second, run first on all questions; others train or iterate for long.
 CHEAP_METHODS = {
@@ -105,6 +123,19 @@ def find_python(name: str) -> str | None:
     if python:
         return python
     return sys.executable if find_spec(module) else None
+
+
+def find_obstacle(name: str, question: Question) -> str | None:
+    """Return why a method cannot be asked a question, or None."""
+    n, m = len(question.x), len(question.y)
+    weighted = question.a is not None or question.b is not None
+    if weighted and name in EQUAL_WEIGHTS_ONLY:
+        return "needs equal weights"
+    if n != m and name in ASSIGNMENTS:
+        return "needs equally many points in x and y"
+    if question.metric not in ("euclidean", *OTHER_METRICS.get(name, ())):
+        return f"does not know the metric {question.metric}"
+    return None
 
 
 def suggest_methods(n: int, d: int) -> list[str]:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import lap
-from scipy.spatial.distance import cdist
 
 if TYPE_CHECKING:
-    from otdist.typing import Array
+    from otdist.bench.worker import Samples
 
 
-def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, Any]:
+def solve(name: str, samples: Samples, options: dict[str, Any]) -> dict[str, Any]:
     """Compute W1 by an optimal assignment."""
-    if len(x) != len(y):
-        raise ValueError("x and y must have equally many points for an assignment")
-    return {"value": float(lap.lapjv(cdist(x, y))[0]) / len(x)}
+    return {"value": float(lap.lapjv(samples.compute_costs())[0]) / len(samples.x)}

@@ -1,6 +1,6 @@
-"""Adapter of OR-tools: minimum-cost flow on all arcs, with equal weights.
+"""Adapter of OR-tools: minimum-cost flow on all arcs.
 
-Costs are rounded to 2^-30 of the largest one.
+Costs are rounded to 2^-30 of the largest one, weights to 2^-50 of their sum; equal weights are not rounded.
 """
 
 from __future__ import annotations
@@ -10,30 +10,38 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ortools.graph.python.min_cost_flow import SimpleMinCostFlow
-from scipy.spatial.distance import cdist
 
 if TYPE_CHECKING:
-    from otdist.typing import Array
+    from otdist.bench.worker import Samples
 
 
-COST_BITS = 30
+COST_BITS, MASS_BITS = 30, 50
 
 
-def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, Any]:
+def solve(name: str, samples: Samples, options: dict[str, Any]) -> dict[str, Any]:
     """Compute W1 as the cost of the plan of OR-tools, at the costs before rounding."""
-    cost = cdist(x, y)
+    cost = samples.compute_costs()
     n, m = cost.shape
-    a, b = np.full(n, m // math.gcd(n, m)), np.full(m, n // math.gcd(n, m))
-    scale = 2.0 ** (COST_BITS - math.frexp(float(cost.max()) or 1.0)[1])
+    if samples.a is None and samples.b is None:
+        a, b = np.full(n, m // math.gcd(n, m)), np.full(m, n // math.gcd(n, m))
+    else:
+        a, b = (_round_weights(weights) for weights in samples.shares)
+    exponent = COST_BITS - math.frexp(float(cost.max()) or 1.0)[1]
     flow = SimpleMinCostFlow()
     arcs = flow.add_arcs_with_capacity_and_unit_cost(
         np.repeat(np.arange(n, dtype=np.int32), m),
         np.tile(np.arange(n, n + m, dtype=np.int32), n),
         np.minimum(a[:, None], b).ravel(),
-        np.rint(cost * scale).astype(np.int64).ravel(),
+        np.rint(np.ldexp(cost, exponent)).astype(np.int64).ravel(),
     )
     flow.set_nodes_supplies(np.arange(n + m, dtype=np.int32), np.concatenate([a, -b]))
     status = flow.solve()
     if status != SimpleMinCostFlow.OPTIMAL:
         raise RuntimeError(f"OR-tools ended with status {status.name}")
     return {"value": float(flow.flows(arcs) @ cost.ravel()) / float(a.sum())}
+
+
+def _round_weights(weights: Any) -> Any:
+    masses = np.rint(np.ldexp(weights, MASS_BITS)).astype(np.int64)
+    masses[np.argmax(masses)] += 2**MASS_BITS - masses.sum()
+    return masses

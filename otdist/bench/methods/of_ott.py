@@ -6,44 +6,77 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
-from ott.geometry import costs, pointcloud
+import numpy as np
+from ott.geometry import costs, epsilon_scheduler, pointcloud
+from ott.geometry.geometry import Geometry
 from ott.problems.linear.linear_problem import LinearProblem
-from ott.solvers.linear import sinkhorn
+from ott.solvers.linear import acceleration, sinkhorn
 
 if TYPE_CHECKING:
-    from otdist.typing import Array
+    from otdist.bench.worker import Samples
 
 
+THRESHOLD = 1e-3  # error of the marginals at which it stops, OTT's default
 COMPILED_CALLS: dict[Any, Any] = {}
 
 
-def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, Any]:
-    """Compute the cost of the entropic plan of OTT."""
-    samples = _to_float32(x, y)
-    key = tuple(points.shape for points in samples)
+def solve(name: str, samples: Samples, options: dict[str, Any]) -> dict[str, Any]:
+    """Compute the cost of the entropic plan of OTT in float32.
+
+    ``decay`` lets epsilon fall to its value, ``momentum`` over-relaxes, and ``geometry=matrix`` stores the
+    costs of all pairs.
+    """
+    arrays = _to_float32(samples)
+    key = tuple(array.shape for array in arrays)
     call = COMPILED_CALLS.get(key) or _compile(samples, options)
-    value, converged = jax.block_until_ready(call(*samples))
-    return {"value": float(value), "converged": bool(converged)}
+    value, dual, iterations, converged, f, g = jax.block_until_ready(call(*arrays))
+
+    def compute_residual() -> float:
+        epsilon = _compute_epsilon(samples, options)
+        a, b = samples.shares
+        with np.errstate(divide="ignore"):
+            logs_f, logs_g = (
+                np.asarray(f, float) - epsilon * np.log(a),
+                np.asarray(g, float) - epsilon * np.log(b),
+            )
+        return samples.compute_residual(logs_f, logs_g, epsilon)
+
+    answer: dict[str, Any] = {"value": float(value), "dual": float(dual), "iterations": int(iterations)}
+    return answer | {"converged": bool(converged), "residual": compute_residual}
 
 
-def prepare(x: Array, y: Array, options: dict[str, Any]) -> None:
+def prepare(name: str, samples: Samples, options: dict[str, Any]) -> None:
     """Compile the solver for these sizes; not timed."""
-    samples = _to_float32(x, y)
-    COMPILED_CALLS[tuple(points.shape for points in samples)] = _compile(samples, options)
+    COMPILED_CALLS[tuple(array.shape for array in _to_float32(samples))] = _compile(samples, options)
 
 
-def _to_float32(x: Array, y: Array) -> list[Any]:
-    return [jnp.asarray(points, jnp.float32) for points in (x, y)]
+def _to_float32(samples: Samples) -> list[Any]:
+    return [jnp.asarray(part, jnp.float32) for part in (samples.x, samples.y, *samples.shares)]
 
 
-def _compile(samples: list[Any], options: dict[str, Any]) -> Any:
-    solver = sinkhorn.Sinkhorn(threshold=1e-3, max_iterations=int(options.get("iterations", 10_000)))
-    epsilon = float(options.get("epsilon", 0.05))
+def _compute_epsilon(samples: Samples, options: dict[str, Any]) -> float:
+    return float(options.get("epsilon", 0.05)) * samples.mean_cost
 
-    def solve_points(x: Any, y: Any) -> Any:
-        geometry = pointcloud.PointCloud(x, y, cost_fn=costs.Euclidean(), epsilon=epsilon, scale_cost="mean")
-        out = solver(LinearProblem(geometry))
-        mean = pointcloud.PointCloud(x, y, cost_fn=costs.Euclidean()).mean_cost_matrix
-        return out.primal_cost * mean, out.converged
 
-    return jax.jit(solve_points).lower(*samples).compile()
+def _compile(samples: Samples, options: dict[str, Any]) -> Any:
+    epsilon: Any = _compute_epsilon(samples, options)
+    if "decay" in options:
+        epsilon = epsilon_scheduler.Epsilon(
+            target=epsilon, init=samples.mean_cost, decay=float(options["decay"])
+        )
+    solver = sinkhorn.Sinkhorn(
+        threshold=THRESHOLD,
+        max_iterations=int(options.get("iterations", 10_000)),
+        momentum=acceleration.Momentum(value=float(options.get("momentum", 1.0))),
+    )
+
+    def solve_points(x: Any, y: Any, a: Any, b: Any) -> Any:
+        if options.get("geometry") == "matrix":
+            squares = (x * x).sum(1)[:, None] + (y * y).sum(1) - 2 * x @ y.T
+            geometry = Geometry(cost_matrix=jnp.sqrt(jnp.maximum(squares, 0)), epsilon=epsilon)
+        else:
+            geometry = pointcloud.PointCloud(x, y, cost_fn=costs.Euclidean(), epsilon=epsilon)
+        out = solver(LinearProblem(geometry, a, b))
+        return out.primal_cost, out.dual_cost, out.n_iters, out.converged, out.f, out.g
+
+    return jax.jit(solve_points).lower(*_to_float32(samples)).compile()

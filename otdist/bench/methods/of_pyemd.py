@@ -9,12 +9,12 @@ from pyemd import emd
 from scipy.spatial.distance import cdist
 
 if TYPE_CHECKING:
-    from otdist.typing import Array
+    from otdist.bench.worker import Samples
 
 
-def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, Any]:
+def solve(name: str, samples: Samples, options: dict[str, Any]) -> dict[str, Any]:
     """Compute W1 by pyemd."""
-    both = np.concatenate([x, y])
-    first = np.concatenate([np.full(len(x), 1 / len(x)), np.zeros(len(y))])
-    second = np.concatenate([np.zeros(len(x)), np.full(len(y), 1 / len(y))])
-    return {"value": float(emd(first, second, cdist(both, both)))}
+    both = np.concatenate([samples.x, samples.y])
+    a, b = samples.shares
+    first, second = np.concatenate([a, np.zeros(len(b))]), np.concatenate([np.zeros(len(a)), b])
+    return {"value": float(emd(first, second, cdist(both, both, samples.metric)))}

@@ -10,18 +10,19 @@ import torch
 from deel import torchlip
 
 if TYPE_CHECKING:
-    from otdist.typing import Array
+    from otdist.bench.worker import Samples
 
 
 BATCH_SIZE, LEARNING_RATE, WIDTH = 512, 1e-3, 128
 
 
-def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, Any]:
+def solve(name: str, samples: Samples, options: dict[str, Any]) -> dict[str, Any]:
     """Train for ``max_seconds`` on the samples and return the gap on them."""
+    x, y = samples.x, samples.y
     torch.manual_seed(0)
     end = time.perf_counter() + float(options.get("max_seconds", 20.0))
     centre, scale = np.concatenate([x, y]).mean(0), float(np.concatenate([x, y]).std())
-    samples = [torch.tensor((points - centre) / scale, dtype=torch.float32) for points in (x, y)]
+    tensors = [torch.tensor((points - centre) / scale, dtype=torch.float32) for points in (x, y)]
     critic = torchlip.Sequential(
         torchlip.SpectralLinear(x.shape[1], WIDTH),
         torchlip.FullSort(),
@@ -32,7 +33,7 @@ def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, A
     optimiser = torch.optim.Adam(critic.parameters(), LEARNING_RATE)
     steps = 0
     while time.perf_counter() < end:
-        p, q = (points[torch.randint(len(points), (BATCH_SIZE,))] for points in samples)
+        p, q = (points[torch.randint(len(points), (BATCH_SIZE,))] for points in tensors)
         loss = critic(q).mean() - critic(p).mean()
         optimiser.zero_grad()
         loss.backward()
@@ -40,7 +41,7 @@ def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, A
         steps += 1
     critic.eval()
     with torch.no_grad():
-        gap = float(critic(samples[0]).mean() - critic(samples[1]).mean()) * scale
+        gap = float(critic(tensors[0]).mean() - critic(tensors[1]).mean()) * scale
     return {"value": gap, "steps": steps}
 
 

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
 
 import otdist
-from otdist.typing import Array
+
+if TYPE_CHECKING:
+    from otdist.bench.worker import Samples
 
 
-def solve(name: str, x: Array, y: Array, options: dict[str, Any]) -> dict[str, Any]:
+GAPS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-9)  # relative ones, whose times are recorded
+OBSERVED_SOLVERS = ("sparse", "sinkhorn")
+
+
+def solve(name: str, samples: Samples, options: dict[str, Any]) -> dict[str, Any]:
     """Compute the named estimator of otdist."""
     options = {
         key: int(v) if isinstance(v, float) and v.is_integer() and key != "tol" else v
         for key, v in options.items()
     }
-    if name == "otdist sliced":
-        result: Any = otdist.sliced_w1(x, y, **({"rng": 0} | options))
-    elif name == "otdist max-sliced":
-        result = otdist.max_sliced_w1(x, y, **({"rng": 0} | options))
-    elif name == "otdist critic":
-        result = otdist.w1(x, y, method="critic", **({"rng": 0} | options))
-    else:
-        result = otdist.w1(x, y, **options)
-    # A sliced value is a lower bound of W1; its interval is one of the sliced distance.
-    sliced = "sliced" in name
-    bounds = {"lower": float(result)} if sliced else {"lower": result.lower, "upper": result.upper}
-    return {"value": float(result), "converged": result.converged, "solver": result.method} | bounds
+    given = (samples.x, samples.y, samples.a, samples.b)
+    if name in ("otdist sliced", "otdist max-sliced"):
+        estimator = otdist.sliced_w1 if name == "otdist sliced" else otdist.max_sliced_w1
+        result: Any = estimator(*given, **({"rng": 0} | options))
+        # A sliced value is a lower bound of W1; its interval is one of the sliced distance.
+        return _describe(result) | {"lower": float(result)}
+    if name == "otdist critic":
+        options = {"method": "critic", "rng": 0} | options
+    reached: dict[str, float] = {}
+    if options.get("method") in OBSERVED_SOLVERS:
+        options["on_interval"] = _make_recorder(reached)
+    result = otdist.w1(*given, metric=samples.metric, **options)
+    answer = _describe(result) | {"lower": result.lower, "upper": result.upper, "gap": result.gap}
+    return answer | ({"reached": reached} if reached else {})
 
 
 def add_time_limit(name: str, options: dict[str, Any], seconds: float) -> dict[str, Any]:
@@ -33,3 +42,21 @@ def add_time_limit(name: str, options: dict[str, Any], seconds: float) -> dict[s
     if name == "otdist critic" or (name == "otdist" and "tol" in options):
         return options if "max_seconds" in options else options | {"max_seconds": seconds}
     return options
+
+
+def _describe(result: Any) -> dict[str, Any]:
+    info = {key: value for key, value in result.info.items() if isinstance(value, int | float)}
+    answer = {"value": float(result), "converged": result.converged, "solver": result.method}
+    return answer | {"message": result.message, "info": info}
+
+
+def _make_recorder(reached: dict[str, float]) -> Any:
+    """Return an observer that records the seconds after which each of GAPS was reached."""
+    start = time.perf_counter()
+
+    def record(lower: float, upper: float, seconds: float) -> None:
+        for gap in GAPS:
+            if upper - lower <= gap * upper:
+                reached.setdefault(f"{gap:.0e}", time.perf_counter() - start)
+
+    return record
