@@ -146,7 +146,7 @@ def run(
         for row in _make_rows(question, seed, methods, budget)
     ]
     order = list(dict.fromkeys([*rows_by_key, *(_get_key(row) for _, row in todo)]))
-    todo = _sort_cheap_first([(question, row) for question, row in todo if not _is_complete(row, repeats)])
+    todo = _sort_cheap_first([(question, row) for question, row in todo if not is_complete(row, repeats)])
     machine = {"date": time.strftime("%Y-%m-%d")} | describe_machine()
     end = math.inf if max_seconds is None else time.monotonic() + max_seconds
     with display_progress(progress, "measuring") as report_progress:
@@ -154,7 +154,7 @@ def run(
         for index, (question, row) in itertools.product(range(repeats), todo):
             left -= 1
             count = len(_get_run_seconds(row))
-            if _is_complete(row, repeats) or count > index or (index > 0 and not count):
+            if is_complete(row, repeats) or count > index or (index > 0 and not count):
                 continue
             remaining = end - time.monotonic()
             rows_by_key[_get_key(row)] = row
@@ -302,7 +302,7 @@ def _get_run_seconds(row: Row) -> list[float]:
     return list(row.get("run_seconds", [row["seconds"]]))
 
 
-def _is_complete(row: Row, repeats: int) -> bool:
+def is_complete(row: Row, repeats: int) -> bool:
     """Return whether a row needs no further run."""
     if row.get("status") in (None, NOT_STARTED, "missing"):
         return False

@@ -8,11 +8,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness import commit
+
+from benchmarks.common.comparison import get_known
+from otdist.bench import Runs
+from otdist.bench.machine import describe_machine
 
 START = "start"
 CODE = """
@@ -30,20 +33,20 @@ for _ in range(2):
 print(json.dumps(times + [result.value]))
 """
 WARM_RUNS = 3
-Rows = dict[tuple[str, str], dict[str, Any]]
 
 
-def start_rows(again: bool, known: Rows) -> Iterator[dict[str, Any]]:
-    """Seconds of import, of the first call with an empty and with a filled cache, of the next."""
-    if (START, "import") in known and not again:
+def measure_starts(path: Path, again: bool) -> None:
+    """Measure seconds of import, of the first call with an empty and with a filled cache, and of the next."""
+    rows = [row for row in get_known(path) if row["question"] != START or not again]
+    if any(row["question"] == START for row in rows):
         return
     with tempfile.TemporaryDirectory() as cache:
         empty = _times(cache)
         warm = [_times(cache) for _ in range(WARM_RUNS)]
-    yield _row("import", [times[0] for times in warm])
-    yield _row("first call, nothing compiled", [empty[1]])
-    yield _row("first call, compiled before", [times[1] for times in warm])
-    yield _row("second call", [times[2] for times in warm])
+    found = {"import": [times[0] for times in warm], "first call, nothing compiled": [empty[1]]}
+    found |= {"first call, compiled before": [times[1] for times in warm]}
+    found |= {"second call": [times[2] for times in warm]}
+    Runs([*rows, *(_row(method, runs) for method, runs in found.items())]).save(path)
 
 
 def _times(cache: str) -> list[float]:
@@ -53,14 +56,6 @@ def _times(cache: str) -> list[float]:
 
 
 def _row(method: str, runs: list[float]) -> dict[str, Any]:
-    return {
-        "problem": START,
-        "kind": START,
-        "method": method,
-        "status": "ok",
-        "runs": runs,
-        "seconds": float(np.median(runs)),
-        "range": [min(runs), max(runs)],
-        "commit": commit(),
-        "date": time.strftime("%Y-%m-%d"),
-    }
+    place = {"question": START, "kind": START, "method": method, "budget": None, "seed": None}
+    times = {"run_seconds": runs, "seconds": float(np.median(runs)), "seconds_range": [min(runs), max(runs)]}
+    return place | times | {"status": "ok", "date": time.strftime("%Y-%m-%d")} | describe_machine()

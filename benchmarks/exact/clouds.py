@@ -1,8 +1,8 @@
-"""Weighted clouds for exact_vs_peers, by recipe and seed."""
+"""Weighted clouds for the exact comparison, by recipe and seed."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -10,15 +10,13 @@ Array = np.ndarray
 FIELDS = {"GRFrough": (0.25, 0.05), "GRFsmooth": (2.5, 0.3)}  # smoothness, range in sides of the image
 
 
-class Points(NamedTuple):
-    """Two weighted samples; weights None: all equal. ``truth``: the answer, where it is known."""
+Points = dict[str, Any]  # fields of a Question
 
-    x: Array
-    y: Array
-    a: Array | None = None
-    b: Array | None = None
-    metric: str = "euclidean"
-    truth: float | None = None
+
+def make_points(x: Array, y: Array, a: Array | None = None, b: Array | None = None, **fields: Any) -> Points:
+    """Return the fields of a Question, with the largest range of a coordinate: the unit of tiny answers."""
+    extent = float(np.ptp(np.concatenate([x, y]), axis=0).max())
+    return {"x": x, "y": y, "a": a, "b": b, "facts": {"extent": extent}} | fields
 
 
 def shrunk(n: int, scale: float) -> int:
@@ -31,7 +29,7 @@ def gauss(n: int, d: int, weighted: bool, scale: float) -> Points:
     n = shrunk(n, scale)
     rng = np.random.default_rng([n, d])
     x, y = rng.normal(size=(n, d)), rng.normal(size=(n, d)) + 0.3
-    return Points(x, y, rng.random(n), rng.random(n)) if weighted else Points(x, y)
+    return make_points(x, y, rng.random(n), rng.random(n)) if weighted else make_points(x, y)
 
 
 def images(recipe: str, side: int, metric: str, scale: float) -> Points:
@@ -51,7 +49,7 @@ def images(recipe: str, side: int, metric: str, scale: float) -> Points:
     rows, cols = np.indices((side, side))
     grid = np.column_stack([rows.ravel(), cols.ravel()]).astype(float)
     first, second = (_image(recipe, side, rng).ravel() for _ in range(2))
-    return Points(grid, grid.copy(), first / first.sum(), second / second.sum(), metric)
+    return make_points(grid, grid.copy(), first / first.sum(), second / second.sum(), metric=metric)
 
 
 def _image(recipe: str, side: int, rng: np.random.Generator) -> Array:
@@ -102,4 +100,4 @@ def cells(n: int, scale: float) -> Points:
         return points
 
     x = sample()
-    return Points(x, sample() + shift)
+    return make_points(x, sample() + shift)

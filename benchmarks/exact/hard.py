@@ -1,11 +1,12 @@
-"""Hard instances for exact_vs_peers: ties, nothing to tell near from far, extreme weights and units."""
+"""Hard instances for the exact comparison: ties, nothing to tell near from far, extreme weights and units."""
 
 from __future__ import annotations
 
 from functools import cache
 
 import numpy as np
-from exact_clouds import Points, shrunk
+
+from benchmarks.exact.clouds import Points, make_points, shrunk
 
 N = 5000
 TRUTH = {  # with distances and with their squares
@@ -22,14 +23,14 @@ def far_clusters(scale: float) -> Points:
     """Two clusters far apart in the plane: across the way, the problem is one-dimensional and nearly flat."""
     n = shrunk(10_000, scale)
     rng = np.random.default_rng(1)
-    return Points(0.3 * rng.normal(size=(n, 2)), 0.5 * rng.normal(size=(n, 2)) + [3.0, 0.0])
+    return make_points(0.3 * rng.normal(size=(n, 2)), 0.5 * rng.normal(size=(n, 2)) + [3.0, 0.0])
 
 
 def translation(scale: float) -> Points:
     """A cloud and its translate, in another order: every plan along the shift ties with every other."""
     rng = np.random.default_rng(2)
     x = rng.normal(size=(shrunk(N, scale), 2))
-    return Points(x, rng.permutation(x + np.array([3.0, 4.0])), truth=5.0)
+    return make_points(x, rng.permutation(x + np.array([3.0, 4.0])), known=5.0)
 
 
 def hub(scale: float) -> Points:
@@ -38,14 +39,14 @@ def hub(scale: float) -> Points:
     rng = np.random.default_rng(3)
     x, y = rng.normal(size=(n, 64)), rng.normal(size=(n, 64))
     y[: max(n // 100, 1)] *= 0.1
-    return Points(x, y)
+    return make_points(x, y)
 
 
 def lattice(scale: float) -> Points:
     """Random points of a lattice in d = 8: there are only a few distances."""
     n = shrunk(N, scale)
     rng = np.random.default_rng(4)
-    return Points(rng.integers(4, size=(n, 8)).astype(float), rng.integers(4, size=(n, 8)).astype(float))
+    return make_points(rng.integers(4, size=(n, 8)).astype(float), rng.integers(4, size=(n, 8)).astype(float))
 
 
 def one_apart(scale: float) -> Points:
@@ -54,7 +55,7 @@ def one_apart(scale: float) -> Points:
     x = np.random.default_rng(5).normal(size=(n, 3))
     y = x.copy()
     y[n // 2] += [3.0, 0.0, 4.0]
-    return Points(x, y, truth=float(np.linalg.norm(y[n // 2] - x[n // 2])) / n)
+    return make_points(x, y, known=float(np.linalg.norm(y[n // 2] - x[n // 2])) / n)
 
 
 def wide_weights(scale: float) -> Points:
@@ -62,35 +63,35 @@ def wide_weights(scale: float) -> Points:
     n = shrunk(N, scale)
     rng = np.random.default_rng(6)
     a, b = 10 ** rng.uniform(-12, 0, size=(2, n))
-    return Points(rng.normal(size=(n, 2)), rng.normal(size=(n, 2)) + 0.3, a, b)
+    return make_points(rng.normal(size=(n, 2)), rng.normal(size=(n, 2)) + 0.3, a, b)
 
 
 def uneven(scale: float) -> Points:
     """Few points against many."""
     rng = np.random.default_rng(7)
     x, y = rng.normal(size=(shrunk(100, scale), 2)), rng.normal(size=(shrunk(50_000, scale), 2))
-    return Points(x, y + 0.3)
+    return make_points(x, y + 0.3)
 
 
 def tails(scale: float) -> Points:
     """Cauchy samples: most of the cost is in a few points."""
     n = shrunk(N, scale)
     rng = np.random.default_rng(8)
-    return Points(rng.standard_cauchy((n, 2)), rng.standard_cauchy((n, 2)) + 0.3)
+    return make_points(rng.standard_cauchy((n, 2)), rng.standard_cauchy((n, 2)) + 0.3)
 
 
 def offset(scale: float) -> Points:
     """Far from the origin."""
     n = shrunk(N, scale)
     rng = np.random.default_rng(9)
-    return Points(rng.normal(size=(n, 2)) + 1e8, rng.normal(size=(n, 2)) + 0.3 + 1e8)
+    return make_points(rng.normal(size=(n, 2)) + 1e8, rng.normal(size=(n, 2)) + 0.3 + 1e8)
 
 
 def in_units(unit: float, scale: float) -> Points:
     """Ordinary data in extreme units."""
     n = shrunk(N, scale)
     rng = np.random.default_rng(10)
-    return Points(rng.normal(size=(n, 2)) * unit, (rng.normal(size=(n, 2)) + 0.3) * unit)
+    return make_points(rng.normal(size=(n, 2)) * unit, (rng.normal(size=(n, 2)) + 0.3) * unit)
 
 
 LARGE = {
@@ -112,7 +113,7 @@ def small(name: str, power: int, scale: float) -> Points:
     """One of the nasty ones, with distances (power 1) or their squares for costs."""
     x, y, a, b = _nasty()[name]
     truth = TRUTH[name][power - 1] if name in TRUTH else None
-    return Points(x, y, a, b, "euclidean" if power == 1 else "sqeuclidean", truth)
+    return make_points(x, y, a, b, metric="euclidean" if power == 1 else "sqeuclidean", known=truth)
 
 
 @cache

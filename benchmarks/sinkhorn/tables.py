@@ -1,13 +1,22 @@
-"""Tables of sinkhorn_vs_peers in Markdown, and whether what was aimed at was reached."""
+"""Tables of the entropic comparison in Markdown, and whether what was aimed at was reached."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+import re
 
-from sinkhorn_problems import EXACT, OURS, PEERS
+from benchmarks.common.comparison import get_name
+from benchmarks.common.tables import (
+    NOT_ASKED,
+    Row,
+    format_ratio,
+    format_short,
+    group_by_question,
+    join_sections,
+    make_table,
+)
+from benchmarks.sinkhorn.questions import ENOUGH, EXACT, OURS, PEERS
 
-Row = dict[str, Any]
 Rows = list[Row]
 
 LEVELS = (0.01, 0.001)
@@ -23,7 +32,7 @@ def tables(rows: Rows) -> str:
         "100,000 points a side": large_table([row for row in rows if row["kind"] == "large"]),
         "Ended without an answer": ends_table(rows),
     }
-    return "\n\n".join(f"### {title}\n\n{table}" for title, table in parts.items() if table)
+    return join_sections(parts)
 
 
 def accuracy_table(rows: Rows, level: float) -> str:
@@ -34,7 +43,7 @@ def accuracy_table(rows: Rows, level: float) -> str:
     """
     head = ["n", "d", *HELD, OURS, "its proof", *PEERS, "3x ahead"]
     lines = []
-    for problem in _problems(rows):
+    for problem in group_by_question(rows).values():
         ours = reached(_of(problem, OURS), level)
         proved = [row for row in _of(problem, OURS) if float(row.get("gap", math.inf)) <= level]
         cells = [f"{problem[0]['n']:,}", str(problem[0]["d"])]
@@ -42,15 +51,15 @@ def accuracy_table(rows: Rows, level: float) -> str:
         cells += [_named(problem, ours, level), _seconds(_fastest(proved))]
         cells += [_against(problem, name, ours, level) for name in PEERS]
         lines.append([*cells, _verdict(problem, ours, level)])
-    return _table(head, lines)
+    return make_table(head, lines)
 
 
 def kernel_table(rows: Rows) -> str:
     head = ["n", "d", "eps / mean", "otdist, ns a pair", "aim", "torch, ns a pair", "torch / otdist", "aim"]
     head += ["reached", "difference"]
     lines = []
-    for problem in _problems(rows):
-        for row in [row for row in problem if row["name"] == "otdist pass"]:
+    for problem in group_by_question(rows).values():
+        for row in [row for row in problem if get_name(row["method"]) == "otdist pass"]:
             eps = row["method"].split("eps=")[1]
             other = next((r for r in problem if r["method"] == f"torch pass eps={eps}"), None)
             if row["status"] != "ok" or other is None or other["status"] != "ok":
@@ -61,7 +70,7 @@ def kernel_table(rows: Rows) -> str:
             cells += [_ratio(other, row), f"{goal['ratio']:g}"]
             done = fast <= goal["pair"] and other["seconds"] >= goal["ratio"] * row["seconds"]
             lines.append([*cells, "yes" if done else "no", f"{abs(row['value'] - other['value']):.0e}"])
-    return _table(head, lines)
+    return make_table(head, lines)
 
 
 def large_table(rows: Rows) -> str:
@@ -72,15 +81,22 @@ def large_table(rows: Rows) -> str:
         cells += [f"{row['peak'] / 1e6:.0f}", f"{row['lower']:.6g}", f"{row['upper']:.6g}"]
         cells.append(f"{float(row['gap']):.1e}")
         lines.append([*cells, "yes" if row["peak"] < row["goal"]["memory"] else "no"])
-    return _table(head, lines)
+    return make_table(head, lines)
 
 
 def ends_table(rows: Rows) -> str:
     """What has no answer, but for the rest of a ladder that was left."""
-    ends = [row for row in rows if row["status"] not in ("ok", "skipped")]
-    return _table(
+    ends = [row for row in rows if row["status"] not in ("ok", *NOT_ASKED)]
+    return make_table(
         ["problem", "method", ""],
-        [[row["problem"], row["method"], f"{row['status']}: {row['reason']}"] for row in ends],
+        [
+            [
+                row["question"],
+                row["method"].replace(f" iterations={ENOUGH}", ""),
+                f"{row['status']}: {row['reason']}",
+            ]
+            for row in ends
+        ],
     )
 
 
@@ -88,7 +104,7 @@ def decisive(problem: Rows) -> list[str]:
     """Methods whose time a table shows."""
     if problem[0]["kind"] != "accuracy":
         return [row["method"] for row in problem]
-    names = dict.fromkeys(row["name"] for row in problem)
+    names = dict.fromkeys(get_name(row["method"]) for row in problem)
     best = [reached(_of(problem, name), level) for name in names for level in LEVELS]
     best += [_fastest([r for r in _of(problem, OURS) if float(r.get("gap", 1)) <= lv]) for lv in LEVELS]
     return list(dict.fromkeys(row["method"] for row in best if row is not None))
@@ -101,14 +117,14 @@ def reached(rows: Rows, level: float) -> Row | None:
 
 def lucky(problem: Rows, row: Row, level: float) -> bool:
     """Whether errors cancel: a plan that is not rounded is off, or a tighter setting is worse."""
-    ladder = [other for other in _ok(problem) if other["ladder"] == row["ladder"]]
+    ladder = [other for other in _ok(problem) if _get_ladder(other["method"]) == _get_ladder(row["method"])]
     tighter = ladder[[other["method"] for other in ladder].index(row["method"]) + 1 :]
     off = 0.0 if "gap" in row else float(row.get("residual", 0.0))
     return not off <= level or any(not _error(other) <= level for other in tighter)
 
 
 def _error(row: Row) -> float:
-    return math.inf if row.get("error") is None else abs(row["error"])
+    return math.inf if row["error"] is None else row["error"]
 
 
 def _against(problem: Rows, name: str, ours: Row | None, level: float) -> str:
@@ -120,7 +136,7 @@ def _against(problem: Rows, name: str, ours: Row | None, level: float) -> str:
         ratio = "" if ours is None else f", {_ratio(best, ours)}"
         return f"{_seconds(best)}{star}{ratio}"
     if not theirs:
-        return "" if not any(row["name"] == name for row in problem) else "no answer"
+        return "" if not any(get_name(row["method"]) == name for row in problem) else "no answer"
     nearest = min(theirs, key=_error)
     return f"no: {_error(nearest):.1%} in {_seconds(nearest)}"
 
@@ -131,7 +147,7 @@ def _verdict(problem: Rows, ours: Row | None, level: float) -> str:
     if ours is None:
         return "no" if bests else ""
     least = problem[0]["goal"]["ratio"] * ours["seconds"]
-    behind = [best["name"] for best in bests if best["seconds"] < least]
+    behind = [get_name(best["method"]) for best in bests if best["seconds"] < least]
     return "no: " + ", ".join(behind) if behind else "yes"
 
 
@@ -143,19 +159,12 @@ def _named(problem: Rows, row: Row | None, level: float) -> str:
     return f"{_seconds(row)}{star} ({row['method'].removeprefix(OURS).strip()})"
 
 
-def _problems(rows: Rows) -> list[Rows]:
-    found: dict[str, Rows] = {}
-    for row in rows:
-        found.setdefault(row["problem"], []).append(row)
-    return list(found.values())
-
-
 def _ok(rows: Rows) -> Rows:
     return [row for row in rows if row["status"] == "ok"]
 
 
 def _of(problem: Rows, name: str) -> Rows:
-    return [row for row in _ok(problem) if row["name"] == name]
+    return [row for row in _ok(problem) if get_name(row["method"]) == name]
 
 
 def _fastest(rows: Rows) -> Row | None:
@@ -163,18 +172,13 @@ def _fastest(rows: Rows) -> Row | None:
 
 
 def _ratio(slow: Row, fast: Row) -> str:
-    low, high = slow["range"][0] / fast["range"][1], slow["range"][1] / fast["range"][0]
-    return f"{slow['seconds'] / fast['seconds']:.3g}x [{low:.2g}, {high:.2g}]"
+    return format_ratio(slow, fast, "x", 2)
 
 
 def _seconds(row: Row | None) -> str:
-    if row is None:
-        return ""
-    return f"{row['seconds']:.3g}" if row["seconds"] < 100 else f"{row['seconds']:.0f}"
+    return "" if row is None else format_short(row["seconds"])
 
 
-def _table(head: list[str], lines: list[list[str]]) -> str:
-    if not lines:
-        return ""
-    rule = " | ".join("---" for _ in head)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, [rule], *lines))
+def _get_ladder(method: str) -> str:
+    """Return what the settings of one ladder have in common: all but the value of the first option."""
+    return re.sub(r"=\S+", "=", method, count=1)
