@@ -4,7 +4,7 @@ Error against seconds
 
 How long does it take to come near W1 by methods that regularise? A mark is one setting of one method,
 and a line joins those that no faster setting of that method beats. Nothing is computed here: the
-figures are those that ``benchmarks/sinkhorn_vs_peers.py`` measured on two cores.
+figures are those that ``benchmarks/sinkhorn/vs_peers.py`` measured on two cores.
 """
 
 import json
@@ -15,7 +15,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 
 place, here = "benchmarks/results/sinkhorn_vs_peers.json", Path.cwd()
 results = next(folder / place for folder in (here, *here.parents) if (folder / place).exists())
-rows = [row for row in json.loads(results.read_text())["rows"] if row.get("error") is not None]
+rows = json.loads(results.read_text())["rows"]
+rows = [row for row in rows if row["kind"] == "accuracy" and row["error"] is not None]
+for row in rows:
+    row["name"] = " ".join(word for word in row["method"].split() if "=" not in word)
 problems = sorted({(row["n"], row["d"]) for row in rows})
 
 exact = "otdist sparse"
@@ -53,7 +56,7 @@ def draw(panel, n, d):
         if row["name"] == exact:
             panel.axvline(row["seconds"], color="#333333", linewidth=1.2, linestyle="--", zorder=0)
     for name, (color, marker) in styles.items():
-        marks = [(row["seconds"], abs(row["error"])) for row in here if row["name"] == name]
+        marks = [(row["seconds"], row["error"]) for row in here if row["name"] == name]
         if marks:
             look = {"color": color, "marker": marker}
             panel.scatter(*zip(*marks, strict=True), s=16, alpha=0.35, linewidth=0, **look)
