@@ -73,6 +73,7 @@ class TestNumbersOfNumpy:
             ("seed", lambda: fit_wgan(ROWS, seed=-1)),
             ("check_every", lambda: fit_wgan(ROWS, check_every=2.0)),
             ("steps", lambda: fit_wgan(ROWS, steps=True)),
+            ("on_check", lambda: fit_wgan(ROWS, on_check="print")),
             ("budget", lambda: bench.run("shift n=20 d=2", [], budget=np.nan)),
             ("rng", lambda: bench.question("shift n=20 d=2", rng=-1)),
         ],

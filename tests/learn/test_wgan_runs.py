@@ -92,6 +92,38 @@ def test_a_run_that_was_interrupted_goes_on_as_if_it_was_not(case, step, tmp_pat
     assert same(trained(case, folder=tmp_path, resume=True), trained(case))
 
 
+class TestOnCheck:
+    def test_it_gets_every_check_and_the_run_so_far(self):
+        seen = []
+
+        def look(check, run):
+            assert run.history[-1] is check and run.steps == check.step
+            seen.append((check.step, run.sample(3)))
+            return True  # means nothing
+
+        run = trained("orthogonal", on_check=look)
+        assert [step for step, _ in seen] == [check.step for check in run.history]
+        assert np.array_equal(seen[-1][1], run.sample(3)) and not np.array_equal(seen[0][1], run.sample(3))
+
+    def test_samples_and_files_of_a_check_do_not_change_the_run(self, tmp_path):
+        def look(check, run):
+            run.save(tmp_path / str(check.step))
+            run.sample(100, rng=check.step)
+
+        assert same(trained("orthogonal", on_check=look), trained("orthogonal"))
+        assert WGAN.load(tmp_path / "10").steps == 10
+
+    def test_what_it_raises_ends_a_run_that_can_go_on(self, tmp_path):
+        def stop(check, run):
+            if check.step == 20:
+                raise RuntimeError("enough")
+
+        with pytest.raises(RuntimeError, match="enough"):
+            trained("orthogonal", folder=tmp_path, on_check=stop)
+        assert WGAN.load(tmp_path).steps == 20
+        assert same(trained("orthogonal", folder=tmp_path, resume=True), trained("orthogonal"))
+
+
 def test_an_interruption_without_a_folder_loses_nothing(monkeypatch):
     interrupted_at(12, monkeypatch)
     with pytest.warns(ConvergenceWarning, match="interrupted at step 13"):

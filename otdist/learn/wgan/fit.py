@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from otdist.learn.sinkhorn.options import check_torch_seed
 from otdist.learn.wgan import checkpoint
 from otdist.learn.wgan.loop import Loop
 from otdist.learn.wgan.monitor.alarms import data_alarms, output_range_alarms
+from otdist.learn.wgan.monitor.check import Check
 from otdist.learn.wgan.real import RealData
 from otdist.learn.wgan.report.summary import merge_versions
 from otdist.learn.wgan.schedule import Schedule
@@ -37,6 +38,7 @@ def fit_wgan(
     folder: str | Path | None = None,
     resume: bool = False,
     progress: bool = False,
+    on_check: Callable[[Check, WGAN], object] | None = None,
     device: str = "auto",
     **settings: Any,
 ) -> WGAN:
@@ -69,6 +71,10 @@ def fit_wgan(
         Continue the run in ``folder`` from its checkpoint.
     progress : bool
         Show the bracket during training.
+    on_check : callable, optional
+        Called after every check as ``on_check(check, run)``, with the :class:`~otdist.learn.wgan.Check` and
+        the run so far, whose ``sample`` and ``save`` do not change training. What it returns is ignored, its
+        time counts, and what it raises ends training after the check was saved.
     device : str
         "auto", "cpu", "cuda", ...
     **settings
@@ -114,6 +120,9 @@ def fit_wgan(
     """
     refuse_transforms(data=data)
     require_outside("data", "cannot be learned", "call fit_wgan outside of it")
+    if on_check is not None and not callable(on_check):
+        problem = f"must be callable, got {type(on_check).__name__}"
+        raise InputError("on_check", problem, "pass a function of a check and a run")
     data = list(data) if isinstance(data, Iterator) else data
     torch_device = _resolve_device(device)
     run_folder = None if folder is None else Path(folder)
@@ -143,7 +152,7 @@ def fit_wgan(
         raise InputError("batch_size", problem, "raise it")
     run.versions, run.real = merge_versions(run.versions), real
     run.sizes = len(real.train), len(real.heldout)
-    return Loop(run, real.to(torch_device), run_folder, progress).train()
+    return Loop(run, real.to(torch_device), run_folder, progress, on_check).train()
 
 
 def _new_run(

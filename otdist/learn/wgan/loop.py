@@ -19,6 +19,7 @@ from otdist.inputs.arrays import caller_level
 from otdist.learn.distributed import broadcast_numbers, rank_and_world_size
 from otdist.learn.wgan import checkpoint
 from otdist.learn.wgan.monitor.alarms import Alarm, new_alarms
+from otdist.learn.wgan.monitor.check import Check
 from otdist.learn.wgan.monitor.log import RunLog, progress_line
 from otdist.learn.wgan.monitor.probe import adapt_n_critic
 from otdist.learn.wgan.monitor.run_check import run_check
@@ -39,6 +40,7 @@ class Loop:
     real: RealData
     folder: Path | None
     progress: bool
+    on_check: Callable[[Check, WGAN], object] | None = None
     start_time: float = 0.0
     good_state: tuple[dict[str, Tensor], int, int] = field(init=False)
     n_rollbacks: int = 0
@@ -103,6 +105,9 @@ class Loop:
         self._store_good_state()
         self._save()
         self.log.write(check, run.alarms)
+        # Last, so that an exception of the caller's leaves a folder from which the run can continue.
+        if self.on_check is not None:
+            self.on_check(check, run)
         return progress_line(run)
 
     def _store_good_state(self) -> None:
