@@ -5,7 +5,7 @@ Set and forget?
 Wasserstein GANs are said to need less care than classic ones, several critic steps to one of the generator,
 and to lose fewer modes. Small networks on a ring of eight Gaussians of radius 1: over learning rates and
 critic steps, at equal cost, and in games that are known to go wrong. Nothing is trained on this page: the
-figures are those of ``benchmarks/results/wgan_claims.json``, which ``python benchmarks/wgan_claims.py``
+figures are those of ``benchmarks/results/wgan_claims.json``, which ``python -m benchmarks.wgan.claims``
 makes.
 """
 

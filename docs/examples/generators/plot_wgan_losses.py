@@ -5,7 +5,7 @@ What the critic's loss tells
 The loss of a Wasserstein critic is said to follow the quality of samples :cite:p:`arjovsky2017wgan`, where
 that of a classic discriminator does not. Does it? Small networks, short runs, and beside each curve the
 exact distance; then a critic that has too few points. Nothing is trained on this page: the figures are those
-of ``benchmarks/results/wgan_claims.json``, which ``python benchmarks/wgan_claims.py`` makes.
+of ``benchmarks/results/wgan_claims.json``, which ``python -m benchmarks.wgan.claims`` makes.
 """
 
 import json

@@ -5,7 +5,7 @@ Train on synthetic, test on real
 Of what use is what a small Wasserstein GAN makes? A classifier is trained on generated rows and judged on
 real ones that no step has seen :cite:p:`esteban2017`: handwritten digits of 8 x 8 pixels, and wines in 13
 columns. Beside it stands what needs no network: one Gaussian a class. Nothing is trained on this page: the
-figures are those of ``benchmarks/results/wgan_claims.json``, which ``python benchmarks/wgan_claims.py``
+figures are those of ``benchmarks/results/wgan_claims.json``, which ``python -m benchmarks.wgan.claims``
 makes.
 """
 

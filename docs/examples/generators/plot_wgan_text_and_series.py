@@ -5,7 +5,7 @@ Words and days
 Wasserstein GANs on data that are no images: words, letter by letter, and days of electric power, hour by
 hour. What do the samples look like, and are they better than what needs no network? One run of each, 800 to
 1,000 rounds. Nothing is trained on this page: the figures are those of
-``benchmarks/results/wgan_claims.json``, which ``python benchmarks/wgan_claims.py`` makes.
+``benchmarks/results/wgan_claims.json``, which ``python -m benchmarks.wgan.claims`` makes.
 """
 
 import json

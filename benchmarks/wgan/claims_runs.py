@@ -11,10 +11,12 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
-from wgan_claims_curves import CLASSIC, MODES, SMALL, SPREAD, Points, Row, centres, ring, short
 
 import otdist
-from otdist.learn import fit_wgan
+from benchmarks.wgan.claims_curves import SMALL, WIDE_RING, draw_ring, shorten
+from benchmarks.wgan.laws import CLASSIC, Points
+from benchmarks.wgan.rows import Row
+from otdist.learn import WGAN, fit_wgan
 
 METHODS: dict[str, Row] = {
     "orthogonal": {},
@@ -23,7 +25,7 @@ METHODS: dict[str, Row] = {
     "gan": CLASSIC,
 }
 RATES = (1e-3, 4e-3, 1.6e-2)  # of the generator
-SPEEDS = ((0.25, 1), (1.0, 1), (4.0, 1), (1.0, 4))  # the critic's rate over the generator's, and its steps
+SPEEDS: list[Row] = [{"speed": s, "n_critic": k} for s, k in ((0.25, 1), (1.0, 1), (4.0, 1), (1.0, 4))]
 GAMES: dict[str, Row] = {
     "saturating": {"objective": "saturating", "constraint": "none"},
     "gan": CLASSIC,
@@ -45,7 +47,7 @@ WATCHED = ("precision", "recall", "coverage", "density", "vendi", "duplicates", 
 SAMPLES = 1_000
 
 
-def trained(data: Points, steps: int, seed: int, **settings: Any) -> Any:
+def train(data: Points, steps: int, seed: int, **settings: Any) -> WGAN:
     """A run with small networks and a check at its end."""
     chosen = SMALL | {"check_every": steps} | settings
     run = fit_wgan(data, steps=steps, seed=seed, stop=False, device="cpu", **chosen)
@@ -54,55 +56,51 @@ def trained(data: Points, steps: int, seed: int, **settings: Any) -> Any:
     return run
 
 
-def found(points: Points, seed: int) -> Row:
+def judge(points: Points, seed: int) -> Row:
     """Modes with a quarter of their share of points near them, share of such points, W1 to fresh ones.
 
     "touched" counts modes that have a quarter of their share of points nearer than to any other mode, however
     far: fewer than eight are a collapse, where few modes at low quality are points that are badly placed.
     """
-    means = centres()
-    distances = np.linalg.norm(points[:, None] - means, axis=-1)
-    near, nearest = distances.min(1) < 3 * SPREAD, distances.argmin(1)
-    shares = np.bincount(nearest[near], minlength=MODES) / len(points)
-    spans = np.bincount(nearest, minlength=MODES) / len(points)
-    one, other = ring(2 * SAMPLES, 1_000 + seed).reshape(2, SAMPLES, 2)
-    w1 = float(otdist.w1(points[:SAMPLES], one))
+    nearest, near = WIDE_RING.judge(points)
+    shares, spans = (np.bincount(found, minlength=8) / len(points) for found in (nearest[near], nearest))
+    one, other = draw_ring(2 * SAMPLES, 1_000 + seed).reshape(2, SAMPLES, 2)
     return {
-        "modes": int((shares >= 0.25 / MODES).sum()),
-        "touched": int((spans >= 0.25 / MODES).sum()),
+        "modes": int((shares >= 0.25 / 8).sum()),
+        "touched": int((spans >= 0.25 / 8).sum()),
         "quality": float(near.mean()),
-        "w1": w1,
+        "w1": float(otdist.w1(points[:SAMPLES], one)),
         "floor": float(otdist.w1(other, one)),
     }
 
 
-def sweep(row: Row, steps: int = 1_000) -> Row:
+def measure_sweep(row: Row, steps: int = 1_000) -> Row:
     """The ring, by the generator's rate, by the critic's over it, and by steps of the critic."""
     settings = METHODS[row["method"]] | {"learning_rate": row["rate"], "n_critic": row["n_critic"]}
     critic_rate = row["speed"] * row["rate"]
-    run = trained(ring(4_000, row["seed"]), steps, row["seed"], critic_rate=critic_rate, **settings)
-    return {"steps": steps} | found(run.sample(SAMPLES, rng=1), row["seed"])
+    run = train(draw_ring(4_000, row["seed"]), steps, row["seed"], critic_rate=critic_rate, **settings)
+    return {"steps": steps} | judge(run.sample(SAMPLES, rng=1), row["seed"])
 
 
-def collapse(row: Row, steps: int = 1_000, checks: int = 10) -> Row:
+def measure_collapse(row: Row, steps: int = 1_000, checks: int = 10) -> Row:
     """The ring, by games and speeds, with what the checks of the trainer see along the way."""
     settings = {"check_every": steps // checks} | GAMES[row["method"]] | CASES[row["case"]]
-    run = trained(ring(4_000, row["seed"]), steps, row["seed"], **settings)
+    run = train(draw_ring(4_000, row["seed"]), steps, row["seed"], **settings)
     points = run.sample(SAMPLES, rng=1)
-    curves = {name: short([getattr(check, name) for check in run.history]) for name in WATCHED}
+    told = {"steps": steps, "real_duplicates": run.history[-1].real_duplicates}
     return (
-        {"steps": steps, "real_duplicates": run.history[-1].real_duplicates}
-        | found(points, row["seed"])
+        told
+        | judge(points, row["seed"])
         | {
             "checks": [check.step for check in run.history],
-            "curves": curves,
+            "curves": {name: shorten([getattr(check, name) for check in run.history]) for name in WATCHED},
             "alarms": [[alarm.step, alarm.name] for alarm in run.alarms],
             "points": points[:250].round(3).tolist(),
         }
     )
 
 
-def synthetic(row: Row) -> Row:
+def measure_synthetic(row: Row, steps: int = 800) -> Row:
     """Accuracy on real held-out rows of a classifier that was trained on real or on generated rows.
 
     One generator a class, as many rows as real ones; beside it a Gaussian a class, with shrunk covariance.
@@ -113,31 +111,26 @@ def synthetic(row: Row) -> Row:
     )
     settings = TRAINERS[row["method"]] | {"width": 64, "check_points": 16}
     scale = "columns" if row["data"] == "wine" else "common"
-    gaussian, fakes = [], []
+    gaussian, fakes, order, spread = [], [], [], x.std(0).clip(1e-9)
     rng = np.random.default_rng(row["seed"])
     for label in np.unique(y):
         own = x[y == label]
-        run = trained(own, 800, row["seed"], scale=scale, **settings)
+        run = train(own, steps, row["seed"], scale=scale, **settings)
         fakes.append(run.sample(len(own), rng=1))
-        fitted = LedoitWolf().fit((own - own.mean(0)) / x.std(0).clip(1e-9))
-        noise = rng.multivariate_normal(np.zeros(own.shape[1]), fitted.covariance_, size=len(own))
-        gaussian.append(own.mean(0) + noise * x.std(0).clip(1e-9))
-    order = np.concatenate([y[y == label] for label in np.unique(y)])
-    made, plain = np.concatenate(fakes), np.concatenate(gaussian)
+        covariance = LedoitWolf().fit((own - own.mean(0)) / spread).covariance_
+        noise = rng.multivariate_normal(np.zeros(own.shape[1]), covariance, size=len(own))
+        gaussian.append(own.mean(0) + noise * spread)
+        order.append(y[y == label])
+    made, plain, order = (np.concatenate(parts) for parts in (fakes, gaussian, order))
     sets = {
         "real": (x, y),
         "generated": (made, order),
         "gaussian": (plain, order),
         "both": (np.concatenate([x, made]), np.concatenate([y, order])),
     }
-    told: Row = {name: accuracy(*pair, held, held_labels) for name, pair in sets.items()}
+    models = {name: make_pipeline(StandardScaler(), SVC()).fit(*pair) for name, pair in sets.items()}
+    told: Row = {name: float(model.score(held, held_labels)) for name, model in models.items()}
     told |= {"n": len(x), "held": len(held)}
     if row["data"] == "digits":
         told["images"] = [part[:3].round(1).tolist() for part in fakes]
     return told
-
-
-def accuracy(x: Points, y: Any, held: Points, labels: Any) -> float:
-    """Share of held-out rows that support vectors get right."""
-    model = make_pipeline(StandardScaler(), SVC()).fit(x, y)
-    return float(model.score(held, labels))

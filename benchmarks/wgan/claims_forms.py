@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from wgan_claims_curves import CLASSIC, Points, Row, short
-from wgan_claims_runs import trained
 
 import otdist
+from benchmarks.wgan.claims_curves import shorten
+from benchmarks.wgan.claims_runs import TRAINERS, train
+from benchmarks.wgan.laws import Points
+from benchmarks.wgan.rows import Row
 from otdist.errors import InputError
 from otdist.learn.wgan.real import RealData
 
@@ -24,20 +26,20 @@ PLACES = 8
 ITALY = "datasets/data/ItalyPowerDemand/ItalyPowerDemand_{}.ts"
 
 
-def vocabulary() -> list[str]:
+def list_vocabulary() -> list[str]:
     """Words of two to eight letters in the pages of the documentation, as often as they come."""
-    pages = sorted((Path(__file__).parents[1] / "docs").glob("*.md"))
+    pages = sorted((Path(__file__).parents[2] / "docs").glob("*.md"))
     text = " ".join(page.read_text() for page in pages).lower()
     return re.findall(r"(?<![\w/.`_{-])[a-z]{2,8}(?![\w/`_}-])", text)
 
 
-def spelt(words: list[str]) -> Points:
+def encode(words: list[str]) -> Points:
     """One-hot letters (n, 8, 27), blanks behind."""
     codes = [[LETTERS.index(letter) for letter in word.ljust(PLACES)] for word in words]
     return np.eye(len(LETTERS))[np.array(codes)]
 
 
-def read(codes: Points) -> list[str]:
+def decode(codes: Points) -> list[str]:
     """Words from numbers (n, 8, 27): the largest at each place."""
     return ["".join(LETTERS[k] for k in word).rstrip() for word in codes.argmax(-1)]
 
@@ -69,28 +71,26 @@ class Speller(nn.Module):
         return (self.layers(z).flatten(1) - self.centre) / self.unit
 
 
-def words(row: Row, steps: int = 1_000, n: int = 1_000) -> Row:
+def measure_words(row: Row, steps: int = 1_000, n: int = 1_000) -> Row:
     """Share of generated words, pairs of letters and word lengths that are real."""
-    known = vocabulary()
+    known = list_vocabulary()
     rng = np.random.default_rng(row["seed"])
-    data = spelt([known[k] for k in rng.integers(len(known), size=4_000)])
+    data = encode([known[k] for k in rng.integers(len(known), size=4_000)])
     real = RealData.of(data, held_out=0.2, scale="auto", seed=row["seed"])
     speller = Speller(32, 128, real, row["seed"])
-    settings = CLASSIC | {"n_critic": 1} if row["method"] == "gan" else {"n_critic": 3}
-    settings |= {"width": 128, "latent": 32, "learning_rate": 2e-3, "critic_rate": 2e-3}
-    run = trained(data, steps, row["seed"], generator=speller, check_points=200, **settings)
+    settings: Row = {"generator": speller, "check_points": 200, "width": 128, "latent": 32}
+    run = train(data, steps, row["seed"], **settings, **TRAINERS[row["method"]])
     chances = run.sample(n, rng=1)
-    fakes = read(chances)
-    told: Row = {"steps": steps, "words": len(set(known)), "generated": judged(fakes, known)}
-    told["real"] = judged([known[k] for k in rng.integers(len(known), size=n)], known)
-    told["letters"] = judged(read(by_place(data, n, rng)), known)
-    told["chain"] = judged(chain(known, n, rng), known)
-    told["certain"] = float(chances.max(-1).mean())
-    told["w1"] = vars(run.w1)
-    return told | {"examples": fakes[:60]}
+    fakes = decode(chances)
+    sets = {"generated": fakes, "real": [known[k] for k in rng.integers(len(known), size=n)]}
+    sets["letters"] = decode(draw_letters(data, n, rng))
+    sets["chain"] = draw_chain(known, n, rng)
+    told: Row = {"steps": steps, "words": len(set(known))}
+    told |= {name: judge(made, known) for name, made in sets.items()}
+    return told | {"certain": float(chances.max(-1).mean()), "w1": vars(run.w1), "examples": fakes[:60]}
 
 
-def judged(made: list[str], known: list[str]) -> Row:
+def judge(made: list[str], known: list[str]) -> Row:
     """Shares that are real, and how many different words there are."""
     list_of, counts = set(known), Counter(made)
     pairs = {pair for word in known for pair in pairwise(f" {word} ")}
@@ -104,13 +104,13 @@ def judged(made: list[str], known: list[str]) -> Row:
     }
 
 
-def by_place(data: Points, n: int, rng: np.random.Generator) -> Points:
+def draw_letters(data: Points, n: int, rng: np.random.Generator) -> Points:
     """Letters drawn place by place, each with its own frequency: what needs no network."""
     picks = data[rng.integers(len(data), size=(n, PLACES)), np.arange(PLACES)]
     return np.asarray(picks)
 
 
-def chain(known: list[str], n: int, rng: np.random.Generator) -> list[str]:
+def draw_chain(known: list[str], n: int, rng: np.random.Generator) -> list[str]:
     """Words from a Markov chain of letters, at most eight long: what needs no network either."""
     after: dict[str, list[str]] = {}
     for word in known:
@@ -128,7 +128,7 @@ def chain(known: list[str], n: int, rng: np.random.Generator) -> list[str]:
     return made
 
 
-def power() -> Points:
+def read_power() -> Points:
     """1,096 days of electric power in Italy, 24 hours each, every day with mean 0 and spread 1."""
     found = find_spec("aeon")
     if found is None or found.origin is None:
@@ -141,29 +141,25 @@ def power() -> Points:
     return np.array(days)
 
 
-def series(row: Row, steps: int = 800) -> Row:
+def measure_series(row: Row, steps: int = 800) -> Row:
     """Days of power: W1 by the Euclidean distance and transport with DTW, against days kept aside."""
-    days = power()
+    days = read_power()
     days = days[np.random.default_rng(row["seed"]).permutation(len(days))]
     given, held, beside = days[:596], days[596:846], days[846:]
-    settings = CLASSIC | {"n_critic": 1} if row["method"] == "gan" else {"n_critic": 3}
-    settings |= {"width": 64, "learning_rate": 2e-3, "critic_rate": 2e-3}
-    run = trained(given, steps, row["seed"], **settings)
+    run = train(given, steps, row["seed"], width=64, **TRAINERS[row["method"]])
     rng = np.random.default_rng(row["seed"])
     gaussian = rng.multivariate_normal(given.mean(0), np.cov(given.T), size=len(held))
     sets = {"generated": run.sample(len(held), rng=1), "gaussian": gaussian, "real": beside}
     sets["noise"] = given.mean(0) + given.std(0) * rng.standard_normal(held.shape)
     told: Row = {"steps": steps, "n": len(held)}
     for name, points in sets.items():
-        told[name] = {
-            "w1": float(otdist.w1(points, held)),
-            "dtw": float(otdist.emd(warping(points, held))),
-        }
-    told["days"] = [short(list(day)) for day in sets["generated"][:12]]
-    return told | {"real_days": [short(list(day)) for day in held[:12]]}
+        dtw = float(otdist.emd(measure_warping(points, held)))
+        told[name] = {"w1": float(otdist.w1(points, held)), "dtw": dtw}
+    told["days"] = [shorten(list(day)) for day in sets["generated"][:12]]
+    return told | {"real_days": [shorten(list(day)) for day in held[:12]]}
 
 
-def warping(x: Points, y: Points) -> Any:
+def measure_warping(x: Points, y: Points) -> Any:
     """Dynamic time warping between all rows, absolute differences."""
     best = np.full((x.shape[1] + 1, y.shape[1] + 1, len(x), len(y)), np.inf)
     best[0, 0] = 0.0

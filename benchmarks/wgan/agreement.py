@@ -1,0 +1,101 @@
+"""Does the critic say how good a generator is? Its figures against exact transport, check by check.
+
+Per run, 60 checks at steps that grow by a factor, as the distance falls: most at even steps would look at a
+generator that has arrived, where what differs is noise. Spearman's rank correlation with the exact distance
+between the same held-out points and those of the same latent numbers: of the critic's gap on these points, as
+it trains; of that of a copy that has made 100 steps more while the generator stood still; of ``lower`` with
+the averaged generator's; and of both losses of a classic GAN. Correlations are per run, and not filtered.
+Run with ``python -m benchmarks.wgan.agreement``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+
+from benchmarks.wgan.laws import CLASSIC, TASKS, draw_given
+from benchmarks.wgan.rows import Row, Study, cross, grid, list_cells, run
+from benchmarks.wgan.steps import advance, advance_critic, measure_gap, measure_w1, score, start
+from otdist.learn.wgan.monitor.probe import clone_state
+from otdist.learn.wgan.monitor.run_check import generate_fakes, run_check
+from otdist.learn.wgan.objectives import critic_loss, generator_loss
+from otdist.learn.wgan.real import RealData
+from otdist.learn.wgan.state import State
+
+CHECKS, STEPS = 60, 3_000
+MORE = 100  # steps of the copy
+POINTS = 1_000  # a side, in the exact distance
+METHODS = {"w1": {}, "gan": CLASSIC}
+KEYS = ("task", "method", "seed")
+FIGURES = ("heldout_gap", "refreshed_gap", "lower", "critic_loss", "generator_loss")
+ROWS = cross(seed=range(3), task=[name for name in TASKS if name != "stacked"], method=METHODS)
+
+
+def measure(row: Row) -> Row:
+    """Rank correlations of a run, 1 for what falls with the distance, and the curves they are of."""
+    curves = draw_curves(row)
+    # `lower` is about the averaged generator, as the distance that the trainer shows is.
+    pairs = [(name, "averaged" if name == "lower" else "exact") for name in FIGURES]
+    told: Row = {name: float(spearmanr(curves[name], curves[other]).statistic) for name, other in pairs}
+    return told | {"curves": curves}
+
+
+def draw_curves(row: Row) -> dict[str, list[float]]:
+    """What a run's critic says of itself at each check, and what exact transport says."""
+    state, real = start(draw_given(row["task"], row["seed"]), METHODS[row["method"]], row["seed"])
+    told: list[dict[str, float]] = []
+    steps = choose_steps()
+    for step in range(1, STEPS + 1):
+        advance(state, real.train)
+        if step in steps:
+            told.append(look(state, real))
+    return {name: [check[name] for check in told] for name in told[0]}
+
+
+def choose_steps() -> set[int]:
+    """As many steps as checks, each about the same factor after the last."""
+    count, steps = CHECKS, set[int]()
+    while len(steps) < CHECKS:
+        steps = {round(step) for step in np.geomspace(min(5, STEPS // CHECKS), STEPS, count)}
+        count += 1
+    return steps
+
+
+def look(state: State, real: RealData) -> dict[str, float]:
+    """The exact distance, and what is held against it; the generator is the one the critic was trained on."""
+    check = run_check(state, real, 0.0)
+    objective, x = state.settings.objective, real.heldout[:POINTS]
+    y = generate_fakes(state, len(x), averaged=False, stream=torch.Generator().manual_seed(3))
+    twin = clone_state(state)
+    advance_critic(twin, real.train, MORE)
+    f, g = score(state, x, y)
+    return {
+        "exact": measure_w1(x, y),
+        "averaged": check.estimate,
+        "lower": check.lower,
+        "heldout_gap": float(f.mean() - g.mean()),
+        "refreshed_gap": measure_gap(twin, x, y),
+        "critic_loss": float(critic_loss(objective, f, g)) / len(x),
+        "generator_loss": float(generator_loss(objective, g)) / len(x),
+    }
+
+
+def list_figures(row: Row) -> list[str]:
+    """Correlations, of the losses of the classic GAN alone, and the first and last distance."""
+    shown = (*FIGURES[:2], *(FIGURES[2:3] if row["method"] == "w1" else FIGURES[3:]))
+    first, *_, last = row["curves"]["exact"]
+    cells = [f"{row[name]:+.3f}" if name in shown else "" for name in FIGURES]
+    return [*cells, f"{first:.3g} to {last:.3g}"]
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Correlations of every run."""
+    head = "run | held-out gap | 100 steps on | lower | critic's loss | generator's loss | exact W1, scaled"
+    return grid(head, list_cells(KEYS, rows, list_figures), "lr")
+
+
+if __name__ == "__main__":
+    run(Study("wgan_agreement", KEYS, ROWS, measure, table))

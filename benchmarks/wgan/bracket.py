@@ -1,0 +1,119 @@
+"""Does the bracket that the WGAN trainer shows hold? Checks over laws whose W1 is known.
+
+Each check draws points of two distributions and brackets W1 between them by the function that the trainer
+uses, `otdist.learn.wgan.monitor.bracket.bracket_w1`, once with halves of 512 points, as by default, and once
+with 64. Where a best potential is known it takes the critic's part, since no other function makes it as easy
+for the lower bound to fail. Run with ``python -m benchmarks.wgan.bracket``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import integrate, stats
+
+from benchmarks.wgan.laws import RING
+from benchmarks.wgan.rows import Row, Study, cross, grid, run
+from otdist.bench import problems
+from otdist.learn.wgan.monitor.bracket import Potential, bracket_w1
+
+CHECKS = {512: 50, 64: 200}  # of each law, by size
+MIXTURES = ((0.3, -2.0, 0.5), (0.7, 1.0, 0.2)), ((0.5, -2.0, 0.5), (0.5, 1.2, 0.4))  # share, mean, spread
+
+
+class Known(NamedTuple):
+    """Two laws with known W1: points of both, and a best potential where there is one."""
+
+    w1: float
+    sample: Callable[[int, np.random.Generator], tuple[Any, Any]]
+    potential: Potential | None = None
+
+
+def draw_modes(n: int, rng: np.random.Generator) -> tuple[Any, Any]:
+    """Two modes of the ring that face each other, and one of them."""
+    x = 0.01 * rng.standard_normal((n, 2)) + RING.means[4 * rng.integers(2, size=n)]
+    return x, RING.means[0] + 0.01 * rng.standard_normal((n, 2))
+
+
+def draw_mixtures(n: int, rng: np.random.Generator) -> tuple[Any, Any]:
+    def draw(law: Any) -> np.ndarray:
+        weights, means, scales = (np.array(column) for column in zip(*law, strict=True))
+        kind = rng.choice(len(law), size=n, p=weights)
+        return (means[kind] + scales[kind] * rng.standard_normal(n))[:, None]
+
+    return draw(MIXTURES[0]), draw(MIXTURES[1])
+
+
+def integrate_mixtures() -> float:
+    """W1 on the line: the area between the distribution functions."""
+
+    def between(t: float) -> float:
+        one, other = (sum(w * stats.norm.cdf(t, m, s) for w, m, s in law) for law in MIXTURES)
+        return abs(float(one) - float(other))
+
+    return float(integrate.quad(between, -8, 8, limit=500)[0])
+
+
+def of_pair(pair: problems.Pair) -> Known:
+    return Known(pair.w1, lambda n, rng: pair.sample(n, rng=rng), pair.potential)
+
+
+# From easy to hard. Of two modes: W1((A + B) / 2, B) = W1(A, B) / 2, and B is A, moved by 2.
+LAWS: dict[str, Callable[[], Known]] = {
+    "ring of 8 against itself, d = 2": lambda: Known(0.0, lambda n, rng: (RING(rng, n), RING(rng, n))),
+    "two modes against one of them, d = 2": lambda: Known(1.0, draw_modes, lambda z: -z[:, 0]),
+    "shift by 0.1, d = 1": lambda: of_pair(problems.shift([0.1])),
+    "shift by 3, d = 1": lambda: of_pair(problems.shift([3.0])),
+    "shift by 0.1, d = 2": lambda: of_pair(problems.shift([0.1, 0.0])),
+    "shift by 1, d = 2": lambda: of_pair(problems.shift([1.0, 0.0])),
+    "shift by 1, d = 16": lambda: of_pair(problems.shift([1.0] + [0.0] * 15)),
+    "mixtures of two normals, d = 1": lambda: Known(integrate_mixtures(), draw_mixtures),
+    "Student t3, scales 1 and 2, d = 1": lambda: of_pair(problems.laws_1d(stats.t(3), stats.t(3, scale=2))),
+    "lognormal, shapes 1 and 1.2, d = 1": lambda: of_pair(problems.laws_1d(*map(stats.lognorm, (1, 1.2)))),
+    "radial, d = 3": lambda: of_pair(problems.radial(3)),
+    "cylinder, d = 8, k = 3": lambda: of_pair(problems.cylinder(8, 3, rotation=0)),
+    "ridge of 2 teeth, d = 2": lambda: of_pair(problems.ridge([1.0, 0.0], teeth=2)),
+    "funnels, d = 2, 5 tips": lambda: of_pair(problems.funnels(2, 5, rng=0)),
+    "published pair, d = 2, 4 tips": lambda: of_pair(problems.w1bench(2, 4)),
+    "published pair, d = 16, 16 tips": lambda: of_pair(problems.w1bench(16, 16)),
+}
+
+
+def measure(row: Row) -> Row:
+    """How often the bounds hold, and how wide they are."""
+    law, n, seen = LAWS[row["law"]](), row["n"], []
+    for seed in range(CHECKS[n]):
+        x, y = law.sample(2 * n, np.random.default_rng([seed, n]))
+        seen.append(bracket_w1(np.asarray(x), np.asarray(y), law.potential))
+    low, high = (np.array([getattr(check, name) for check in seen]) for name in ("lower", "upper"))
+    return {
+        "checks": CHECKS[n],
+        "w1": law.w1,
+        "holds": float(np.mean((low <= law.w1) & (law.w1 <= high))),
+        "lower_holds": float(np.mean(low <= law.w1)),
+        "upper_holds": float(np.mean(law.w1 <= high)),
+        "lower": float(low.mean()),
+        "upper": float(high.mean()),
+        "debiased": float(np.mean([check.debiased for check in seen])),
+    }
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Shares and mean bounds."""
+    head = "laws | n | W1 | mean lower | mean upper | mean debiased | lower holds | upper holds | both"
+    rows, lines = [row for row in rows if row.get("status", "ok") == "ok"], []
+    for row in rows:
+        cells = [f"{row[name]:.3f}" for name in ("w1", "lower", "upper", "debiased")]
+        cells += [f"{row[name]:.1%}" for name in ("lower_holds", "upper_holds", "holds")]
+        lines.append([row["law"], str(row["n"]), *cells])
+    parts = [grid(head, lines, "lr")]
+    for n in CHECKS:
+        shares = [row["holds"] for row in rows if row["n"] == n]
+        parts.append(f"\nn = {n}: {np.mean(shares):.1%} of {CHECKS[n] * len(shares):,} brackets hold W1.")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    run(Study("wgan_bracket", ("law", "n"), cross(law=LAWS, n=CHECKS), measure, table))

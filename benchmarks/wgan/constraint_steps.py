@@ -1,0 +1,67 @@
+"""How long a training step of a critic takes under each constraint of its slopes, beside one with a penalty.
+
+Run with ``python -m benchmarks.wgan.constraint_steps``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from benchmarks.common.harness import paired, summary
+from benchmarks.wgan.rows import Row, Study, cross, run
+from otdist.learn import Orthogonal, clip_weights, gradient_penalty, spectral_norm
+
+SHAPES = ((16, 128, 256), (64, 256, 256))  # columns, units of the two hidden layers, points a side
+CONSTRAINTS = ("none", "clip", "spectral", "orthogonal", "penalty")
+ROWS = [
+    dict(zip(("d", "width", "n"), s, strict=True)) | c for s in SHAPES for c in cross(constraint=CONSTRAINTS)
+]
+RUNS = 60
+
+
+def make_step(row: Row, constraint: str) -> Callable[[], None]:
+    """A function that takes one step on fixed points."""
+    d, width = row["d"], row["width"]
+    layers = [nn.Linear(d, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1)]
+    critic = Orthogonal(d, width=width, depth=2) if constraint == "orthogonal" else nn.Sequential(*layers)
+    if constraint == "spectral":
+        spectral_norm(critic)
+    optimiser = torch.optim.Adam(critic.parameters(), lr=1e-4, betas=(0.0, 0.9))
+    x, y = torch.randn(row["n"], d) + 1.0, torch.randn(row["n"], d)
+
+    def step() -> None:
+        optimiser.zero_grad()
+        loss = critic(y).mean() - critic(x).mean()
+        if constraint == "penalty":
+            loss = loss + gradient_penalty(critic, x, y)
+        loss.backward()
+        optimiser.step()
+        if constraint == "clip":
+            clip_weights(critic, 0.01)
+        if constraint == "orthogonal":
+            critic.retract()
+
+    return step
+
+
+def measure(row: Row) -> Row:
+    """Seconds, and their ratio to those with a penalty, round by round."""
+    torch.manual_seed(0)
+    contestants = {name: make_step(row, name) for name in (row["constraint"], "penalty")}
+    return summary(paired(contestants, RUNS), "penalty")[row["constraint"]]
+
+
+def table(rows: Sequence[Row]) -> str:
+    """A line a constraint."""
+    return "\n".join(
+        f"d = {row['d']:3} {row['constraint']:10} {1e3 * row['seconds']:6.2f} ms, "
+        f"{row['ratio']:.2f} of a step with penalty"
+        for row in rows
+    )
+
+
+if __name__ == "__main__":
+    run(Study("constraint_steps", ("d", "width", "n", "constraint"), ROWS, measure, table, timed=True))

@@ -1,0 +1,168 @@
+"""Generators as ``fit_wgan`` trains them: modes found, points of high quality, and the distance to the law.
+
+Mixtures on a ring and a grid, a swiss roll, digits, and three digits stacked (1,000 modes); beside each, real
+data, and other objectives and constraints with the same networks and steps, and what the trainer has for
+them of rates and critic steps. Run with ``python -m benchmarks.wgan.modes``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+import otdist
+from benchmarks.wgan.laws import METHODS, TASKS, Points, Task, classifier, draw_given, stream
+from benchmarks.wgan.rows import Row, Study, grid, run
+from otdist.learn import fit_wgan
+
+MATCHED = 2_000  # points a side in the exact distance
+
+# Modes, share of high quality in %, reverse KL, as printed by others, on their own data and networks.
+PUBLISHED: dict[str, list[tuple[str, str, str, str]]] = {
+    "ring": [
+        ("VEEGAN (Srivastava et al. 2017, table 1)", "8", "52.9", ""),
+        ("GAN (Lin et al. 2018, table 1)", "6.3", "98.2", "0.45"),
+        ("PacGAN4 (Lin et al. 2018, table 1)", "7.8", "95.9", "0.07"),
+    ],
+    "grid": [
+        ("VEEGAN (Srivastava et al. 2017, table 1)", "24.6", "40", ""),
+        ("GAN (Lin et al. 2018, table 1)", "17.3", "94.8", "0.70"),
+        ("PacGAN4 (Lin et al. 2018, table 1)", "24.8", "93.6", "0.04"),
+    ],
+    "stacked": [
+        ("VEEGAN, stacked MNIST (table 2)", "150", "", "2.95"),
+        ("WGAN-GP, stacked MNIST (Kumar et al. 2019)", "959", "", "0.73"),
+        ("PacDCGAN4, stacked MNIST (Lin et al. 2018, table 2)", "1000", "", "0.07"),
+    ],
+}
+PROTOCOLS = {
+    "ring": "Ring: 8 modes, radius 1, sigma 0.01, 10,000 points (Lin et al.: 100,000); 2,500 samples.",
+    "grid": "Grid: 25 modes, step 2, sigma 0.05, 10,000 points (Lin et al.: 100,000); 2,500 samples.",
+    "swiss roll": "Swiss roll: 10,000 points in the plane.",
+    "digits": "Digits: 1,437 images of 8 x 8 pixels, 360 kept for the distance; 2,500 samples.",
+    "stacked": "Stacked digits: 25,600 triples of 1,797 images of 8 x 8 pixels as channels, 1,000 modes; "
+    "25,600 samples. Stacked MNIST of others has 28 x 28 pixels and 60,000 sources.",
+}
+HEAD = "method | runs | modes | high quality % | reverse KL | W1 | floor | steps | processor s"
+LABELS = {"real": "real data", "otdist": "**as shipped**", "gan": "classic GAN", "hinge": "hinge, spectral"}
+
+
+def plan() -> list[Row]:
+    """Real data and the defaults first, then the others, a seed at a time."""
+    cells = [(name, seed) for name, task in TASKS.items() for seed in task.seeds]
+    rows = [{"task": t, "method": m, "seed": s} for t, s in cells for m in ("real", *METHODS)]
+    first = ("real", "otdist")
+    return sorted(rows, key=lambda row: -1 if row["method"] in first else row["seed"])
+
+
+def measure(row: Row) -> Row:
+    """What a generator, or fresh real points, are worth."""
+    name, task = row["task"], TASKS[row["task"]]
+    given, held, beside = draw_parts(name, row["seed"])
+    told: Row = {"floor": measure_w1(held, beside)[0]}
+    if name in ("digits", "stacked"):
+        told["accuracy"] = classifier()[1]
+    if row["method"] == "real":
+        points = given if name == "digits" else task.draw(stream(name, row["seed"], "real"), task.samples)
+        return told | judge(task, points, held)
+    trained, facts = train(row, given)
+    return told | facts | judge(task, trained.sample(task.samples, rng=row["seed"]), held)
+
+
+def draw_parts(name: str, seed: int) -> tuple[Points, Points, Points]:
+    """Points to train on; and two sets that nobody has seen, for the distance and its floor.
+
+    Digits are few, so that those kept from training are the held-out points, and the floor is between them
+    and as many of the others.
+    """
+    task, given = TASKS[name], draw_given(name, seed)
+    if name == "digits":
+        held = task.draw(stream(name, seed, "given"), 1797)[task.given :]
+        return given, held, given[: len(held)]
+    return given, *(task.draw(stream(name, seed, part), MATCHED) for part in ("held out", "floor"))
+
+
+def train(row: Row, given: Points) -> tuple[Any, Row]:
+    """A generator, and what it took."""
+    settings = METHODS[row["method"]] | row.get("settings", {})
+    wall, busy = time.perf_counter(), time.process_time()
+    steps = row.get("steps", TASKS[row["task"]].steps)
+    trained = fit_wgan(given, steps=steps, seed=row["seed"], stop=False, **settings)
+    return trained, {
+        "seconds": time.perf_counter() - wall,
+        "processor_seconds": time.process_time() - busy,
+        "steps": trained.steps,
+        "message": trained.message,
+        "alarms": sorted({alarm.name for alarm in trained.alarms}),
+        "settings": trained.settings.to_dict(),
+        "bracket": vars(trained.w1) if trained.history else None,
+    }
+
+
+def judge(task: Task, points: Points, held: Points) -> Row:
+    """Modes found, share of high quality, reverse KL, and the exact distance to points nobody has seen."""
+    if not np.isfinite(points).all():
+        return {"finite": False}
+    w1, n = measure_w1(points, held)
+    told: Row = {"w1": w1, "n": n}
+    if task.judge is None:
+        return told
+    found, good = task.judge(points)
+    shares = np.bincount(found, minlength=task.count) / len(found)
+    shares = shares[shares > 0]
+    divergence = float((shares * np.log(shares * task.count)).sum())
+    return told | {
+        "modes": len(np.unique(found[good])),
+        "quality": float(good.mean()),
+        "reverse_kl": divergence,
+    }
+
+
+def measure_w1(x: Points, y: Points) -> tuple[float, int]:
+    """W1 between as many points of both, and how many."""
+    n = min(len(x), len(y))
+    return float(otdist.w1(x[:n].reshape(n, -1), y[:n].reshape(n, -1))), n
+
+
+def table(rows: Sequence[Row]) -> str:
+    """One table a task."""
+    parts = []
+    for name, protocol in PROTOCOLS.items():
+        own = [row for row in rows if row["task"] == name]
+        lines = [list_cells(m, [row for row in own if row["method"] == m]) for m in ("real", *METHODS)]
+        lines += [[f"*published:* {method}", "", *figures] for method, *figures in PUBLISHED.get(name, ())]
+        if own:
+            parts.append(f"{protocol}\n\n{grid(HEAD, filter(None, lines), 'lr')}")
+    return "\n\n".join(parts)
+
+
+def list_cells(method: str, rows: Sequence[Row]) -> list[str]:
+    """Means over seeds with the worst in brackets; runs that failed are counted."""
+    good = [row for row in rows if row["status"] == "ok" and "w1" in row]
+    label, failed = LABELS.get(method, method), len(rows) - len(good)
+    if not good:
+        return [label, f"{len(rows)}, all failed"] if rows else []
+
+    def mean(name: str, form: str, worst: Any = None, times: float = 1.0) -> str:
+        values = [times * row[name] for row in good if name in row]
+        if not values:
+            return ""
+        text = form.format(round(float(np.mean(values)), 6))
+        return text if worst is None or len(values) < 2 else f"{text} [{form.format(worst(values))}]"
+
+    mixture = good[0]["task"] in ("ring", "grid")  # nothing tells a good digit from a bad one
+    return [
+        *(label, f"{len(rows)}" + (f", {failed} failed" if failed else "")),
+        *(mean("modes", "{:g}", min), mean("quality", "{:.1f}", min, 100) if mixture else ""),
+        *(mean("reverse_kl", "{:.4f}", max), mean("w1", "{:.3f}", max), mean("floor", "{:.3f}")),
+        *(mean("steps", "{:,.0f}"), mean("processor_seconds", "{:.0f}", max)),
+    ]
+
+
+STUDY = Study("wgan_modes", ("task", "method", "seed"), plan(), measure, table, timed=True)
+
+if __name__ == "__main__":
+    run(STUDY)
