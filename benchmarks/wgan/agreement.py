@@ -17,11 +17,10 @@ import torch
 from scipy.stats import spearmanr
 
 from benchmarks.wgan.laws import CLASSIC, TASKS, draw_given
-from benchmarks.wgan.rows import Row, Study, cross, grid, list_cells, run
-from benchmarks.wgan.steps import advance, advance_critic, measure_gap, measure_w1, score, start
+from benchmarks.wgan.rows import Row, Study, cross, format_rows, grid, run
+from benchmarks.wgan.steps import advance_critic, compare, follow, measure_gap
 from otdist.learn.wgan.monitor.probe import clone_state
 from otdist.learn.wgan.monitor.run_check import generate_fakes, run_check
-from otdist.learn.wgan.objectives import critic_loss, generator_loss
 from otdist.learn.wgan.real import RealData
 from otdist.learn.wgan.state import State
 
@@ -36,23 +35,12 @@ ROWS = cross(seed=range(3), task=[name for name in TASKS if name != "stacked"], 
 
 def measure(row: Row) -> Row:
     """Rank correlations of a run, 1 for what falls with the distance, and the curves they are of."""
-    curves = draw_curves(row)
+    data, method = draw_given(row["task"], row["seed"]), METHODS[row["method"]]
+    curves = follow(data, method, row["seed"], choose_steps(), look)
     # `lower` is about the averaged generator, as the distance that the trainer shows is.
     pairs = [(name, "averaged" if name == "lower" else "exact") for name in FIGURES]
     told: Row = {name: float(spearmanr(curves[name], curves[other]).statistic) for name, other in pairs}
     return told | {"curves": curves}
-
-
-def draw_curves(row: Row) -> dict[str, list[float]]:
-    """What a run's critic says of itself at each check, and what exact transport says."""
-    state, real = start(draw_given(row["task"], row["seed"]), METHODS[row["method"]], row["seed"])
-    told: list[dict[str, float]] = []
-    steps = choose_steps()
-    for step in range(1, STEPS + 1):
-        advance(state, real.train)
-        if step in steps:
-            told.append(look(state, real))
-    return {name: [check[name] for check in told] for name in told[0]}
 
 
 def choose_steps() -> set[int]:
@@ -66,35 +54,24 @@ def choose_steps() -> set[int]:
 
 def look(state: State, real: RealData) -> dict[str, float]:
     """The exact distance, and what is held against it; the generator is the one the critic was trained on."""
-    check = run_check(state, real, 0.0)
-    objective, x = state.settings.objective, real.heldout[:POINTS]
+    check, x, twin = run_check(state, real, 0.0), real.heldout[:POINTS], clone_state(state)
     y = generate_fakes(state, len(x), averaged=False, stream=torch.Generator().manual_seed(3))
-    twin = clone_state(state)
     advance_critic(twin, real.train, MORE)
-    f, g = score(state, x, y)
-    return {
-        "exact": measure_w1(x, y),
-        "averaged": check.estimate,
-        "lower": check.lower,
-        "heldout_gap": float(f.mean() - g.mean()),
-        "refreshed_gap": measure_gap(twin, x, y),
-        "critic_loss": float(critic_loss(objective, f, g)) / len(x),
-        "generator_loss": float(generator_loss(objective, g)) / len(x),
-    }
-
-
-def list_figures(row: Row) -> list[str]:
-    """Correlations, of the losses of the classic GAN alone, and the first and last distance."""
-    shown = (*FIGURES[:2], *(FIGURES[2:3] if row["method"] == "w1" else FIGURES[3:]))
-    first, *_, last = row["curves"]["exact"]
-    cells = [f"{row[name]:+.3f}" if name in shown else "" for name in FIGURES]
-    return [*cells, f"{first:.3g} to {last:.3g}"]
+    told = compare(state, x, y) | {"averaged": check.estimate, "lower": check.lower}
+    return told | {"heldout_gap": told.pop("gap"), "refreshed_gap": measure_gap(twin, x, y)}
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Correlations of every run."""
+    """Correlations of every run, of the losses of the classic GAN alone, and the first and last distance."""
     head = "run | held-out gap | 100 steps on | lower | critic's loss | generator's loss | exact W1, scaled"
-    return grid(head, list_cells(KEYS, rows, list_figures), "lr")
+    line = "{name} | {heldout_gap:+.3f} | {refreshed_gap:+.3f} | "
+    shown = {"w1": "{lower:+.3f} |  | ", "gan": " | {critic_loss:+.3f} | {generator_loss:+.3f}"}
+    lines = []
+    for row in rows:
+        first, *_, last = row.get("curves", {}).get("exact", (0.0, 0.0))
+        ends = {"ends": f"{first:.3g} to {last:.3g}"}
+        lines += format_rows(line + shown[row["method"]] + " | {ends}", [row | ends], KEYS)
+    return grid(head, lines, "lr")
 
 
 if __name__ == "__main__":

@@ -15,10 +15,11 @@ import numpy as np
 from scipy import integrate, stats
 
 from benchmarks.wgan.laws import RING
-from benchmarks.wgan.rows import Row, Study, cross, grid, run
+from benchmarks.wgan.rows import Row, Study, cross, format_rows, grid, is_ok, run
 from otdist.bench import problems
 from otdist.learn.wgan.monitor.bracket import Potential, bracket_w1
 
+KEYS = ("law", "n")
 CHECKS = {512: 50, 64: 200}  # of each law, by size
 MIXTURES = ((0.3, -2.0, 0.5), (0.7, 1.0, 0.2)), ((0.5, -2.0, 0.5), (0.5, 1.2, 0.4))  # share, mean, spread
 
@@ -103,17 +104,14 @@ def measure(row: Row) -> Row:
 def table(rows: Sequence[Row]) -> str:
     """Shares and mean bounds."""
     head = "laws | n | W1 | mean lower | mean upper | mean debiased | lower holds | upper holds | both"
-    rows, lines = [row for row in rows if row.get("status", "ok") == "ok"], []
-    for row in rows:
-        cells = [f"{row[name]:.3f}" for name in ("w1", "lower", "upper", "debiased")]
-        cells += [f"{row[name]:.1%}" for name in ("lower_holds", "upper_holds", "holds")]
-        lines.append([row["law"], str(row["n"]), *cells])
-    parts = [grid(head, lines, "lr")]
+    line = "{law} | {n} | {w1:.3f} | {lower:.3f} | {upper:.3f} | {debiased:.3f}"
+    line += " | {lower_holds:.1%} | {upper_holds:.1%} | {holds:.1%}"
+    parts = [grid(head, format_rows(line, rows, KEYS), "lr")]
     for n in CHECKS:
-        shares = [row["holds"] for row in rows if row["n"] == n]
+        shares = [row["holds"] for row in rows if row["n"] == n and is_ok(row)]
         parts.append(f"\nn = {n}: {np.mean(shares):.1%} of {CHECKS[n] * len(shares):,} brackets hold W1.")
     return "\n".join(parts)
 
 
 if __name__ == "__main__":
-    run(Study("wgan_bracket", ("law", "n"), cross(law=LAWS, n=CHECKS), measure, table))
+    run(Study("wgan_bracket", KEYS, cross(law=LAWS, n=CHECKS), measure, table))

@@ -14,176 +14,154 @@ of small networks, which rank settings; what long runs reach is measured elsewhe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import spearmanr
 
-from benchmarks.wgan.claims_curves import RATIO, SETTINGS, measure_loss, measure_overfit, measure_ratio
-from benchmarks.wgan.claims_forms import measure_series, measure_words
-from benchmarks.wgan.claims_runs import (
-    CASES,
-    GAMES,
-    METHODS,
-    RATES,
-    SPEEDS,
-    TRAINERS,
-    measure_collapse,
-    measure_sweep,
-    measure_synthetic,
-)
-from benchmarks.wgan.rows import Row, Study, cross, grid, run
+from benchmarks.wgan import claims_curves as curves
+from benchmarks.wgan import claims_runs as runs
+from benchmarks.wgan.rows import Row, Study, cross, grid, is_ok, run
 
 KEYS = ("part", "data", "case", "method", "setting", "rate", "speed", "n_critic", "seed")
 NEAR = 0.1  # W1 above the floor below which a run on the ring has arrived; its radius is 1
 WATCHED = ("precision", "recall", "coverage", "vendi", "duplicates")
+KINDS = ("generated", "letters", "chain", "gaussian", "noise", "real")  # of words and days
 
 
 class Part(NamedTuple):
-    """A claim: its rows, and a table of them."""
+    """A claim: its rows, and a table of them, with a line for all that differ in their seed only."""
 
     rows: list[Row]
     measure: Callable[[Row], Row]
     title: str
     head: str
-    lines: Callable[[list[Row]], Iterator[list[str]]]
+    keys: tuple[str, ...]
+    line: str
+    prepare: Callable[[Row], list[Row]] = lambda row: [row]
 
 
-def group(rows: list[Row], *names: str) -> Iterator[tuple[list[str], list[Row]]]:
-    """Rows that differ in their seed only."""
-    keys = dict.fromkeys(tuple(row[name] for name in names) for row in rows)
-    for key in keys:
-        yield [str(k) for k in key], [row for row in rows if tuple(row[name] for name in names) == key]
+class Seeds(list[Any]):
+    """Values of several seeds, which are formatted one by one."""
+
+    def __format__(self, spec: str) -> str:
+        return ", ".join(format(value, spec) for value in self)
 
 
-def each(rows: list[Row], value: str | Callable[[Row], float], form: str = "{:.3g}") -> str:
-    """A value of every seed."""
-    return ", ".join(form.format(row[value] if isinstance(value, str) else value(row)) for row in rows)
-
-
-def measure_above(row: Row) -> float:
-    return row["w1"] - row["floor"]
-
-
-def has_arrived(row: Row) -> bool:
-    """Whether a run on the ring found all modes and came near their law."""
-    return row["modes"] == 8 and measure_above(row) < NEAR
-
-
-def list_losses(rows: list[Row]) -> Iterator[list[str]]:
+def join_seeds(rows: Sequence[Row], keys: tuple[str, ...]) -> Iterator[Row]:
+    """Values by the name of their entry, and all alarms."""
+    groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
-        exact = row["curves"]["exact"]
-        curves = [row["curves"][name] for name in ("gap", "critic_loss", "generator_loss")]
-        names = [str(row[name]) for name in ("data", "method", "setting", "seed")]
-        ranks = [f"{spearmanr(curve, exact).statistic:+.2f}" for curve in curves]
-        yield [*names, *ranks, f"{exact[0]:.3g} to {exact[-1]:.3g}"]
+        groups.setdefault(tuple(row[key] for key in keys), []).append(row)
+    for key, own in groups.items():
+        alarms = {name for row in own for _, name in row.get("alarms", ())}
+        told = {name: Seeds(row[name] for row in own) for name in own[0]}
+        yield told | dict(zip(keys, key, strict=True)) | {"alarms": ", ".join(sorted(alarms))}
 
 
-def list_overfits(rows: list[Row]) -> Iterator[list[str]]:
-    for row in rows:
-        for name, curve in row["curves"].items():
-            train, held, best = curve["train"], curve["held"], int(np.argmax(curve["held"]))
-            top = f"{held[best]:.3g} (step {curve['step'][best]:.0f})"
-            yield [name, str(row["seed"]), f"{train[-1]:.3g}", top, f"{held[-1]:.3g}"]
+def prepare_loss(row: Row) -> list[Row]:
+    exact = row["curves"]["exact"]
+    ranks = {name: spearmanr(curve, exact).statistic for name, curve in row["curves"].items()}
+    return [row | ranks | {"first": exact[0], "last": exact[-1]}]
 
 
-def list_ratios(rows: list[Row]) -> Iterator[list[str]]:
-    for name, own in group(rows, "n_critic"):
-        cost = f"{own[0]['same_cost']} rounds: {each(own, 'last_same_cost')}"
-        yield [*name, each(own, "ratio"), each(own, "last"), cost]
+def prepare_overfit(row: Row) -> list[Row]:
+    told = []
+    for name, curve in row["curves"].items():
+        best = int(np.argmax(curve["held"]))
+        told.append(row | {"name": name, "train": curve["train"][-1], "held": curve["held"][-1]})
+        told[-1] |= {"best": curve["held"][best], "step": curve["step"][best]}
+    return told
 
 
-def list_sweeps(rows: list[Row]) -> Iterator[list[str]]:
-    for name, own in group(rows, "method", "rate", "speed", "n_critic"):
-        counts = each(own, "modes"), each(own, "touched")
-        yield [*name, *counts, each(own, measure_above), each(own, has_arrived, "{!s}")]
+def prepare_ring(row: Row) -> list[Row]:
+    """W1 above the floor, and whether a run found all modes and came near their law; the last check."""
+    above = row["w1"] - row["floor"]
+    last = {name: row["curves"][name][-1] for name in WATCHED if "curves" in row}
+    return [row | last | {"above": above, "arrived": str(row["modes"] == 8 and above < NEAR)}]
 
 
-def list_collapses(rows: list[Row]) -> Iterator[list[str]]:
-    for name, own in group(rows, "case", "method"):
-        cells = [each([row["curves"] for row in own], lambda r, n=n: r[n][-1], "{:.2f}") for n in WATCHED]
-        alarms = ", ".join(sorted({name for row in own for _, name in row["alarms"]}))
-        counts = each(own, "modes"), each(own, "touched")
-        yield [*name, *counts, *cells, each(own, measure_above, "{:.2f}"), alarms]
-
-
-def list_synthetics(rows: list[Row]) -> Iterator[list[str]]:
-    for name, own in group(rows, "data", "method"):
-        yield name + [each(own, kind, "{:.1%}") for kind in ("real", "generated", "gaussian", "both")]
-
-
-def list_words(rows: list[Row]) -> Iterator[list[str]]:
-    for row in rows:
-        for kind in ("generated", "letters", "chain", "real"):
-            shares = [f"{row[kind][name]:.1%}" for name in ("words", "pairs", "distinct")]
-            yield [row["method"], str(row["seed"]), kind, *shares, str(row[kind]["distinct_real"])]
-
-
-def list_days(rows: list[Row]) -> Iterator[list[str]]:
-    for row in rows:
-        for kind in ("generated", "gaussian", "noise", "real"):
-            cells = [f"{row[kind][name]:.3f}" for name in ("w1", "dtw")]
-            yield [row["method"], str(row["seed"]), kind, *cells]
+def prepare_kinds(row: Row) -> list[Row]:
+    return [row | {"kind": kind} | row[kind] for kind in KINDS if kind in row]
 
 
 ONCE, TWO = [0], ("w1", "gan")
 PARTS = {
     "loss": Part(
-        cross(data=("ring", "digits"), method=TWO, setting=range(len(SETTINGS)), seed=ONCE),
-        measure_loss,
+        cross(data=("ring", "digits"), method=TWO, setting=range(len(curves.SETTINGS)), seed=ONCE),
+        curves.measure_loss,
         "Spearman's correlation with the exact distance, over the checks of a run",
         "data | method | setting | seed | held-out gap | critic's loss | generator's loss | W1, scaled",
-        list_losses,
+        ("data", "method", "setting", "seed"),
+        "{gap:+.2f} | {critic_loss:+.2f} | {generator_loss:+.2f} | {first:.3g} to {last:.3g}",
+        prepare_loss,
     ),
     "overfit": Part(
         cross(seed=ONCE),
-        measure_overfit,
+        curves.measure_overfit,
         "Critics of 128 units and few digits; one generator",
         "critic, digits | seed | gap at the end | best held-out gap | held-out gap at the end",
-        list_overfits,
+        ("name", "seed"),
+        "{train:.3g} | {best:.3g} (step {step:.0f}) | {held:.3g}",
+        prepare_overfit,
     ),
     "ratio": Part(
-        cross(n_critic=RATIO, seed=ONCE),
-        measure_ratio,
+        cross(n_critic=curves.RATIO, seed=ONCE),
+        curves.measure_ratio,
         "Ring: held-out gap over W1",
         "n_critic | ratio | W1 after 400 rounds | W1 at equal cost",
-        list_ratios,
+        ("n_critic",),
+        "{ratio:.3g} | {last:.3g} | {same_cost[0]} rounds: {last_same_cost:.3g}",
     ),
     "sweep": Part(
-        [row | speed for row in cross(method=METHODS, rate=RATES, seed=ONCE) for speed in SPEEDS],
-        measure_sweep,
+        [
+            row | speed
+            for row in cross(method=runs.METHODS, rate=runs.RATES, seed=ONCE)
+            for speed in runs.SPEEDS
+        ],
+        runs.measure_sweep,
         "Ring, 1,000 rounds",
         "method | rate | critic's over it | critic steps | modes | touched | W1 above the floor | arrived",
-        list_sweeps,
+        ("method", "rate", "speed", "n_critic"),
+        "{modes} | {touched} | {above:.3g} | {arrived}",
+        prepare_ring,
     ),
     "collapse": Part(
-        cross(seed=range(3), case=CASES, method=GAMES),
-        measure_collapse,
+        cross(seed=range(3), case=runs.CASES, method=runs.GAMES),
+        runs.measure_collapse,
         "Ring, 1,000 rounds",
         "speeds | game | modes | touched | precision | recall | coverage | Vendi | duplicates"
         " | W1 above the floor | alarms",
-        list_collapses,
+        ("case", "method"),
+        "{modes} | {touched} | {precision:.2f} | {recall:.2f} | {coverage:.2f} | {vendi:.2f}"
+        " | {duplicates:.2f} | {above:.2f} | {alarms}",
+        prepare_ring,
     ),
     "synthetic": Part(
-        cross(data=("wine", "digits"), method=TRAINERS, seed=ONCE),
-        measure_synthetic,
+        cross(data=("wine", "digits"), method=runs.TRAINERS, seed=ONCE),
+        runs.measure_synthetic,
         "Accuracy on real rows, trained on",
         "data | method | real | generated | Gaussian | real and generated",
-        list_synthetics,
+        ("data", "method"),
+        "{real:.1%} | {generated:.1%} | {gaussian:.1%} | {both:.1%}",
     ),
     "words": Part(
         cross(method=TWO, seed=ONCE),
-        measure_words,
+        runs.measure_words,
         "Words that are real",
         "method | seed | source | words | pairs of letters | different | different real words",
-        list_words,
+        ("method", "seed", "kind"),
+        "{words:.1%} | {pairs:.1%} | {distinct:.1%} | {distinct_real}",
+        prepare_kinds,
     ),
     "series": Part(
         cross(method=TWO, seed=ONCE),
-        measure_series,
+        runs.measure_series,
         "Days of power, against days kept aside",
         "method | seed | source | W1 | DTW",
-        list_days,
+        ("method", "seed", "kind"),
+        "{w1:.3f} | {dtw:.3f}",
+        prepare_kinds,
     ),
 }
 
@@ -191,11 +169,13 @@ PARTS = {
 def table(rows: Sequence[Row]) -> str:
     """A table for each part that has rows; runs that failed are named."""
     drawn = []
-    for name, part in PARTS.items():
+    for name, (_, _, title, head, keys, line, prepare) in PARTS.items():
         own = [row for row in rows if row["part"] == name]
-        good = [row for row in own if row["status"] == "ok"]
-        drawn += [f"{part.title}\n\n{grid(part.head, part.lines(good))}"] if own else []
-        drawn += [f"Not finite: {row}" for row in own if row["status"] != "ok"]
+        told = [part for row in own if is_ok(row) for part in prepare(row)]
+        form = " | ".join([*(f"{{{key}}}" for key in keys), line])
+        lines = [form.format(**row) for row in join_seeds(told, keys)]
+        drawn += [f"{title}\n\n{grid(head, lines)}"] if own else []
+        drawn += [f"Not finite: {row}" for row in own if not is_ok(row)]
     return "\n\n".join(drawn)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from benchmarks.wgan.laws import CLASSIC, RING, Mixture, Points, digits
 from benchmarks.wgan.rows import Row
-from benchmarks.wgan.steps import advance, advance_critic, measure_gap, measure_w1, score, start
+from benchmarks.wgan.steps import advance_critic, compare, follow, measure_gap, measure_w1, start
 from otdist.learn.wgan.monitor.run_check import generate_fakes
-from otdist.learn.wgan.objectives import critic_loss, generator_loss
 from otdist.learn.wgan.real import RealData
 from otdist.learn.wgan.state import State
 
-SMALL: dict[str, Any] = {"width": 32, "latent": 8, "batch_size": 64, "average": 0.99}
-SETTINGS: tuple[dict[str, Any], ...] = (
+NETWORKS: Row = {"width": 32, "latent": 8, "batch_size": 64, "average": 0.99}
+SMALL = NETWORKS | {"held_out": 0.3}
+SETTINGS: tuple[Row, ...] = (
     {"width": 64, "learning_rate": 4e-3, "critic_rate": 4e-3, "n_critic": 1},
     {"width": 64, "learning_rate": 4e-3, "critic_rate": 4e-3, "n_critic": 4},
     {"width": 64, "learning_rate": 1e-3, "critic_rate": 4e-3, "n_critic": 10},
@@ -28,18 +28,12 @@ WIDE_RING = Mixture(RING.means, 0.05)
 
 
 def draw_ring(n: int, seed: int) -> Points:
-    """Eight Gaussians on a circle of radius 1."""
     return WIDE_RING(np.random.default_rng(seed), n)
 
 
 def draw_digits(seed: int) -> Points:
-    """1,797 images of 8 x 8 pixels, on [0, 1], in random order."""
+    """All digits, in random order."""
     return digits(np.random.default_rng(seed), 1_797).reshape(-1, 64)
-
-
-def start_small(data: Points, settings: Row, seed: int) -> tuple[State, RealData]:
-    """Small networks and data before the first step."""
-    return start(data, SMALL | {"held_out": 0.3} | settings, seed)
 
 
 def draw_pair(state: State, real: RealData, n: int) -> tuple[Tensor, Tensor]:
@@ -48,7 +42,7 @@ def draw_pair(state: State, real: RealData, n: int) -> tuple[Tensor, Tensor]:
     return real.heldout[rows], generate_fakes(state, n, averaged=False)
 
 
-def shorten(values: list[float]) -> list[float]:
+def shorten(values: Iterable[float]) -> list[float]:
     """Five digits are plenty in a file."""
     return [float(f"{value:.5g}") for value in values]
 
@@ -56,19 +50,10 @@ def shorten(values: list[float]) -> list[float]:
 def measure_loss(row: Row, steps: int = 600, checks: int = 25) -> Row:
     """What the critic says at each check, on held-out points, and what exact transport says."""
     data = draw_ring(4_000, row["seed"]) if row["data"] == "ring" else draw_digits(row["seed"])
-    settings = SETTINGS[row["setting"]] | (CLASSIC if row["method"] == "gan" else {})
-    state, real = start_small(data, settings, row["seed"])
-    told: list[tuple[float, ...]] = []
-    for step in range(1, steps + 1):
-        advance(state, real.train)
-        if step % (steps // checks) == 0:
-            x, y = draw_pair(state, real, POINTS)
-            f, g = score(state, x, y)
-            losses = critic_loss(state.settings.objective, f, g), generator_loss(state.settings.objective, g)
-            told.append((measure_w1(x, y), float(f.mean() - g.mean()), *(float(v) / POINTS for v in losses)))
-    names = ("exact", "gap", "critic_loss", "generator_loss")
-    curves = dict(zip(names, map(shorten, map(list, zip(*told, strict=True))), strict=True))
-    return {"steps": steps, "curves": curves}
+    settings = SMALL | SETTINGS[row["setting"]] | (CLASSIC if row["method"] == "gan" else {})
+    looks = range(steps // checks, steps + 1, steps // checks)
+    told = follow(data, settings, row["seed"], looks, lambda *now: compare(now[0], *draw_pair(*now, POINTS)))
+    return {"steps": steps, "curves": {name: shorten(values) for name, values in told.items()}}
 
 
 def measure_overfit(row: Row, steps: int = 1_000, every: int = 40) -> Row:
@@ -77,7 +62,7 @@ def measure_overfit(row: Row, steps: int = 1_000, every: int = 40) -> Row:
     It gives other digits with noise of a twentieth of the range of a pixel. 297 digits are seen by nobody.
     """
     data, rng = draw_digits(row["seed"]), np.random.default_rng(row["seed"])
-    length = RealData.of(data, held_out=0.3, scale="auto", seed=row["seed"]).scale.distance_unit
+    length = start(data, SMALL, row["seed"])[1].scale.distance_unit
 
     def add_noise(points: Points, n: int) -> Tensor:
         drawn = points[rng.integers(len(points), size=n)]
@@ -87,16 +72,15 @@ def measure_overfit(row: Row, steps: int = 1_000, every: int = 40) -> Row:
     fake, fresh = add_noise(data[800:1_150], 4_000), add_noise(data[1_150:1_500], 1_000)
     curves = {}
     for constraint, n in (("orthogonal", 200), ("orthogonal", 800), ("gp", 200), ("gp", 800)):
-        state, _ = start_small(data, {"width": 128, "constraint": constraint}, row["seed"])
+        state, _ = start(data, SMALL | {"width": 128, "constraint": constraint}, row["seed"])
         x = torch.from_numpy(data[:n] / length).float()
         state.generator = Fixed(fake, row["seed"])
-        told: list[tuple[float, ...]] = []
-        for step in range(every, steps + 1, every):
+        told: Row = {"step": list(range(every, steps + 1, every)), "train": [], "held": []}
+        for _ in told["step"]:
             advance_critic(state, x, every)
-            gaps = measure_gap(state, x, fake), measure_gap(state, held, fresh)
-            told.append((step, *(gap * length for gap in gaps)))
-        columns = map(shorten, map(list, zip(*told, strict=True)))
-        curves[f"{constraint} {n}"] = dict(zip(("step", "train", "held"), columns, strict=True))
+            told["train"].append(measure_gap(state, x, fake) * length)
+            told["held"].append(measure_gap(state, held, fresh) * length)
+        curves[f"{constraint} {n}"] = {name: shorten(values) for name, values in told.items()}
     return {"steps": steps, "curves": curves}
 
 
@@ -118,26 +102,24 @@ def measure_ratio(row: Row, rounds: int = 400, first: int = 150, every: int = 25
     All run 400 rounds; those with few critic steps go on until as many steps of either network were made as
     five critic steps a round take in 400: what is best at equal cost?
     """
-    settings = {"learning_rate": 8e-3, "critic_rate": 8e-3, "n_critic": row["n_critic"]}
-    state, real = start_small(draw_ring(4_000, row["seed"]), settings, row["seed"])
+    settings = SMALL | {"learning_rate": 8e-3, "critic_rate": 8e-3, "n_critic": row["n_critic"]}
     same_cost = 6 * rounds // (row["n_critic"] + 1)
-    steps, gaps, distances = [], [], []
-    for step in range(1, max(rounds, same_cost) + 1):
-        advance(state, real.train)
-        if step > first and step % every == 0:
-            x, y = draw_pair(state, real, 2 * POINTS)
-            (x1, x2), (y1, y2) = x.split(POINTS), y.split(POINTS)
-            distances.append(measure_w1(x1, y1) - (measure_w1(x1, x2) + measure_w1(y1, y2)) / 2)
-            gaps.append(measure_gap(state, x, y))
-            steps.append(step)
-    length = real.scale.distance_unit
+    steps = range((first // every + 1) * every, max(rounds, same_cost) + 1, every)
+
+    def look(state: State, real: RealData) -> dict[str, float]:
+        x, y = draw_pair(state, real, 2 * POINTS)
+        (x1, x2), (y1, y2) = x.split(POINTS), y.split(POINTS)
+        w1 = measure_w1(x1, y1) - (measure_w1(x1, x2) + measure_w1(y1, y2)) / 2
+        length = real.scale.distance_unit
+        return {"gaps": measure_gap(state, x, y) * length, "distances": w1 * length}
+
+    told = follow(draw_ring(4_000, row["seed"]), settings, row["seed"], steps, look)
     n_early, n_priced = (sum(step <= end for step in steps) for end in (rounds, same_cost))
+    gaps, distances = told["gaps"], told["distances"]
     return {
         "ratio": float(np.mean(gaps[:n_early]) / np.mean(distances[:n_early])),
-        "last": float(np.mean(distances[:n_early][-4:])) * length,
+        "last": float(np.mean(distances[:n_early][-4:])),
         "same_cost": same_cost,
-        "last_same_cost": float(np.mean(distances[:n_priced][-4:])) * length,
-        "steps": steps,
-        "gaps": shorten([gap * length for gap in gaps]),
-        "distances": shorten([distance * length for distance in distances]),
+        "last_same_cost": float(np.mean(distances[:n_priced][-4:])),
+        **{"steps": list(steps), "gaps": shorten(gaps), "distances": shorten(distances)},
     }

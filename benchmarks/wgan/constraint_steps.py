@@ -11,14 +11,13 @@ import torch
 from torch import nn
 
 from benchmarks.common.harness import paired, summary
-from benchmarks.wgan.rows import Row, Study, cross, run
+from benchmarks.wgan.rows import Row, Study, cross, format_rows, run
 from otdist.learn import Orthogonal, clip_weights, gradient_penalty, spectral_norm
 
-SHAPES = ((16, 128, 256), (64, 256, 256))  # columns, units of the two hidden layers, points a side
-CONSTRAINTS = ("none", "clip", "spectral", "orthogonal", "penalty")
-ROWS = [
-    dict(zip(("d", "width", "n"), s, strict=True)) | c for s in SHAPES for c in cross(constraint=CONSTRAINTS)
-]
+KEYS = ("d", "width", "n", "constraint")  # columns, units of the two hidden layers, points a side
+SHAPES = [{"d": 16, "width": 128, "n": 256}, {"d": 64, "width": 256, "n": 256}]
+CONSTRAINTS = cross(constraint=("none", "clip", "spectral", "orthogonal", "penalty"))
+ROWS = [shape | constraint for shape in SHAPES for constraint in CONSTRAINTS]
 RUNS = 60
 
 
@@ -55,13 +54,9 @@ def measure(row: Row) -> Row:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """A line a constraint."""
-    return "\n".join(
-        f"d = {row['d']:3} {row['constraint']:10} {1e3 * row['seconds']:6.2f} ms, "
-        f"{row['ratio']:.2f} of a step with penalty"
-        for row in rows
-    )
+    line = "d = {d:3} {constraint:10} {ms:6.2f} ms, {ratio:.2f} of a step with penalty"
+    return "\n".join(format_rows(line, [row | {"ms": 1e3 * row.get("seconds", 0.0)} for row in rows], KEYS))
 
 
 if __name__ == "__main__":
-    run(Study("constraint_steps", ("d", "width", "n", "constraint"), ROWS, measure, table, timed=True))
+    run(Study("constraint_steps", KEYS, ROWS, measure, table, timed=True))

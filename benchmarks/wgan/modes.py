@@ -15,27 +15,27 @@ import numpy as np
 
 import otdist
 from benchmarks.wgan.laws import METHODS, TASKS, Points, Task, classifier, draw_given, stream
-from benchmarks.wgan.rows import Row, Study, grid, run
+from benchmarks.wgan.rows import Row, Study, cross, grid, run
 from otdist.learn import fit_wgan
 
 MATCHED = 2_000  # points a side in the exact distance
 
 # Modes, share of high quality in %, reverse KL, as printed by others, on their own data and networks.
-PUBLISHED: dict[str, list[tuple[str, str, str, str]]] = {
+PUBLISHED = {
     "ring": [
-        ("VEEGAN (Srivastava et al. 2017, table 1)", "8", "52.9", ""),
-        ("GAN (Lin et al. 2018, table 1)", "6.3", "98.2", "0.45"),
-        ("PacGAN4 (Lin et al. 2018, table 1)", "7.8", "95.9", "0.07"),
+        "VEEGAN (Srivastava et al. 2017, table 1) |  | 8 | 52.9",
+        "GAN (Lin et al. 2018, table 1) |  | 6.3 | 98.2 | 0.45",
+        "PacGAN4 (Lin et al. 2018, table 1) |  | 7.8 | 95.9 | 0.07",
     ],
     "grid": [
-        ("VEEGAN (Srivastava et al. 2017, table 1)", "24.6", "40", ""),
-        ("GAN (Lin et al. 2018, table 1)", "17.3", "94.8", "0.70"),
-        ("PacGAN4 (Lin et al. 2018, table 1)", "24.8", "93.6", "0.04"),
+        "VEEGAN (Srivastava et al. 2017, table 1) |  | 24.6 | 40",
+        "GAN (Lin et al. 2018, table 1) |  | 17.3 | 94.8 | 0.70",
+        "PacGAN4 (Lin et al. 2018, table 1) |  | 24.8 | 93.6 | 0.04",
     ],
     "stacked": [
-        ("VEEGAN, stacked MNIST (table 2)", "150", "", "2.95"),
-        ("WGAN-GP, stacked MNIST (Kumar et al. 2019)", "959", "", "0.73"),
-        ("PacDCGAN4, stacked MNIST (Lin et al. 2018, table 2)", "1000", "", "0.07"),
+        "VEEGAN, stacked MNIST (table 2) |  | 150 |  | 2.95",
+        "WGAN-GP, stacked MNIST (Kumar et al. 2019) |  | 959 |  | 0.73",
+        "PacDCGAN4, stacked MNIST (Lin et al. 2018, table 2) |  | 1000 |  | 0.07",
     ],
 }
 PROTOCOLS = {
@@ -47,15 +47,18 @@ PROTOCOLS = {
     "25,600 samples. Stacked MNIST of others has 28 x 28 pixels and 60,000 sources.",
 }
 HEAD = "method | runs | modes | high quality % | reverse KL | W1 | floor | steps | processor s"
+COLUMNS = {
+    **{"modes": ("g", min), "quality": (".1f", min), "reverse_kl": (".4f", max), "w1": (".3f", max)},
+    **{"floor": (".3f", None), "steps": (",.0f", None), "processor_seconds": (".0f", max)},
+}
 LABELS = {"real": "real data", "otdist": "**as shipped**", "gan": "classic GAN", "hinge": "hinge, spectral"}
 
 
 def plan() -> list[Row]:
     """Real data and the defaults first, then the others, a seed at a time."""
-    cells = [(name, seed) for name, task in TASKS.items() for seed in task.seeds]
-    rows = [{"task": t, "method": m, "seed": s} for t, s in cells for m in ("real", *METHODS)]
-    first = ("real", "otdist")
-    return sorted(rows, key=lambda row: -1 if row["method"] in first else row["seed"])
+    methods = ("real", *METHODS)
+    rows = [row for t in TASKS for row in cross(task=[t], seed=TASKS[t].seeds, method=methods)]
+    return sorted(rows, key=lambda row: -1 if row["method"] in ("real", "otdist") else row["seed"])
 
 
 def measure(row: Row) -> Row:
@@ -113,12 +116,8 @@ def judge(task: Task, points: Points, held: Points) -> Row:
     found, good = task.judge(points)
     shares = np.bincount(found, minlength=task.count) / len(found)
     shares = shares[shares > 0]
-    divergence = float((shares * np.log(shares * task.count)).sum())
-    return told | {
-        "modes": len(np.unique(found[good])),
-        "quality": float(good.mean()),
-        "reverse_kl": divergence,
-    }
+    told |= {"modes": len(np.unique(found[good])), "quality": float(good.mean())}
+    return told | {"reverse_kl": float((shares * np.log(shares * task.count)).sum())}
 
 
 def measure_w1(x: Points, y: Points) -> tuple[float, int]:
@@ -132,37 +131,27 @@ def table(rows: Sequence[Row]) -> str:
     parts = []
     for name, protocol in PROTOCOLS.items():
         own = [row for row in rows if row["task"] == name]
-        lines = [list_cells(m, [row for row in own if row["method"] == m]) for m in ("real", *METHODS)]
-        lines += [[f"*published:* {method}", "", *figures] for method, *figures in PUBLISHED.get(name, ())]
-        if own:
-            parts.append(f"{protocol}\n\n{grid(HEAD, filter(None, lines), 'lr')}")
+        groups = {m: [row for row in own if row["method"] == m] for m in ("real", *METHODS)}
+        lines = [average(LABELS.get(m, m), group) for m, group in groups.items() if group]
+        lines += [f"*published:* {text}" for text in PUBLISHED.get(name, ())]
+        parts += [f"{protocol}\n\n{grid(HEAD, lines, 'lr')}"] if own else []
     return "\n\n".join(parts)
 
 
-def list_cells(method: str, rows: Sequence[Row]) -> list[str]:
+def average(label: str, rows: Sequence[Row]) -> str:
     """Means over seeds with the worst in brackets; runs that failed are counted."""
     good = [row for row in rows if row["status"] == "ok" and "w1" in row]
-    label, failed = LABELS.get(method, method), len(rows) - len(good)
     if not good:
-        return [label, f"{len(rows)}, all failed"] if rows else []
+        return f"{label} | {len(rows)}, all failed"
+    cells = [label, f"{len(rows)}" + f", {len(rows) - len(good)} failed" * (len(good) < len(rows))]
+    for name, (spec, worst) in COLUMNS.items():
+        values = [100 * row[name] if name == "quality" else row[name] for row in good if name in row]
+        if name == "quality" and good[0]["task"] not in ("ring", "grid"):
+            values = []  # nothing tells a good digit from a bad one
+        text = format(round(float(np.mean(values)), 6), spec) if values else ""
+        cells.append(f"{text} [{worst(values):{spec}}]" if worst and len(values) > 1 else text)
+    return " | ".join(cells)
 
-    def mean(name: str, form: str, worst: Any = None, times: float = 1.0) -> str:
-        values = [times * row[name] for row in good if name in row]
-        if not values:
-            return ""
-        text = form.format(round(float(np.mean(values)), 6))
-        return text if worst is None or len(values) < 2 else f"{text} [{form.format(worst(values))}]"
-
-    mixture = good[0]["task"] in ("ring", "grid")  # nothing tells a good digit from a bad one
-    return [
-        *(label, f"{len(rows)}" + (f", {failed} failed" if failed else "")),
-        *(mean("modes", "{:g}", min), mean("quality", "{:.1f}", min, 100) if mixture else ""),
-        *(mean("reverse_kl", "{:.4f}", max), mean("w1", "{:.3f}", max), mean("floor", "{:.3f}")),
-        *(mean("steps", "{:,.0f}"), mean("processor_seconds", "{:.0f}", max)),
-    ]
-
-
-STUDY = Study("wgan_modes", ("task", "method", "seed"), plan(), measure, table, timed=True)
 
 if __name__ == "__main__":
-    run(STUDY)
+    run(Study("wgan_modes", ("task", "method", "seed"), plan(), measure, table, timed=True))

@@ -128,16 +128,19 @@ def name_row(row: Row, keys: Iterable[str]) -> str:
     return " ".join(v if isinstance(v, str) else f"{key}={v}" for key, v in values.items())
 
 
-def list_cells(study_keys: Iterable[str], rows: Iterable[Row], cells: Callable[[Row], list[str]]) -> Any:
-    """The name of each row and its cells, or how it ended."""
-    keys = tuple(study_keys)
-    for row in rows:
-        yield [name_row(row, keys), *(cells(row) if row["status"] == "ok" else [row["status"]])]
+def is_ok(row: Row) -> bool:
+    return bool(row.get("status", "ok") == "ok")
 
 
-def grid(head: str, lines: Iterable[Sequence[str]], align: str = "l") -> str:
+def format_rows(line: str, rows: Iterable[Row], keys: Iterable[str]) -> list[str]:
+    """Every row by a format, in which it may be ``name``, or how it ended."""
+    names = [(name_row(row, keys), row) for row in rows]
+    return [line.format(name=n, **row) if is_ok(row) else f"{n} | {row['status']}" for n, row in names]
+
+
+def grid(head: str, lines: Iterable[str], align: str = "l") -> str:
     """A table in Markdown, r for numbers; the last letter goes on, and short lines are filled up."""
-    count = head.count("|") + 1
-    rule = ["---:" if side == "r" else "---" for side in align.ljust(count, align[-1])]
-    body = [" | ".join([*line, *[""] * (count - len(line))]) for line in lines]
-    return "\n".join(f"| {line} |" for line in [head, " | ".join(rule), *body])
+    count = head.count("|")
+    rule = " | ".join("---:" if side == "r" else "---" for side in align.ljust(count + 1, align[-1]))
+    body = [line + " | " * (count - line.count("|")) for line in lines]
+    return "\n".join(f"| {line} |" for line in [head, rule, *body])

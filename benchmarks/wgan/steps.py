@@ -2,50 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+
 import numpy as np
 import torch
 from torch import Tensor
 
 import otdist
 from benchmarks.wgan.rows import Row
+from otdist.learn.wgan.objectives import critic_loss, generator_loss
 from otdist.learn.wgan.real import RealData
 from otdist.learn.wgan.settings import make_settings
 from otdist.learn.wgan.state import State, build_state
 
+Look = Callable[[State, RealData], dict[str, float]]
+
 
 def start(data: np.ndarray, settings: Row, seed: int) -> tuple[State, RealData]:
-    """Networks and data before the first step."""
     chosen = make_settings(settings, False)
     real = RealData.of(data, held_out=chosen.held_out, scale=chosen.scale, seed=seed)
     return build_state(chosen, real.shape, seed, None, None, torch.device("cpu")), real
 
 
 def advance_critic(state: State, train: Tensor, steps: int) -> None:
-    """So many steps of the critic."""
     if not all(state.critic_step(train) for _ in range(steps)):
         raise FloatingPointError(f"values of the critic are not finite at step {state.step}")
 
 
-def advance(state: State, train: Tensor) -> None:
-    """One round, at constant rates."""
-    advance_critic(state, train, state.n_critic)
-    if not state.generator_step():
-        raise FloatingPointError(f"values are not finite at step {state.step}")
+def follow(data: np.ndarray, settings: Row, seed: int, steps: Collection[int], look: Look) -> Row:
+    """What is seen after these steps of the generator, at constant rates, as lists by name."""
+    state, real = start(data, settings, seed)
+    told = []
+    for step in range(1, max(steps) + 1):
+        advance_critic(state, real.train, state.n_critic)
+        if not state.generator_step():
+            raise FloatingPointError(f"values are not finite at step {step}")
+        if step in steps:
+            told.append(look(state, real))
+    return {name: [check[name] for check in told] for name in told[0]}
 
 
 @torch.no_grad()
-def score(state: State, *sets: Tensor) -> list[Tensor]:
-    """Scores of the critic for each set of points."""
+def compare(state: State, x: Tensor, y: Tensor) -> dict[str, float]:
+    """W1 between points, and what the critic says of them."""
     state.critic.eval()
-    return [state.scores(points) for points in sets]
+    f, g = state.scores(x), state.scores(y)
+    objective = state.settings.objective
+    return {
+        "exact": measure_w1(x, y),
+        "gap": float(f.mean() - g.mean()),
+        "critic_loss": float(critic_loss(objective, f, g)) / len(x),
+        "generator_loss": float(generator_loss(objective, g)) / len(x),
+    }
 
 
+@torch.no_grad()
 def measure_gap(state: State, x: Tensor, y: Tensor) -> float:
-    """Mean score of x less that of y."""
-    f, g = score(state, x, y)
-    return float(f.mean() - g.mean())
+    state.critic.eval()
+    return float(state.scores(x).mean() - state.scores(y).mean())
 
 
 def measure_w1(x: Tensor, y: Tensor) -> float:
-    """W1 between samples."""
     return float(otdist.w1(x.double().numpy(), y.double().numpy()))
