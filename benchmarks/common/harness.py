@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from otdist.bench.machine import describe_machine, read_commit
-from otdist.runtime.versions import read_cpu_model  # noqa: F401
 
 RESULTS = Path(__file__).parents[1] / "results"
 

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import platform
-import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
-BASELINE = json.loads((FOLDER / "results/instructions.json").read_text())
+from otdist.runtime.versions import read_cpu_model
+
+ROOT = Path(__file__).parents[2]
+BASELINE = json.loads((ROOT / "benchmarks/results/instructions.json").read_text())
 
 
 @pytest.fixture(scope="module")
 def instructions():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [str(FOLDER), *sys.path])
-        spec = importlib.util.spec_from_file_location("instructions", FOLDER / "instructions.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        yield module
+        patch.syspath_prepend(str(ROOT))
+        yield importlib.import_module("benchmarks.small.instructions")
 
 
 def why_not(instructions):
     """What makes a count here incomparable with those of the file."""
     if lacking := instructions.missing():
         return f"{lacking} is missing"
-    here = {"python": platform.python_version(), "cpu": sys.modules["harness"].read_cpu_model()}
+    here = {"python": platform.python_version(), "cpu": read_cpu_model()}
     here |= {name: metadata.version(name) for name in ("numpy", "numba", "scipy")}
     there = BASELINE["machine"] | BASELINE["versions"]
     other = [
@@ -46,7 +44,7 @@ def test_no_call_takes_more_instructions_than_before(instructions):
     before = {row["call"]: row["instructions"] for row in BASELINE["rows"]}
     counts = instructions.counted()
     assert set(counts) == set(before)
-    assert not instructions.worse(counts, before), "mend it, or run benchmarks/instructions.py --write"
+    assert not instructions.worse(counts, before), "mend it, or run benchmarks.small.instructions --write"
 
 
 def test_three_per_cent_more_are_seen_and_one_is_not(instructions):

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
-SHARE = 0.04  # of the 2,000 calls of benchmarks/same_answers.py, which compares two versions of the code
+ROOT = Path(__file__).parents[2]
+SHARE = 0.04  # of the 2,000 calls of benchmarks.small.same_answers, which compares two versions of the code
 
 # In reverse order, with other hashes of strings.
 CODE = """if True:
     import json, sys
     sys.path.insert(0, sys.argv[1])
-    import same_answers
+    from benchmarks.small import same_answers
 
     same_answers.CALLS = dict(reversed(same_answers.CALLS.items()))
     print(json.dumps(same_answers.answers(float(sys.argv[2]))))
@@ -28,10 +28,10 @@ CODE = """if True:
 @pytest.mark.slow
 def test_another_process_gives_the_same_answers_in_another_order(monkeypatch):
     pytest.importorskip("torch")
-    monkeypatch.syspath_prepend(str(FOLDER))
-    here = importlib.import_module("same_answers").answers(SHARE)
+    monkeypatch.syspath_prepend(str(ROOT))
+    here = importlib.import_module("benchmarks.small.same_answers").answers(SHARE)
     done = subprocess.run(
-        [sys.executable, "-c", CODE, str(FOLDER), str(SHARE)],
+        [sys.executable, "-c", CODE, str(ROOT), str(SHARE)],
         env=os.environ | {"PYTHONHASHSEED": "7"},
         capture_output=True,
         text=True,
