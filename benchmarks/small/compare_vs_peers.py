@@ -1,9 +1,7 @@
 """Time ``otdist.compare`` on tables, against evidently and a scipy loop of W1 and Kolmogorov-Smirnov.
 
-Run with ``python -m benchmarks.small.compare_vs_peers``; ``--evidently PYTHON`` names the interpreter of an
-environment with evidently (it needs pandas 2), ``--rows`` the rows of the long file, ``--only`` some of it.
-Each question is one fresh process a contestant, whose imports are not timed. Writes
-results/compare_vs_peers.json.
+Each question is one fresh process a contestant, whose imports are not timed. evidently is asked where
+``--evidently`` names the Python of an environment that has it: it needs pandas 2.
 """
 
 import fnmatch

@@ -2,7 +2,6 @@
 
 Time and peak memory for n = m points, Gaussian samples shifted by 0.3, with POT's cost matrix by
 scipy's cdist. POT's default cap of 100,000 pivots is raised, so that both finish.
-Run with ``python -m benchmarks.small.dense_vs_peers``; writes results/dense_vs_peers.json.
 """
 
 from itertools import product

@@ -3,9 +3,6 @@
 The floor is the 95th percentile of W1 between samples of one distribution, so about 95 % of the pairs should
 be at or below it, whatever the number of labels and however rare they are. The sizes of the samples differ
 in some rows. Each row also holds the mean distance and the mean floor.
-
-Run with ``python -m benchmarks.small.floor_coverage``; ``--pairs 20`` for a quick look. Writes
-results/floor_coverage.json.
 """
 
 import numpy as np

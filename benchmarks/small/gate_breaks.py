@@ -1,7 +1,6 @@
 """How often the gate of ``otdist compare`` fails on tables with a planted break, and on tables without.
 
-Run with ``python -m benchmarks.small.gate_breaks``; ``--tables 20`` for a quick look. Each table has 12
-columns of several kinds; the gate is that of ``--fail``. Writes results/gate_breaks.json.
+Each table has 12 columns of several kinds; the gate is that of ``--fail``.
 """
 
 import numpy as np

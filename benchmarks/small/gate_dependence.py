@@ -1,7 +1,6 @@
 """False alarms of p-values where rows depend on each other, with and without ``groups`` and ``blocks``.
 
-Nothing has changed in any of these pairs, so at a nominal 5 % at most 5 % should alarm. Run with
-``python -m benchmarks.small.gate_dependence``; writes results/gate_dependence.json.
+Nothing has changed in any of these pairs, so at a nominal 5 % at most 5 % should alarm.
 """
 
 import numpy as np

@@ -3,7 +3,6 @@
 n = m points, two mixtures of 20 cities with a standard deviation of 2 degrees, equal weights; all in one
 process, in turn. POT's default cap of 100,000 pivots is raised, so that it finishes. ``error`` is relative to
 the dense answer, which is proved to 1e-9. The time of the matrix alone is there, too.
-Run with ``python -m benchmarks.small.great_circle_vs_peers``; writes results/great_circle_vs_peers.json.
 """
 
 import numpy as np

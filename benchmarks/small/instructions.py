@@ -60,18 +60,16 @@ def calls():
     }
 
 
-def child(marks=None):
+def child(marks):
     """Make each call twice, the second time between two marks."""
-    library = ctypes.CDLL(marks) if marks else None
+    library = ctypes.CDLL(marks)  # without valgrind the marks do nothing
     for name, call in calls().items():
         call()
         gc.collect()
         gc.disable()
-        if library:
-            library.begin()
+        library.begin()
         call()
-        if library:
-            library.end(name.encode())
+        library.end(name.encode())
         gc.enable()
 
 
@@ -82,13 +80,13 @@ def counted():
         compiler = ["cc", "-O1", "-shared", "-fPIC", "-o", marks, "-x", "c", "-"]
         subprocess.run(compiler, input=MARKS, text=True, check=True)
         environment = os.environ | SETTINGS | {"NUMBA_CACHE_DIR": folder}
-        itself = [sys.executable, "-m", "benchmarks.small.instructions", "--child"]
+        itself = [sys.executable, "-m", "benchmarks.small.instructions", "--child", marks]
         one = ["taskset", "-c", str(min(os.sched_getaffinity(0)))]
         # Without valgrind first: it would take minutes to compile under it.
         subprocess.run([*one, *itself], check=True, env=environment, cwd=ROOT)
         tool = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={folder}/counts"]
         tool.append("--instr-atstart=no")  # imports are several times as quick
-        subprocess.run([*one, *tool, *itself, marks], check=True, env=environment, cwd=ROOT)
+        subprocess.run([*one, *tool, *itself], check=True, env=environment, cwd=ROOT)
         dumps = [path.read_text() for path in Path(folder).glob("counts.*")]
     pattern = re.compile(r"^desc: Trigger: Client Request: (.*?)$.*^totals: (\d+)$", re.MULTILINE | re.DOTALL)
     counts = dict(found.groups() for found in map(pattern.search, dumps) if found)
@@ -127,6 +125,6 @@ def line_of(row):
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
-        sys.exit(child(*sys.argv[2:]))
+        sys.exit(child(sys.argv[2]))
     write = (False, "keep the new counts")
     run_script(NAME, __doc__, measure, line_of, keep=lambda options: options.write, write=write)

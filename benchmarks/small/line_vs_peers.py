@@ -1,7 +1,4 @@
-"""Measure how fast W1 on the line is, against scipy and POT on the same points.
-
-Run with ``python -m benchmarks.small.line_vs_peers``; writes results/line_vs_peers.json.
-"""
+"""Measure how fast W1 on the line is, against scipy and POT on the same points."""
 
 import numpy as np
 import ot

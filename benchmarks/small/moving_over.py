@@ -1,9 +1,8 @@
 """What the calls answer that the pages on moving over replace, where the tests cannot run them.
 
 Each package lives in an environment of its own, whose Python a variable names: OTDIST_BENCH_OTT,
-OTDIST_BENCH_ENERGYFLOW. Run with ``python -m benchmarks.small.moving_over``; writes results/moving_over.json,
-which tests/docs/test_docs.py holds the pages in docs/howto to. A package whose variable is not set keeps its
-rows.
+OTDIST_BENCH_ENERGYFLOW; one that is not set keeps its rows. tests/docs/test_docs.py holds the pages in
+docs/howto to the results.
 """
 
 import os

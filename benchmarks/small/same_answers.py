@@ -1,11 +1,8 @@
 """Compare the answers of 2,000 calls, bit by bit, with those of another version of otdist.
 
 Every public function is called on small random data with seeds. On one machine a change that only moves or
-renames code leaves every bit as it was.
-
-Run ``python -m benchmarks.small.same_answers --write before.json`` before a change and
-``python -m benchmarks.small.same_answers --compare before.json`` after it: exits with 1 where an answer
-differs.
+renames code leaves every bit as it was. Run ``python -m benchmarks.small.same_answers --write before.json``
+before a change and ``--compare before.json`` after it: exits with 1 where an answer differs.
 """
 
 import argparse
@@ -22,7 +19,8 @@ from otdist.metrics import periodic
 from otdist.stats import noise_floor, permutation_test
 
 METRICS = ["euclidean", "cityblock", "sqeuclidean", "chebyshev", "cosine", "angular"]
-ORDERS = [1, 1.5, 2, 3]
+ORDERS, SOLVERS, PENALTIES = [1, 1.5, 2, 3], ["dense", "sparse"], ["tv", "kl"]
+SLICED = [otdist.sliced_w1, otdist.max_sliced_w1]
 
 
 def samples(rng, largest=40, d=None):
@@ -49,19 +47,6 @@ def distance(rng):
     p = 1 if metric == "sqeuclidean" else choose(rng, ORDERS)
     given, method = samples(rng), choose(rng, ["auto", "dense", "sparse"])
     return otdist.wasserstein(*given, p=p, metric=metric, method=method)
-
-
-def costs(rng):
-    return np.round(rng.random(rng.integers(2, 30, size=2)), 2)
-
-
-def unbalanced(rng):
-    return otdist.unbalanced_w1(*samples(rng, 25), reach=1.0, penalty=choose(rng, ["tv", "kl"]))
-
-
-def sliced(rng):
-    function = choose(rng, [otdist.sliced_w1, otdist.max_sliced_w1])
-    return function(*samples(rng, d=3), p=choose(rng, [1, 2]), rng=0)
 
 
 def closed(rng):
@@ -115,13 +100,19 @@ CALLS = {  # and how often each is made
     "circle": (lambda r: otdist.w1(*samples(r, 60, d=1), metric=periodic(2.0)), 100),
     "wasserstein_1d": (lambda r: otdist.wasserstein_1d(*r.normal(size=(2, 7, 30)), p=choose(r, ORDERS)), 100),
     "bottleneck": (lambda r: otdist.wasserstein(*points(r, 20), p=np.inf), 50),
-    "emd": (lambda r: otdist.emd(costs(r), method=choose(r, ["dense", "sparse"])), 200),
+    "emd": (
+        lambda r: otdist.emd(np.round(r.random(r.integers(2, 30, 2)), 2), method=choose(r, SOLVERS)),
+        200,
+    ),
     "sinkhorn": (lambda r: otdist.w1(*samples(r), method="sinkhorn", tol=0.1), 150),
     "sinkhorn, eps": (lambda r: otdist.w1(*samples(r), method="sinkhorn", eps=0.1), 100),
     "sinkhorn_divergence": (lambda r: otdist.sinkhorn_divergence(*samples(r, 25), eps=0.1), 80),
-    "sliced": (sliced, 100),
+    "sliced": (lambda r: choose(r, SLICED)(*samples(r, d=3), p=choose(r, [1, 2]), rng=0), 100),
     "partial_w1": (lambda r: otdist.partial_w1(*points(r), moved=0.5), 80),
-    "unbalanced_w1": (unbalanced, 80),
+    "unbalanced_w1": (
+        lambda r: otdist.unbalanced_w1(*samples(r, 25), reach=1, penalty=choose(r, PENALTIES)),
+        80,
+    ),
     "closed": (closed, 20),
     "permutation_test": (permutation, 40),
     "noise_floor": (lambda r: noise_floor(samples(r)[0], 20, 20, n_resamples=20, rng=0).quantile(0.9), 40),

@@ -1,7 +1,4 @@
-"""Measure sliced distances against POT: the same directions for the mean, what is found for the maximum.
-
-Run with ``python -m benchmarks.small.sliced_vs_peers``; writes results/sliced_vs_peers.json.
-"""
+"""Measure sliced distances against POT: the same directions for the mean, what is found for the maximum."""
 
 import numpy as np
 import ot

@@ -1,8 +1,7 @@
 """Ordinary questions, and what the tools people use today answer.
 
 Every row is computed here, now, with the versions installed; the truth is otdist's proved interval, checked
-against a second way to know it. Run with ``python -m benchmarks.small.wrong_answers``; writes
-results/wrong_answers.json, and with ``--readme`` puts the table into README.md.
+against a second way to know it. ``--readme`` puts the table into README.md.
 """
 
 import warnings
