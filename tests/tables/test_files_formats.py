@@ -302,6 +302,27 @@ def test_a_parquet_file_with_fewer_rows_than_its_footer_says_is_refused(tmp_path
         otdist.compare(open_file(str(path)), {"a": [1.0, 2.0]}, joint=False)
 
 
+TEXTS = pa.array([b"\xd2", b"y"], pa.binary()).view(pa.string())
+POINTING_OUTSIDE = {
+    "offset": pa.StringArray.from_buffers(
+        2, pa.py_buffer(np.array([0, 100, 2], np.int32)), pa.py_buffer(b"ab")
+    ),
+    "index": pa.DictionaryArray.from_arrays(pa.array([0, 7]), TEXTS, safe=False),
+    "negative index": pa.DictionaryArray.from_arrays(pa.array([-7, 0]), TEXTS, safe=False),
+}
+
+
+@pytest.mark.parametrize("values", POINTING_OUTSIDE.values(), ids=list(POINTING_OUTSIDE))
+@pytest.mark.parametrize("ending", ["feather", "feather.gz"])
+def test_a_feather_file_that_points_outside_of_its_buffers_is_refused(values, ending, tmp_path):
+    path = tmp_path / f"damaged.{ending}"
+    file = io.BytesIO()
+    feather.write_feather(pa.table({"a": [1, 2], "g": values}), file, compression="uncompressed")
+    path.write_bytes(gzip.compress(file.getvalue()) if ending.endswith("gz") else file.getvalue())
+    with pytest.raises(InputError, match=r"damaged\.feather(\.gz)?: cannot be read \(.* out of bounds"):
+        open_file(str(path))
+
+
 NO_OBJECTS = {
     "null": b"null\n",
     "spaces": b'  null, "g": 1\n',

@@ -30,7 +30,29 @@ def read_feather(source: Any, columns: tuple[str, ...] | None) -> Any:
         with ipc.open_stream(pa.memory_map(source) if isinstance(source, str) else source) as stream:
             table = stream.read_all()
     selected = select_columns(table.schema, columns)
-    return _drop_index(table if selected is None else table.select(selected))
+    table = _drop_index(table if selected is None else table.select(selected))
+    for column in table.itercolumns():
+        for chunk in column.chunks:
+            _check_buffers(chunk)
+    return table
+
+
+def _check_buffers(array: Any) -> None:
+    """Raise ValueError if offsets or indices point outside of the buffers, which Arrow maps unchecked.
+
+    Text need not be UTF-8 here: such a column is unreadable, which does not concern the others.
+    """
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(array.type):
+        _check_buffers(array.dictionary)
+        numbers = pa.nulls(len(array.dictionary), pa.int8())
+        array = pa.DictionaryArray.from_arrays(array.indices, numbers, safe=False)  # without its text
+    elif pa.types.is_string(array.type):
+        array = array.view(pa.binary())
+    elif pa.types.is_large_string(array.type):
+        array = array.view(pa.large_binary())
+    array.validate(full=True)
 
 
 def read_json_lines(source: Any, columns: tuple[str, ...] | None) -> Any:
