@@ -8,21 +8,15 @@ the averaged generator's; and of both losses of a classic GAN. Correlations are 
 Run with ``python -m benchmarks.wgan.agreement``.
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from scipy.stats import spearmanr
 
 from benchmarks.wgan.laws import CLASSIC, TASKS, draw_given
-from benchmarks.wgan.rows import Row, Study, cross, format_rows, grid, run
+from benchmarks.wgan.rows import Study, cross, format_rows, grid, run
 from benchmarks.wgan.steps import advance_critic, compare, follow, measure_gap
 from otdist.learn.wgan.monitor.probe import clone_state
 from otdist.learn.wgan.monitor.run_check import generate_fakes, run_check
-from otdist.learn.wgan.real import RealData
-from otdist.learn.wgan.state import State
 
 CHECKS, STEPS = 60, 3_000
 MORE = 100  # steps of the copy
@@ -33,26 +27,26 @@ FIGURES = ("heldout_gap", "refreshed_gap", "lower", "critic_loss", "generator_lo
 ROWS = cross(seed=range(3), task=[name for name in TASKS if name != "stacked"], method=METHODS)
 
 
-def measure(row: Row) -> Row:
+def measure(row):
     """Rank correlations of a run, 1 for what falls with the distance, and the curves they are of."""
     data, method = draw_given(row["task"], row["seed"]), METHODS[row["method"]]
     curves = follow(data, method, row["seed"], choose_steps(), look)
     # `lower` is about the averaged generator, as the distance that the trainer shows is.
     pairs = [(name, "averaged" if name == "lower" else "exact") for name in FIGURES]
-    told: Row = {name: float(spearmanr(curves[name], curves[other]).statistic) for name, other in pairs}
+    told = {name: float(spearmanr(curves[name], curves[other]).statistic) for name, other in pairs}
     return told | {"curves": curves}
 
 
-def choose_steps() -> set[int]:
+def choose_steps():
     """As many steps as checks, each about the same factor after the last."""
-    count, steps = CHECKS, set[int]()
+    count, steps = CHECKS, set()
     while len(steps) < CHECKS:
         steps = {round(step) for step in np.geomspace(min(5, STEPS // CHECKS), STEPS, count)}
         count += 1
     return steps
 
 
-def look(state: State, real: RealData) -> dict[str, float]:
+def look(state, real):
     """The exact distance, and what is held against it; the generator is the one the critic was trained on."""
     check, x, twin = run_check(state, real, 0.0), real.heldout[:POINTS], clone_state(state)
     y = generate_fakes(state, len(x), averaged=False, stream=torch.Generator().manual_seed(3))
@@ -61,17 +55,17 @@ def look(state: State, real: RealData) -> dict[str, float]:
     return told | {"heldout_gap": told.pop("gap"), "refreshed_gap": measure_gap(twin, x, y)}
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows):
     """Correlations of every run, of the losses of the classic GAN alone, and the first and last distance."""
     head = "run | held-out gap | 100 steps on | lower | critic's loss | generator's loss | exact W1, scaled"
-    line = "{name} | {heldout_gap:+.3f} | {refreshed_gap:+.3f} | "
-    shown = {"w1": "{lower:+.3f} |  | ", "gan": " | {critic_loss:+.3f} | {generator_loss:+.3f}"}
-    lines = []
-    for row in rows:
-        first, *_, last = row.get("curves", {}).get("exact", (0.0, 0.0))
-        ends = {"ends": f"{first:.3g} to {last:.3g}"}
-        lines += format_rows(line + shown[row["method"]] + " | {ends}", [row | ends], KEYS)
-    return grid(head, lines, "lr")
+    line = "{name} | {heldout_gap:+.3f} | {refreshed_gap:+.3f} | {losses} | {first:.3g} to {last:.3g}"
+    losses = {"w1": "{lower:+.3f} |  | ", "gan": " | {critic_loss:+.3f} | {generator_loss:+.3f}"}
+
+    def describe(row):
+        first, *_, last = row["curves"]["exact"]
+        return {"losses": losses[row["method"]].format(**row), "first": first, "last": last}
+
+    return grid(head, format_rows(line, rows, KEYS, describe), "lr")
 
 
 if __name__ == "__main__":

@@ -6,17 +6,15 @@ raised; latency is the generator's step at which it is. A healthy run with any a
 thresholds were chosen on runs with seeds from 100 on. Run with ``python -m benchmarks.wgan.alarms``.
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from benchmarks.wgan.rows import Row, Study, grid, run
-from otdist.learn import WGAN, fit_wgan
+from benchmarks.wgan.laws import GRID, RING
+from benchmarks.wgan.rows import Study, grid, run
+from otdist.learn import fit_wgan
 from otdist.learn.wgan.real import RealData
 
 DATA = ("ring", "grid", "swiss", "moons", "table")
@@ -24,7 +22,7 @@ POINTS = 10_000
 STEPS, EVERY, LATENT = 1_000, 50, 16
 
 # Alarms of which one must be raised, and settings; what is named after a generator is a Planted one.
-FAULTS: dict[str, tuple[set[str], Row]] = {
+FAULTS = {
     "critic does not move": ({"critic under-trained"}, {"critic_rate": 1e-9}),
     "one slow step of the critic": ({"critic under-trained"}, {"critic_rate": 1e-5, "n_critic": 1}),
     "critic's rate x 100": ({"critic under-trained", "exploding"}, {"critic_rate": 0.4}),
@@ -40,7 +38,7 @@ FAULTS: dict[str, tuple[set[str], Row]] = {
     "60 points, a quick critic": ({"critic over-fitted", "memorisation"}, {"held_out": 0.8, "n_critic": 10}),
     "data cast to integers": ({"data"}, {}),
 }
-HEALTHY: dict[str, Row] = {f"healthy {name}": {"constraint": name} for name in ("gp", "lp", "spectral")}
+HEALTHY = {f"healthy {name}": {"constraint": name} for name in ("gp", "lp", "spectral")}
 SEEDS = range(4)
 # Faults go round the kinds of points, so that each meets four of the five.
 RUNS = [(fault, DATA[(k + s) % len(DATA)], s) for k, fault in enumerate(FAULTS) for s in SEEDS]
@@ -50,25 +48,23 @@ ROWS = [{"fault": fault, "data": data, "seed": seed} for fault, data, seed in RU
 
 
 class Planted(nn.Module):
-    """A generator with a fault."""
+    """A generator with a fault, on the scale of networks."""
 
-    def __init__(self, kind: str, real: Tensor, seed: int) -> None:
+    def __init__(self, kind, real, seed):
         super().__init__()
         source, d = torch.Generator().manual_seed(seed), real.shape[1]
         self.kind, self.calls = kind, 0
         self.register_buffer("rows", real.clone())
         sizes = [LATENT, d] if kind == "linear generator" else [LATENT, 128, 128, d]
-        layers: list[nn.Module] = []
+        layers = []
         for rows, cols in pairwise(sizes):
             layer = nn.utils.skip_init(nn.Linear, rows, cols)
-            with torch.no_grad():
-                layer.weight.uniform_(-(rows**-0.5), rows**-0.5, generator=source)
-                layer.bias.zero_()
+            nn.init.uniform_(layer.weight, -(rows**-0.5), rows**-0.5, generator=source)
+            nn.init.zeros_(layer.bias)
             layers += [layer, nn.ReLU()]
         self.body = nn.Sequential(*layers[:-1])
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Points on the scale of networks."""
+    def forward(self, z):  # noqa: D102
         if self.kind == "constant generator":
             return self.body(torch.zeros_like(z)) + 1e-3 * z[:, : self.rows.shape[1]]
         if self.kind == "generator of two points":
@@ -87,46 +83,47 @@ class Planted(nn.Module):
         return self.body(z)
 
 
-def draw_points(name: str, n: int, seed: int, law: int | None = None) -> np.ndarray:
+def draw_points(name, n, seed, law=None):
     """Points of a law, drawn anew for every seed; tables of every seed have a law of their own.
 
     ``law``: the seed of a table of POINTS rows of whose law these are.
     """
+    if name == "table":
+        rows, mixing = draw_columns(n, seed)
+        others, mixing = draw_columns(n, seed) if law is None else draw_columns(POINTS, law)
+        return bend(rows @ mixing) / bend(others @ mixing).std(0)
     rng = np.random.default_rng([seed, DATA.index(name)])
     noise = rng.standard_normal((n, 2))
     if name == "ring":
-        turn = 2 * np.pi * rng.integers(8, size=n) / 8
-        return np.c_[np.cos(turn), np.sin(turn)] + 0.01 * noise
+        return RING.means[rng.integers(8, size=n)] + RING.spread * noise
     if name == "grid":
-        return 2.0 * rng.integers(-2, 3, size=(n, 2)) + 0.05 * noise
+        return 2.0 * rng.integers(-2, 3, size=(n, 2)) + GRID.spread * noise
     if name == "swiss":
         turn = 1.5 * np.pi * (1 + 2 * rng.random(n))
         return np.c_[turn * np.cos(turn), turn * np.sin(turn)] / 7.5 + 0.05 * noise
-    if name == "moons":
-        turn, side = np.pi * rng.random(n), rng.integers(2, size=n)
-        sign = 1.0 - 2.0 * side
-        return np.c_[sign * np.cos(turn) + side, sign * np.sin(turn) + 0.5 * side] + 0.05 * noise
-    rows, mixing = rng.standard_normal((n, 5)), rng.standard_normal((5, 5))
-    if law is None:
-        table = bend(rows @ mixing)
-        return table / table.std(0)
-    again = np.random.default_rng([law, DATA.index(name)])
-    again.standard_normal((POINTS, 2))
-    others, mixing = again.standard_normal((POINTS, 5)), again.standard_normal((5, 5))
-    return bend(rows @ mixing) / bend(others @ mixing).std(0)
+    turn, side = np.pi * rng.random(n), rng.integers(2, size=n)
+    sign = 1.0 - 2.0 * side
+    return np.c_[sign * np.cos(turn) + side, sign * np.sin(turn) + 0.5 * side] + 0.05 * noise
 
 
-def bend(rows: np.ndarray) -> np.ndarray:
+def draw_columns(n, seed):
+    """Independent columns of a table, and the matrix that mixes them."""
+    rng = np.random.default_rng([seed, DATA.index("table")])
+    rng.standard_normal((n, 2))
+    return rng.standard_normal((n, 5)), rng.standard_normal((5, 5))
+
+
+def bend(rows):
     """A skew column, and one without negative numbers."""
     return np.c_[np.exp(rows[:, 0] / 3), np.abs(rows[:, 1]), rows[:, 2:]]
 
 
-def train(fault: str, name: str, seed: int, steps: int = STEPS) -> WGAN:
+def train(fault, name, seed, steps=STEPS):
     """A run with a fault, or a healthy one if ``fault`` is empty."""
     data = draw_points(name, 300 if fault == "60 points, a quick critic" else POINTS, seed)
     if fault == "data cast to integers":
         data = np.trunc(data)
-    settings: Row = {"steps": steps, "check_every": EVERY, "stop": False, "seed": seed}
+    settings = {"steps": steps, "check_every": EVERY, "stop": False, "seed": seed}
     settings |= HEALTHY.get(fault) or FAULTS.get(fault, ({}, {}))[1]
     if "generator" in fault and "rate" not in fault:
         real = RealData.of(data, held_out=0.2, scale="auto", seed=seed)
@@ -134,8 +131,7 @@ def train(fault: str, name: str, seed: int, steps: int = STEPS) -> WGAN:
     return fit_wgan(data, device="cpu", **settings)
 
 
-def measure(row: Row) -> Row:
-    """One run, and what it was told."""
+def measure(row):
     trained = train(row["fault"], row["data"], row["seed"])
     alarms = [[alarm.step, alarm.name, alarm.cause] for alarm in trained.alarms]
     fitting = [step for step, name, _ in alarms if name in FAULTS.get(row["fault"], ((),))[0]]
@@ -151,25 +147,23 @@ def measure(row: Row) -> Row:
     }
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows):
     """What was found, and what was told for nothing."""
-    lines = []
+    lines, latency = [], []
     for fault, (expected, _) in FAULTS.items():
         own = [row for row in rows if row["fault"] == fault]
-        found = [row for row in own if row.get("found")]
+        steps = [row["latency"] for row in own if row.get("found")]
         others = {name for row in own for _, name, _ in row.get("alarms", ())} - expected
-        steps = ", ".join(str(row["latency"]) for row in found)
-        lines.append(f"{fault} | {len(found)} | {len(own)} | {steps} | {', '.join(sorted(others))}")
-    parts = [grid("planted | found | of | steps until then | also told", lines, "lrrrl")]
-    planted = [row for row in rows if row["fault"] in FAULTS]
+        told = [fault, len(steps), len(own), ", ".join(map(str, steps)), ", ".join(sorted(others))]
+        lines.append(" | ".join(map(str, told)))
+        latency += steps
+    planted = sum(row["fault"] in FAULTS for row in rows)
     healthy = [row for row in rows if row.get("healthy")]
     false = [row for row in healthy if row["alarms"]]
-    latency = [row["latency"] for row in planted if row.get("found")]
+    parts = [grid("planted | found | of | steps until then | also told", lines, "lrrrl")]
     if planted and healthy:
-        share = len(latency) / len(planted)
-        parts.append(
-            f"\nFound: {share:.0%} of {len(planted)}, after {np.median(latency):.0f} steps (median)."
-        )
+        share, median = len(latency) / planted, np.median(latency)
+        parts.append(f"\nFound: {share:.0%} of {planted}, after {median:.0f} steps (median).")
         share = len(false) / len(healthy)
         parts.append(f"Alarms in {len(false)} of {len(healthy)} healthy runs ({share:.0%}).")
         parts += [f"- {row['data']}, seed {row['seed']}: {row['alarms']}" for row in false]

@@ -6,18 +6,16 @@ with 64. Where a best potential is known it takes the critic's part, since no ot
 for the lower bound to fail. Run with ``python -m benchmarks.wgan.bracket``.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from scipy import integrate, stats
 
 from benchmarks.wgan.laws import RING
-from benchmarks.wgan.rows import Row, Study, cross, format_rows, grid, is_ok, run
+from benchmarks.wgan.rows import Study, cross, format_rows, grid, is_ok, run
 from otdist.bench import problems
-from otdist.learn.wgan.monitor.bracket import Potential, bracket_w1
+from otdist.learn.wgan.monitor.bracket import bracket_w1
 
 KEYS = ("law", "n")
 CHECKS = {512: 50, 64: 200}  # of each law, by size
@@ -25,69 +23,64 @@ MIXTURES = ((0.3, -2.0, 0.5), (0.7, 1.0, 0.2)), ((0.5, -2.0, 0.5), (0.5, 1.2, 0.
 
 
 class Known(NamedTuple):
-    """Two laws with known W1: points of both, and a best potential where there is one."""
+    """Two laws with known W1, asked as an otdist.bench.problems.Pair is; not all have a best potential."""
 
     w1: float
-    sample: Callable[[int, np.random.Generator], tuple[Any, Any]]
-    potential: Potential | None = None
+    sample: Callable
+    potential: Callable | None = None
 
 
-def draw_modes(n: int, rng: np.random.Generator) -> tuple[Any, Any]:
+def draw_modes(n, rng):
     """Two modes of the ring that face each other, and one of them."""
     x = 0.01 * rng.standard_normal((n, 2)) + RING.means[4 * rng.integers(2, size=n)]
     return x, RING.means[0] + 0.01 * rng.standard_normal((n, 2))
 
 
-def draw_mixtures(n: int, rng: np.random.Generator) -> tuple[Any, Any]:
-    def draw(law: Any) -> np.ndarray:
-        weights, means, scales = (np.array(column) for column in zip(*law, strict=True))
-        kind = rng.choice(len(law), size=n, p=weights)
-        return (means[kind] + scales[kind] * rng.standard_normal(n))[:, None]
-
-    return draw(MIXTURES[0]), draw(MIXTURES[1])
+def draw_mixture(law, n, rng):
+    weights, means, scales = np.transpose(law)
+    kind = rng.choice(len(law), size=n, p=weights)
+    return (means[kind] + scales[kind] * rng.standard_normal(n))[:, None]
 
 
-def integrate_mixtures() -> float:
+def integrate_mixtures():
     """W1 on the line: the area between the distribution functions."""
 
-    def between(t: float) -> float:
+    def between(t):
         one, other = (sum(w * stats.norm.cdf(t, m, s) for w, m, s in law) for law in MIXTURES)
-        return abs(float(one) - float(other))
+        return abs(one - other)
 
-    return float(integrate.quad(between, -8, 8, limit=500)[0])
-
-
-def of_pair(pair: problems.Pair) -> Known:
-    return Known(pair.w1, lambda n, rng: pair.sample(n, rng=rng), pair.potential)
+    return integrate.quad(between, -8, 8, limit=500)[0]
 
 
 # From easy to hard. Of two modes: W1((A + B) / 2, B) = W1(A, B) / 2, and B is A, moved by 2.
-LAWS: dict[str, Callable[[], Known]] = {
-    "ring of 8 against itself, d = 2": lambda: Known(0.0, lambda n, rng: (RING(rng, n), RING(rng, n))),
+LAWS = {
+    "ring of 8 against itself, d = 2": lambda: Known(0.0, lambda n, rng: [RING(rng, n) for _ in range(2)]),
     "two modes against one of them, d = 2": lambda: Known(1.0, draw_modes, lambda z: -z[:, 0]),
-    "shift by 0.1, d = 1": lambda: of_pair(problems.shift([0.1])),
-    "shift by 3, d = 1": lambda: of_pair(problems.shift([3.0])),
-    "shift by 0.1, d = 2": lambda: of_pair(problems.shift([0.1, 0.0])),
-    "shift by 1, d = 2": lambda: of_pair(problems.shift([1.0, 0.0])),
-    "shift by 1, d = 16": lambda: of_pair(problems.shift([1.0] + [0.0] * 15)),
-    "mixtures of two normals, d = 1": lambda: Known(integrate_mixtures(), draw_mixtures),
-    "Student t3, scales 1 and 2, d = 1": lambda: of_pair(problems.laws_1d(stats.t(3), stats.t(3, scale=2))),
-    "lognormal, shapes 1 and 1.2, d = 1": lambda: of_pair(problems.laws_1d(*map(stats.lognorm, (1, 1.2)))),
-    "radial, d = 3": lambda: of_pair(problems.radial(3)),
-    "cylinder, d = 8, k = 3": lambda: of_pair(problems.cylinder(8, 3, rotation=0)),
-    "ridge of 2 teeth, d = 2": lambda: of_pair(problems.ridge([1.0, 0.0], teeth=2)),
-    "funnels, d = 2, 5 tips": lambda: of_pair(problems.funnels(2, 5, rng=0)),
-    "published pair, d = 2, 4 tips": lambda: of_pair(problems.w1bench(2, 4)),
-    "published pair, d = 16, 16 tips": lambda: of_pair(problems.w1bench(16, 16)),
+    "shift by 0.1, d = 1": lambda: problems.shift([0.1]),
+    "shift by 3, d = 1": lambda: problems.shift([3.0]),
+    "shift by 0.1, d = 2": lambda: problems.shift([0.1, 0.0]),
+    "shift by 1, d = 2": lambda: problems.shift([1.0, 0.0]),
+    "shift by 1, d = 16": lambda: problems.shift([1.0] + [0.0] * 15),
+    "mixtures of two normals, d = 1": lambda: Known(
+        integrate_mixtures(), lambda n, rng: [draw_mixture(law, n, rng) for law in MIXTURES]
+    ),
+    "Student t3, scales 1 and 2, d = 1": lambda: problems.laws_1d(stats.t(3), stats.t(3, scale=2)),
+    "lognormal, shapes 1 and 1.2, d = 1": lambda: problems.laws_1d(*map(stats.lognorm, (1, 1.2))),
+    "radial, d = 3": lambda: problems.radial(3),
+    "cylinder, d = 8, k = 3": lambda: problems.cylinder(8, 3, rotation=0),
+    "ridge of 2 teeth, d = 2": lambda: problems.ridge([1.0, 0.0], teeth=2),
+    "funnels, d = 2, 5 tips": lambda: problems.funnels(2, 5, rng=0),
+    "published pair, d = 2, 4 tips": lambda: problems.w1bench(2, 4),
+    "published pair, d = 16, 16 tips": lambda: problems.w1bench(16, 16),
 }
 
 
-def measure(row: Row) -> Row:
+def measure(row):
     """How often the bounds hold, and how wide they are."""
     law, n, seen = LAWS[row["law"]](), row["n"], []
     for seed in range(CHECKS[n]):
-        x, y = law.sample(2 * n, np.random.default_rng([seed, n]))
-        seen.append(bracket_w1(np.asarray(x), np.asarray(y), law.potential))
+        x, y = law.sample(2 * n, rng=np.random.default_rng([seed, n]))
+        seen.append(bracket_w1(x, y, law.potential))
     low, high = (np.array([getattr(check, name) for check in seen]) for name in ("lower", "upper"))
     return {
         "checks": CHECKS[n],
@@ -101,8 +94,7 @@ def measure(row: Row) -> Row:
     }
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Shares and mean bounds."""
+def table(rows):
     head = "laws | n | W1 | mean lower | mean upper | mean debiased | lower holds | upper holds | both"
     line = "{law} | {n} | {w1:.3f} | {lower:.3f} | {upper:.3f} | {debiased:.3f}"
     line += " | {lower_holds:.1%} | {upper_holds:.1%} | {holds:.1%}"

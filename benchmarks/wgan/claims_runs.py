@@ -1,12 +1,9 @@
 """Whole runs: which settings arrive and lose modes, what can be trained on their points; words and days."""
 
-from __future__ import annotations
-
 import re
-from importlib.util import find_spec
+from importlib.metadata import distribution
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,49 +13,47 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
-from torch import Tensor, nn
+from torch import nn
 
 import otdist
-from benchmarks.wgan.claims_curves import NETWORKS, WIDE_RING, draw_ring, shorten
-from benchmarks.wgan.laws import CLASSIC, Points
-from benchmarks.wgan.rows import Row
-from otdist.errors import InputError
-from otdist.learn import WGAN, fit_wgan
+from benchmarks.wgan.claims_curves import NETWORKS, ONCE, TWO, WIDE_RING, draw_ring, shorten
+from benchmarks.wgan.claims_parts import part
+from benchmarks.wgan.laws import CLASSIC
+from benchmarks.wgan.rows import cross
+from otdist.learn import fit_wgan
 from otdist.learn.wgan.real import RealData
 
-METHODS: dict[str, Row] = {
+METHODS = {
     "orthogonal": {},
     "gp": {"constraint": "gp", "penalty": 10.0},  # the weight of Gulrajani et al. 2017
     "gp light": {"constraint": "gp", "penalty": 1.0},
     "gan": CLASSIC,
 }
 RATES = (1e-3, 4e-3, 1.6e-2)  # of the generator
-SPEEDS: list[Row] = [{"speed": s, "n_critic": k} for s, k in ((0.25, 1), (1.0, 1), (4.0, 1), (1.0, 4))]
-GAMES: dict[str, Row] = {
+SPEEDS = [{"speed": s, "n_critic": k} for s, k in ((0.25, 1), (1.0, 1), (4.0, 1), (1.0, 4))]
+GAMES = {
     "saturating": {"objective": "saturating", "constraint": "none"},
     "gan": CLASSIC,
     "gan packing 4": CLASSIC | {"packing": 4},
     "w1": {},
 }
-CASES: dict[str, Row] = {
+CASES = {
     "1 critic step": {"learning_rate": 8e-3, "critic_rate": 8e-3, "n_critic": 1},
     "4 critic steps": {"learning_rate": 8e-3, "critic_rate": 8e-3, "n_critic": 4},
     # The average would hide a generator that goes from mode to mode.
     "fast generator": {"learning_rate": 1.6e-2, "critic_rate": 1e-3, "n_critic": 1, "average": 0.01},
 }
-TRAINERS: dict[str, Row] = {
-    "w1": {"n_critic": 3, "learning_rate": 2e-3, "critic_rate": 2e-3},
-    "gp": METHODS["gp light"] | {"n_critic": 3, "learning_rate": 2e-3, "critic_rate": 2e-3},
-    "gan": CLASSIC | {"n_critic": 1, "learning_rate": 2e-3, "critic_rate": 2e-3},
-}
+EVEN = {"n_critic": 3, "learning_rate": 2e-3, "critic_rate": 2e-3}
+TRAINERS = {"w1": EVEN, "gp": EVEN | METHODS["gp light"], "gan": EVEN | CLASSIC | {"n_critic": 1}}
 WATCHED = ("precision", "recall", "coverage", "density", "vendi", "duplicates", "spread", "estimate")
+KINDS = ("generated", "letters", "chain", "gaussian", "noise", "real")  # of words and days
+NEAR = 0.1  # W1 above the floor below which a run on the ring has arrived; its radius is 1
 SAMPLES = 1_000
 LETTERS = " abcdefghijklmnopqrstuvwxyz"
 PLACES = 8
-ITALY = "datasets/data/ItalyPowerDemand/ItalyPowerDemand_{}.ts"
 
 
-def train(data: Points, steps: int, seed: int, **settings: Any) -> WGAN:
+def train(data, steps, seed, **settings):
     """A run with small networks and a check at its end."""
     chosen = NETWORKS | {"check_every": steps} | settings
     run = fit_wgan(data, steps=steps, seed=seed, stop=False, device="cpu", **chosen)
@@ -67,34 +62,52 @@ def train(data: Points, steps: int, seed: int, **settings: Any) -> WGAN:
     return run
 
 
-def judge(points: Points, seed: int) -> Row:
+def judge(points, seed):
     """Modes with a quarter of their share of points near them, share of such points, W1 to fresh ones.
 
     "touched" counts modes that have a quarter of their share of points nearer than to any other mode, however
     far: fewer than eight are a collapse, where few modes at low quality are points that are badly placed.
     """
     nearest, near = WIDE_RING.judge(points)
-    shares, spans = (np.bincount(found, minlength=8) / len(points) for found in (nearest[near], nearest))
+    modes, touched = (sum(np.bincount(kind) >= 0.25 / 8 * len(points)) for kind in (nearest[near], nearest))
     one, other = draw_ring(2 * SAMPLES, 1_000 + seed).reshape(2, SAMPLES, 2)
-    return {
-        "modes": int((shares >= 0.25 / 8).sum()),
-        "touched": int((spans >= 0.25 / 8).sum()),
-        "quality": float(near.mean()),
-        "w1": float(otdist.w1(points[:SAMPLES], one)),
-        "floor": float(otdist.w1(other, one)),
-    }
+    told = {"modes": int(modes), "touched": int(touched), "quality": float(near.mean())}
+    return told | {"w1": float(otdist.w1(points[:SAMPLES], one)), "floor": float(otdist.w1(other, one))}
 
 
-def measure_sweep(row: Row, steps: int = 1_000) -> Row:
-    """The ring, by the generator's rate, by the critic's over it, and by steps of the critic."""
+def judge_ring(row):
+    """W1 above the floor, and whether a run found all modes and came near their law; the last check."""
+    above = row["w1"] - row["floor"]
+    last = {name: curve[-1] for name, curve in row.get("curves", {}).items()}
+    return [row | last | {"above": above, "arrived": str(row["modes"] == 8 and above < NEAR)}]
+
+
+@part(
+    [row | speed for row in cross(method=METHODS, rate=RATES, seed=ONCE) for speed in SPEEDS],
+    "method | rate | critic's over it | critic steps | modes | touched | W1 above the floor | arrived",
+    ("method", "rate", "speed", "n_critic"),
+    "{modes} | {touched} | {above:.3g} | {arrived}",
+    judge_ring,
+)
+def sweep(row, steps=1_000):
+    """Ring, 1,000 rounds."""
     settings = METHODS[row["method"]] | {"learning_rate": row["rate"], "n_critic": row["n_critic"]}
     critic_rate = row["speed"] * row["rate"]
     run = train(draw_ring(4_000, row["seed"]), steps, row["seed"], critic_rate=critic_rate, **settings)
     return {"steps": steps} | judge(run.sample(SAMPLES, rng=1), row["seed"])
 
 
-def measure_collapse(row: Row, steps: int = 1_000, checks: int = 10) -> Row:
-    """The ring, by games and speeds, with what the checks of the trainer see along the way."""
+@part(
+    cross(seed=range(3), case=CASES, method=GAMES),
+    "speeds | game | modes | touched | precision | recall | coverage | Vendi | duplicates"
+    " | W1 above the floor | alarms",
+    ("case", "method"),
+    "{modes} | {touched} | {precision:.2f} | {recall:.2f} | {coverage:.2f} | {vendi:.2f}"
+    " | {duplicates:.2f} | {above:.2f} | {alarms}",
+    judge_ring,
+)
+def collapse(row, steps=1_000, checks=10):
+    """Ring, 1,000 rounds."""
     settings = {"check_every": steps // checks} | GAMES[row["method"]] | CASES[row["case"]]
     run = train(draw_ring(4_000, row["seed"]), steps, row["seed"], **settings)
     points = run.sample(SAMPLES, rng=1)
@@ -107,8 +120,14 @@ def measure_collapse(row: Row, steps: int = 1_000, checks: int = 10) -> Row:
     }
 
 
-def measure_synthetic(row: Row, steps: int = 800) -> Row:
-    """Accuracy on real held-out rows of a classifier that was trained on real or on generated rows.
+@part(
+    cross(data=("wine", "digits"), method=TRAINERS, seed=ONCE),
+    "data | method | real | generated | Gaussian | real and generated",
+    ("data", "method"),
+    "{real:.1%} | {generated:.1%} | {gaussian:.1%} | {both:.1%}",
+)
+def synthetic(row, steps=800):
+    """Accuracy on real rows, trained on.
 
     One generator a class, as many rows as real ones; beside it a Gaussian a class, with shrunk covariance.
     """
@@ -116,42 +135,41 @@ def measure_synthetic(row: Row, steps: int = 800) -> Row:
     split = {"test_size": 0.3, "random_state": row["seed"], "stratify": labels}
     x, held, y, held_labels = train_test_split(values, labels, **split)
     settings = TRAINERS[row["method"]] | {"width": 64, "check_points": 16}
-    scale = "columns" if row["data"] == "wine" else "common"
-    gaussian, fakes, order, spread = [], [], [], x.std(0).clip(1e-9)
+    settings["scale"] = "columns" if row["data"] == "wine" else "common"
+    gaussian, fakes, spread = [], [], x.std(0).clip(1e-9)
     rng = np.random.default_rng(row["seed"])
-    for label in np.unique(y):
-        own = x[y == label]
-        run = train(own, steps, row["seed"], scale=scale, **settings)
-        fakes.append(run.sample(len(own), rng=1))
+    for own in (x[y == label] for label in np.unique(y)):
+        fakes.append(train(own, steps, row["seed"], **settings).sample(len(own), rng=1))
         covariance = LedoitWolf().fit((own - own.mean(0)) / spread).covariance_
         noise = rng.multivariate_normal(np.zeros(own.shape[1]), covariance, size=len(own))
         gaussian.append(own.mean(0) + noise * spread)
-        order.append(y[y == label])
-    made, plain, order = (np.concatenate(parts) for parts in (fakes, gaussian, order))
-    sets = {"real": (x, y), "generated": (made, order), "gaussian": (plain, order)}
+    made, order = np.concatenate(fakes), np.sort(y)
+    sets = {"real": (x, y), "generated": (made, order), "gaussian": (np.concatenate(gaussian), order)}
     sets["both"] = np.concatenate([x, made]), np.concatenate([y, order])
     models = {name: make_pipeline(StandardScaler(), SVC()).fit(*pair) for name, pair in sets.items()}
-    told: Row = {name: float(model.score(held, held_labels)) for name, model in models.items()}
-    told |= {"n": len(x), "held": len(held)}
-    if row["data"] == "digits":
-        told["images"] = [part[:3].round(1).tolist() for part in fakes]
-    return told
+    told = {name: float(model.score(held, held_labels)) for name, model in models.items()}
+    images = {"images": [own[:3].round(1).tolist() for own in fakes]} if row["data"] == "digits" else {}
+    return told | {"n": len(x), "held": len(held)} | images
 
 
-def list_vocabulary() -> list[str]:
+def split_kinds(row):
+    return [row | {"kind": kind} | row[kind] for kind in KINDS if kind in row]
+
+
+def list_vocabulary():
     """Words of two to eight letters in the pages of the documentation, as often as they come."""
     pages = sorted((Path(__file__).parents[2] / "docs").glob("*.md"))
     text = " ".join(page.read_text() for page in pages).lower()
     return re.findall(r"(?<![\w/.`_{-])[a-z]{2,8}(?![\w/`_}-])", text)
 
 
-def encode(words: list[str]) -> Points:
+def encode(words):
     """One-hot letters (n, 8, 27), blanks behind."""
     codes = [[LETTERS.index(letter) for letter in word.ljust(PLACES)] for word in words]
     return np.eye(len(LETTERS))[np.array(codes)]
 
 
-def decode(codes: Points) -> list[str]:
+def decode(codes):
     """Words from numbers (n, 8, 27): the largest at each place."""
     return ["".join(LETTERS[k] for k in word).rstrip() for word in codes.argmax(-1)]
 
@@ -162,46 +180,54 @@ class Speller(nn.Module):
     Chances go to the critic as they are (Gulrajani et al. 2017, section 5.5): no letter is ever drawn.
     """
 
-    def __init__(self, latent: int, width: int, real: RealData, seed: int) -> None:
+    def __init__(self, latent, width, scale, seed):
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             layers = [nn.Linear(latent, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU()]
             layers += [nn.Linear(width, PLACES * len(LETTERS)), nn.Unflatten(1, (PLACES, len(LETTERS)))]
         self.layers = nn.Sequential(*layers, nn.Softmax(-1))
-        self.register_buffer("centre", torch.from_numpy(real.scale.centre).float())
-        self.register_buffer("unit", torch.from_numpy(real.scale.unit).float())
+        self.register_buffer("centre", torch.from_numpy(scale.centre).float())
+        self.register_buffer("unit", torch.from_numpy(scale.unit).float())
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z):
         """Chances (n, 216) for latent numbers (n, latent)."""
         return (self.layers(z).flatten(1) - self.centre) / self.unit
 
 
-def measure_words(row: Row, steps: int = 1_000, n: int = 1_000) -> Row:
-    """Share of generated words, pairs of letters and word lengths that are real."""
-    known = list_vocabulary()
-    rng = np.random.default_rng(row["seed"])
+@part(
+    cross(method=TWO, seed=ONCE),
+    "method | seed | source | words | pairs of letters | different | different real words",
+    ("method", "seed", "kind"),
+    "{words:.1%} | {pairs:.1%} | {distinct:.1%} | {distinct_real}",
+    split_kinds,
+)
+def words(row, steps=1_000, n=1_000):
+    """Words that are real."""
+    known, rng = list_vocabulary(), np.random.default_rng(row["seed"])
     data = encode([known[k] for k in rng.integers(len(known), size=4_000)])
-    real = RealData.of(data, held_out=0.2, scale="auto", seed=row["seed"])
-    speller = Speller(32, 128, real, row["seed"])
-    settings: Row = {"generator": speller, "check_points": 200, "width": 128, "latent": 32}
-    run = train(data, steps, row["seed"], **settings, **TRAINERS[row["method"]])
+    scale = RealData.of(data, held_out=0.2, scale="auto", seed=row["seed"]).scale
+    settings = {"generator": Speller(32, 128, scale, row["seed"]), "width": 128, "latent": 32}
+    run = train(data, steps, row["seed"], check_points=200, **settings, **TRAINERS[row["method"]])
     chances = run.sample(n, rng=1)
     fakes = decode(chances)
     sets = {"generated": fakes, "real": [known[k] for k in rng.integers(len(known), size=n)]}
     # What needs no network: letters place by place, each with its own frequency; a Markov chain.
     sets["letters"] = decode(data[rng.integers(len(data), size=(n, PLACES)), np.arange(PLACES)])
     sets["chain"] = draw_chain(known, n, rng)
-    told: Row = {"steps": steps, "words": len(set(known))}
+    told = {"steps": steps, "words": len(set(known))}
     told |= {name: judge_words(made, known) for name, made in sets.items()}
     return told | {"certain": float(chances.max(-1).mean()), "w1": vars(run.w1), "examples": fakes[:60]}
 
 
-def judge_words(made: list[str], known: list[str]) -> Row:
+def list_pairs(words):
+    """Letters that follow each other, with a blank at either end of a word."""
+    return [pair for word in words for pair in pairwise(f" {word} ")]
+
+
+def judge_words(made, known):
     """Shares that are real, and how many different words there are."""
-    real, different = set(known), set(made)
-    pairs = {pair for word in real for pair in pairwise(f" {word} ")}
-    spoken = [pair for word in made for pair in pairwise(f" {word} ")]
+    real, different, spoken, pairs = set(known), set(made), list_pairs(made), set(list_pairs(known))
     return {
         "words": sum(word in real for word in made) / len(made),
         "pairs": sum(pair in pairs for pair in spoken) / len(spoken),
@@ -211,13 +237,11 @@ def judge_words(made: list[str], known: list[str]) -> Row:
     }
 
 
-def draw_chain(known: list[str], n: int, rng: np.random.Generator) -> list[str]:
+def draw_chain(known, n, rng):
     """Words from a Markov chain of letters, at most eight long."""
-    after: dict[str, list[str]] = {}
-    for word in known:
-        for one, other in pairwise(f" {word} "):
-            after.setdefault(one, []).append(other)
-    made = []
+    after, made = {}, []
+    for one, other in list_pairs(known):
+        after.setdefault(one, []).append(other)
     for _ in range(n):
         word = " "
         while len(word) <= PLACES and (word == " " or word[-1] != " "):
@@ -226,43 +250,44 @@ def draw_chain(known: list[str], n: int, rng: np.random.Generator) -> list[str]:
     return made
 
 
-def read_power() -> Points:
+def read_power():
     """1,096 days of electric power in Italy, 24 hours each, every day with mean 0 and spread 1."""
-    found = find_spec("aeon")
-    if found is None or found.origin is None:
-        raise InputError("series", "needs data of aeon's wheel", "pip install --no-deps aeon")
-    folder, days = Path(found.origin).parent, []
-    for part in ("TRAIN", "TEST"):
-        text = (folder / ITALY.format(part)).read_text()
-        lines = text[text.index("@data") :].splitlines()[1:]
-        days += [[float(hour) for hour in line.split(":")[0].split(",")] for line in lines if line]
+    folder, days = distribution("aeon").locate_file("aeon/datasets/data/ItalyPowerDemand"), []
+    for share in ("TRAIN", "TEST"):
+        lines = (folder / f"ItalyPowerDemand_{share}.ts").read_text().partition("@data")[2].split()
+        days += [[float(hour) for hour in line.split(":")[0].split(",")] for line in lines]
     return np.array(days)
 
 
-def measure_series(row: Row, steps: int = 800) -> Row:
-    """Days of power: W1 by the Euclidean distance and transport with DTW, against days kept aside."""
-    days = read_power()
+@part(
+    cross(method=TWO, seed=ONCE),
+    "method | seed | source | W1 | DTW",
+    ("method", "seed", "kind"),
+    "{w1:.3f} | {dtw:.3f}",
+    split_kinds,
+)
+def series(row, steps=800):
+    """Days of power, against days kept aside."""
+    days, rng = read_power(), np.random.default_rng(row["seed"])
     days = days[np.random.default_rng(row["seed"]).permutation(len(days))]
     given, held, beside = days[:596], days[596:846], days[846:]
     run = train(given, steps, row["seed"], width=64, **TRAINERS[row["method"]])
-    rng = np.random.default_rng(row["seed"])
     gaussian = rng.multivariate_normal(given.mean(0), np.cov(given.T), size=len(held))
     sets = {"generated": run.sample(len(held), rng=1), "gaussian": gaussian, "real": beside}
     sets["noise"] = given.mean(0) + given.std(0) * rng.standard_normal(held.shape)
-    told: Row = {"steps": steps, "n": len(held)}
+    told = {"steps": steps, "n": len(held)}
     for name, points in sets.items():
         dtw = float(otdist.emd(measure_warping(points, held)))
         told[name] = {"w1": float(otdist.w1(points, held)), "dtw": dtw}
-    told["days"] = [shorten(list(day)) for day in sets["generated"][:12]]
-    return told | {"real_days": [shorten(list(day)) for day in held[:12]]}
+    shown = {"days": sets["generated"][:12], "real_days": held[:12]}
+    return told | {name: [shorten(day.tolist()) for day in some] for name, some in shown.items()}
 
 
-def measure_warping(x: Points, y: Points) -> Any:
+def measure_warping(x, y):
     """Dynamic time warping between all rows, absolute differences."""
     best = np.full((x.shape[1] + 1, y.shape[1] + 1, len(x), len(y)), np.inf)
     best[0, 0] = 0.0
-    for i in range(x.shape[1]):
-        for j in range(y.shape[1]):
-            before = np.minimum(best[i, j], np.minimum(best[i, j + 1], best[i + 1, j]))
-            best[i + 1, j + 1] = before + np.abs(x[:, None, i] - y[None, :, j])
+    for i, j in np.ndindex(x.shape[1], y.shape[1]):
+        before = np.minimum(best[i, j], np.minimum(best[i, j + 1], best[i + 1, j]))
+        best[i + 1, j + 1] = before + np.abs(x[:, None, i] - y[None, :, j])
     return best[-1, -1]

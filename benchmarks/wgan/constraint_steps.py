@@ -3,15 +3,11 @@
 Run with ``python -m benchmarks.wgan.constraint_steps``.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
-
 import torch
 from torch import nn
 
 from benchmarks.common.harness import paired, summary
-from benchmarks.wgan.rows import Row, Study, cross, format_rows, run
+from benchmarks.wgan.rows import Study, cross, format_rows, run
 from otdist.learn import Orthogonal, clip_weights, gradient_penalty, spectral_norm
 
 KEYS = ("d", "width", "n", "constraint")  # columns, units of the two hidden layers, points a side
@@ -21,7 +17,7 @@ ROWS = [shape | constraint for shape in SHAPES for constraint in CONSTRAINTS]
 RUNS = 60
 
 
-def make_step(row: Row, constraint: str) -> Callable[[], None]:
+def make_step(row, constraint):
     """A function that takes one step on fixed points."""
     d, width = row["d"], row["width"]
     layers = [nn.Linear(d, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1)]
@@ -31,7 +27,7 @@ def make_step(row: Row, constraint: str) -> Callable[[], None]:
     optimiser = torch.optim.Adam(critic.parameters(), lr=1e-4, betas=(0.0, 0.9))
     x, y = torch.randn(row["n"], d) + 1.0, torch.randn(row["n"], d)
 
-    def step() -> None:
+    def step():
         optimiser.zero_grad()
         loss = critic(y).mean() - critic(x).mean()
         if constraint == "penalty":
@@ -46,16 +42,16 @@ def make_step(row: Row, constraint: str) -> Callable[[], None]:
     return step
 
 
-def measure(row: Row) -> Row:
+def measure(row):
     """Seconds, and their ratio to those with a penalty, round by round."""
     torch.manual_seed(0)
     contestants = {name: make_step(row, name) for name in (row["constraint"], "penalty")}
     return summary(paired(contestants, RUNS), "penalty")[row["constraint"]]
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows):
     line = "d = {d:3} {constraint:10} {ms:6.2f} ms, {ratio:.2f} of a step with penalty"
-    return "\n".join(format_rows(line, [row | {"ms": 1e3 * row.get("seconds", 0.0)} for row in rows], KEYS))
+    return "\n".join(format_rows(line, rows, KEYS, lambda row: {"ms": 1e3 * row["seconds"]}))
 
 
 if __name__ == "__main__":

@@ -5,18 +5,14 @@ by the wall and by the processor: where others work on the machine as well, the 
 Run with ``python -m benchmarks.wgan.cost``.
 """
 
-from __future__ import annotations
-
 import copy
 import time
-from collections.abc import Sequence
 
 import numpy as np
 
 from benchmarks.wgan.laws import TASKS, draw_given
-from benchmarks.wgan.rows import Row, Study, cross, format_rows, grid, is_ok, run
-from otdist.learn import WGAN, fit_wgan
-from otdist.learn.wgan import Check
+from benchmarks.wgan.rows import Study, cross, format_rows, grid, run
+from otdist.learn import fit_wgan
 from otdist.learn.wgan.monitor.run_check import run_check
 
 STEPS = 2_000
@@ -24,15 +20,15 @@ AIM = 0.10
 KEYS = ("task", "seed")
 
 
-def read_clocks() -> np.ndarray:
+def read_clocks():
     return np.array([time.perf_counter(), time.process_time()])  # wall, processor
 
 
-def measure(row: Row) -> Row:
+def measure(row):
     """Seconds of a run, and of its checks."""
     looks, checks = [], []
 
-    def look(check: Check, trained: WGAN) -> None:
+    def look(check, trained):
         start, state = read_clocks(), copy.deepcopy(trained.state)
         before = read_clocks()
         run_check(state, trained.real, check.seconds, [None, *trained.history][-2])
@@ -44,20 +40,20 @@ def measure(row: Row) -> Row:
     start = read_clocks()
     fit_wgan(points, steps=STEPS, seed=row["seed"], stop=False, device="cpu", on_check=look)
     whole, spent = read_clocks() - start - np.sum(looks, 0), np.sum(checks, 0)
-    told: Row = {"checks": len(checks)}
-    for name, (wall, busy) in {"spent": spent, "whole": whole, "share": spent / whole}.items():
-        told[name] = {"wall": float(wall), "processor": float(busy)}
-    return told
+    times = {"spent": spent, "whole": whole, "share": spent / whole}
+    told = {name: {"wall": float(wall), "processor": float(busy)} for name, (wall, busy) in times.items()}
+    return {"checks": len(checks)} | told
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Seconds and shares of every run."""
+def table(rows):
     head = f"run | checks | s in checks | s in all | share of processor (wall) | aim {AIM:.0%}"
     line = "{name} | {checks} | {spent[processor]:.2f} | {whole[processor]:.1f} | "
-    line += "{share[processor]:.1%} ({share[wall]:.1%}) | "
-    missed = [is_ok(row) and row["share"]["processor"] > AIM for row in rows]
-    lines = format_rows(line, rows, KEYS)
-    return grid(head, [told + "above the aim" * miss for told, miss in zip(lines, missed, strict=True)], "lr")
+    line += "{share[processor]:.1%} ({share[wall]:.1%}) | {missed}"
+    return grid(head, format_rows(line, rows, KEYS, judge), "lr")
+
+
+def judge(row):
+    return {"missed": "above the aim" * (row["share"]["processor"] > AIM)}
 
 
 if __name__ == "__main__":

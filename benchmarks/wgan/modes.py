@@ -5,17 +5,13 @@ data, and other objectives and constraints with the same networks and steps, and
 them of rates and critic steps. Run with ``python -m benchmarks.wgan.modes``.
 """
 
-from __future__ import annotations
-
 import time
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 import otdist
-from benchmarks.wgan.laws import METHODS, TASKS, Points, Task, classifier, draw_given, stream
-from benchmarks.wgan.rows import Row, Study, cross, grid, run
+from benchmarks.wgan.laws import METHODS, TASKS, classifier, draw_given, stream
+from benchmarks.wgan.rows import Study, cross, grid, run
 from otdist.learn import fit_wgan
 
 MATCHED = 2_000  # points a side in the exact distance
@@ -54,41 +50,33 @@ COLUMNS = {
 LABELS = {"real": "real data", "otdist": "**as shipped**", "gan": "classic GAN", "hinge": "hinge, spectral"}
 
 
-def plan() -> list[Row]:
+def plan():
     """Real data and the defaults first, then the others, a seed at a time."""
     methods = ("real", *METHODS)
     rows = [row for t in TASKS for row in cross(task=[t], seed=TASKS[t].seeds, method=methods)]
     return sorted(rows, key=lambda row: -1 if row["method"] in ("real", "otdist") else row["seed"])
 
 
-def measure(row: Row) -> Row:
+def measure(row):
     """What a generator, or fresh real points, are worth."""
-    name, task = row["task"], TASKS[row["task"]]
-    given, held, beside = draw_parts(name, row["seed"])
-    told: Row = {"floor": measure_w1(held, beside)[0]}
-    if name in ("digits", "stacked"):
-        told["accuracy"] = classifier()[1]
-    if row["method"] == "real":
-        points = given if name == "digits" else task.draw(stream(name, row["seed"], "real"), task.samples)
-        return told | judge(task, points, held)
-    trained, facts = train(row, given)
-    return told | facts | judge(task, trained.sample(task.samples, rng=row["seed"]), held)
-
-
-def draw_parts(name: str, seed: int) -> tuple[Points, Points, Points]:
-    """Points to train on; and two sets that nobody has seen, for the distance and its floor.
-
-    Digits are few, so that those kept from training are the held-out points, and the floor is between them
-    and as many of the others.
-    """
-    task, given = TASKS[name], draw_given(name, seed)
-    if name == "digits":
+    name, seed, task, facts = row["task"], row["seed"], TASKS[row["task"]], {}
+    given = draw_given(name, seed)
+    if name == "digits":  # they are few: the floor is between those kept from training and as many others
         held = task.draw(stream(name, seed, "given"), 1797)[task.given :]
-        return given, held, given[: len(held)]
-    return given, *(task.draw(stream(name, seed, part), MATCHED) for part in ("held out", "floor"))
+        beside = given[: len(held)]
+    else:
+        held, beside = (task.draw(stream(name, seed, part), MATCHED) for part in ("held out", "floor"))
+    if row["method"] != "real":
+        trained, facts = train(row, given)
+        points = trained.sample(task.samples, rng=seed)
+    else:
+        points = given if name == "digits" else task.draw(stream(name, seed, "real"), task.samples)
+    if name in ("digits", "stacked"):
+        facts["accuracy"] = classifier()[1]
+    return facts | {"floor": measure_w1(held, beside)[0]} | judge(task, points, held)
 
 
-def train(row: Row, given: Points) -> tuple[Any, Row]:
+def train(row, given):
     """A generator, and what it took."""
     settings = METHODS[row["method"]] | row.get("settings", {})
     wall, busy = time.perf_counter(), time.process_time()
@@ -105,12 +93,12 @@ def train(row: Row, given: Points) -> tuple[Any, Row]:
     }
 
 
-def judge(task: Task, points: Points, held: Points) -> Row:
+def judge(task, points, held):
     """Modes found, share of high quality, reverse KL, and the exact distance to points nobody has seen."""
     if not np.isfinite(points).all():
         return {"finite": False}
     w1, n = measure_w1(points, held)
-    told: Row = {"w1": w1, "n": n}
+    told = {"w1": w1, "n": n}
     if task.judge is None:
         return told
     found, good = task.judge(points)
@@ -120,13 +108,13 @@ def judge(task: Task, points: Points, held: Points) -> Row:
     return told | {"reverse_kl": float((shares * np.log(shares * task.count)).sum())}
 
 
-def measure_w1(x: Points, y: Points) -> tuple[float, int]:
+def measure_w1(x, y):
     """W1 between as many points of both, and how many."""
     n = min(len(x), len(y))
     return float(otdist.w1(x[:n].reshape(n, -1), y[:n].reshape(n, -1))), n
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows):
     """One table a task."""
     parts = []
     for name, protocol in PROTOCOLS.items():
@@ -138,7 +126,7 @@ def table(rows: Sequence[Row]) -> str:
     return "\n\n".join(parts)
 
 
-def average(label: str, rows: Sequence[Row]) -> str:
+def average(label, rows):
     """Means over seeds with the worst in brackets; runs that failed are counted."""
     good = [row for row in rows if row["status"] == "ok" and "w1" in row]
     if not good:

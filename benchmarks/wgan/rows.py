@@ -3,9 +3,6 @@
 A study goes on where it was stopped, and several programs may fill one at once, but for those of time.
 """
 
-from __future__ import annotations
-
-import argparse
 import fcntl
 import json
 import os
@@ -13,29 +10,18 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 from benchmarks.common.apart import alone, apart
 from benchmarks.common.harness import commit, load, save
 from benchmarks.common.quiet import Others
+from benchmarks.common.script import read_options, shorten
 
 LIMIT = 4 * 3600.0  # seconds after which a run is given up
-OPTIONS: dict[str, dict[str, Any]] = {
-    "only": {"default": "", "metavar": "PATTERN", "help": "rows whose name matches"},
-    "limit": {"type": int, "default": 10**6, "help": "rows to measure, at most"},
-    "threads": {"type": int, "default": 1, "help": "of torch"},
-    "again": {"action": "store_true", "help": "measure what is selected anew"},
-    "list": {"action": "store_true", "help": "name what is missing, and stop"},
-    "table": {"action": "store_true", "help": "print tables in Markdown, and stop"},
-    "row": {"metavar": "JSON", "help": "measure this row, print it, and stop"},
-}
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -44,16 +30,16 @@ class Study:
 
     name: str  # of the file in results; that of the module is the same without wgan_
     keys: tuple[str, ...]  # entries that make a row another one, and name it
-    rows: Sequence[Row]  # with their keys alone, in the order in which they are measured and kept
-    measure: Callable[[Row], Row]
-    table: Callable[[Sequence[Row]], str]
+    rows: list[dict]  # with their keys alone, in the order in which they are measured and kept
+    measure: Callable
+    table: Callable
     timed: bool = False  # two programs at once would spoil each other's times
 
-    def read(self) -> dict[str, Row]:
+    def read(self):
         """Rows that were measured, by name."""
         return {name_row(row, self.keys): row for row in load(self.name) or []}
 
-    def keep(self, row: Row) -> None:
+    def keep(self, row):
         """Add a row to the results, while nobody else does."""
         order = {name_row(row, self.keys): k for k, row in enumerate(self.rows)}
         with (Path(tempfile.gettempdir()) / f"{self.name}.rows.lock").open("w") as lock:
@@ -62,13 +48,17 @@ class Study:
             save(self.name, [rows[name] for name in sorted(rows, key=lambda n: order.get(n, len(order)))])
 
 
-def run(study: Study) -> None:
+def run(study):
     """Do what the command line says."""
-    text = sys.modules["__main__"].__doc__
-    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawTextHelpFormatter)
-    for name, option in OPTIONS.items():
-        parser.add_argument(f"--{name}", **option)
-    options = parser.parse_args()
+    options = read_options(
+        sys.modules["__main__"].__doc__,
+        only=("", "pattern of the names of rows, as --list tells them"),
+        limit=(10**6, "rows to measure, at most"),
+        threads=(1, "of torch"),
+        again=(False, "measure what is selected anew"),
+        list=(False, "name what is missing, and stop"),
+        row=("", "measure this row, given as JSON, print it, and stop"),
+    )
     if options.row:
         print(json.dumps(answer(study, json.loads(options.row))))
     elif options.table:
@@ -85,18 +75,17 @@ def run(study: Study) -> None:
             fill(study, missing, options)
 
 
-def fill(study: Study, missing: dict[str, Row], options: argparse.Namespace) -> None:
+def fill(study, missing, options):
     """Measure rows in turn, but for those that another program has measured meanwhile."""
     with alone(study.name) if study.timed else nullcontext():
         for name in list(missing)[: options.limit]:
             if options.again or name not in study.read():
                 row = measure_apart(study, missing[name], options.threads)
                 study.keep(row)
-                told = [f"{key} {value:.4g}" for key, value in row.items() if isinstance(value, float)]
-                print(f"{name}: {', '.join([row['status'], *told])} {row.get('reason', '')}", flush=True)
+                print(name, shorten({k: v for k, v in row.items() if isinstance(v, str | float)}), flush=True)
 
 
-def measure_apart(study: Study, row: Row, threads: int) -> Row:
+def measure_apart(study, row, threads):
     """One row, with the code it was measured on and how busy others kept the machine."""
     # numpy's threads beside torch's would make steps several times slower
     os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": "1"}
@@ -107,7 +96,7 @@ def measure_apart(study: Study, row: Row, threads: int) -> Row:
     return row | told | stamp | {"threads": threads}
 
 
-def answer(study: Study, row: Row) -> Row:
+def answer(study, row):
     """What is found, and the processor's seconds; values that are not finite are an answer as well."""
     start = time.process_time()
     try:
@@ -117,28 +106,33 @@ def answer(study: Study, row: Row) -> Row:
     return told | {"row_seconds": round(time.process_time() - start, 1)}
 
 
-def cross(**choices: Iterable[Any]) -> list[Row]:
+def cross(**choices):
     """Rows of all combinations, where the last entry changes first."""
     return [dict(zip(choices, values, strict=True)) for values in product(*choices.values())]
 
 
-def name_row(row: Row, keys: Iterable[str]) -> str:
+def name_row(row, keys):
     """A row in words: numbers with the name of their entry."""
     values = {key: row[key] for key in keys if row.get(key, "") != ""}
     return " ".join(v if isinstance(v, str) else f"{key}={v}" for key, v in values.items())
 
 
-def is_ok(row: Row) -> bool:
-    return bool(row.get("status", "ok") == "ok")
+def is_ok(row):
+    return row.get("status", "ok") == "ok"
 
 
-def format_rows(line: str, rows: Iterable[Row], keys: Iterable[str]) -> list[str]:
-    """Every row by a format, in which it may be ``name``, or how it ended."""
-    names = [(name_row(row, keys), row) for row in rows]
-    return [line.format(name=n, **row) if is_ok(row) else f"{n} | {row['status']}" for n, row in names]
+def format_rows(line, rows, keys, describe=lambda row: {}):
+    """Every row by a format, or how it ended; it may have ``name``, and what ``describe`` says of the row."""
+    told = []
+    for row in rows:
+        name = name_row(row, keys)
+        told.append(
+            line.format(name=name, **row | describe(row)) if is_ok(row) else f"{name} | {row['status']}"
+        )
+    return told
 
 
-def grid(head: str, lines: Iterable[str], align: str = "l") -> str:
+def grid(head, lines, align="l"):
     """A table in Markdown, r for numbers; the last letter goes on, and short lines are filled up."""
     count = head.count("|")
     rule = " | ".join("---:" if side == "r" else "---" for side in align.ljust(count + 1, align[-1]))

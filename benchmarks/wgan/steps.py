@@ -1,35 +1,27 @@
 """Networks that are trained step by step, to be looked at between the steps."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Collection
-
-import numpy as np
 import torch
-from torch import Tensor
 
 import otdist
-from benchmarks.wgan.rows import Row
 from otdist.learn.wgan.objectives import critic_loss, generator_loss
 from otdist.learn.wgan.real import RealData
 from otdist.learn.wgan.settings import make_settings
-from otdist.learn.wgan.state import State, build_state
-
-Look = Callable[[State, RealData], dict[str, float]]
+from otdist.learn.wgan.state import build_state
 
 
-def start(data: np.ndarray, settings: Row, seed: int) -> tuple[State, RealData]:
+def start(data, settings, seed):
+    """State of a run before its first step, and its data."""
     chosen = make_settings(settings, False)
     real = RealData.of(data, held_out=chosen.held_out, scale=chosen.scale, seed=seed)
     return build_state(chosen, real.shape, seed, None, None, torch.device("cpu")), real
 
 
-def advance_critic(state: State, train: Tensor, steps: int) -> None:
+def advance_critic(state, train, steps):
     if not all(state.critic_step(train) for _ in range(steps)):
         raise FloatingPointError(f"values of the critic are not finite at step {state.step}")
 
 
-def follow(data: np.ndarray, settings: Row, seed: int, steps: Collection[int], look: Look) -> Row:
+def follow(data, settings, seed, steps, look):
     """What is seen after these steps of the generator, at constant rates, as lists by name."""
     state, real = start(data, settings, seed)
     told = []
@@ -43,7 +35,7 @@ def follow(data: np.ndarray, settings: Row, seed: int, steps: Collection[int], l
 
 
 @torch.no_grad()
-def compare(state: State, x: Tensor, y: Tensor) -> dict[str, float]:
+def compare(state, x, y):
     """W1 between points, and what the critic says of them."""
     state.critic.eval()
     f, g = state.scores(x), state.scores(y)
@@ -57,10 +49,10 @@ def compare(state: State, x: Tensor, y: Tensor) -> dict[str, float]:
 
 
 @torch.no_grad()
-def measure_gap(state: State, x: Tensor, y: Tensor) -> float:
+def measure_gap(state, x, y):
     state.critic.eval()
     return float(state.scores(x).mean() - state.scores(y).mean())
 
 
-def measure_w1(x: Tensor, y: Tensor) -> float:
+def measure_w1(x, y):
     return float(otdist.w1(x.double().numpy(), y.double().numpy()))

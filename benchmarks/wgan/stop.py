@@ -8,17 +8,12 @@ beside that, as is whether the difference is within its noise (two standard erro
 ``python -m benchmarks.wgan.stop``; without ``--only critic=1`` also with n_critic="auto".
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-
 import numpy as np
 
 import otdist
 from benchmarks.wgan.alarms import DATA, POINTS, draw_points
-from benchmarks.wgan.rows import Row, Study, cross, format_rows, grid, is_ok, run
-from otdist.learn import WGAN, fit_wgan
-from otdist.learn.wgan import Check
+from benchmarks.wgan.rows import Study, cross, format_rows, grid, is_ok, run
+from otdist.learn import fit_wgan
 
 STEPS, EVERY, LOOKS = 8_000, 200, 400
 PAIRS, N = 32, 512
@@ -27,45 +22,38 @@ KEYS = ("data", "seed", "critic")
 ROWS = cross(critic=(1, "auto"), seed=(2, 3), data=DATA)
 
 
-class Judge:
-    """W1 above the floor, from points that no run has seen."""
+def measure_pairs(x, y):
+    return np.array([float(otdist.w1(a, b)) for a, b in zip(x, y, strict=True)])
 
-    def __init__(self, data: str, seed: int) -> None:
-        self.x = draw_points(data, PAIRS * N, 1_000 + seed, law=seed).reshape(PAIRS, N, -1)
-        self.floor = measure_floor(self.x)
 
-    def __call__(self, trained: WGAN) -> list[float]:
-        """Distance of the averaged generator from each part."""
+def measure(row):
+    """Both runs, by their distances from fresh points."""
+    x = draw_points(row["data"], PAIRS * N, 1_000 + row["seed"], law=row["seed"]).reshape(PAIRS, N, -1)
+    floor = measure_pairs(x[::2], x[1::2]).mean()
+    curve = {}
+
+    def judge(trained):
+        """W1 of the averaged generator above the floor, from each part of the fresh points."""
         y = trained.sample(PAIRS * N, rng=5).reshape(PAIRS, N, -1)
-        offset = (self.floor + measure_floor(y)) / 2
-        return [float(otdist.w1(a, b)) - offset for a, b in zip(self.x, y, strict=True)]
+        return measure_pairs(x, y) - (floor + measure_pairs(y[::2], y[1::2]).mean()) / 2
 
-
-def measure_floor(z: np.ndarray) -> float:
-    """Mean W1 between samples of one law."""
-    return float(np.mean([float(otdist.w1(a, b)) for a, b in zip(z[::2], z[1::2], strict=True)]))
-
-
-def measure(row: Row) -> Row:
-    """Both runs."""
-    judge, seen = Judge(row["data"], row["seed"]), []
-
-    def look(check: Check, trained: WGAN) -> None:
+    def look(check, trained):
         if check.step % LOOKS == 0:
-            seen.append((check.step, judge(trained)))
+            curve[check.step] = judge(trained)
 
-    settings: Row = {"steps": STEPS, "check_every": EVERY, "seed": row["seed"], "n_critic": row["critic"]}
+    settings = {"steps": STEPS, "check_every": EVERY, "seed": row["seed"], "n_critic": row["critic"]}
     data = draw_points(row["data"], POINTS, row["seed"])
     full = fit_wgan(data, stop=False, on_check=look, device="cpu", **settings)
     short = fit_wgan(data, stop=True, device="cpu", **settings)
-    ended, best = judge(short), min((values for _, values in seen), key=np.mean)
+    ended, best = judge(short), min(curve.values(), key=np.mean)
+    means = [[step, float(values.mean())] for step, values in curve.items()]
     return {
-        "floor": judge.floor,
-        "curve": [[step, float(np.mean(values))] for step, values in seen],
-        "best": float(np.mean(best)),
-        "last": float(np.mean(seen[-1][1])),
-        "stopped": float(np.mean(ended)),
-        "noise": float(np.std(np.subtract(ended, best), ddof=1)) / np.sqrt(PAIRS),
+        "floor": float(floor),
+        "curve": means,
+        "best": float(best.mean()),
+        "last": means[-1][1],
+        "stopped": float(ended.mean()),
+        "noise": float((ended - best).std(ddof=1) / np.sqrt(PAIRS)),
         "steps": short.steps,
         "saved": 1 - short.steps / STEPS,
         "alarms": [[a.step, a.name, a.cause] for a in full.alarms],
@@ -75,28 +63,31 @@ def measure(row: Row) -> Row:
     }
 
 
-def is_within(row: Row) -> bool:
+def is_within(row):
     """Whether the stop lost no more than 10 % of W1 between samples."""
-    return bool(row["stopped"] + row["floor"] <= 1.1 * (row["best"] + row["floor"]))
+    return row["stopped"] + row["floor"] <= 1.1 * (row["best"] + row["floor"])
 
 
-def is_noise(row: Row) -> bool:
-    return bool(row["stopped"] - row["best"] <= 2 * row["noise"])
+def is_noise(row):
+    return row["stopped"] - row["best"] <= 2 * row["noise"]
 
 
-def table(rows: Sequence[Row]) -> str:
+def describe(row):
+    return {"verdict": is_within(row) * "within 10 %" or is_noise(row) * "within noise" or "worse"}
+
+
+def table(rows):
     """Distances, steps and the share of stops that are right."""
     head = "data | seed | n_critic | floor | best | at the end | at the stop | noise | steps | saved |"
     line = "{data} | {seed} | {critic} | {floor:.4f} | {best:.4f} | {last:.4f} | {stopped:.4f} | {noise:.4f}"
-    good, lines = [row for row in rows if is_ok(row)], []
-    for row in rows:
-        verdict = is_ok(row) and (is_within(row) * "within 10 %" or is_noise(row) * "within noise" or "worse")
-        lines += format_rows(line + " | {steps} | {saved:.0%} | " + str(verdict), [row], KEYS)
+    line += " | {steps} | {saved:.0%} | {verdict}"
+    good = [row for row in rows if is_ok(row)]
     within = np.mean([is_within(row) for row in good])
     above = np.mean([row["stopped"] <= 1.1 * row["best"] or is_noise(row) for row in good])
     saved = np.median([row["saved"] for row in good])
     return (
-        f"{grid(head, lines, 'lrrrrrrrrrl')}\n\nWithin 10 % of the best W1: {within:.0%}.\n"
+        f"{grid(head, format_rows(line, rows, KEYS, describe), 'lrrrrrrrrrl')}\n\n"
+        f"Within 10 % of the best W1: {within:.0%}.\n"
         f"Above the floor, within 10 % or noise: {above:.0%}.\nSteps saved: {saved:.0%} (median)."
     )
 
