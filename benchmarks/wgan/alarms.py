@@ -109,7 +109,7 @@ def draw_points(name, n, seed, law=None):
 def draw_columns(n, seed):
     """Independent columns of a table, and the matrix that mixes them."""
     rng = np.random.default_rng([seed, DATA.index("table")])
-    rng.standard_normal((n, 2))
+    rng.standard_normal((n, 2))  # the noise of the other laws: published tables were drawn after it
     return rng.standard_normal((n, 5)), rng.standard_normal((5, 5))
 
 
