@@ -5,14 +5,19 @@ Imported only where torch tensors went in.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from otdist.errors import InputError
+
+if TYPE_CHECKING:
+    from torch.autograd.function import FunctionCtx
+
+    from otdist.solvers.linear.basis import Basis
 
 Formula = Callable[..., Tensor]
 
@@ -53,14 +58,14 @@ class Value(torch.autograd.Function):
     """A number as a function of data: ``Value.apply(number, derivatives, *data)``."""
 
     @staticmethod
-    def forward(ctx: Any, number: float, derivatives: Derivatives, *data: Tensor | None) -> Tensor:
+    def forward(ctx: FunctionCtx, number: float, derivatives: Derivatives, *data: Tensor | None) -> Tensor:
         """Return the number as a 0-d tensor."""
         ctx.derivatives = derivatives
         ctx.save_for_backward(*data)
         return torch.tensor(number, dtype=torch.float64)
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: FunctionCtx, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         """Differentiate the formula; with a graph of the gradient where the caller asks for one."""
         data, wanted = ctx.saved_tensors, ctx.needs_input_grad[2:]
         derivatives = ctx.derivatives
@@ -79,22 +84,26 @@ class Value(torch.autograd.Function):
         return None, None, *(None if g is None else g * grad_output for g in gradients)
 
 
-def _differentiate(formula: Formula, data: Any, wanted: Any, *, create_graph: bool) -> list[Tensor | None]:
+def _differentiate(
+    formula: Formula, data: Sequence[Tensor | None], wanted: Sequence[bool], *, create_graph: bool
+) -> list[Tensor | None]:
     inputs = [t for t, needed in zip(data, wanted, strict=True) if needed]
     with torch.enable_grad():
         value = formula(*data)
-    found: Any = [None] * len(inputs)
+    found: Sequence[Tensor | None] = [None] * len(inputs)
     if value.requires_grad:
         found = torch.autograd.grad(value, inputs, create_graph=create_graph, allow_unused=True)
     rest = iter(torch.zeros_like(t) if g is None else g for g, t in zip(found, inputs, strict=True))
     return [next(rest) if needed else None for needed in wanted]
 
 
-def _with_graph(gradient: Tensor, data: Any, wanted: Any) -> Tensor:
+def _with_graph(gradient: Tensor, data: Sequence[Tensor | None], wanted: Sequence[bool]) -> Tensor:
     """Give a constant gradient second derivatives, which are 0: without a graph torch raises."""
     if gradient.requires_grad:
         return gradient
-    inputs = [t for t, needed in zip(data, wanted, strict=True) if needed and t.requires_grad]
+    inputs = [
+        t for t, needed in zip(data, wanted, strict=True) if needed and t is not None and t.requires_grad
+    ]
     return _Constant.apply(gradient, *inputs) if inputs else gradient
 
 
@@ -102,12 +111,12 @@ class _Constant(torch.autograd.Function):
     """Values that do not depend on the data, with a place in the graph."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, *data: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, values: Tensor, *data: Tensor) -> Tensor:
         ctx.save_for_backward(*data)
         return values.clone()
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: FunctionCtx, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         return None, *(torch.zeros_like(t) for t in ctx.saved_tensors)
 
 
@@ -115,12 +124,12 @@ class _Refused(torch.autograd.Function):
     """Values whose derivatives in the data are refused."""
 
     @staticmethod
-    def forward(ctx: Any, reason: Reason, values: Tensor, *data: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, reason: Reason, values: Tensor, *data: Tensor) -> Tensor:
         ctx.reason = reason
         return values.clone()
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: FunctionCtx, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         raise ctx.reason.error()
 
 
@@ -134,13 +143,13 @@ class _ZeroRefusingSecondDerivative(torch.autograd.Function):
     """Zeros with the derivative 0, whose second derivative is refused."""
 
     @staticmethod
-    def forward(ctx: Any, reason: Reason, values: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, reason: Reason, values: Tensor) -> Tensor:
         ctx.reason = reason
         ctx.save_for_backward(values)
         return torch.zeros_like(values)
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: FunctionCtx, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         (values,) = ctx.saved_tensors
         zeros = torch.zeros_like(values)
         return None, refuse(ctx.reason, zeros, values) if torch.is_grad_enabled() else zeros
@@ -156,13 +165,13 @@ class _DotWithGradient(torch.autograd.Function):
     """Inner product with a gradient, whose own derivatives are refused."""
 
     @staticmethod
-    def forward(ctx: Any, reason: Reason, gradient: Tensor, data: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, reason: Reason, gradient: Tensor, data: Tensor) -> Tensor:
         ctx.reason = reason
         ctx.save_for_backward(gradient, data)
         return (gradient * data).sum()
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: FunctionCtx, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         gradient, data = ctx.saved_tensors
         if torch.is_grad_enabled():
             gradient = refuse(ctx.reason, gradient, data)
@@ -183,14 +192,16 @@ class TransportCost(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, number: float, basis: Any, costs: Tensor, *weights: Tensor | None) -> Tensor:
+    def forward(
+        ctx: FunctionCtx, number: float, basis: Basis, costs: Tensor, *weights: Tensor | None
+    ) -> Tensor:
         """Return the number as a 0-d tensor."""
         ctx.basis = basis
         ctx.save_for_backward(costs, *weights)
         return torch.tensor(number, dtype=torch.float64)
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: FunctionCtx, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         """Return plan and potentials; with their own derivatives where the caller asks for a graph."""
         costs, *weights = ctx.saved_tensors
         wanted = ctx.needs_input_grad[2:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -14,7 +14,10 @@ from otdist.inputs.arrays import is_torch
 from otdist.pages.dataframes import make_frame
 from otdist.pages.formatting import escape_unprintable, format_count
 from otdist.result import Result
-from otdist.typing import Array, Mask
+from otdist.typing import Array, ArrayOrTensor, DataFrame, Mask
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
 
 FRAME_COLUMNS = (
     "value",
@@ -30,7 +33,6 @@ FRAME_COLUMNS = (
     "d",
     "message",
 )
-Inputs = tuple[Any, Any, Any, Any]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -59,7 +61,7 @@ class ResultBatch(Sequence[Result]):
     results: tuple[Result, ...]
 
     @property
-    def value(self) -> Any:
+    def value(self) -> ArrayOrTensor:
         """Values, shape (B,): an array, or a tensor with gradient if torch tensors were passed."""
         values = [result.value for result in self.results]
         if any(is_torch(value) for value in values):
@@ -96,7 +98,7 @@ class ResultBatch(Sequence[Result]):
     def __iter__(self) -> Iterator[Result]:
         return iter(self.results)
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> DataFrame:
         """Make a table with one row a result, for pandas if it is imported or installed, else polars.
 
         Returns
@@ -149,19 +151,19 @@ class ResultBatch(Sequence[Result]):
         return render_table(header, rows, caption=self._summary(), words=(1, 3, 4))
 
 
-def is_batch(x: Any, y: Any) -> bool:
+def is_batch(x: object, y: object) -> bool:
     """Whether one of the samples has an axis that numbers problems: shape (B, n, d)."""
-    return any(_axes(points) == 3 for points in (x, y))
+    return any(_has_axes(points, 3) for points in (x, y))
 
 
-def solve_each(function: Callable[..., Result], inputs: Inputs) -> ResultBatch:
+def solve_each(function: Callable[..., Result], inputs: tuple[object, object, object, object]) -> ResultBatch:
     """Solve the problems of a batch one after the other.
 
     A sample of shape (n, d) and weights of shape (n,) are used for all problems.
     """
     axes = (3, 3, 2, 2)
     named = list(zip("xyab", inputs, axes, strict=True))
-    counts = {name: len(part) for name, part, full in named if _axes(part) == full}
+    counts = {name: len(part) for name, part, full in named if _has_axes(part, full)}
     size = max(counts.values())
     for name, count in counts.items():
         if count != size:
@@ -174,7 +176,7 @@ def solve_each(function: Callable[..., Result], inputs: Inputs) -> ResultBatch:
         raise InputError("x", "has no problems along its first axis", "give at least one")
     answers = []
     for k in range(size):
-        parts = [part[k] if _axes(part) == full else part for _, part, full in named]
+        parts = [part[k] if _has_axes(part, full) else part for _, part, full in named]
         try:
             answers.append(function(*parts))
         except InputError as error:
@@ -184,6 +186,6 @@ def solve_each(function: Callable[..., Result], inputs: Inputs) -> ResultBatch:
     return ResultBatch(tuple(answers))
 
 
-def _axes(values: Any) -> int:
-    """Number of axes of an array or tensor; 0 for nested lists, whose three levels may be a mistake."""
-    return int(getattr(values, "ndim", 0))
+def _has_axes(values: object, count: int) -> TypeGuard[ArrayOrTensor]:
+    """Whether an array or tensor has so many axes; nested lists, whose levels may be a mistake, have none."""
+    return int(getattr(values, "ndim", 0)) == count

@@ -23,7 +23,6 @@ If the remaining relative gap exceeds 1e-9, the result has ``converged=False``.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -90,7 +89,7 @@ def round_plan(rows: Index, cols: Index, mass: Array, a: Array, b: Array) -> tup
     return np.concatenate([rows, i]), np.concatenate([cols, j]), np.concatenate([mass, rest])
 
 
-def _scale_factors(limit: Array, carried: Any) -> Array:
+def _scale_factors(limit: Array, carried: Array | Index) -> Array:
     """Factors that scale ``carried`` down to ``limit`` where it exceeds it."""
     ones = np.ones(len(limit))
     return np.asarray(np.divide(np.minimum(limit, carried), carried, out=ones, where=carried > 0))
@@ -147,7 +146,7 @@ def northwest(a: Array, b: Array) -> tuple[Index, Index, Array]:
     return i[full], j[full], mass[full]
 
 
-def two_sum(left: Any, right: Any) -> tuple[Any, Any]:
+def two_sum(left: Array, right: Array) -> tuple[Array, Array]:
     """Return the rounded sum of two numbers and its error: ``left + right == total + error`` exactly.
 
     Notes

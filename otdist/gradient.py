@@ -13,8 +13,8 @@ import functools
 import inspect
 import math
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -23,15 +23,18 @@ from otdist.inputs.arrays import is_torch
 from otdist.number import change
 from otdist.problem import Problem
 from otdist.result import Result
-from otdist.typing import Inputs
+from otdist.typing import Array, Inputs
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
     from otdist.autograd import Derivatives, Formula
 
 R = TypeVar("R", bound=Result)
 P = ParamSpec("P")
 T = TypeVar("T")
-Sides = Callable[[], tuple[Any, Any]]
+Sides = Callable[[], Sequence[Array | None]]
 
 # Reasons why mixed second derivatives in weights and points or costs are refused.
 SEVERAL_OPTIMA = (
@@ -57,7 +60,8 @@ def guard_tensors(function: Callable[P, T]) -> Callable[P, T]:
         torch = sys.modules.get("torch")
         compiler = getattr(torch, "compiler", None)
         if compiler is not None and compiler.is_compiling():
-            return compiler.disable(function)(*args, **kwargs)  # type: ignore[no-any-return]
+            eager: Callable[P, T] = compiler.disable(function)
+            return eager(*args, **kwargs)
         for name, value in [*zip(names, args, strict=False), *kwargs.items()]:
             if is_torch(value):
                 require_numbers(value, name)
@@ -66,7 +70,7 @@ def guard_tensors(function: Callable[P, T]) -> Callable[P, T]:
     return run
 
 
-def require_numbers(tensor: Any, name: str) -> None:
+def require_numbers(tensor: Tensor, name: str) -> None:
     """Raise InputError for a tensor whose numbers, or whose tangent, cannot be used."""
     import torch
 
@@ -111,7 +115,7 @@ def with_transport_gradient(result: R, problem: Problem, inputs: Inputs, weight_
     return _with_value(result, inputs, derivatives)
 
 
-def with_cost_gradient(result: Result, problem: Problem, cost: Any, a: Any, b: Any) -> Result:
+def with_cost_gradient(result: Result, problem: Problem, cost: object, a: object, b: object) -> Result:
     """Attach gradients as :func:`with_gradient`, for a cost matrix: its gradient is the plan."""
 
     def derivatives() -> Derivatives:
@@ -172,7 +176,7 @@ def with_array_gradients(
     return _with_value(result, inputs, derivatives)
 
 
-def _with_value(result: R, inputs: tuple[Any, ...], derivatives: Callable[[], Derivatives]) -> R:
+def _with_value(result: R, inputs: tuple[object, ...], derivatives: Callable[[], Derivatives]) -> R:
     tensors = [t for t in inputs if is_torch(t)]
     if not tensors:
         return result
@@ -189,12 +193,12 @@ def _with_value(result: R, inputs: tuple[Any, ...], derivatives: Callable[[], De
     return change(result, value=on_device(value, tensors[0].device))
 
 
-def on_device(value: Any, device: Any) -> Any:
+def on_device(value: Tensor, device: torch.device) -> Tensor:
     """Move an answer to the device of the points, in float32 on "mps", which has no float64."""
     return value.float().to(device) if device.type == "mps" else value.to(device)
 
 
-def on_cpu(tensor: Any) -> Any:
+def on_cpu(tensor: Tensor) -> Tensor:
     """Copy a tensor to the CPU in float64, with its gradient."""
     import torch
 
@@ -206,8 +210,8 @@ def on_cpu(tensor: Any) -> Any:
 def _of_plan(
     result: Result,
     problem: Problem,
-    potentials: Callable[[], Any],
-    costs: Callable[..., Any],
+    potentials: Callable[[], Sequence[Array | None] | None],
+    costs: Formula,
     mixed: tuple[str, str],
     *,
     balanced: bool = True,
@@ -267,11 +271,11 @@ def _linear(
     point_gradients: Sides,
     weight_gradients: Sides,
     normalised: bool,
-    x: Any,
-    y: Any,
-    a: Any,
-    b: Any,
-) -> Any:
+    x: Tensor | None,
+    y: Tensor | None,
+    a: Tensor | None,
+    b: Tensor | None,
+) -> Tensor:
     """Compute the sum of points and weights times their gradients, as a function of these."""
     import torch
 
@@ -293,7 +297,7 @@ def _linear(
     return change * 2.0**half * 2.0 ** (problem.exponent - half)
 
 
-def shares(problem: Problem, weights: Any, side: int, normalised: bool = True) -> Any:
+def shares(problem: Problem, weights: Tensor, side: int, normalised: bool = True) -> Tensor:
     """Divide weights by their sum; rows that were left out as missing get weight 0."""
     import torch
 
@@ -305,7 +309,7 @@ def shares(problem: Problem, weights: Any, side: int, normalised: bool = True) -
     return w / w.sum()
 
 
-def to_problem_scale(problem: Problem, points: Any) -> Any:
+def to_problem_scale(problem: Problem, points: Tensor) -> Tensor:
     """Transform points to the problem's scale, where no square over- or underflows."""
     import torch
 
@@ -315,6 +319,6 @@ def to_problem_scale(problem: Problem, points: Any) -> Any:
     return points * 2.0**half * 2.0 ** (-problem.exponent - half)
 
 
-def column(points: Any) -> Any:
+def column(points: Tensor) -> Tensor:
     """Reshape points on the line to a column."""
     return points[:, None] if points.ndim == 1 else points

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from otdist.errors import InputError, PrecisionWarning
 from otdist.inputs.arguments import (
@@ -36,7 +35,7 @@ from otdist.metrics.base import bounding_box, make_row_blocks
 from otdist.metrics.geographic_columns import check_column_names
 from otdist.metrics.names import is_gower, resolve
 from otdist.metrics.tables import make_gower
-from otdist.typing import Array, Index, MassRule, NanPolicy
+from otdist.typing import Array, ArrayInput, FloatOrArray, Index, MassRule, NanPolicy
 
 MAX_SPREAD = 2.0**890
 MAX_SAFE_EXPONENT = 900  # costs and their sums within 2**-900 to 2**900 are finite and lose no digits
@@ -124,10 +123,10 @@ class Problem:
     @classmethod
     def of(
         cls,
-        x: Any,
-        y: Any,
-        a: Any = None,
-        b: Any = None,
+        x: object,
+        y: object,
+        a: object = None,
+        b: object = None,
         *,
         metric: str | Metric | Callable[..., float] = "euclidean",
         p: float = 1.0,
@@ -252,7 +251,7 @@ class Problem:
         """Exponent by which the metric grows with the scale of the points; 0 if points are not scaled."""
         return self.metric.degree or 0
 
-    def transform(self, z: ArrayLike) -> Array:
+    def transform(self, z: ArrayInput) -> Array:
         """Transform the caller's points to the units of ``x`` and ``y``."""
         table = read_table(self.conversion.strip_unit(z, "z"), "z")
         points = as_points(table, "z")
@@ -303,7 +302,7 @@ class Problem:
                 return np.multiply(distances, distances, out=distances)
             return np.asarray(np.power(distances, self.p, out=distances))
 
-    def to_caller_costs(self, cost: Any) -> Any:
+    def to_caller_costs(self, cost: FloatOrArray) -> FloatOrArray:
         """Convert costs from the problem's scale to the caller's units."""
         power = self.degree * self.p
         return self._unscale(cost, (self.exponent * self.degree + self.distance_exponent) * self.p, power)
@@ -379,12 +378,12 @@ class Problem:
             1 + power * 2.0**-50
         )
 
-    def _unscale(self, value: Any, shift: float, power: float) -> Any:
+    def _unscale(self, value: FloatOrArray, shift: float, power: float) -> FloatOrArray:
         if shift == 0:
             return self.conversion.rescale(value, power)
         whole = math.floor(shift)
         with np.errstate(over="ignore", under="ignore"):
-            out = np.ldexp(value * 2.0 ** (shift - whole), whole)
+            out: FloatOrArray = np.ldexp(value * 2.0 ** (shift - whole), whole)
         if np.isinf(out).any() and np.isfinite(value).all():
             warnings.warn(DISTANCE_OVERFLOW, PrecisionWarning, stacklevel=caller_level())
         return self.conversion.rescale(out, power)
@@ -415,7 +414,7 @@ def root_rounding(cost: float, p: float) -> float:
     return (4 + abs(math.log(cost)) / p) * 2.0**-53 if 0 < cost < math.inf else 0.0
 
 
-def is_infinite_order(p: Any) -> bool:
+def is_infinite_order(p: object) -> bool:
     """Whether p is infinite, for the bottleneck distance."""
     return isinstance(p, float | np.floating) and p == math.inf
 

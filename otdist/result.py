@@ -8,19 +8,19 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from otdist.errors import ConvergenceError, InputError
-from otdist.number import Number, can_pickle, constant
+from otdist.number import Number, V_co, can_pickle, constant
 from otdist.pages.formatting import escape_unprintable, format_count, round_outward
 from otdist.runtime.errstate import isolate_errstate
-from otdist.typing import Array
+from otdist.typing import Array, ArrayInput, Json
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_array
+    from torch import Tensor
 
 
-class Result(Number):
+class Result(Number[V_co]):
     """A distance, the interval that proves it, and how it was found.
 
     A Result is a float and can be used as one: formatted, rounded, compared, sorted, averaged, put into
@@ -85,11 +85,11 @@ class Result(Number):
     # Plan and potentials are made when first asked for: on the line they cost more than the value.
     _make_plan: Callable[[], coo_array] | None
     _make_potentials: Callable[[], tuple[Array, Array]] | None
-    _extend: Callable[[Array, ArrayLike], Array] | None
+    _extend: Callable[[Array, ArrayInput], Array] | None
 
     def __init__(
         self,
-        value: Any,
+        value: float | Tensor,
         lower: float,
         upper: float,
         method: str,
@@ -105,7 +105,7 @@ class Result(Number):
         *,
         _make_plan: Callable[[], coo_array] | None = None,
         _make_potentials: Callable[[], tuple[Array, Array]] | None = None,
-        _extend: Callable[[Array, ArrayLike], Array] | None = None,
+        _extend: Callable[[Array, ArrayInput], Array] | None = None,
     ) -> None:
         super().__init__(
             value=value,
@@ -148,7 +148,7 @@ class Result(Number):
         return None if self._make_potentials is None else self._make_potentials()
 
     @isolate_errstate
-    def critic(self, z: ArrayLike) -> Array:
+    def critic(self, z: ArrayInput) -> Array:
         """Evaluate the Kantorovich potential at any points.
 
         ``f(z) = min_j d(z, y_j) - g_j`` is 1-Lipschitz on the whole space, and
@@ -183,7 +183,7 @@ class Result(Number):
             raise ConvergenceError(f"{self.message} Proved so far: {self}", self)
         return self
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """Plain numbers and strings, ready for JSON; NaN and infinity become None and "inf"."""
         return {
             "name": self.name,
@@ -252,7 +252,7 @@ class Result(Number):
         return f"{self.method}, n={self.n}/{self.m}, d={self.d}, {self.metric}"
 
 
-class SlicedResult(Result):
+class SlicedResult(Result[V_co]):
     """A Result from projections, with the directions and the distance along each.
 
     Attributes
@@ -291,7 +291,7 @@ class SlicedResult(Result):
         return f"{super()._source()}, {format_count(len(self.directions), 'direction')}"
 
 
-def _extend_lost(g: Array, z: ArrayLike) -> Array:
+def _extend_lost(g: Array, z: ArrayInput) -> Array:
     raise InputError(
         "critic",
         "was lost when the result was pickled: its metric cannot be pickled",
@@ -299,7 +299,7 @@ def _extend_lost(g: Array, z: ArrayLike) -> Array:
     )
 
 
-def to_plain(value: Any) -> Any:
+def to_plain(value: object) -> Any:
     """Convert a value, and what it contains, for strict JSON: NaN to None, infinities to "inf" and "-inf"."""
     if isinstance(value, dict):
         return {key: to_plain(item) for key, item in value.items()}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from otdist.errors import InputError
 from otdist.gradient import (
@@ -27,16 +27,54 @@ from otdist.problem import Problem, is_infinite_order
 from otdist.result import Result
 from otdist.runtime.errstate import isolate_errstate
 from otdist.solvers.solve import Solver, solve
-from otdist.typing import Array, GroundMetric, Inputs, MassRule, NanPolicy, OnFail
+from otdist.typing import Array, ArrayInput, GroundMetric, Inputs, Labels, MassRule, NanPolicy, OnFail
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from torch import Tensor
+
+    from otdist.typing import CostOptions, DistanceOptions, MethodOptions, OrderOptions, TensorInput
 
 
-@guard_tensors
-@isolate_errstate
+@overload
 def w1(
-    x: ArrayLike,
-    y: ArrayLike,
-    a: ArrayLike | None = None,
-    b: ArrayLike | None = None,
+    x: TensorInput,
+    y: ArrayInput,
+    a: ArrayInput | None = None,
+    b: ArrayInput | None = None,
+    **options: Unpack[DistanceOptions],
+) -> Result[Tensor]: ...
+@overload
+def w1(
+    x: ArrayInput,
+    y: TensorInput,
+    a: ArrayInput | None = None,
+    b: ArrayInput | None = None,
+    **options: Unpack[DistanceOptions],
+) -> Result[Tensor]: ...
+@overload
+def w1(
+    x: ArrayInput,
+    y: ArrayInput,
+    a: TensorInput,
+    b: ArrayInput | None = None,
+    **options: Unpack[DistanceOptions],
+) -> Result[Tensor]: ...
+@overload
+def w1(
+    x: ArrayInput, y: ArrayInput, a: ArrayInput | None, b: TensorInput, **options: Unpack[DistanceOptions]
+) -> Result[Tensor]: ...
+@overload
+def w1(
+    x: ArrayInput, y: ArrayInput, *, b: TensorInput, **options: Unpack[DistanceOptions]
+) -> Result[Tensor]: ...
+@overload
+def w1(
+    x: ArrayInput,
+    y: ArrayInput,
+    a: ArrayInput | None = None,
+    b: ArrayInput | None = None,
     *,
     metric: GroundMetric = "euclidean",
     method: str | Solver = "auto",
@@ -46,7 +84,25 @@ def w1(
     nan_policy: NanPolicy = "raise",
     mass: MassRule = "normalize",
     on_fail: OnFail = "warn",
-    **options: Any,
+    **options: Unpack[MethodOptions],
+) -> Result[float]: ...
+@guard_tensors
+@isolate_errstate
+def w1(
+    x: ArrayInput,
+    y: ArrayInput,
+    a: ArrayInput | None = None,
+    b: ArrayInput | None = None,
+    *,
+    metric: GroundMetric = "euclidean",
+    method: str | Solver = "auto",
+    tol: float = 0.0,
+    max_seconds: float | None = None,
+    progress: bool = False,
+    nan_policy: NanPolicy = "raise",
+    mass: MassRule = "normalize",
+    on_fail: OnFail = "warn",
+    **options: Unpack[MethodOptions],
 ) -> Result:
     r"""Wasserstein-1 distance between two weighted samples, with a proved interval.
 
@@ -168,13 +224,40 @@ def w1(
     return with_gradient(solve(problem, method, on_fail, **options), problem, Inputs(x, y, a, b))
 
 
-@guard_tensors
-@isolate_errstate
+@overload
 def wasserstein(
-    x: ArrayLike,
-    y: ArrayLike,
-    a: ArrayLike | None = None,
-    b: ArrayLike | None = None,
+    x: TensorInput,
+    y: ArrayInput,
+    a: ArrayInput | None = None,
+    b: ArrayInput | None = None,
+    **options: Unpack[OrderOptions],
+) -> Result[Tensor]: ...
+@overload
+def wasserstein(
+    x: ArrayInput,
+    y: TensorInput,
+    a: ArrayInput | None = None,
+    b: ArrayInput | None = None,
+    **options: Unpack[OrderOptions],
+) -> Result[Tensor]: ...
+@overload
+def wasserstein(
+    x: ArrayInput, y: ArrayInput, a: TensorInput, b: ArrayInput | None = None, **options: Unpack[OrderOptions]
+) -> Result[Tensor]: ...
+@overload
+def wasserstein(
+    x: ArrayInput, y: ArrayInput, a: ArrayInput | None, b: TensorInput, **options: Unpack[OrderOptions]
+) -> Result[Tensor]: ...
+@overload
+def wasserstein(
+    x: ArrayInput, y: ArrayInput, *, b: TensorInput, **options: Unpack[OrderOptions]
+) -> Result[Tensor]: ...
+@overload
+def wasserstein(
+    x: ArrayInput,
+    y: ArrayInput,
+    a: ArrayInput | None = None,
+    b: ArrayInput | None = None,
     *,
     p: float = 2,
     metric: GroundMetric = "euclidean",
@@ -185,7 +268,26 @@ def wasserstein(
     nan_policy: NanPolicy = "raise",
     mass: MassRule = "normalize",
     on_fail: OnFail = "warn",
-    **options: Any,
+    **options: Unpack[MethodOptions],
+) -> Result[float]: ...
+@guard_tensors
+@isolate_errstate
+def wasserstein(
+    x: ArrayInput,
+    y: ArrayInput,
+    a: ArrayInput | None = None,
+    b: ArrayInput | None = None,
+    *,
+    p: float = 2,
+    metric: GroundMetric = "euclidean",
+    method: str | Solver = "auto",
+    tol: float = 0.0,
+    max_seconds: float | None = None,
+    progress: bool = False,
+    nan_policy: NanPolicy = "raise",
+    mass: MassRule = "normalize",
+    on_fail: OnFail = "warn",
+    **options: Unpack[MethodOptions],
 ) -> Result:
     r"""Wasserstein-p distance between two weighted samples: rooted, in the units of x.
 
@@ -247,7 +349,7 @@ def wasserstein(
     return attach_gradient(result, problem, Inputs(x, y, a, b))
 
 
-def _choose_bottleneck(method: str | Solver, options: dict[str, Any]) -> Solver:
+def _choose_bottleneck(method: str | Solver, options: Mapping[str, object]) -> Solver:
     """Return the solver of p = infinity for a method name; raises InputError for a name that it has not."""
     from otdist.solvers.bottleneck import Bottleneck
 
@@ -257,22 +359,53 @@ def _choose_bottleneck(method: str | Solver, options: dict[str, Any]) -> Solver:
     remedy = "use method='auto' for p = infinity, or a large finite p"
     check_choice(method, "method", ("auto", "line", "dense"), remedy=remedy)
     check_names(options, get_option_names(Bottleneck), "p = infinity")
-    return Bottleneck(**options)
+    make: Callable[..., Solver] = Bottleneck
+    return make(**options)
 
 
-@guard_tensors
-@isolate_errstate
+@overload
 def emd(
-    cost: ArrayLike,
-    a: ArrayLike | None = None,
-    b: ArrayLike | None = None,
+    cost: TensorInput,
+    a: ArrayInput | None = None,
+    b: ArrayInput | None = None,
+    **options: Unpack[CostOptions],
+) -> Result[Tensor]: ...
+@overload
+def emd(
+    cost: ArrayInput, a: TensorInput, b: ArrayInput | None = None, **options: Unpack[CostOptions]
+) -> Result[Tensor]: ...
+@overload
+def emd(
+    cost: ArrayInput, a: ArrayInput | None, b: TensorInput, **options: Unpack[CostOptions]
+) -> Result[Tensor]: ...
+@overload
+def emd(cost: ArrayInput, *, b: TensorInput, **options: Unpack[CostOptions]) -> Result[Tensor]: ...
+@overload
+def emd(
+    cost: ArrayInput,
+    a: ArrayInput | None = None,
+    b: ArrayInput | None = None,
     *,
     method: str | Solver = "auto",
     max_seconds: float | None = None,
     progress: bool = False,
     mass: MassRule = "normalize",
     on_fail: OnFail = "warn",
-    **options: Any,
+    **options: Unpack[MethodOptions],
+) -> Result[float]: ...
+@guard_tensors
+@isolate_errstate
+def emd(
+    cost: ArrayInput,
+    a: ArrayInput | None = None,
+    b: ArrayInput | None = None,
+    *,
+    method: str | Solver = "auto",
+    max_seconds: float | None = None,
+    progress: bool = False,
+    mass: MassRule = "normalize",
+    on_fail: OnFail = "warn",
+    **options: Unpack[MethodOptions],
 ) -> Result:
     r"""Earth mover's distance for any cost matrix, with a proved interval.
 
@@ -318,8 +451,8 @@ def emd(
     >>> otdist.emd([[0.0, 2.0], [2.0, 1.0]], [0.5, 0.5], [0.25, 0.75]).value
     1.0
     """
-    cost, unit = strip_unit(cost, "cost"), get_unit_name(cost)
-    table = read_costs(cost, "cost")
+    numbers, unit = strip_unit(cost, "cost"), get_unit_name(cost)
+    table = read_costs(numbers, "cost")
     matrix, unit = table.values, unit if table.clock is None else SECOND_UNIT
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise InputError(
@@ -329,20 +462,30 @@ def emd(
         )
     _require_costs(matrix)
     x, y, ground = precomputed_metric(matrix)
-    a = _align_weights(a, "a", table.labels[0], "the rows of cost")
-    b = _align_weights(b, "b", table.labels[1], "the columns of cost")
+    row_weights = _align_weights(a, "a", table.labels[0], "the rows of cost")
+    column_weights = _align_weights(b, "b", table.labels[1], "the columns of cost")
     check_on_fail(on_fail)
     problem = Problem.of(
-        x, y, a, b, metric=ground, mass=mass, rooted=False, max_seconds=max_seconds, progress=progress
+        x,
+        y,
+        row_weights,
+        column_weights,
+        metric=ground,
+        mass=mass,
+        rooted=False,
+        max_seconds=max_seconds,
+        progress=progress,
     )
-    result = with_cost_gradient(solve(problem, method, on_fail, **options), problem, cost, a, b)
-    if a is not None or b is not None:
+    result = with_cost_gradient(
+        solve(problem, method, on_fail, **options), problem, numbers, row_weights, column_weights
+    )
+    if row_weights is not None or column_weights is not None:
         # Rows without mass need the matrix, which belongs to the caller and may change.
         _ = result.potentials
     return change(result, unit=unit) if unit else result
 
 
-def _align_weights(weights: Any, name: str, labels: Any, owner: str) -> Any:
+def _align_weights(weights: object, name: str, labels: Labels, owner: str) -> object:
     """Bring labelled weights into the order of labelled rows; others are returned unchanged."""
     if labels is None or get_axis_labels(weights)[0] is None or get_unit_name(weights):
         return weights

@@ -10,7 +10,6 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from otdist.batch import ResultBatch, is_batch, solve_each
 from otdist.errors import InputError
@@ -20,16 +19,16 @@ from otdist.problem import Problem
 from otdist.result import Result
 from otdist.runtime.errstate import isolate_errstate
 from otdist.solvers.solve import warn_or_raise
-from otdist.typing import Array, GroundMetric, Inputs, MassRule, NanPolicy, OnFail
+from otdist.typing import Array, ArrayInput, GroundMetric, Inputs, MassRule, NanPolicy, OnFail
 
 
 @guard_tensors
 @isolate_errstate
 def sinkhorn_divergence(
-    x: ArrayLike,
-    y: ArrayLike,
-    a: ArrayLike | None = None,
-    b: ArrayLike | None = None,
+    x: ArrayInput,
+    y: ArrayInput,
+    a: ArrayInput | None = None,
+    b: ArrayInput | None = None,
     *,
     p: float = 1,
     metric: GroundMetric = "euclidean",
@@ -157,7 +156,7 @@ def sinkhorn_divergence(
         power_of_reach(reach, p)
     solve = DivergenceSolver(eps, eps_abs, reach, debias, max_residual, max_iter)
 
-    def solve_one(*arguments: Any) -> Result:
+    def solve_one(*arguments: object) -> Result:
         inputs = Inputs(*arguments)
         problem = make_finite_problem(inputs, **choice)
         return warn_or_raise(solve(problem, _masses(problem, reach), inputs), on_fail)

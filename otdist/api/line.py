@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from otdist.bounds import staircase
 from otdist.errors import InputError, Option, PrecisionWarning, Remedy
@@ -21,21 +20,59 @@ from otdist.metrics.differentiable import absolute_power
 from otdist.problem import DISTANCE_OVERFLOW, far_exponent
 from otdist.runtime.errstate import isolate_errstate
 from otdist.solvers.line import levels_are_harmless, line_cost, sorted_order, weighted_line_cost
-from otdist.typing import Array, Mask, NanPolicy
+from otdist.typing import Array, ArrayInput, ArrayOrTensor, Integers, Labels, Mask, NanPolicy
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from otdist.typing import TensorInput
 
 
-@guard_tensors
-@isolate_errstate
+@overload
 def wasserstein_1d(
-    x: ArrayLike,
-    y: ArrayLike,
-    a: ArrayLike | None = None,
-    b: ArrayLike | None = None,
+    x: TensorInput,
+    y: ArrayInput,
+    a: ArrayInput | None = None,
+    b: ArrayInput | None = None,
     *,
     p: float = 1,
     axis: int = -1,
     nan_policy: NanPolicy = "raise",
-) -> Any:
+) -> Tensor: ...
+@overload
+def wasserstein_1d(
+    x: ArrayInput,
+    y: TensorInput,
+    a: ArrayInput | None = None,
+    b: ArrayInput | None = None,
+    *,
+    p: float = 1,
+    axis: int = -1,
+    nan_policy: NanPolicy = "raise",
+) -> Tensor: ...
+@overload
+def wasserstein_1d(
+    x: ArrayInput,
+    y: ArrayInput,
+    a: ArrayInput | None = None,
+    b: ArrayInput | None = None,
+    *,
+    p: float = 1,
+    axis: int = -1,
+    nan_policy: NanPolicy = "raise",
+) -> float | Array: ...
+@guard_tensors
+@isolate_errstate
+def wasserstein_1d(
+    x: ArrayInput,
+    y: ArrayInput,
+    a: ArrayInput | None = None,
+    b: ArrayInput | None = None,
+    *,
+    p: float = 1,
+    axis: int = -1,
+    nan_policy: NanPolicy = "raise",
+) -> float | ArrayOrTensor:
     r"""Wasserstein-p distances on the line, for many pairs of samples at once.
 
     .. math:: W_p(x, y) = \Bigl( \int_0^1 |F_x^{-1}(u) - F_y^{-1}(u)|^p \, du \Bigr)^{1/p}
@@ -90,7 +127,7 @@ def wasserstein_1d(
     batch = _batch(xs, ys)
     a, b = plain_weights(a, b)
     wx, wy = _weights(a, "a", xs, axis, pair.labels[0]), _weights(b, "b", ys, axis, pair.labels[1])
-    absent: Any = False
+    absent: Mask | bool = False
     far = 0
     with np.errstate(over="ignore", invalid="ignore"):
         samples, masses_of_batch, (cost, exponent) = _solve_batch(xs, ys, wx, wy, batch, p)
@@ -111,7 +148,7 @@ def wasserstein_1d(
     return float(distance) if distance.ndim == 0 else distance
 
 
-def _unscale(distance: Array, exponent: Any) -> Array:
+def _unscale(distance: Array, exponent: Integers | int) -> Array:
     with np.errstate(over="ignore"):
         answer = np.asarray(np.ldexp(distance, exponent))
     if np.isinf(answer).any():
@@ -121,7 +158,7 @@ def _unscale(distance: Array, exponent: Any) -> Array:
 
 def _solve_batch(
     xs: Array, ys: Array, a: Array | None, b: Array | None, batch: tuple[int, ...], p: float
-) -> tuple[tuple[Array, Array], tuple[Array, Array, float], tuple[Array, Any]]:
+) -> tuple[tuple[Array, Array], tuple[Array, Array, float], tuple[Array, Integers | int]]:
     """Broadcast samples and masses to the shape of the batch, and compute their costs at mass 1."""
     xs, ys = np.broadcast_to(xs, (*batch, xs.shape[-1])), np.broadcast_to(ys, (*batch, ys.shape[-1]))
     left, right, total = _masses(a, b, xs, ys)
@@ -144,7 +181,7 @@ def _batch(xs: Array, ys: Array) -> tuple[int, ...]:
         ) from None
 
 
-def _weights(values: Any, name: str, samples: Array, axis: int, labels: Any) -> Array | None:
+def _weights(values: object, name: str, samples: Array, axis: int, labels: Labels) -> Array | None:
     if values is None:
         return None
     table = read(values, name)
@@ -171,7 +208,7 @@ def _weights(values: Any, name: str, samples: Array, axis: int, labels: Any) -> 
     return w
 
 
-def _refuse_gradient(weights: Any, name: str) -> None:
+def _refuse_gradient(weights: object, name: str) -> None:
     if is_torch(weights) and weights.requires_grad and sys.modules["torch"].is_grad_enabled():
         raise InputError(
             name, "must not require a gradient in a batch", "call otdist.w1 pair by pair, or detach it"
@@ -232,13 +269,13 @@ def _shares(w: Array | None, n: int) -> Array:
 
 def _tensor(
     distance: Array,
-    inputs: tuple[Any, Any],
+    inputs: tuple[object, object],
     samples: tuple[Array, Array],
     masses_of_batch: tuple[Array, Array, float],
     p: float,
     axis: int,
     far: int,
-) -> Any:
+) -> ArrayOrTensor:
     """Convert distances to a tensor, with the gradient along the optimal coupling."""
     import torch
 

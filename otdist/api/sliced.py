@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from otdist.bounds import UNIT_ROUNDOFF
 from otdist.errors import ConvergenceWarning, InputError
@@ -25,7 +24,7 @@ from otdist.solvers.sliced.gradients import gradients_along, power_mean_formula
 from otdist.solvers.sliced.projections import coupling_cost_along, distances_along, normalize, power_mean
 from otdist.solvers.sliced.results import missing_value_result, project_problem, sliced_result
 from otdist.solvers.sliced.sphere_ascent import RANDOM_PER_START, ascend, starting_directions
-from otdist.typing import Array, Inputs, MassRule, NanPolicy
+from otdist.typing import Array, ArrayInput, Inputs, MassRule, NanPolicy
 
 DIRECTION_MOVES = (
     "second derivatives of max_sliced_w1 are not computed: its direction moves with the points",
@@ -36,15 +35,15 @@ DIRECTION_MOVES = (
 @guard_tensors
 @isolate_errstate
 def sliced_w1(
-    x: ArrayLike,
-    y: ArrayLike,
-    a: ArrayLike | None = None,
-    b: ArrayLike | None = None,
+    x: ArrayInput,
+    y: ArrayInput,
+    a: ArrayInput | None = None,
+    b: ArrayInput | None = None,
     *,
     p: float = 1,
     n_projections: int = 1000,
     rng: Rng = None,
-    directions: ArrayLike | None = None,
+    directions: ArrayInput | None = None,
     nan_policy: NanPolicy = "raise",
     mass: MassRule = "normalize",
 ) -> SlicedResult:
@@ -156,10 +155,10 @@ def sliced_w1(
 @guard_tensors
 @isolate_errstate
 def max_sliced_w1(
-    x: ArrayLike,
-    y: ArrayLike,
-    a: ArrayLike | None = None,
-    b: ArrayLike | None = None,
+    x: ArrayInput,
+    y: ArrayInput,
+    a: ArrayInput | None = None,
+    b: ArrayInput | None = None,
     *,
     p: float = 1,
     n_starts: int = 16,
@@ -281,7 +280,7 @@ def _draw_directions(count: int, rng: Rng, d: int) -> Array:
     return np.ones((1, 1)) if d == 1 else normalize(generator.normal(size=(count, d)))
 
 
-def _read_directions(directions: Any, d: int) -> Array:
+def _read_directions(directions: object, d: int) -> Array:
     if is_torch(directions) and directions.requires_grad:
         raise InputError("directions", "must not require a gradient", "pass directions.detach()")
     vectors = read(directions, "directions").values

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, Literal
-
-from numpy.typing import ArrayLike
+from typing import TYPE_CHECKING, Any, Literal
 
 from otdist.api.divergence import caller_masses, make_finite_problem, power_of_reach
 from otdist.batch import ResultBatch, is_batch, solve_each
@@ -22,7 +20,10 @@ from otdist.runtime.errstate import isolate_errstate
 from otdist.solvers.answer import make_fixed_result
 from otdist.solvers.solve import warn_or_raise
 from otdist.solvers.unbalanced.results import solve_kl, solve_partial, solve_tv
-from otdist.typing import Array, GroundMetric, Inputs, NanPolicy, OnFail
+from otdist.typing import Array, ArrayInput, GroundMetric, Inputs, NanPolicy, OnFail
+
+if TYPE_CHECKING:
+    from otdist.solvers.unbalanced.results import Label
 
 Penalty = Literal["tv", "kl"]
 
@@ -32,10 +33,10 @@ DEFAULT_GAP = 1e-2  # relative gap for the penalty "kl" with tol=None
 @guard_tensors
 @isolate_errstate
 def unbalanced_w1(
-    x: ArrayLike,
-    y: ArrayLike,
-    a: ArrayLike | None = None,
-    b: ArrayLike | None = None,
+    x: ArrayInput,
+    y: ArrayInput,
+    a: ArrayInput | None = None,
+    b: ArrayInput | None = None,
     *,
     reach: float,
     penalty: Penalty = "tv",
@@ -143,10 +144,10 @@ def unbalanced_w1(
     choice: dict[str, Any] = {"p": p, "metric": metric, "nan_policy": nan_policy}
     choice |= {"tol": goal, "max_seconds": max_seconds, "progress": progress}
 
-    def solve_one(*arguments: Any) -> Result:
+    def solve_one(*arguments: object) -> Result:
         inputs = Inputs(*arguments)
         problem = replace(make_finite_problem(inputs, **choice), rooted=False)
-        label = {"name": f"UW{p:g}", "info": {"penalty": penalty, "reach": reach}}
+        label: Label = {"name": f"UW{p:g}", "info": {"penalty": penalty, "reach": reach}}
         if problem.fixed_value is not None:
             return with_gradient(make_fixed_result(problem, **label), problem, inputs)
         masses = caller_masses(problem)
@@ -160,10 +161,10 @@ def unbalanced_w1(
 @guard_tensors
 @isolate_errstate
 def partial_w1(
-    x: ArrayLike,
-    y: ArrayLike,
-    a: ArrayLike | None = None,
-    b: ArrayLike | None = None,
+    x: ArrayInput,
+    y: ArrayInput,
+    a: ArrayInput | None = None,
+    b: ArrayInput | None = None,
     *,
     moved: float | None = None,
     p: float = 1,
@@ -226,10 +227,10 @@ def partial_w1(
     choice: dict[str, Any] = {"p": p, "metric": metric, "nan_policy": nan_policy}
     choice |= {"tol": tol, "max_seconds": max_seconds, "progress": progress}
 
-    def solve_one(*arguments: Any) -> Result:
+    def solve_one(*arguments: object) -> Result:
         inputs = Inputs(*arguments)
         problem = replace(make_finite_problem(inputs, **choice), rooted=False)
-        label = {"name": f"PW{p:g}", "info": {}}
+        label: Label = {"name": f"PW{p:g}", "info": {}}
         if problem.fixed_value is not None:
             return with_gradient(make_fixed_result(problem, **label), problem, inputs)
         masses = caller_masses(problem)

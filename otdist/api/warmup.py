@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -39,7 +38,7 @@ def compile_solvers(*, progress: bool = False) -> tuple[int, float, Path]:
     from otdist.solvers.pairs import compiled
     from otdist.solvers.sparse import pivots
 
-    cache: Any = getattr(getattr(pivots.run_pivots, "_cache", None), "cache_path", None)
+    cache = getattr(getattr(pivots.run_pivots, "_cache", None), "cache_path", None)
     if cache is None:
         raise InputError(
             "NUMBA_CACHE_DIR",
@@ -54,7 +53,7 @@ def compile_solvers(*, progress: bool = False) -> tuple[int, float, Path]:
     return len(compiled.COMPILED_FUNCTIONS) - before, time.monotonic() - start, Path(cache)
 
 
-def _calls() -> Iterator[Callable[[], Any]]:
+def _calls() -> Iterator[Callable[[], object]]:
     """Yield small problems that call every compiled function, with every type of argument."""
     rng = np.random.default_rng(0)
     plane, space = rng.normal(size=(2, 300, 2)), rng.normal(size=(2, 300, 5))

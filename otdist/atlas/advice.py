@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from otdist.atlas import costs
 from otdist.errors import BudgetError, Option, Remedy
@@ -14,6 +13,7 @@ from otdist.metrics import NAMED, Metric
 from otdist.metrics.names import is_gower, resolve
 from otdist.pages.formatting import format_number
 from otdist.runtime.budget import SHARE, format_bytes, free_memory
+from otdist.typing import GroundMetric
 
 COMPILED_METRICS = ("euclidean", "sqeuclidean", "cityblock", "chebyshev")  # metrics with compiled costs
 SINKHORN_SAFETY_FACTOR = (
@@ -54,7 +54,7 @@ class Recommendation:
     """
 
     method: str
-    options: dict[str, Any]
+    options: dict[str, float | str]
     seconds: float | None
     loading: float
     bytes: int
@@ -230,7 +230,9 @@ def recommend(
     return replace(first, why=why, alternatives=tuple(others), left_out=reasons)
 
 
-def _check_request(n: Any, d: Any, tol: Any, m: Any, metric: Any, calls: Any, max_bytes: Any) -> _Request:
+def _check_request(
+    n: int, d: int, tol: float, m: int | None, metric: GroundMetric, calls: int, max_bytes: int | None
+) -> _Request:
     """Check the arguments of `recommend`."""
     sizes = {
         name: check_integer(value, name) for name, value in (("n", n), ("d", d), ("m", m), ("calls", calls))

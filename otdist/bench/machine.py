@@ -6,7 +6,6 @@ import os
 import platform
 import subprocess
 from pathlib import Path
-from typing import Any
 
 from otdist.runtime.versions import get_versions, read_cpu_model
 
@@ -17,7 +16,7 @@ VERSIONED_PACKAGES = (
 PACKAGE_FOLDER = Path(__file__).parents[1]
 
 
-def describe_machine() -> dict[str, Any]:
+def describe_machine() -> dict[str, object]:
     """Return processor, cores, Python, package versions and the commit of otdist."""
     return {
         "cpu": read_cpu_model(),

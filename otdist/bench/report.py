@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
@@ -51,7 +51,7 @@ def render(runs: Runs, tol: float) -> str:
     )
 
 
-def _describe_question(runs: Runs, name: str, tol: float) -> dict[str, Any]:
+def _describe_question(runs: Runs, name: str, tol: float) -> dict[str, object]:
     rows = [row for row in runs.medians() if row["question"] == name]
     first, rows = rows[0], [row for row in rows if row["runs"]]
     rows.sort(key=lambda row: (row["status"] != "ok", row["seconds"] or 0.0))

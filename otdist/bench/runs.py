@@ -28,11 +28,12 @@ from otdist.bench.methods import (
 )
 from otdist.bench.questions import Question
 from otdist.bench.questions import question as question_by_name
-from otdist.bench.table import NOT_STARTED, Runs, check_output_path
+from otdist.bench.table import NOT_STARTED, Row, Runs, check_output_path
 from otdist.bench.worker import STARTED_LINE
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_integer, check_number, check_seconds, check_seed
 from otdist.runtime.progress import display_progress
+from otdist.typing import ArrayInput
 
 WORKER_PATH = Path(__file__).with_name("worker.py")
 START_SECONDS = 60.0  # beyond the budget: to import, to compile and to run on few points
@@ -41,8 +42,8 @@ KILL_GRACE_SECONDS = 60.0  # after which a process that exceeds its limit is kil
 REMAINING_TIME_SHARES = 8  # a run may take one of so many parts of the remaining total time
 MIN_RUN_SECONDS = 1.0  # with less time remaining no run is started
 MAX_SECONDS_REPEATED = 20.0  # runs of this length and longer are not repeated
-Row = dict[str, Any]
-QuestionLike = str | Question | tuple[Any, Any]
+Key = tuple[str, str, float, int | None]
+QuestionLike = str | Question | tuple[ArrayInput, ArrayInput]
 
 
 def run(
@@ -272,8 +273,8 @@ def run_worker(command: list[str], limit: float, start: float, *, reports_start:
 
 
 def _read_questions(questions: Any, seeds: Sequence[int]) -> Iterable[tuple[Question, int | None]]:
-    single = isinstance(questions, str | Question) or _is_pair(questions)
-    for index, question in enumerate([questions] if single else questions):
+    several = [questions] if isinstance(questions, str | Question) or _is_pair(questions) else questions
+    for index, question in enumerate(several):
         if isinstance(question, str):
             yield from ((question_by_name(question, rng=seed), seed) for seed in seeds)
         elif isinstance(question, Question):
@@ -338,7 +339,7 @@ def _get_range(values: list[float]) -> list[float]:
 
 def _sort_cheap_first(todo: list[tuple[Question, Row]]) -> list[tuple[Question, Row]]:
     """Sort cheap methods before the others, and each of both groups by question in turn."""
-    counts: dict[Any, int] = {}
+    counts: dict[tuple[str, int | None], int] = {}
     ranks = []
     for _, row in todo:
         key = (row["question"], row["seed"])
@@ -347,14 +348,14 @@ def _sort_cheap_first(todo: list[tuple[Question, Row]]) -> list[tuple[Question, 
     return [todo[k] for k in sorted(range(len(todo)), key=ranks.__getitem__)]
 
 
-def _group_by_question(rows_by_key: dict[Any, Row], order: list[Any]) -> list[Row]:
+def _group_by_question(rows_by_key: dict[Key, Row], order: list[Key]) -> list[Row]:
     """Return the rows in the requested order, with the rows of each question consecutive."""
     rows = [rows_by_key[key] for key in order if key in rows_by_key]
     questions = list(dict.fromkeys(row["question"] for row in rows))
     return sorted(rows, key=lambda row: questions.index(row["question"]))
 
 
-def _is_pair(value: Any) -> bool:
+def _is_pair(value: object) -> bool:
     return (
         isinstance(value, tuple)
         and len(value) == 2
@@ -362,5 +363,5 @@ def _is_pair(value: Any) -> bool:
     )
 
 
-def _get_key(row: Row) -> tuple[Any, ...]:
+def _get_key(row: Row) -> Key:
     return row["question"], row["method"], row["budget"], row["seed"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
@@ -15,6 +15,9 @@ from otdist.bench.table import EXACT_ERROR
 from otdist.pages.drawing import add, add_text, make_canvas, make_path, to_markup
 from otdist.pages.formatting import escape_unprintable, format_number
 from otdist.runtime.budget import format_bytes
+
+if TYPE_CHECKING:
+    from otdist.bench.table import Row
 
 SCATTER_WIDTH, SCATTER_HEIGHT = 640.0, 350.0
 PLOT_LEFT, PLOT_RIGHT, PLOT_TOP, PLOT_BOTTOM = 62.0, 624.0, 26.0, 302.0
@@ -83,9 +86,7 @@ class ErrorAxis:
         return ([] if self.exact is None else [0.0]) + self.decades.compute_ticks()
 
 
-def draw_scatter(
-    rows: Sequence[dict[str, Any]], front: Sequence[dict[str, Any]], cost: str, numbers: dict[str, int]
-) -> str | None:
+def draw_scatter(rows: Sequence[Row], front: Sequence[Row], cost: str, numbers: dict[str, int]) -> str | None:
     """Draw medians with a known error, each point with its name, or its number where space is short.
 
     Parameters
@@ -142,12 +143,12 @@ def _draw_frame(root: Element, x_axis: LogAxis, y_axis: ErrorAxis, cost: str) ->
 
 
 def _compute_position(
-    row: dict[str, Any], x_axis: LogAxis, y_axis: ErrorAxis, cost: str, min_cost: float
+    row: Row, x_axis: LogAxis, y_axis: ErrorAxis, cost: str, min_cost: float
 ) -> tuple[float, float]:
     return x_axis.to_position(max(row[cost], min_cost)), y_axis.to_position(row["error"])
 
 
-def _draw_point(root: Element, row: dict[str, Any], position: tuple[float, float], best: bool) -> None:
+def _draw_point(root: Element, row: Row, position: tuple[float, float], best: bool) -> None:
     kind = "ref" if row["method"].startswith("otdist") else "cur"
     other = get_other_quantity(row["method"], row["d"])
     mark = SubElement(root, "circle")

@@ -40,7 +40,7 @@ class Runs:
     rows: list[Row]
 
     def __post_init__(self) -> None:
-        by_question: dict[tuple[Any, Any], list[Row]] = {}
+        by_question: dict[tuple[str, int | None], list[Row]] = {}
         for row in self.rows:
             by_question.setdefault((row["question"], row["seed"]), []).append(row)
         for group in by_question.values():
@@ -137,7 +137,7 @@ class Runs:
 
         A row with ``runs`` equal to 0 belongs to a method that was never started.
         """
-        groups: dict[tuple[Any, ...], list[Row]] = {}
+        groups: dict[tuple[str, str, float], list[Row]] = {}
         for row in self.rows:
             groups.setdefault((row["question"], row["method"], row["budget"]), []).append(row)
         return [_compute_medians(rows) for rows in groups.values()]
@@ -270,7 +270,7 @@ def _compute_medians(rows: list[Row]) -> Row:
     return medians
 
 
-def _flatten_value(value: Any) -> Any:
+def _flatten_value(value: object) -> object:
     return json.dumps(value) if isinstance(value, dict | list) else value
 
 

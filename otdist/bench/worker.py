@@ -15,13 +15,18 @@ import os
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from types import ModuleType
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from otdist.typing import Array
 
 REPEAT_BELOW_SECONDS = 0.5  # shorter runs are repeated, and the median is reported
 MAX_WARMUP_POINTS = 1100  # of the first call: some methods switch algorithm at 1,000 points
@@ -45,14 +50,14 @@ class Samples:
         Name of the cost, as scipy's cdist has it.
     """
 
-    x: Any
-    y: Any
-    a: Any = None
-    b: Any = None
+    x: Array
+    y: Array
+    a: Array | None = None
+    b: Array | None = None
     metric: Literal["euclidean", "cityblock", "chebyshev", "sqeuclidean"] = "euclidean"
 
     @property
-    def shares(self) -> tuple[Any, Any]:
+    def shares(self) -> tuple[Array, Array]:
         """Weights with sum 1."""
         a = np.ones(len(self.x)) if self.a is None else self.a
         b = np.ones(len(self.y)) if self.b is None else self.b
@@ -64,13 +69,14 @@ class Samples:
         few = Samples(self.x[:MEAN_COST_POINTS], self.y[:MEAN_COST_POINTS], metric=self.metric)
         return float(few.compute_costs().mean())
 
-    def compute_costs(self) -> Any:
+    def compute_costs(self) -> Array:
         """Compute the cost matrix by scipy, or by POT where that takes less time."""
         if self.metric == "euclidean" and self.x.shape[1] >= MIN_COLUMNS_BY_PRODUCT:
             with contextlib.suppress(ImportError):
                 import ot
 
-                return ot.dist(self.x, self.y, metric="euclidean")
+                costs: Array = ot.dist(self.x, self.y, metric="euclidean")
+                return costs
         from scipy.spatial.distance import cdist
 
         return cdist(self.x, self.y, self.metric)
@@ -80,7 +86,7 @@ class Samples:
         a, b = (None if w is None or not w[:count].any() else w[:count] for w in (self.a, self.b))
         return Samples(self.x[:count], self.y[:count], a, b, self.metric)
 
-    def compute_residual(self, f: Any, g: Any, eps: float) -> float:
+    def compute_residual(self, f: Array, g: Array, eps: float) -> float:
         """Compute the L1 error of the marginals of the plan ``a b exp((f + g - cost) / eps)``."""
         a, b = self.shares
         columns, residual = np.zeros(len(b)), 0.0
@@ -94,13 +100,13 @@ class Samples:
         return float(residual + np.abs(columns - b).sum())
 
 
-def measure_call(call: Any, limit: float) -> dict[str, Any]:
+def measure_call(call: Callable[[], dict[str, object]], limit: float) -> dict[str, object]:
     """Run a call; return its result with seconds, and with processor seconds and bytes of the first run."""
     gc.collect()
     _set_limits(limit)
     baseline = _reset_peak()
     cpu_start, start = time.process_time(), time.perf_counter()
-    answer: dict[str, Any] = call()
+    answer = call()
     seconds = [time.perf_counter() - start]
     answer["cpu_seconds"] = time.process_time() - cpu_start
     peak = None if baseline is None else _read_status("VmHWM")
@@ -138,7 +144,7 @@ def _read_status(field: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
-def _to_plain(value: Any) -> Any:
+def _to_plain(value: object) -> object:
     if isinstance(value, dict):
         return {key: _to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -148,7 +154,7 @@ def _to_plain(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _load_adapter(path: str) -> Any:
+def _load_adapter(path: str) -> ModuleType:
     """Load an adapter by path, so that no folder is searched and no name shadows a package."""
     spec = importlib.util.spec_from_file_location("adapter", path)
     assert spec is not None and spec.loader is not None

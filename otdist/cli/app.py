@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, Token
 
 from otdist.runtime.versions import get_version
 
@@ -16,7 +17,7 @@ Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 Names = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())]
 
 
-def _parse_integer(kind: Any, tokens: Any) -> int:
+def _parse_integer(kind: object, tokens: Sequence[Token]) -> int:
     # Otherwise 1.5 would be rounded silently.
     return int(tokens[0].value)
 

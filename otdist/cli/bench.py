@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from otdist.cli.app import EXIT_FAILED, Flag, Names, app
 from otdist.cli.shell import check_html, dump_json, find_unused_name, shell_errors
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.table import Table
+
+    from otdist.bench import Question, Runs
 
 QUICK_QUESTIONS = ("penguins n=150", "line n=20000", "shift n=1000 d=16", "clusters n=2000 d=3")
 DEFAULT_BUDGET, QUICK_BUDGET = "60s", "100s"
@@ -87,7 +94,9 @@ def bench(
     return 0 if any(row["status"] == "ok" for row in runs.rows) else EXIT_FAILED
 
 
-def _read_questions(x: str | None, y: str | None, quick: bool, questions: list[str] | None) -> list[Any]:
+def _read_questions(
+    x: str | None, y: str | None, quick: bool, questions: list[str] | None
+) -> list[str | Question]:
     """Read the questions: two files, or questions by name."""
     from otdist.bench import Question
     from otdist.tables.files import read_file
@@ -103,7 +112,7 @@ def _read_questions(x: str | None, y: str | None, quick: bool, questions: list[s
     return [Question.of(f"{Path(x).name}, {Path(y).name}", first, second)]
 
 
-def _print_runs(runs: Any, tol: float, make_table: Any) -> None:
+def _print_runs(runs: Runs, tol: float, make_table: Callable[[Runs, str], Table]) -> None:
     import os
 
     from rich.console import Console

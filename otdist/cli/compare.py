@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -17,6 +17,10 @@ from otdist.cli.shell import check_html, find_unused_name, print_message, shell_
 from otdist.cli.table_options import MaybeFile, TextOptions, resolve_files
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_number
+
+if TYPE_CHECKING:
+    from otdist.tables.comparison import Comparison
+    from otdist.tables.gate import Gate
 
 DEFAULT_LEVEL = 0.05  # false discovery rate, unless --fail-p says otherwise
 
@@ -36,6 +40,7 @@ def demo(*, html: Path | None = None) -> int:
     html
         Where to write the report. Default: report.html, or report-2.html and so on if that exists.
     """
+    import numpy as np
     from pyarrow import compute
 
     from otdist.tables import compare as compare_tables
@@ -44,7 +49,9 @@ def demo(*, html: Path | None = None) -> int:
     html = find_unused_name("report.html") if html is None else html
     check_html(html)
     with resources.as_file(resources.files("otdist") / "data" / "penguins.csv") as path:
-        table = read_file(str(path)).drop_columns(["year"])
+        table = read_file(str(path))
+    assert not isinstance(table, np.ndarray)
+    table = table.drop_columns(["year"])
     adelie, chinstrap = (
         table.filter(compute.equal(table["species"], name)).drop_columns(["species"])
         for name in ("Adelie", "Chinstrap")
@@ -179,7 +186,7 @@ def compare(
 
 def _make_gate(
     *, fail: bool, p: float | None, above: float | None, missing: float | None, allowed: Sequence[str] | None
-) -> Any:
+) -> Gate:
     """Make the gate; raises InputError for thresholds that nothing or everything would exceed."""
     from otdist.tables.decisions import MAX_COLUMN_DRAWS
     from otdist.tables.gate import Gate
@@ -219,7 +226,9 @@ def _parse_numbers(texts: dict[str, str], option: str) -> dict[str, float]:
     return numbers
 
 
-def _print_comparison(comparison: Any, *, html: Path | None, as_json: bool, every: bool = False) -> None:
+def _print_comparison(
+    comparison: Comparison, *, html: Path | None, as_json: bool, every: bool = False
+) -> None:
     from rich.console import Console
 
     from otdist.tables.terminal import make_sheet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 from cyclopts import CycloptsError
 from cyclopts.exceptions import (
@@ -19,9 +19,12 @@ from cyclopts.exceptions import (
 from otdist.cli.app import app
 from otdist.errors import shorten
 
+if TYPE_CHECKING:
+    from cyclopts.argument import Argument
+
 MAX_ECHO_CHARACTERS = 60  # characters of the input that a message repeats
 MIN_SIMILARITY = 0.6  # smallest similarity of a suggested name
-TYPE_TEXTS: dict[Any, tuple[str, str]] = {
+TYPE_TEXTS: dict[object, tuple[str, str]] = {
     int: ("a whole number", "give one such as 100"),
     float: ("a number", "give one such as 0.01"),
     bool: ("true or false", "or leave the value out"),
@@ -91,7 +94,7 @@ def _explain_coercion(error: CoercionError) -> str:
     return f"{name}: must be {kind}, got {_quote(token.value)}; {remedy}"
 
 
-def _strip_none(hint: Any) -> Any:
+def _strip_none(hint: object) -> object:
     """Return the type of an optional value without None."""
     parts = [part for part in get_args(hint) if part is not type(None)]
     if get_origin(hint) is Literal or len(parts) != 1:
@@ -118,7 +121,7 @@ def _has_list_option(error: CycloptsError) -> bool:
     return any(name in words for argument in options for name in argument.names)
 
 
-def _collect_arguments(error: CycloptsError) -> list[Any]:
+def _collect_arguments(error: CycloptsError) -> list[Argument]:
     command = app
     for name in error.command_chain or ():
         command = command[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from otdist.cli.app import Flag, Integer, app
 from otdist.cli.shell import dump_json, shell_errors
@@ -62,7 +62,7 @@ def recommend(
     return 0
 
 
-def _make_record(recommendation: Recommendation) -> dict[str, Any]:
+def _make_record(recommendation: Recommendation) -> dict[str, object]:
     first, *others = (
         {name: getattr(item, name) for name in RECORD_FIELDS}
         for item in (recommendation, *recommendation.alternatives)

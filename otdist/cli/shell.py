@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from otdist.errors import BudgetError, InputError, Option, PublicName, Remedy
 from otdist.result import to_plain
@@ -19,7 +18,7 @@ OPTION_NAMES = {
 }  # options with other names than their Python arguments
 
 
-def dump_json(record: dict[str, Any]) -> str:
+def dump_json(record: Mapping[str, object]) -> str:
     """Convert a record to strict JSON: infinities become words, NaN becomes null."""
     return json.dumps(to_plain(record), indent=2, allow_nan=False)
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import numpy as np
 from cyclopts import Parameter
 
 from otdist.errors import InputError
 from otdist.tables.files.settings import Reading
+
+if TYPE_CHECKING:
+    from otdist.tables.files.read import FileTable
 
 FILE_ARGUMENTS = {"compare": ("REFERENCE", "CURRENT"), "w1": ("X", "Y")}
 
@@ -82,7 +86,7 @@ def resolve_files(
     return files[0], files[1]
 
 
-def select_columns(table: Any, columns: list[str] | None, name: str) -> Any:
+def select_columns(table: FileTable, columns: list[str] | None, name: str) -> FileTable:
     """Select columns of a table.
 
     Raises
@@ -92,7 +96,7 @@ def select_columns(table: Any, columns: list[str] | None, name: str) -> Any:
     """
     if columns is None:
         return table
-    if not hasattr(table, "column_names"):
+    if isinstance(table, np.ndarray):
         raise InputError("columns", f"need a table, and {name} is an array", "leave them out")
     unknown = [column for column in columns if column not in table.column_names]
     if unknown or not columns:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from cyclopts import Parameter
@@ -18,6 +18,10 @@ from otdist.cli.table_options import select_columns
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_integer
 from otdist.runtime.files import replace_files
+
+if TYPE_CHECKING:
+    from otdist.learn import WGAN
+    from otdist.tables.files.read import FileTable
 
 SETTING_CONSTANTS = {"true": True, "false": False, "none": None}
 SAMPLE_SUFFIXES = {
@@ -128,7 +132,7 @@ def _import_trainer() -> Callable[..., Any]:
     return fit_wgan
 
 
-def _parse_setting(text: str) -> tuple[str, Any]:
+def _parse_setting(text: str) -> tuple[str, float | str | None]:
     """Parse NAME=VALUE; values other than numbers, true, false and none are strings."""
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
@@ -142,22 +146,22 @@ def _parse_setting(text: str) -> tuple[str, Any]:
     return name, number if isinstance(number, int | float) else value
 
 
-def _select_rows(table: Any, *, omit: bool) -> Any:
+def _select_rows(table: FileTable, *, omit: bool) -> FileTable:
     """Select the rows without missing values; raises InputError for others unless ``omit``."""
     from otdist.inputs.arrays import read
 
-    is_table = hasattr(table, "column_names")
-    values = read(table if is_table else np.reshape(table, (len(table), -1)), "data").values
+    rows = np.reshape(table, (len(table), -1)) if isinstance(table, np.ndarray) else table
+    values = read(rows, "data").values
     complete = np.asarray(~np.isnan(values).any(1))
     if not (omit or complete.all()):
         row = int(np.argmin(complete))
         raise InputError("data", f"row {row} has missing values", "pass --nan-policy omit, or fill them in")
     if not complete.all():
         print_message(f"{(~complete).sum():,} of {len(complete):,} rows have missing values and are left out")
-    return table.filter(complete) if is_table else table[complete]
+    return table[complete] if isinstance(table, np.ndarray) else table.filter(complete)
 
 
-def _write_samples(folder: Path, data: str, run: Any, count: int) -> Path:
+def _write_samples(folder: Path, data: str, run: WGAN, count: int) -> Path:
     """Write new samples in the file format of the data."""
     import pyarrow as pa
     from pyarrow import csv, parquet
@@ -168,13 +172,14 @@ def _write_samples(folder: Path, data: str, run: Any, count: int) -> Path:
     if path.suffix == ".npy":
         np.save(content, points)
     else:
+        assert run.columns is not None
         table = pa.table(dict(zip(run.columns, points.T, strict=True)))
         (parquet.write_table if path.suffix == ".parquet" else csv.write_csv)(table, content)
     replace_files({path: content.getvalue()}, "--out")
     return path
 
 
-def _print_run(run: Any, files: dict[str, str], *, as_json: bool) -> None:
+def _print_run(run: WGAN, files: dict[str, str], *, as_json: bool) -> None:
     if as_json:
         last = run.history[-1].to_dict() if run.history else None
         alarms = [alarm.to_dict() for alarm in run.alarms]

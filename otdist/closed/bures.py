@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from otdist.bounds import FLOAT64_EPS
 from otdist.closed.checks import compute_length, read_points, read_vector, require_finite
 from otdist.errors import InputError
 from otdist.result import Result
 from otdist.runtime.errstate import isolate_errstate
-from otdist.typing import Array
+from otdist.typing import Array, ArrayInput
 
 
 @isolate_errstate
-def gaussian(mean1: ArrayLike, cov1: ArrayLike, mean2: ArrayLike, cov2: ArrayLike) -> Result:
+def gaussian(mean1: ArrayInput, cov1: ArrayInput, mean2: ArrayInput, cov2: ArrayInput) -> Result:
     """Compute W2 between two Gaussian distributions in any dimension.
 
     ``W2^2 = |mean1 - mean2|^2 + tr(A) + tr(B) - 2 tr((A^(1/2) B A^(1/2))^(1/2))`` with A, B the covariances.
@@ -72,13 +70,13 @@ def gaussian(mean1: ArrayLike, cov1: ArrayLike, mean2: ArrayLike, cov2: ArrayLik
     value = require_finite(math.hypot(mean_distance, bures), "mean1")
     # d value / d bures = bures / value; a bures of 0 may still change the value by error^2 / (2 value).
     error = min(error, error * (bures + error) / value) if value > 0 else error
-    info: dict[str, Any] = {"form": form, "estimated_error": error}
+    info: dict[str, object] = {"form": form, "estimated_error": error}
     return Result(
         value, max(value - error, mean_distance, 0.0), value + error, "closed", name="W2", d=d, info=info
     )
 
 
-def _read_covariance(cov: ArrayLike, name: str, d: int) -> Array:
+def _read_covariance(cov: ArrayInput, name: str, d: int) -> Array:
     """Read a (d, d) symmetric positive semidefinite matrix, or raise InputError."""
     matrix = read_points(cov, name, (0, 2))
     matrix = matrix.reshape(1, 1) if matrix.ndim == 0 else matrix

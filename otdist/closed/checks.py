@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from otdist.result import Result
 from otdist.typing import Array
 
 
-def read_number(value: Any, name: str) -> float:
+def read_number(value: object, name: str) -> float:
     """Read one finite real number."""
     array = read(value, name).values
     if array.ndim != 0:
@@ -23,7 +22,7 @@ def read_number(value: Any, name: str) -> float:
     return float(array[()])
 
 
-def read_scale(value: Any, name: str) -> float:
+def read_scale(value: object, name: str) -> float:
     """Read one finite number >= 0."""
     number = read_number(value, name)
     if number < 0:
@@ -31,7 +30,7 @@ def read_scale(value: Any, name: str) -> float:
     return number
 
 
-def read_points(values: Any, name: str, dimensions: tuple[int, ...]) -> Array:
+def read_points(values: object, name: str, dimensions: tuple[int, ...]) -> Array:
     """Read a non-empty array of finite numbers with one of the given numbers of axes."""
     array = read(values, name).values
     if array.ndim not in dimensions:
@@ -52,12 +51,12 @@ def read_points(values: Any, name: str, dimensions: tuple[int, ...]) -> Array:
     return array
 
 
-def read_vector(values: Any, name: str) -> Array:
+def read_vector(values: object, name: str) -> Array:
     """Read a point: a vector of finite numbers, or one number as a vector of length 1."""
     return np.atleast_1d(read_points(values, name, (0, 1)))
 
 
-def read_weights(a: Any, name: str, n: int) -> Array:
+def read_weights(a: object, name: str, n: int) -> Array:
     """Read non-negative weights with a positive sum, divided by the largest and not yet normalised."""
     mass = read_points(a, name, (1,))
     if len(mass) != n:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from otdist.closed.checks import (
     compute_length,
@@ -21,10 +20,11 @@ from otdist.errors import InputError
 from otdist.inputs.arguments import check_order
 from otdist.result import Result
 from otdist.runtime.errstate import isolate_errstate
+from otdist.typing import ArrayInput
 
 
 @isolate_errstate
-def shift(delta: ArrayLike, *, p: float = 1) -> Result:
+def shift(delta: ArrayInput, *, p: float = 1) -> Result:
     """Compute W_p between any distribution and its translate by a vector.
 
     ``W_p(mu, mu + delta) = |delta|`` in any dimension and for every p >= 1.
@@ -237,7 +237,7 @@ def exponential(scale1: float, scale2: float, *, p: float = 1) -> Result:
 
 
 @isolate_errstate
-def dirac(x: ArrayLike, point: ArrayLike, a: ArrayLike | None = None, *, p: float = 1) -> Result:
+def dirac(x: ArrayInput, point: ArrayInput, a: ArrayInput | None = None, *, p: float = 1) -> Result:
     """Compute W_p between weighted samples and a single point.
 
     ``W_p^p = sum_i a_i |x_i - point|^p`` with the weights normalised to mass 1: all mass goes to one point.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -15,13 +14,15 @@ from otdist.errors import ConvergenceWarning, InputError
 from otdist.inputs.arguments import check_integer, check_number, check_order
 from otdist.result import Result
 from otdist.runtime.errstate import isolate_errstate
-from otdist.typing import Array, Mask
+from otdist.typing import Array, Distribution, Mask
 
 SUM_ROUNDING = 1e-14  # relative error of a pairwise sum over at most a few million cells
 
 
 @isolate_errstate
-def laws(mu: Any, nu: Any, *, p: float = 1, rtol: float = 1e-6, max_cells: int = 2**18) -> Result:
+def laws(
+    mu: Distribution, nu: Distribution, *, p: float = 1, rtol: float = 1e-6, max_cells: int = 2**18
+) -> Result:
     """Compute W_p between two distributions on the line, with a proved bracket.
 
     ``W_p^p = int_0^1 |P(u) - Q(u)|^p du`` with P, Q the quantile functions of mu, nu.

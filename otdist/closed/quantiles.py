@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from otdist.closed.shapes import Shape
 from otdist.errors import InputError
-from otdist.typing import Array, Mask
+from otdist.typing import Array, Frozen, Mask
 
 # Powers of two down to 2^-992: exact, also as 1 - u as far as that can be represented.
 DYADIC: Array = 2.0 ** -np.concatenate([np.arange(1, 64), np.arange(64, 256, 4), np.arange(256, 993, 16)])
@@ -180,8 +180,8 @@ class ContinuousDistribution:
     """
 
     label: str
-    frozen: Any
-    standard: Any
+    frozen: Frozen
+    standard: Frozen
     loc: float
     scale: float
     support: tuple[float, float]

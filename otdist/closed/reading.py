@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from otdist.closed.checks import read_points, read_weights
 from otdist.closed.quantiles import (
@@ -17,14 +19,14 @@ from otdist.closed.quantiles import (
 )
 from otdist.closed.shapes import FAMILY_SHAPES
 from otdist.errors import InputError
-from otdist.typing import Array
+from otdist.typing import Array, ArrayInput, Distribution
 
 MAX_ATOMS = 2**17
 HOELDER_DEPTH = 80  # DYADIC[:80] ends at 2^-128
 FAR_MASS = 1e-290  # mass beyond atoms with probabilities below 1e-300
 
 
-def read_distribution(distribution: Any, name: str) -> LineDistribution:
+def read_distribution(distribution: Distribution, name: str) -> LineDistribution:
     """Read a distribution from samples, (samples, weights) or a frozen distribution of scipy.stats."""
     if isinstance(distribution, tuple):
         if len(distribution) != 2:
@@ -48,7 +50,7 @@ def read_distribution(distribution: Any, name: str) -> LineDistribution:
     return _read_samples(distribution, None, name)
 
 
-def _read_samples(values: Any, mass: Any, name: str) -> DiscreteDistribution:
+def _read_samples(values: ArrayInput, mass: ArrayInput | None, name: str) -> DiscreteDistribution:
     x = read_points(values, name, (1,))
     if mass is None:
         atoms = np.sort(x)
@@ -166,7 +168,9 @@ def _make_continuous(
     )
 
 
-def _find_smallest_mass(quantile: Any, mass_beyond: Any, end: float, depth: int) -> float:
+def _find_smallest_mass(
+    quantile: Callable[[Array], ArrayLike], mass_beyond: Callable[[Array], ArrayLike], end: float, depth: int
+) -> float:
     """Find the smallest power of two whose quantile scipy computes correctly; 0 on a bounded side.
 
     In the far tail scipy can return infinities, nan, or a wrong finite number: a quantile is accepted if the

@@ -8,11 +8,15 @@ from collections.abc import Collection, Iterable
 from dataclasses import fields
 from decimal import Decimal
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
 from otdist.errors import InputError, shorten
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
+
 
 Rng = int | np.random.Generator | None
 
@@ -22,7 +26,7 @@ LARGEST_ORDER = 2.0**53  # from it on float64 does not distinguish p and p + 1
 
 
 def check_number(
-    value: Any,
+    value: object,
     name: str,
     *,
     at_least: float | None = None,
@@ -53,13 +57,15 @@ def check_number(
     return number
 
 
-def check_integer(value: Any, name: str, *, at_least: int = 1, remedy: str = "") -> int:
+def check_integer(value: object, name: str, *, at_least: int = 1, remedy: str = "") -> int:
     """Read an integer as a Python int; raises InputError.
 
     NumPy integers are accepted; booleans and floats are not, whatever their value.
     """
     try:
-        integer = None if _is_boolean(value) else operator.index(value)
+        integer = (
+            operator.index(value) if isinstance(value, SupportsIndex) and not _is_boolean(value) else None
+        )
     except (TypeError, ValueError, RuntimeError):
         integer = None
     if integer is None or not at_least <= integer <= LARGEST_INTEGER:
@@ -68,12 +74,12 @@ def check_integer(value: Any, name: str, *, at_least: int = 1, remedy: str = "")
     return integer
 
 
-def check_count(count: Any, name: str = "n_resamples") -> int:
+def check_count(count: object, name: str = "n_resamples") -> int:
     """Read a positive integer; raises InputError."""
     return check_integer(count, name, remedy="use a number such as 999")
 
 
-def check_choice(value: Any, name: str, choices: Collection[str], *, remedy: str = "") -> str:
+def check_choice(value: object, name: str, choices: Collection[str], *, remedy: str = "") -> str:
     """Return the value if it is one of the choices; raises InputError."""
     if isinstance(value, str) and value in choices:
         return str(value)
@@ -82,7 +88,7 @@ def check_choice(value: Any, name: str, choices: Collection[str], *, remedy: str
     raise InputError(name, f"must be {listed}, got {format_value(value)}", remedy or f"use {quoted[0]}")
 
 
-def check_flag(value: Any, name: str) -> bool:
+def check_flag(value: object, name: str) -> bool:
     """Read a flag: True or False, or 1 or 0; raises InputError."""
     if _is_boolean(value) or (isinstance(value, int | np.integer) and value in (0, 1)):
         return bool(value)
@@ -104,46 +110,46 @@ def check_rng(rng: Any, name: str = "rng") -> np.random.Generator:
         ) from None
 
 
-def check_seed(rng: Any, name: str = "rng") -> int:
+def check_seed(rng: object, name: str = "rng") -> int:
     """Read a seed as an integer; from a Generator, draw one."""
     if isinstance(rng, int | np.integer) and not isinstance(rng, bool) and rng >= 0:
         return int(rng)
     return int(check_rng(rng, name).integers(2**60))
 
 
-def check_order(p: Any) -> float:
+def check_order(p: object) -> float:
     """Read the order p of W_p: a finite number of at least 1."""
     return check_number(p, "p", at_least=1.0, below=LARGEST_ORDER, remedy="use p=1 or p=2")
 
 
-def check_policy(nan_policy: Any) -> str:
+def check_policy(nan_policy: object) -> str:
     """Return the policy for missing values if it is valid; raises InputError."""
     return check_choice(nan_policy, "nan_policy", ("raise", "omit", "propagate"))
 
 
-def check_mass(mass: Any) -> str:
+def check_mass(mass: object) -> str:
     """Return the rule for different total masses if it is valid; raises InputError."""
     return check_choice(mass, "mass", ("normalize", "strict"))
 
 
-def check_on_fail(on_fail: Any) -> str:
+def check_on_fail(on_fail: object) -> str:
     """Return the action for results without convergence if it is valid; raises InputError."""
     return check_choice(on_fail, "on_fail", ("warn", "raise"))
 
 
-def check_seconds(max_seconds: Any) -> float | None:
+def check_seconds(max_seconds: object) -> float | None:
     """Read a time limit in seconds, or None; raises InputError."""
     if max_seconds is None or (isinstance(max_seconds, float | np.floating) and max_seconds == math.inf):
         return None
     return check_number(max_seconds, "max_seconds", above=0.0, remedy="give a time in seconds, or None")
 
 
-def check_tol(tol: Any) -> float:
+def check_tol(tol: object) -> float:
     """Read the relative gap of the stopping rule; raises InputError."""
     return check_number(tol, "tol", at_least=0.0, remedy="give the relative gap to stop at; 0 is exact")
 
 
-def check_jobs(n_jobs: Any) -> int | None:
+def check_jobs(n_jobs: object) -> int | None:
     """Read a number of threads with the meaning of joblib; raises InputError."""
     if n_jobs is None:
         return None
@@ -153,13 +159,13 @@ def check_jobs(n_jobs: Any) -> int | None:
     return jobs
 
 
-def check_axis(axis: Any) -> int:
+def check_axis(axis: object) -> int:
     """Read the number of an axis; raises InputError."""
     remedy = "pass one integer: -1 is the last axis, 0 the first"
     return check_integer(axis, "axis", at_least=-(2**31), remedy=remedy)
 
 
-def check_bytes(max_bytes: Any) -> int | None:
+def check_bytes(max_bytes: object) -> int | None:
     """Read a memory limit in bytes, or None; raises InputError."""
     if max_bytes is None:
         return None
@@ -185,7 +191,7 @@ def check_names(options: Iterable[str], allowed: Collection[str], owner: str) ->
             raise InputError(name, f"is not an option of {owner}", remedy)
 
 
-def set_option(owner: Any, name: str, value: Any) -> None:
+def set_option(owner: object, name: str, value: object) -> None:
     """Set a field of a frozen dataclass to its checked value; for ``__post_init__``."""
     object.__setattr__(owner, name, value)
 
@@ -201,7 +207,7 @@ def get_option_names(owner: Any) -> tuple[str, ...]:
     return tuple(field.name for field in fields(owner) if field.init)
 
 
-def _to_real(value: Any) -> float | None:
+def _to_real(value: object) -> float | None:
     """Convert a value to float, or to None if it is not one real number, or one with a gradient to lose."""
     if getattr(value, "requires_grad", False):
         return None
@@ -220,15 +226,15 @@ def _to_real(value: Any) -> float | None:
         return None
 
 
-def _is_index(value: Any) -> bool:
+def _is_index(value: object) -> TypeGuard[SupportsIndex]:
     return hasattr(value, "__index__") and getattr(value, "ndim", 0) == 0
 
 
-def _is_boolean(value: Any) -> bool:
+def _is_boolean(value: object) -> bool:
     return isinstance(value, bool | np.bool_) or str(getattr(value, "dtype", "")) in ("bool", "torch.bool")
 
 
-def format_value(value: Any) -> str:
+def format_value(value: object) -> str:
     """Format any value as a short text for messages."""
     try:
         text = " ".join(repr(value).split())

@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence, ValuesView
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,15 +26,28 @@ from otdist.inputs.tensors import from_torch
 from otdist.inputs.units import collect_types, is_data_array, refuse_unit
 from otdist.runtime.budget import require_memory
 
+if TYPE_CHECKING:
+    from typing import TypeGuard
 
-def is_torch(values: Any) -> bool:
+    from torch import Tensor
+
+    class Sparse(Protocol):
+        """A sparse array of scipy, or of the package sparse."""
+
+        shape: tuple[int, ...]
+
+        def todense(self) -> object:
+            """Convert to a dense array."""
+
+
+def is_torch(values: object) -> TypeGuard[Tensor]:
     """Whether ``values`` is a torch tensor, without importing torch."""
     # While another thread imports it, torch is listed before it has its classes: then there is no tensor yet.
     tensor = getattr(sys.modules.get("torch"), "Tensor", None)
     return isinstance(tensor, type) and isinstance(values, tensor)
 
 
-def read(values: Any, name: str) -> Table:
+def read(values: object, name: str) -> Table:
     """Read any container of plain numbers as float64; masked, null and None become NaN.
 
     Times and numbers with a unit are refused, and integers that float64 rounds warn.
@@ -52,7 +65,7 @@ def read(values: Any, name: str) -> Table:
     return table
 
 
-def read_costs(values: Any, name: str) -> Table:
+def read_costs(values: object, name: str) -> Table:
     """Read numbers as :func:`read` does, or durations, which become seconds."""
     table = read_table(values, name)
     if table.clock is None or table.clock.kind == "datetime":
@@ -61,7 +74,7 @@ def read_costs(values: Any, name: str) -> Table:
     return replace(table, values=seconds, raw=None)
 
 
-def read_table(values: Any, name: str) -> Table:
+def read_table(values: object, name: str) -> Table:
     """Read any container of numbers or times, with exact numbers, labels and clock where it has them."""
     if isinstance(values, Table):
         return values
@@ -84,7 +97,7 @@ def read_table(values: Any, name: str) -> Table:
     return _from_labelled(values, name)
 
 
-def _from_labelled(values: Any, name: str) -> Table:
+def _from_labelled(values: object, name: str) -> Table:
     """Read tables and whatever else knows how to become an array."""
     labels = get_axis_labels(values)
     if is_data_array(values):
@@ -113,7 +126,7 @@ def warn_rounded(name: str, kind: str = "integers beyond 2**53") -> None:
     )
 
 
-def _from_list(values: Sequence[Any], name: str) -> Table:
+def _from_list(values: Sequence[object], name: str) -> Table:
     types = collect_types(values)
     if any(kind.__module__.split(".")[0] == "torch" for kind in types):
         parts = [from_torch(item, name) if is_torch(item) else read_table(item, name) for item in values]
@@ -125,7 +138,7 @@ def _from_list(values: Sequence[Any], name: str) -> Table:
     return from_array(_asarray(values, name), name)
 
 
-def _asarray(values: Any, name: str) -> NDArray[Any]:
+def _asarray(values: object, name: str) -> NDArray[Any]:
     try:
         if not hasattr(values, "__array__") and hasattr(values, "__dlpack__"):
             return np.from_dlpack(values)
@@ -148,7 +161,7 @@ def _asarray(values: Any, name: str) -> NDArray[Any]:
         ) from None
 
 
-def _is_sparse(values: Any) -> bool:
+def _is_sparse(values: object) -> TypeGuard[Sparse]:
     # While another thread imports it, scipy.sparse is listed before it has its contents.
     issparse = getattr(sys.modules.get("scipy.sparse"), "issparse", None)
     if issparse is not None and issparse(values):
@@ -156,7 +169,7 @@ def _is_sparse(values: Any) -> bool:
     return type(values).__module__.split(".")[0] == "sparse" and hasattr(values, "todense")
 
 
-def _densify(values: Any, name: str) -> Table:
+def _densify(values: Sparse, name: str) -> Table:
     size = " x ".join(str(k) for k in values.shape)
     require_memory(
         8 * math.prod(values.shape),
@@ -166,7 +179,7 @@ def _densify(values: Any, name: str) -> Table:
     return from_array(np.asarray(values.toarray() if hasattr(values, "toarray") else values.todense()), name)
 
 
-def _type_of(values: Any) -> str:
+def _type_of(values: object) -> str:
     dtype = getattr(values, "dtype", None)
     return type(values).__name__ if dtype is None else f"dtype {dtype}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,7 +17,7 @@ from otdist.inputs.table import Table
 from otdist.inputs.times import find_common_clock
 from otdist.inputs.unit_conversion import ConvertedSamples, UnitConversion, convert_columns
 from otdist.inputs.units import convert_unit, get_unit, to_common_unit
-from otdist.typing import Array, Index, NanPolicy
+from otdist.typing import Array, Index, Labels, NanPolicy
 
 if TYPE_CHECKING:
     from otdist.metrics.base import Metric
@@ -35,15 +35,15 @@ class Clouds:
     x: Array
     y: Array
     conversion: UnitConversion
-    labels: tuple[Any, Any]
+    labels: tuple[Labels, Labels]
     columns: tuple[str, ...] | None = None
 
 
 def read_clouds(
-    x: Any,
-    y: Any,
-    a: Any = None,
-    b: Any = None,
+    x: object,
+    y: object,
+    a: object = None,
+    b: object = None,
     *,
     shift: bool = False,
     ticks: bool = False,
@@ -94,13 +94,13 @@ def _warn_rounded(counted: ConvertedSamples) -> None:
             warn_rounded(name, kind)
 
 
-def _no_gradient_of_weights(a: Any, b: Any) -> None:
+def _no_gradient_of_weights(a: object, b: object) -> None:
     for name, weights in (("a", a), ("b", b)):
         if is_torch(weights) and weights.requires_grad:
             raise InputError(name, "must not require a gradient if points are times", "detach it (.detach())")
 
 
-def _require_one_device(*given: Any) -> None:
+def _require_one_device(*given: object) -> None:
     tensors = [(name, t) for name, t in zip("xyab", given, strict=True) if is_torch(t)]
     for name, tensor in tensors[1:]:
         if tensor.device != tensors[0][1].device:

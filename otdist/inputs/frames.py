@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,12 @@ from otdist.inputs.table import Table
 from otdist.inputs.times import UNIT_SECONDS, Clock, find_common_clock
 from otdist.runtime.imports import wait_for_imports
 from otdist.typing import Mask
+
+if TYPE_CHECKING:
+    import narwhals
+
+    DataFrame = narwhals.DataFrame[Any]
+    Series = narwhals.Series[Any]
 
 DATAFRAME_MODULES = (
     "pandas",
@@ -28,7 +34,7 @@ DATAFRAME_MODULES = (
 )
 
 
-def to_narwhals_input(values: Any) -> Any:
+def to_narwhals_input(values: object) -> object:
     """Convert values that narwhals does not accept to a series, table or array."""
     module = type(values).__module__.split(".")[0]
     if module == "pandas" and not hasattr(values, "index"):  # Index or extension array
@@ -40,7 +46,7 @@ def to_narwhals_input(values: Any) -> Any:
     return values
 
 
-def _from_arrow(values: Any) -> Any:
+def _from_arrow(values: object) -> object:
     """Convert arrays, batches and tensors of Arrow to columns, tables and arrays."""
     import pyarrow
 
@@ -51,7 +57,7 @@ def _from_arrow(values: Any) -> Any:
     return values.to_numpy() if isinstance(values, pyarrow.Tensor) else values
 
 
-def _from_stream(values: Any) -> Any:
+def _from_stream(values: object) -> object:
     """Convert an object with the Arrow stream interface to a table or column; return others unchanged."""
     import pyarrow
 
@@ -63,7 +69,7 @@ def _from_stream(values: Any) -> Any:
     return values
 
 
-def from_dataframe(values: Any, name: str) -> Table | None:
+def from_dataframe(values: object, name: str) -> Table | None:
     """Read a table or column of any library; None for other values."""
     import narwhals.stable.v2 as nw
 
@@ -84,7 +90,7 @@ def from_dataframe(values: Any, name: str) -> Table | None:
     return Table(np.column_stack([part.values for part in parts]), names, raw)
 
 
-def get_collect_call(frame: Any) -> str:
+def get_collect_call(frame: object) -> str:
     """Return the call of a lazy frame that computes its table."""
     if type(frame).__module__.startswith("pyspark"):
         return ".toArrow()" if hasattr(frame, "toArrow") else ".toPandas()"
@@ -92,7 +98,7 @@ def get_collect_call(frame: Any) -> str:
     return next((call for call in calls if hasattr(frame, call[1:-2])), ".collect()")
 
 
-def _merge_time_columns(parts: list[Table], names: tuple[str, ...], frame: Any, name: str) -> Table:
+def _merge_time_columns(parts: list[Table], names: tuple[str, ...], frame: DataFrame, name: str) -> Table:
     """Merge columns of times with a common tick; raises InputError beside plain numbers."""
     for part, column, dtype in zip(parts, names, frame.schema.values(), strict=True):
         if part.clock is not None and any(other.clock is None for other in parts):
@@ -110,7 +116,7 @@ def _merge_time_columns(parts: list[Table], names: tuple[str, ...], frame: Any, 
     return Table(values, names, tuple(part.to_exact_array() for part in finer), clock=clock)
 
 
-def from_native(table: Any, name: str, *, allow_series: bool = False) -> Any:
+def from_native(table: object, name: str, *, allow_series: bool = False) -> object:
     """Wrap a table by narwhals; return other values unchanged."""
     import narwhals.stable.v2 as nw
     from narwhals.exceptions import DuplicateError
@@ -123,7 +129,7 @@ def from_native(table: Any, name: str, *, allow_series: bool = False) -> Any:
         raise InputError(name, problem, "rename one of them") from None
 
 
-def read_series(series: Any, name: str) -> Table:
+def read_series(series: Series, name: str) -> Table:
     """Read a column of a table: numbers or times."""
     import narwhals.stable.v2 as nw
 
@@ -143,7 +149,7 @@ def read_series(series: Any, name: str) -> Table:
     raise InputError(name, *describe_non_numeric_column(series))
 
 
-def describe_non_numeric_column(series: Any) -> tuple[str, str]:
+def describe_non_numeric_column(series: Series) -> tuple[str, str]:
     """Return problem and remedy for a column without numbers."""
     return (
         f"column of type {series.dtype} is not numeric",
@@ -153,14 +159,14 @@ def describe_non_numeric_column(series: Any) -> tuple[str, str]:
     )
 
 
-def _read_non_null(series: Any, name: str) -> Table:
+def _read_non_null(series: Series, name: str) -> Table:
     """Read a column of integers, booleans or times without nulls."""
     import narwhals.stable.v2 as nw
 
-    dtype = series.dtype
+    dtype: Any = series.dtype
     if dtype == nw.Datetime and dtype.time_zone is not None:
         # As arrays, pandas gives objects with their zone, polars and Arrow give times in UTC without it.
-        unit = "ms" if dtype.time_unit == "s" else dtype.time_unit
+        unit: Any = "ms" if dtype.time_unit == "s" else dtype.time_unit
         ticks = np.asarray(series.dt.timestamp(unit).to_numpy(), dtype=np.int64)
         return from_ticks(
             ticks, np.zeros(len(ticks), dtype=bool), Clock("datetime", UNIT_SECONDS[unit], True)

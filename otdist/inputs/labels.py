@@ -7,16 +7,19 @@ too: otherwise a filtered frame and an unfiltered series would silently be match
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from otdist.errors import InputError
 from otdist.inputs.units import is_data_array
-from otdist.typing import Index
+from otdist.typing import Index, Labels
+
+if TYPE_CHECKING:
+    import pandas
 
 
-def get_axis_labels(values: Any) -> tuple[Any, Any]:
+def get_axis_labels(values: object) -> tuple[Labels, Labels]:
     """Return the labels of rows and columns, each None if there are none."""
     if is_data_array(values):
         labels = [values.indexes.get(dim) for dim in values.dims]
@@ -29,7 +32,7 @@ def get_axis_labels(values: Any) -> tuple[Any, Any]:
     return rows, columns if _is_index(columns) else None
 
 
-def require_same_axes(x: Any, y: Any) -> None:
+def require_same_axes(x: object, y: object) -> None:
     """Raise InputError if two xarray arrays have the same axes in different orders."""
     if is_data_array(x) and is_data_array(y) and x.dims != y.dims and set(x.dims) == set(y.dims):
         raise InputError(
@@ -37,7 +40,7 @@ def require_same_axes(x: Any, y: Any) -> None:
         )
 
 
-def match_labels(labels: Any, target: Any, name: str, target_name: str) -> Index | None:
+def match_labels(labels: Labels, target: Labels, name: str, target_name: str) -> Index | None:
     """Find the positions that sort the items of ``labels`` in the order of ``target``.
 
     Parameters
@@ -77,18 +80,18 @@ def match_labels(labels: Any, target: Any, name: str, target_name: str) -> Index
     return order
 
 
-def _is_index(labels: Any) -> bool:
+def _is_index(labels: object) -> bool:
     return all(hasattr(labels, method) for method in ("get_indexer", "equals", "is_unique"))
 
 
-def _labels_equal(labels: Any, target: Any) -> bool:
+def _labels_equal(labels: pandas.Index, target: pandas.Index) -> bool:
     try:
         return bool(labels.equals(target))
     except Exception:  # indexes that cannot be compared are not equal
         return False
 
 
-def _find_positions(labels: Any, target: Any) -> Index | None:
+def _find_positions(labels: pandas.Index, target: pandas.Index) -> Index | None:
     try:
         return np.asarray(labels.get_indexer(target), dtype=np.intp)
     except Exception:  # pandas raises various errors for indexes that cannot be matched

@@ -16,7 +16,7 @@ from otdist.inputs.table import Table
 from otdist.inputs.times import find_common_clock
 from otdist.inputs.unit_conversion import UnitConversion, convert_rows
 from otdist.inputs.units import to_common_unit
-from otdist.typing import Array
+from otdist.typing import Array, Labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,10 +29,10 @@ class Batches:
     x: Array
     y: Array
     conversion: UnitConversion
-    labels: tuple[Any, Any]
+    labels: tuple[Labels, Labels]
 
 
-def read_batches(x: Any, y: Any, axis: int) -> Batches:
+def read_batches(x: object, y: object, axis: int) -> Batches:
     """Read two batches of samples that lie along ``axis``."""
     x, y = (list(z) if isinstance(z, Iterator) else z for z in (x, y))
     require_same_axes(x, y)
@@ -68,12 +68,12 @@ def along_axis(table: Table, numbers: NDArray[Any], name: str, axis: int) -> NDA
     return np.ascontiguousarray(np.moveaxis(numbers, axis, -1))
 
 
-def sample_labels(table: Table, axis: int) -> Any:
+def sample_labels(table: Table, axis: int) -> Labels:
     """Return the labels along the axis of the samples, if a series or a table has them."""
     return table.labels[axis % table.values.ndim] if table.values.ndim in (1, 2) else None
 
 
-def _pair_labels(table: Table, axis: int) -> Any:
+def _pair_labels(table: Table, axis: int) -> Labels:
     """Return the labels of the axis that numbers the pairs, in a table with more than one pair."""
     if table.values.ndim != 2:
         return None

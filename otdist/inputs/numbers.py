@@ -44,7 +44,7 @@ def from_array(values: NDArray[Any], name: str) -> Table:
     raise InputError(name, *_describe_non_numeric(values.dtype))
 
 
-def _describe_non_numeric(dtype: np.dtype[Any]) -> tuple[str, str]:
+def _describe_non_numeric(dtype: np.dtype[np.generic]) -> tuple[str, str]:
     if dtype.names is not None:
         return (
             f"is a structured array with fields {', '.join(dtype.names)}",
@@ -92,12 +92,12 @@ def _raise_overflow(name: str, index: tuple[int, ...]) -> None:
     raise InputError(name, f"entry {position} exceeds the largest float64", "rescale the data")
 
 
-def is_null(item: Any) -> bool:
+def is_null(item: object) -> bool:
     """Whether an object is None, pandas.NA or NaT: a missing value of any type."""
     return item is None or type(item).__name__ in ("NAType", "NaTType")
 
 
-def is_missing(value: Any) -> bool:
+def is_missing(value: object) -> bool:
     """Whether an object is a missing value: null, or a number or time that is none."""
     # pandas.NA first: comparing it gives NA, which is neither true nor false.
     if is_null(value):
@@ -145,7 +145,7 @@ def _to_float(item: Any, name: str, index: tuple[int, ...]) -> float:
     return number
 
 
-def _to_exact_integer(item: Any, rounded: float) -> int | None:
+def _to_exact_integer(item: object, rounded: float) -> int | None:
     """Convert an integral entry to int if float64 may round it; otherwise return None."""
     if not EXACT_INTEGER <= abs(rounded) < math.inf or not isinstance(
         item, int | np.integer | Decimal | Fraction

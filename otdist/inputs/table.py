@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.inputs.times import Clock, convert_ticks
-from otdist.typing import Array
+from otdist.typing import Array, Labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class Table:
     values: Array
     columns: tuple[str, ...] | None = None
     raw: NDArray[Any] | tuple[NDArray[Any], ...] | None = None
-    labels: tuple[Any, Any] = (None, None)
+    labels: tuple[Labels, Labels] = (None, None)
     clock: Clock | None = None
 
     def get_column(self, k: int) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -12,8 +12,11 @@ from otdist.inputs.numbers import from_array
 from otdist.inputs.table import Table
 from otdist.runtime.budget import require_memory
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def from_torch(values: Any, name: str) -> Table:
+
+def from_torch(values: Tensor, name: str) -> Table:
     """Read a tensor of any layout, type and device, without its gradient; raises InputError."""
     if values.is_complex():
         raise InputError(
@@ -38,7 +41,7 @@ def from_torch(values: Any, name: str) -> Table:
         raise InputError(name, problem, "pass a plain tensor") from None
 
 
-def _to_numpy(values: Any) -> NDArray[Any]:
+def _to_numpy(values: Tensor) -> NDArray[Any]:
     """Convert a real tensor of any layout and type to an array."""
     dense = values.detach()
     if dense.is_quantized:

@@ -74,7 +74,7 @@ def read_times(values: NDArray[Any], name: str) -> tuple[Integers, Mask, Clock]:
     return np.where(missing, 0, values.astype(np.int64, copy=False)), missing, clock
 
 
-def is_time(item: Any) -> bool:
+def is_time(item: object) -> bool:
     """Return whether an item of a list is a date, a time or a duration."""
     return isinstance(item, date | timedelta | np.datetime64 | np.timedelta64)
 
@@ -151,7 +151,7 @@ def convert_ticks(ticks: NDArray[Any], clock: Clock, tick: Fraction) -> NDArray[
     return np.asarray(ticks * factor)
 
 
-def _read_ticks(item: Any, name: str, index: tuple[int, ...]) -> tuple[int, Clock] | None:
+def _read_ticks(item: object, name: str, index: tuple[int, ...]) -> tuple[int, Clock] | None:
     if item is None or type(item).__name__ in ("NAType", "NaTType") or item != item:
         return None
     naive = getattr(item, "tzinfo", None) is None
@@ -174,5 +174,5 @@ def _read_ticks(item: Any, name: str, index: tuple[int, ...]) -> tuple[int, Cloc
     )
 
 
-def _format_index(index: tuple[int, ...]) -> Any:
+def _format_index(index: tuple[int, ...]) -> int | tuple[int, ...]:
     return index[0] if len(index) == 1 else index

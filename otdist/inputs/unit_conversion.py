@@ -21,7 +21,7 @@ from otdist.inputs.exact_numbers import (
 from otdist.inputs.table import Table
 from otdist.inputs.times import SECOND_UNIT, Clock, find_common_clock
 from otdist.inputs.units import get_unit, strip_unit, to_common_unit
-from otdist.typing import Array
+from otdist.typing import Array, FloatOrArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +43,12 @@ class UnitConversion:
     """
 
     name: str = ""
-    unit: Any = None
+    unit: object = None
     clock: Clock | None = None
     scale: Fraction = Fraction(1)
     origin: tuple[int, ...] | None = None
 
-    def rescale(self, value: Any, power: float) -> Any:
+    def rescale(self, value: FloatOrArray, power: float) -> FloatOrArray:
         """Convert a value that scales with a power of the distances to the unit of the answer."""
         if self.scale == 1 or power == 0:
             return value
@@ -57,9 +57,10 @@ class UnitConversion:
                 float(part ** int(power)) for part in (self.scale.numerator, self.scale.denominator)
             )
             return value * numerator / denominator
-        return value * float(self.scale) ** power
+        factor: float = float(self.scale) ** power
+        return value * factor
 
-    def strip_unit(self, values: Any, name: str) -> Any:
+    def strip_unit(self, values: object, name: str) -> object:
         """Convert further points to plain numbers in the unit of the problem; raises InputError."""
         unit = get_unit(values)
         if self.unit is None:

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from inspect import isroutine
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from otdist.errors import InputError, get_reason
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
+
+    import pandas
+
+    class DataArray(Protocol):
+        """An xarray.DataArray."""
+
+        dims: tuple[Hashable, ...]
+        indexes: Mapping[Hashable, pandas.Index]
+        attrs: Mapping[str, object]
+        data: object
+
+        def copy(self, *, data: object) -> DataArray:
+            """Copy with other data."""
+
 
 DIMENSIONLESS_NAMES = ("", "dimensionless")  # names of the unit 1 in the packages
 MAX_NESTING_DEPTH = 64  # largest number of axes in NumPy; also ends the recursion of self-containing lists
@@ -28,7 +45,7 @@ TIME_RESOLUTION_PACKAGES = (
 )  # ``unit`` is the resolution of times in these packages
 
 
-def collect_types(values: Any) -> set[type]:
+def collect_types(values: Iterable[object]) -> set[type]:
     """Collect the types of the items of a list or tuple, including nested items."""
     collected: set[type] = set()
     level: Any = values
@@ -41,7 +58,7 @@ def collect_types(values: Any) -> set[type]:
     return collected
 
 
-def get_unit(values: Any) -> Any:
+def get_unit(values: object) -> object:
     """Return the unit of an array, a number or a list of these, or None."""
     if isinstance(values, list | tuple):
         if any(_may_have_unit(kind) for kind in collect_types(values)):
@@ -60,7 +77,7 @@ def get_unit(values: Any) -> Any:
     return None
 
 
-def strip_unit(values: Any, name: str, unit: Any = None) -> Any:
+def strip_unit(values: object, name: str, unit: object = None) -> object:
     """Convert a quantity to plain numbers in ``unit`` (None: its own); return unitless values unchanged.
 
     Raises
@@ -84,7 +101,7 @@ def strip_unit(values: Any, name: str, unit: Any = None) -> Any:
     )
 
 
-def convert_unit(values: Any, name: str, unit: str) -> Any:
+def convert_unit(values: object, name: str, unit: str) -> object:
     """Convert quantities to ``unit``, which they keep; return unitless values unchanged.
 
     Raises InputError if they cannot be converted.
@@ -107,7 +124,7 @@ def convert_unit(values: Any, name: str, unit: str) -> Any:
     )
 
 
-def to_common_unit(x: Any, y: Any, names: tuple[str, str]) -> tuple[Any, Any, str]:
+def to_common_unit(x: object, y: object, names: tuple[str, str]) -> tuple[object, object, str]:
     """Convert both samples to plain numbers in the unit of the first; also return its name ("" for none)."""
     unit, other_unit = get_unit(x), get_unit(y)
     if unit is None and other_unit is None:
@@ -127,7 +144,7 @@ def to_common_unit(x: Any, y: Any, names: tuple[str, str]) -> tuple[Any, Any, st
     return left, right, "" if _is_dimensionless(unit) else _format_unit(unit)
 
 
-def _read_common_attribute(x: Any, y: Any, names: tuple[str, str]) -> str:
+def _read_common_attribute(x: object, y: object, names: tuple[str, str]) -> str:
     """Return the unit in the attributes of xarray arrays, a text that cannot be converted."""
     attributes = [str(z.attrs.get("units", "")) if is_data_array(z) else "" for z in (x, y)]
     if all(attributes) and attributes[0] != attributes[1]:
@@ -136,18 +153,18 @@ def _read_common_attribute(x: Any, y: Any, names: tuple[str, str]) -> str:
     return attributes[0] or attributes[1]
 
 
-def is_data_array(values: Any) -> bool:
+def is_data_array(values: object) -> TypeGuard[DataArray]:
     """Return whether this is an xarray.DataArray; xarray is not imported."""
     return all(hasattr(values, attribute) for attribute in ("dims", "indexes", "attrs", "data"))
 
 
-def get_unit_name(values: Any) -> str:
+def get_unit_name(values: object) -> str:
     """Return the name of the unit of an argument, "" for none."""
     unit = get_unit(values)
     return _read_common_attribute(values, values, ("x", "y")) if unit is None else _format_unit(unit)
 
 
-def refuse_unit(values: Any, name: str) -> None:
+def refuse_unit(values: object, name: str) -> None:
     """Raise InputError if an argument without unit gets a quantity."""
     unit = get_unit(values)
     if unit is not None:
@@ -160,7 +177,7 @@ def _may_have_unit(kind: type) -> bool:
     return kind.__module__.split(".")[0] not in (*UNITLESS_PACKAGES, *TIME_RESOLUTION_PACKAGES)
 
 
-def _iterate_leaves(values: Any) -> Iterator[Any]:
+def _iterate_leaves(values: Iterable[object]) -> Iterator[object]:
     for item in values:
         if isinstance(item, list | tuple):
             yield from _iterate_leaves(item)
@@ -168,11 +185,11 @@ def _iterate_leaves(values: Any) -> Iterator[Any]:
             yield item
 
 
-def _is_nested(item: Any) -> bool:
+def _is_nested(item: object) -> TypeGuard[list[object] | tuple[object, ...]]:
     return isinstance(item, list | tuple)
 
 
-def _strip_item_unit(item: Any, name: str, unit: Any) -> Any:
+def _strip_item_unit(item: object, name: str, unit: object) -> object:
     if item is None or (isinstance(item, float) and item != item):
         return item
     if get_unit(item) is None:
@@ -182,7 +199,7 @@ def _strip_item_unit(item: Any, name: str, unit: Any) -> Any:
     return strip_unit(item, name, unit)
 
 
-def _convert_quantity(values: Any, name: str, from_unit: Any, unit: Any) -> Any:
+def _convert_quantity(values: Any, name: str, from_unit: object, unit: object) -> object:
     try:
         return values.to(unit)
     except Exception as error:  # each package has its own errors for incompatible units
@@ -194,7 +211,7 @@ def _convert_quantity(values: Any, name: str, from_unit: Any, unit: Any) -> Any:
         ) from None
 
 
-def _get_magnitude(values: Any) -> Any:
+def _get_magnitude(values: object) -> object:
     for attribute in ("magnitude", "value"):
         numbers = getattr(values, attribute, None)
         if numbers is not None and not callable(numbers):
@@ -202,14 +219,14 @@ def _get_magnitude(values: Any) -> Any:
     return np.asarray(values).view(np.ndarray)
 
 
-def _units_equal(first: Any, second: Any) -> bool:
+def _units_equal(first: object, second: object) -> bool:
     try:
         return type(first) is type(second) and bool(first == second)
     except Exception:  # units of different packages
         return False
 
 
-def _find_dimensionless_unit(unit: Any) -> Any:
+def _find_dimensionless_unit(unit: Any) -> object:
     """Return the unit 1 if this unit is a multiple of it; None for lengths, times and so on."""
     if _is_dimensionless(unit):
         return unit
@@ -222,9 +239,9 @@ def _find_dimensionless_unit(unit: Any) -> Any:
     return None
 
 
-def _is_dimensionless(unit: Any) -> bool:
+def _is_dimensionless(unit: object) -> bool:
     return _format_unit(unit) in DIMENSIONLESS_NAMES
 
 
-def _format_unit(unit: Any) -> str:
+def _format_unit(unit: object) -> str:
     return " ".join(str(unit).split())

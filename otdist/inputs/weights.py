@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,13 +14,13 @@ from otdist.inputs.exact_numbers import EXACT_INTEGER
 from otdist.inputs.labels import match_labels
 from otdist.inputs.units import strip_unit, to_common_unit
 from otdist.runtime.parallel import run_both
-from otdist.typing import Array
+from otdist.typing import Array, Labels
 
 MAX_WEIGHTS_EXACT_SUM = 20_000  # up to so many weights are summed without rounding
 MAX_TOTAL_DIFFERENCE = 1e-6  # largest relative difference of totals by the rounding of float32 weights
 
 
-def plain_weights(a: Any, b: Any) -> tuple[Any, Any]:
+def plain_weights(a: object, b: object) -> tuple[object, object]:
     """Convert the weights of both sides to numbers in one unit; raises InputError."""
     a, b = (list(w) if isinstance(w, Iterator) else w for w in (a, b))
     if a is None or b is None:
@@ -29,7 +29,7 @@ def plain_weights(a: Any, b: Any) -> tuple[Any, Any]:
 
 
 def read_weights(
-    values: Any, name: str, n: int, labels: Any = None, owner: str = "the points"
+    values: object, name: str, n: int, labels: Labels = None, owner: str = "the points"
 ) -> Array | None:
     """Check weights: one a row, finite, non-negative, not all zero. None stays None (uniform).
 

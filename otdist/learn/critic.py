@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
-
-from numpy.typing import ArrayLike
+from typing import Self
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng
@@ -23,9 +21,9 @@ from otdist.learn.critics.settings import DEFAULT_SECONDS, Settings
 from otdist.learn.modes import refuse_transforms, require_outside
 from otdist.problem import Problem
 from otdist.runtime.progress import display_progress
-from otdist.typing import Array
+from otdist.typing import Array, ArrayInput, ArrayOrTensor, GroundMetric, Json
 
-Source = Callable[[int], Any]
+Source = Callable[[int], ArrayInput]
 
 SAVED_FIELDS = ("settings", "gaps", "history", "converged", "message", "confidence")  # stored with a critic
 
@@ -106,11 +104,15 @@ class Critic:
     (2,)
     """
 
+    settings: Settings
+    converged: bool
+    message: str
+
     def __init__(
         self,
         *,
         family: str | Sequence[str] = "auto",
-        metric: Any = "euclidean",
+        metric: GroundMetric = "euclidean",
         anchors: int = 512,
         batch: int = 1024,
         max_seconds: float | None = None,
@@ -124,16 +126,16 @@ class Critic:
         self.metric = metric
         self.gaps: dict[str, float] = {}
         self.confidence: Confidence | None = None
-        self.history: list[dict[str, Any]] = []
+        self.history: list[dict[str, Json]] = []
         self.converged, self.message = False, "Not fitted."
         self._fitted: Fitted | None = None
 
     def fit(
         self,
-        x: ArrayLike | Source,
-        y: ArrayLike | Source,
-        a: ArrayLike | None = None,
-        b: ArrayLike | None = None,
+        x: ArrayInput | Source,
+        y: ArrayInput | Source,
+        a: ArrayInput | None = None,
+        b: ArrayInput | None = None,
         *,
         resume: bool = False,
         progress: bool = False,
@@ -184,7 +186,7 @@ class Critic:
                 sides = (a is not None, b is not None)
         return self._set_outcome(outcome, sides)
 
-    def __call__(self, z: ArrayLike) -> Any:
+    def __call__(self, z: ArrayInput) -> ArrayOrTensor:
         """Evaluate the critic at points.
 
         Parameters
@@ -206,7 +208,7 @@ class Critic:
         values = self.fitted.values(self._points(z))
         return _match_type(values, z)
 
-    def gradient(self, z: ArrayLike) -> Any:
+    def gradient(self, z: ArrayInput) -> ArrayOrTensor:
         """Return the gradient of the critic at points, shape (k, d).
 
         Raises
@@ -241,7 +243,7 @@ class Critic:
         InputError
             If nothing is fitted, or the metric cannot be found by its name.
         """
-        metadata: dict[str, Any] = {
+        metadata: dict[str, object] = {
             "settings": asdict(self.settings),
             "gaps": self.gaps,
             "history": self.history,
@@ -274,7 +276,7 @@ class Critic:
             return "Critic(not fitted)"
         return f"Critic({self.name}, held-out lower bound {self.gaps['test']:.4g})"
 
-    def _points(self, z: ArrayLike) -> Array:
+    def _points(self, z: ArrayInput) -> Array:
         refuse_transforms(z=z)
         points = as_points(read(z, "z"), "z")
         feature_map = self.fitted.feature_map
@@ -288,7 +290,7 @@ class Critic:
         return self
 
 
-def _match_type(values: Array, z: Any) -> Any:
+def _match_type(values: Array, z: object) -> ArrayOrTensor:
     if not is_torch(z):
         return values
     import torch

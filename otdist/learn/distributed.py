@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
 import torch.distributed as dist
-from numpy.typing import NDArray
 from torch import Tensor
 
 from otdist.errors import InputError
+from otdist.typing import Array
 
 
 def rank_and_world_size() -> tuple[int, int]:
@@ -48,7 +47,7 @@ def broadcast_numbers(values: Iterable[float], device: torch.device) -> list[flo
     return [float(value) for value in shared.tolist()]
 
 
-def broadcast_array(points: NDArray[Any], device: torch.device) -> NDArray[Any]:
+def broadcast_array(points: Array, device: torch.device) -> Array:
     """Return the points of the first process."""
     if rank_and_world_size()[1] == 1:
         return points
@@ -67,7 +66,7 @@ def sum_over_processes(tensors: Iterable[Tensor | None]) -> None:
         tensor.copy_(total.view_as(tensor))
 
 
-def require_equal(device: torch.device, values: dict[str, Any]) -> None:
+def require_equal(device: torch.device, values: Mapping[str, object]) -> None:
     """Raise InputError, on every process, if arguments differ between processes."""
     if rank_and_world_size()[1] == 1:
         return
@@ -81,7 +80,7 @@ def require_equal(device: torch.device, values: dict[str, Any]) -> None:
                 )
 
 
-def require_distinct_points(device: torch.device, values: dict[str, NDArray[Any]]) -> None:
+def require_distinct_points(device: torch.device, values: dict[str, Array]) -> None:
     """Raise InputError, on every process, if two processes have drawn the same random points."""
     rank, world = rank_and_world_size()
     if world == 1:
@@ -95,7 +94,7 @@ def require_distinct_points(device: torch.device, values: dict[str, NDArray[Any]
             )
 
 
-def _gather_checksums(values: Iterable[Any], device: torch.device) -> list[tuple[int, ...]]:
+def _gather_checksums(values: Iterable[object], device: torch.device) -> list[tuple[int, ...]]:
     """Gather checksums: for each value a tuple over all processes."""
     readable = (
         np.ascontiguousarray(v).data if isinstance(v, np.ndarray) else repr(v).encode() for v in values

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from otdist.errors import InputError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def exclude_from_graph(function: Callable[P, T]) -> Callable[P, T]:
+    """Exclude a function from graphs of torch.compile, by a decorator that keeps its types."""
+    excluded: Callable[P, T] = torch.compiler.disable(function)
+    return excluded
 
 
 @contextmanager
@@ -19,7 +28,7 @@ def training_mode() -> Iterator[None]:
         yield
 
 
-def require_module(name: str, module: Any) -> None:
+def require_module(name: str, module: object) -> None:
     """Raise InputError unless an argument is a torch module."""
     if not isinstance(module, nn.Module):
         raise InputError(name, f"must be a torch.nn.Module, got {type(module).__name__}", "give a module")
@@ -47,7 +56,7 @@ def in_transform() -> bool:
     return torch._C._functorch.peek_interpreter_stack() is not None
 
 
-def refuse_transforms(**values: Any) -> None:
+def refuse_transforms(**values: object) -> None:
     """Raise InputError for tensors within torch.func.grad, vmap, jacrev and other transforms."""
     for name, value in values.items():
         if isinstance(value, Tensor) and torch._C._functorch.is_functorch_wrapped_tensor(value):

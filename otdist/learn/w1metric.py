@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -12,6 +13,9 @@ from otdist.errors import InputError
 from otdist.gradient import on_device
 from otdist.inputs.arguments import check_integer
 from otdist.learn.evaluation.inputs import read_sample
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
 try:
     from torchmetrics import Metric
@@ -67,6 +71,9 @@ class W1Metric(Metric):
     (0.5, True)
     """
 
+    max_rows: int | None
+    solver: dict[str, Any]
+
     is_differentiable = False
     higher_is_better = False
     full_state_update = False
@@ -111,7 +118,11 @@ class W1Metric(Metric):
         self.interval = result.lower, result.upper
         return on_device(torch.tensor(float(result), dtype=torch.float64), self.device)
 
-    def _sync_dist(self, dist_sync_fn: Any = gather_all_tensors, process_group: Any = None) -> None:
+    def _sync_dist(
+        self,
+        dist_sync_fn: Callable[..., list[Tensor]] = gather_all_tensors,
+        process_group: ProcessGroup | None = None,
+    ) -> None:
         """Gather the rows of all processes, some of which may have none.
 
         The placeholder of torchmetrics for no rows has no columns, and does not match the others.

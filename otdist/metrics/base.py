@@ -6,12 +6,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from otdist.errors import InputError
-from otdist.typing import Array, Index
+from otdist.typing import Array, ArrayOrTensor, Index, PairCosts
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 BLOCK_ENTRIES = 2**18  # matrix entries of a block: 2 MB, which stays in cache
 
@@ -78,18 +81,18 @@ class Metric:
 
     name: str
     matrix: Callable[[Array, Array], Array]
-    pairs: Callable[[Any, Any, Any], Any] | None = None
+    pairs: PairCosts | None = None
     degree: int | None = None
     triangle: bool = False
     line_power: float | None = None
     period: float | None = None
-    check: Callable[[Array, str, Any], None] | None = None
+    check: Callable[[Array, str, Index | None], None] | None = None
     canonical: Callable[[Array], Array] | None = None
     error: Callable[[Array, Array], float] | None = None
     extent: Callable[[Array, Array], float] | None = None
     roundings: Callable[[int], float] = count_root_roundings
     shift_invariant: bool = False
-    near_zero: tuple[Callable[[Any, Any, Any], Any], float] | None = None
+    near_zero: tuple[PairCosts, float] | None = None
     unit: str = ""
     points_unit: str = ""
 
@@ -128,7 +131,9 @@ def _divide_matrix(matrix: Callable[[Array, Array], Array], exponent: int, x: Ar
     return np.asarray(np.ldexp(out, -exponent, out=out))
 
 
-def _scale_pairs(pairs: Callable[[Any, Any, Any], Any], scale: float, xp: Any, x: Any, y: Any) -> Any:
+def _scale_pairs(
+    pairs: PairCosts, scale: float, xp: ModuleType, x: ArrayOrTensor, y: ArrayOrTensor
+) -> ArrayOrTensor:
     return pairs(xp, x, y) * scale
 
 
@@ -136,7 +141,7 @@ def _divide_bound(bound: Callable[[Array, Array], float], exponent: int, x: Arra
     return math.ldexp(bound(x, y), -exponent)
 
 
-def require_columns(expected: int, option: str, x: Array, name: str, rows: Any) -> None:
+def require_columns(expected: int, option: str, x: Array, name: str, rows: Index | None) -> None:
     """Raise InputError unless the points have as many columns as an option has entries."""
     if x.shape[1] != expected:
         raise InputError(

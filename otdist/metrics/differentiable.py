@@ -6,21 +6,26 @@ exist, the second derivative raises an error.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+from otdist.typing import ArrayOrTensor
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 
-def detach(values: Any) -> Any:
+def detach(values: ArrayOrTensor) -> ArrayOrTensor:
     """Return the same numbers without a derivative."""
     return values.detach() if hasattr(values, "detach") else values
 
 
-def safe_sqrt(xp: Any, square: Any, smallest: float = 0.0) -> Any:
+def safe_sqrt(xp: ModuleType, square: ArrayOrTensor, smallest: float = 0.0) -> ArrayOrTensor:
     """Compute a square root whose derivative is 0 up to ``smallest``."""
     positive = square > smallest
     return xp.where(positive, xp.where(positive, square, 1.0) ** 0.5, detach(square) ** 0.5)
 
 
-def absolute_power(xp: Any, values: Any, power: float, name: str) -> Any:
+def absolute_power(xp: ModuleType, values: ArrayOrTensor, power: float, name: str) -> ArrayOrTensor:
     """Compute ``abs(values)**power`` for a power of at least 1.
 
     Below 2 the second derivative at 0 is infinite: it raises an error that names the metric ``name``.
@@ -40,7 +45,7 @@ def absolute_power(xp: Any, values: Any, power: float, name: str) -> Any:
     )
 
 
-def norm(xp: Any, differences: Any, power: float, name: str) -> Any:
+def norm(xp: ModuleType, differences: ArrayOrTensor, power: float, name: str) -> ArrayOrTensor:
     """Compute ``(sum_k abs(differences_k)**power)**(1/power)`` over the last axis; derivative 0 at 0."""
     if power == 1 or differences.shape[-1] == 1:
         return abs(differences).sum(-1)
@@ -52,6 +57,6 @@ def norm(xp: Any, differences: Any, power: float, name: str) -> Any:
     return xp.where(positive, unit * xp.where(positive, total, 1.0) ** (1.0 / power), 0.0)
 
 
-def squared_norm(xp: Any, differences: Any) -> Any:
+def squared_norm(xp: ModuleType, differences: ArrayOrTensor) -> ArrayOrTensor:
     """Compute ``sum_k differences_k**2`` over the last axis."""
     return (differences * differences).sum(-1)

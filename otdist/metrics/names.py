@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from otdist.typing import Array
 
 NAMED = VECTOR_METRICS | {"great_circle": great_circle()}
 GOWER = "gower"  # takes its scales from the samples
-FACTORIES: tuple[Callable[..., Any], ...] = (minkowski, mixed, periodic, great_circle)
+FACTORIES: tuple[Callable[..., object], ...] = (minkowski, mixed, periodic, great_circle)
 ALIASES = {  # names of the same metrics in other packages
     **dict.fromkeys(("manhattan", "l1", "taxicab", "city_block"), "cityblock"),
     "l2": "euclidean",
@@ -114,7 +113,7 @@ def resolve(metric: str | Metric | Callable[..., float]) -> Metric:
     )
 
 
-def is_gower(metric: Any) -> bool:
+def is_gower(metric: object) -> bool:
     """Return whether this is the name of Gower's metric, which is made with the samples."""
     return isinstance(metric, str) and _normalise_name(metric) == GOWER
 
@@ -145,7 +144,7 @@ def _compute_callable_matrix(function: Callable[..., float], x: Array, y: Array)
     return np.asarray(cdist(x, y, partial(_call_metric, function)))
 
 
-def _call_metric(function: Callable[..., Any], u: Array, v: Array) -> float:
+def _call_metric(function: Callable[..., float], u: Array, v: Array) -> float:
     try:
         cost = function(u, v)
     except TypeError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +14,10 @@ from otdist.inputs.clouds import find_first_row
 from otdist.metrics.base import Metric, evaluate_linear, make_row_blocks, return_extent
 from otdist.metrics.differentiable import detach, safe_sqrt
 from otdist.metrics.torus import compute_circle_distance, wrap_coordinates
-from otdist.typing import Array
+from otdist.typing import Array, ArrayOrTensor, Index
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 EARTH_KM = 6371.0088  # mean radius of the Earth by the IUGG, (2 a + b) / 3 of the ellipsoid
 RADII = {
@@ -149,16 +152,20 @@ def _compute_antipodal_haversine(x: Array, y: Array, scale: Array) -> Array:
     return np.asarray(north * north + scale * (east * east))
 
 
-def _compute_sphere_pairs(radius: float, xp: Any, x: Any, y: Any) -> Any:
+def _compute_sphere_pairs(radius: float, xp: ModuleType, x: ArrayOrTensor, y: ArrayOrTensor) -> ArrayOrTensor:
     haversine, antipodal = _compute_haversines(xp, x, y)
     return 2 * radius * xp.arctan2(safe_sqrt(xp, haversine), safe_sqrt(xp, antipodal))
 
 
-def _compute_squared_chords(radius: float, xp: Any, x: Any, y: Any) -> Any:
+def _compute_squared_chords(
+    radius: float, xp: ModuleType, x: ArrayOrTensor, y: ArrayOrTensor
+) -> ArrayOrTensor:
     return 4 * radius**2 * _compute_haversines(xp, x, y)[0]
 
 
-def _compute_haversines(xp: Any, x: Any, y: Any) -> tuple[Any, Any]:
+def _compute_haversines(
+    xp: ModuleType, x: ArrayOrTensor, y: ArrayOrTensor
+) -> tuple[ArrayOrTensor, ArrayOrTensor]:
     """Compute ``h`` and ``1 - h`` with derivatives in the coordinates."""
     fixed = detach(x[..., 1]), detach(y[..., 1])
     lon_x, lon_y = (wrap_coordinates(lon, TURN_DEGREES, xp) for lon in fixed)
@@ -173,17 +180,17 @@ def _compute_haversines(xp: Any, x: Any, y: Any) -> tuple[Any, Any]:
     return north * north + scale * (along * along), south * south + scale * (beyond * beyond)
 
 
-def _compute_half_sine(xp: Any, degrees: Any) -> Any:
+def _compute_half_sine(xp: ModuleType, degrees: ArrayOrTensor) -> ArrayOrTensor:
     return xp.sin(degrees * (RADIANS_PER_DEGREE / 2))
 
 
-def _compute_cosine(xp: Any, latitude: Any) -> Any:
+def _compute_cosine(xp: ModuleType, latitude: ArrayOrTensor) -> ArrayOrTensor:
     """Compute the cosine of latitudes: 0 at a pole, and accurate near it."""
     from_pole = xp.sin((90.0 - abs(latitude)) * RADIANS_PER_DEGREE)
     return xp.where(abs(latitude) < 45.0, xp.cos(latitude * RADIANS_PER_DEGREE), from_pole)
 
 
-def _compute_antimeridian_distance(xp: Any, x: Any, y: Any) -> Any:
+def _compute_antimeridian_distance(xp: ModuleType, x: ArrayOrTensor, y: ArrayOrTensor) -> ArrayOrTensor:
     """Compute the distance of longitudes x from the longitudes opposite to y, both wrapped.
 
     ``180 - larger`` is exact where the difference is small: then ``larger`` is at least 64, and the
@@ -206,7 +213,7 @@ def _bound_underflow(radius: float, x: Array, y: Array) -> float:
     return radius * UNDERFLOW_RADIANS if bool(((sizes > 0) & (sizes < TINY_DEGREES)).any()) else 0.0
 
 
-def _require_coordinates(x: Array, name: str, rows: Any) -> None:
+def _require_coordinates(x: Array, name: str, rows: Index | None) -> None:
     """Raise InputError unless these are latitudes and longitudes."""
     if x.shape[1] != 2:
         remedy = f"pass shape (n, 2), where {COLUMN_ORDER}; one point is [[48.86, 2.35]]"

@@ -5,21 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from otdist.errors import InputError
 from otdist.inputs.arrays import read
 from otdist.metrics.base import Metric, bounding_box, evaluate_linear, make_row_blocks, require_columns
-from otdist.typing import Array, Mask
+from otdist.typing import Array, ArrayInput, ArrayOrTensor, Mask
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 MIN_COLUMN_RANGE = 2.0**-1022  # smallest range by which a column can be divided
 
 
 def mixed(
-    scale: ArrayLike, *, categorical: Sequence[bool] | None = None, weights: ArrayLike | None = None
+    scale: ArrayInput, *, categorical: Sequence[bool] | None = None, weights: ArrayInput | None = None
 ) -> Metric:
     """Make the weighted mean over columns of scaled differences and label mismatches (Gower).
 
@@ -135,7 +137,9 @@ def _compute_mixed_matrix(factors: Array, labels: Mask, x: Array, y: Array) -> A
     return out
 
 
-def _compute_mixed_pairs(factors: Array, labels: Mask, xp: Any, x: Any, y: Any) -> Any:
+def _compute_mixed_pairs(
+    factors: Array, labels: Mask, xp: ModuleType, x: ArrayOrTensor, y: ArrayOrTensor
+) -> ArrayOrTensor:
     columns = [
         _compute_mismatch(factor, xp, x[..., k], y[..., k])
         if labels[k]
@@ -162,6 +166,6 @@ def _bound_extent(factors: Array, labels: Mask, x: Array, y: Array) -> float:
         return float(np.where(labels, factors, factors * _compute_half_ranges(x, y)).sum()) * (1 + 2.0**-40)
 
 
-def _compute_mismatch(factor: float, xp: Any, x: Any, y: Any) -> Any:
+def _compute_mismatch(factor: float, xp: ModuleType, x: ArrayOrTensor, y: ArrayOrTensor) -> ArrayOrTensor:
     # torch would multiply a number and a boolean in float32.
     return xp.where(x != y, xp.full_like(x, factor), xp.zeros_like(x))

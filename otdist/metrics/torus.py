@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +13,10 @@ from otdist.errors import InputError
 from otdist.inputs.arguments import check_number
 from otdist.metrics.base import Metric, bounding_box, evaluate_linear, make_row_blocks, require_columns
 from otdist.metrics.differentiable import detach, norm, squared_norm
-from otdist.typing import Array
+from otdist.typing import Array, ArrayOrTensor
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 MIN_PERIOD, MAX_PERIOD = 2.0**-1000, 2.0**1020  # half periods are exact, and multiples of a period are finite
 
@@ -51,7 +54,7 @@ def periodic(period: float | Sequence[float | None]) -> Metric:
     20.0
     """
     scalar = isinstance(period, str) or not isinstance(period, Sequence | np.ndarray)
-    entries: Any = [period] if scalar else period
+    entries = [period] if isinstance(period, str) or not isinstance(period, Sequence | np.ndarray) else period
     lengths = np.array([_read_period(item) for item in entries])
     if lengths.size == 0:
         raise InputError(
@@ -82,7 +85,7 @@ def periodic(period: float | Sequence[float | None]) -> Metric:
     )
 
 
-def _read_period(period: Any) -> float:
+def _read_period(period: object) -> float:
     """Read a period; infinite for None."""
     if period is None or (isinstance(period, float) and period == math.inf):
         return math.inf
@@ -101,7 +104,9 @@ def _compute_torus_matrix(lengths: Array, x: Array, y: Array) -> Array:
     return out
 
 
-def compute_circle_distance(x: Any, y: Any, length: float, xp: Any = np) -> Any:
+def compute_circle_distance(
+    x: ArrayOrTensor, y: ArrayOrTensor, length: float, xp: ModuleType = np
+) -> ArrayOrTensor:
     """Compute distances on a circle between wrapped points, to three units in the last place.
 
     The path is direct, or through the point opposite to 0. If the latter is shorter, it is at least
@@ -114,7 +119,7 @@ def compute_circle_distance(x: Any, y: Any, length: float, xp: Any = np) -> Any:
     return xp.minimum(direct, around)
 
 
-def wrap_coordinates(x: Any, length: float, xp: Any = np) -> Any:
+def wrap_coordinates(x: ArrayOrTensor, length: float, xp: ModuleType = np) -> ArrayOrTensor:
     """Wrap points of a circle to the interval ``(-length / 2, length / 2]``, without rounding."""
     remainder = xp.fmod(x, length)  # exact, with the sign of x
     # These are exact, too (Sterbenz). The point opposite to 0 has one representation.
@@ -141,15 +146,19 @@ def _bound_torus_extent(lengths: Array, x: Array, y: Array) -> float:
     return 2 * math.hypot(*halves) * (1 + 2.0**-40)
 
 
-def _compute_torus_pairs(lengths: Array, xp: Any, x: Any, y: Any) -> Any:
+def _compute_torus_pairs(lengths: Array, xp: ModuleType, x: ArrayOrTensor, y: ArrayOrTensor) -> ArrayOrTensor:
     return norm(xp, _compute_wrapped_differences(lengths, xp, x, y), 2, "periodic")
 
 
-def _compute_torus_squares(lengths: Array, xp: Any, x: Any, y: Any) -> Any:
+def _compute_torus_squares(
+    lengths: Array, xp: ModuleType, x: ArrayOrTensor, y: ArrayOrTensor
+) -> ArrayOrTensor:
     return squared_norm(xp, _compute_wrapped_differences(lengths, xp, x, y))
 
 
-def _compute_wrapped_differences(lengths: Array, xp: Any, x: Any, y: Any) -> Any:
+def _compute_wrapped_differences(
+    lengths: Array, xp: ModuleType, x: ArrayOrTensor, y: ArrayOrTensor
+) -> ArrayOrTensor:
     """Compute differences along the shorter path of each column; derivative 0 if both have equal length."""
     columns = np.broadcast_to(lengths, x.shape[-1])
     differences = []

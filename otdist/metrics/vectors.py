@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -13,25 +13,30 @@ from otdist.inputs.arguments import check_number
 from otdist.inputs.clouds import find_first_row
 from otdist.metrics.base import Metric, evaluate_linear, make_row_blocks, return_extent
 from otdist.metrics.differentiable import detach, norm, safe_sqrt, squared_norm
-from otdist.typing import Array
+from otdist.typing import Array, ArrayOrTensor, Index
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 
-def _cdist(name: Any, x: Array, y: Array, **options: Any) -> Array:
+def _cdist(name: Literal["euclidean", "sqeuclidean", "cityblock", "chebyshev"], x: Array, y: Array) -> Array:
     from scipy.spatial.distance import cdist
 
-    matrix: Array = cdist(x, y, name, **options)
+    matrix: Array = cdist(x, y, name)
     return matrix
 
 
-def _compute_minkowski_pairs(power: float, xp: Any, x: Any, y: Any) -> Any:
+def _compute_minkowski_pairs(
+    power: float, xp: ModuleType, x: ArrayOrTensor, y: ArrayOrTensor
+) -> ArrayOrTensor:
     return norm(xp, x - y, power, f"minkowski({power:g})")
 
 
-def _compute_sqeuclidean_pairs(xp: Any, x: Any, y: Any) -> Any:
+def _compute_sqeuclidean_pairs(xp: ModuleType, x: ArrayOrTensor, y: ArrayOrTensor) -> ArrayOrTensor:
     return squared_norm(xp, x - y)
 
 
-def _compute_chebyshev_pairs(xp: Any, x: Any, y: Any) -> Any:
+def _compute_chebyshev_pairs(xp: ModuleType, x: ArrayOrTensor, y: ArrayOrTensor) -> ArrayOrTensor:
     return xp.amax(abs(x - y), -1)
 
 
@@ -95,13 +100,13 @@ def _compute_minkowski_matrix(power: float, x: Array, y: Array) -> Array:
     return out
 
 
-def _normalise_rows(xp: Any, x: Any) -> Any:
+def _normalise_rows(xp: ModuleType, x: ArrayOrTensor) -> ArrayOrTensor:
     # Scale by the largest entry first, so that squares neither overflow nor underflow.
     x = x / detach(xp.amax(abs(x), -1))[..., None]
     return x / ((x**2).sum(-1) ** 0.5)[..., None]
 
 
-def _require_directions(x: Array, name: str, rows: Any) -> None:
+def _require_directions(x: Array, name: str, rows: Index | None) -> None:
     zero = ~np.any(x, axis=1)
     if zero.any():
         problem = f"row {find_first_row(zero, rows)} is the origin, which has no direction"
@@ -127,7 +132,7 @@ def _compute_cosine_matrix(x: Array, y: Array) -> Array:
     return matrix
 
 
-def _compute_cosine_pairs(xp: Any, x: Any, y: Any) -> Any:
+def _compute_cosine_pairs(xp: ModuleType, x: ArrayOrTensor, y: ArrayOrTensor) -> ArrayOrTensor:
     return _compute_squared_chords(xp, x, y) / 2
 
 
@@ -141,14 +146,14 @@ def _compute_angular_matrix(x: Array, y: Array) -> Array:
     return angles
 
 
-def _compute_angular_pairs(xp: Any, x: Any, y: Any) -> Any:
+def _compute_angular_pairs(xp: ModuleType, x: ArrayOrTensor, y: ArrayOrTensor) -> ArrayOrTensor:
     # tan(angle / 2) = |u - v| / |u + v|, whose derivative is finite for opposite directions, too: 0.
     u, v = _normalise_rows(xp, x), _normalise_rows(xp, y)
     opposite = ((x.shape[-1] + 8) * 2.0**-52) ** 2  # rounding error of |u + v|**2 for opposite directions
     return 2 * xp.arctan2(norm(xp, u - v, 2, "angular"), safe_sqrt(xp, squared_norm(xp, u + v), opposite))
 
 
-def _compute_squared_chords(xp: Any, x: Any, y: Any) -> Any:
+def _compute_squared_chords(xp: ModuleType, x: ArrayOrTensor, y: ArrayOrTensor) -> ArrayOrTensor:
     return squared_norm(xp, _normalise_rows(xp, x) - _normalise_rows(xp, y))
 
 

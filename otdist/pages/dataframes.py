@@ -5,14 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
 from otdist.errors import InputError
+
+if TYPE_CHECKING:
+    from otdist.typing import DataFrame
 
 DATAFRAME_PACKAGES = ("pandas", "polars")
 
 
-def make_frame(columns: Mapping[str, Sequence[Any]]) -> Any:
+def make_frame(columns: Mapping[str, Sequence[object]]) -> DataFrame:
     """Make a DataFrame of named columns.
 
     Parameters
@@ -34,8 +37,9 @@ def make_frame(columns: Mapping[str, Sequence[Any]]) -> Any:
     imported = [name for name in DATAFRAME_PACKAGES if hasattr(sys.modules.get(name), "DataFrame")]
     for name in (*imported, *DATAFRAME_PACKAGES):
         try:
-            module: Any = import_module(name)
+            module = import_module(name)
         except ImportError:
             continue
-        return module.DataFrame(dict(columns))
+        frame: DataFrame = module.DataFrame(dict(columns))
+        return frame
     raise InputError("to_frame", "must find pandas or polars, got neither", "install one: pip install pandas")

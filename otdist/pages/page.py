@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -13,14 +12,14 @@ from markupsafe import Markup
 from otdist.pages.formatting import escape_unprintable, format_number, format_percent, format_probability
 from otdist.runtime.files import check_target, replace_files
 
-FILTERS: dict[str, Callable[[Any], Any]] = {
+FILTERS: dict[str, Callable[[float], str]] = {
     "number": format_number,
     "percent": format_percent,
     "probability": format_probability,
 }
 
 
-def load_template(package: str, name: str, **filters: Callable[[Any], Any]) -> jinja2.Template:
+def load_template(package: str, name: str, **filters: Callable[..., object]) -> jinja2.Template:
     """Load a template from a package.
 
     Its filters are ``filters``, ``number``, ``percent`` and ``probability``; ``style`` is the style sheet
@@ -52,7 +51,7 @@ def write_page(page: str, path: Path) -> Path:
     return target
 
 
-def _format_template_value(value: Any) -> Any:
+def _format_template_value(value: object) -> object:
     if isinstance(value, Markup):
         return value
     if isinstance(value, float):

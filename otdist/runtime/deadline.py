@@ -33,6 +33,9 @@ class Deadline:
         Time from now. None: no limit.
     """
 
+    seconds: float
+    at: float
+
     def __init__(self, seconds: float | None = None) -> None:
         self.seconds = math.inf if seconds is None else float(seconds)
         self.at = time.monotonic() + self.seconds if math.isfinite(self.seconds) else math.inf

@@ -11,11 +11,13 @@ import mmap
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from types import ModuleType
 
+resource: ModuleType | None
 try:
     import resource
 except ImportError:  # Windows has no such limits
-    resource = None  # type: ignore[assignment]
+    resource = None
 
 ROOT = Path("/")
 _LIMITS = {
@@ -81,6 +83,8 @@ def can_map(size: int) -> bool:
 
 def _process_limits() -> dict[str, int]:
     """Return the limits that are set, by the field of /proc/self/status that they limit."""
+    if resource is None:
+        return {}
     limits = {field: resource.getrlimit(number)[0] for field, number in _LIMITS.items()}
     return {field: limit for field, limit in limits.items() if limit != resource.RLIM_INFINITY}
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,7 +20,7 @@ MIN_SIZE_THREADED = 100_000  # entries a side from which a second thread pays
 
 
 def run_both(
-    function: Callable[..., T], left: tuple[Any, ...], right: tuple[Any, ...], size: int
+    function: Callable[..., T], left: tuple[object, ...], right: tuple[object, ...], size: int
 ) -> tuple[T, T]:
     """Apply ``function`` to both argument lists in parallel; NumPy releases the interpreter lock inside."""
     if size < MIN_SIZE_THREADED:
@@ -33,7 +33,7 @@ def run_both(
         return function(*left), other.result()
 
 
-def run_in_parts(function: Callable[[int, int], Any], count: int, largest: int) -> None:
+def run_in_parts(function: Callable[[int, int], object], count: int, largest: int) -> None:
     """Call ``function(first, last)`` for parts of ``range(count)``, on all cores.
 
     The function must release the interpreter lock and write its results. An interrupt waits for the running
@@ -75,7 +75,9 @@ def run_in_parts(function: Callable[[int, int], Any], count: int, largest: int) 
             job.cancel()
 
 
-def add_in_parts(function: Callable[[int, int, Array], Any], count: int, largest: int, width: int) -> Array:
+def add_in_parts(
+    function: Callable[[int, int, Array], object], count: int, largest: int, width: int
+) -> Array:
     """Sum arrays of ``width`` numbers to which ``function(first, last, out)`` adds, over ``range(count)``.
 
     As :func:`run_in_parts`, with an array for each of at most 33 parts, which limits their memory. Within a

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from otdist.bounds import UNIT_ROUNDOFF
 from otdist.metrics.base import make_row_blocks
 from otdist.problem import Problem
 from otdist.result import Result
-from otdist.typing import Array, Cells, Index, OnInterval
+from otdist.typing import Array, ArrayInput, Cells, Index, OnInterval
 
 if TYPE_CHECKING:
+    from typing import TypedDict
+
     from scipy.sparse import coo_array
+
+    class Description(TypedDict):
+        """Name, metric and sizes of a problem, as arguments of :class:`Result`."""
+
+        name: str
+        metric: str
+        n: int
+        m: int
+        d: int
+        unit: str
+
 
 MIN_PAIRS_COMPILED = 2**26  # pairs from which loading compiled code pays
 MISSING_VALUE = "A value is missing, and nan_policy='propagate' asks for NaN."
@@ -38,7 +50,8 @@ def make_result(
     converged: bool = True,
     goal: float | None = None,
     distances_rounded: bool = True,
-    **extra: Any,
+    message: str = "",
+    info: Mapping[str, object] | None = None,
 ) -> Result:
     """Build a Result from costs on the problem's scale.
 
@@ -62,8 +75,10 @@ def make_result(
         Relative gap that ``converged`` requires. None: the problem's tolerance, at least ``EXACT_GAP``.
     distances_rounded : bool
         Whether the bounds have to be widened by ``metric.error``.
-    **extra
-        ``message`` and ``info``.
+    message : str
+        One sentence for a person.
+    info : mapping, optional
+        Figures of the solver.
     """
     value = problem.to_distance(interval[0], exponent)
     lower, upper = problem.to_distance_interval(interval[1], interval[2], exponent)
@@ -72,14 +87,14 @@ def make_result(
         lower, upper = problem.widen(lower, upper)
     lower, upper = widen_for_unit(problem, lower, upper)
     dual = problem.metric.triangle and problem.p == 1 and potentials is not None
-    info = {**extra.pop("info", {}), **describe_omitted(problem)}
+    info = {**(info or {}), **describe_omitted(problem)}
     goal = max(EXACT_GAP, problem.tol) if goal is None else goal
     if converged and math.isinf(upper) and math.isfinite(value):
         converged = False
-        extra["message"] = "The upper bound exceeds the largest float64: use a larger unit of length."
+        message = "The upper bound exceeds the largest float64: use a larger unit of length."
     elif converged and upper - lower > goal * upper:
         converged = False
-        extra["message"] = (
+        message = (
             "float64 cannot prove this distance to 1e-9, tiny as it is beside the extent of the data: "
             "use the interval."
         )
@@ -94,16 +109,20 @@ def make_result(
         _make_plan=None if plan is None else partial(_plan_of_all, problem, plan),
         _make_potentials=None if potentials is None else partial(_potentials_of_all, problem, potentials),
         _extend=partial(evaluate_critic, problem) if dual else None,
-        **extra,
+        message=message,
     )
 
 
-def make_fixed_result(problem: Problem, **label: Any) -> Result:
+def make_fixed_result(
+    problem: Problem, *, name: str | None = None, info: Mapping[str, object] | None = None
+) -> Result:
     """Make the result of a problem that needs no solver: NaN for a missing value, or infinity."""
     value = math.nan if problem.fixed_value is None else problem.fixed_value
     message = MISSING_VALUE if math.isnan(value) else "Mass must travel to infinity."
-    info = {**label.pop("info", {}), **describe_omitted(problem)}
-    return Result(value, value, value, "none", message=message, info=info, **{**describe(problem), **label})
+    info = {**(info or {}), **describe_omitted(problem)}
+    label = describe(problem)
+    label["name"] = label["name"] if name is None else name
+    return Result(value, value, value, "none", message=message, info=info, **label)
 
 
 def make_observer(on_interval: OnInterval | None) -> Callable[[Result], None]:
@@ -129,7 +148,7 @@ def widen_for_unit(problem: Problem, lower: float, upper: float) -> tuple[float,
     return lower - 4 * UNIT_ROUNDOFF * abs(lower), upper + 4 * UNIT_ROUNDOFF * abs(upper)
 
 
-def describe(problem: Problem) -> dict[str, Any]:
+def describe(problem: Problem) -> Description:
     """Return name, metric and sizes of the problem."""
     distance = problem.rooted and problem.metric.triangle
     precomputed = problem.metric.name == "precomputed"
@@ -143,7 +162,7 @@ def describe(problem: Problem) -> dict[str, Any]:
     }
 
 
-def describe_omitted(problem: Problem) -> dict[str, Any]:
+def describe_omitted(problem: Problem) -> dict[str, object]:
     """Return the numbers of rows left out because of missing values, for ``Result.info``."""
     return {"omitted": problem.omitted} if any(problem.omitted) else {}
 
@@ -215,7 +234,7 @@ def c_transform_of_points(
     return out
 
 
-def evaluate_critic(problem: Problem, g: Array, z: ArrayLike) -> Array:
+def evaluate_critic(problem: Problem, g: Array, z: ArrayInput) -> Array:
     """Extend the second potential, in the caller's units and rows, to any points z."""
     present = g if problem.cols is None else g[problem.cols]
     scaled = problem.from_caller_costs(present)

@@ -199,7 +199,7 @@ class Wheel:
         if not bound:
             return (self.x[i] - ends) + laps * self.length, np.empty(0)
         apart, first = two_sum(self.x[i], -ends)
-        shift = laps * self.length
+        shift = np.asarray(laps * self.length, dtype=np.float64)
         gaps, second = two_sum(apart, shift)
         error = np.abs(first + second) * (1 + 2.0**-50)
         # Multiples of the length by 3 or more round, and so does the successor of the last point.

@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from otdist.bounds import UNIT_ROUNDOFF, ldexp_safely
 from otdist.errors import InputError
@@ -23,7 +22,7 @@ from otdist.solvers.answer import make_result
 from otdist.solvers.costs import cost_rounding, weight_rounding_cost
 from otdist.solvers.merge import MergedProblem
 from otdist.solvers.quick import quick_result
-from otdist.typing import Array, Integers
+from otdist.typing import Array, ArrayInput, Integers
 
 if TYPE_CHECKING:
     from otdist.learn.critics.fitted import Fitted
@@ -117,7 +116,7 @@ class NeuralDual:
         even = tuple(bool((mass == mass[0]).all()) for mass in (problem.a, problem.b))
         gaps, bounds = evaluate_gaps(outcome, (not even[0], not even[1]), self.level)
         critic = outcome.critic
-        info: dict[str, Any] = {"critic": critic.name, "gaps": gaps, "lipschitz": critic.lipschitz}
+        info: dict[str, object] = {"critic": critic.name, "gaps": gaps, "lipschitz": critic.lipschitz}
         info |= {"confidence": bounds._asdict(), "steps": outcome.training.steps}
         result = self._certify(problem, outcome.critic, outcome.failure, info, deadline)
         # The answer is the critic's lower bound.
@@ -154,7 +153,7 @@ class NeuralDual:
         return max(deadline.seconds_left - ending, MIN_TRAINING_SHARE * deadline.seconds)
 
     def _certify(
-        self, problem: Problem, critic: Fitted, failure: str, info: dict[str, Any], deadline: Deadline
+        self, problem: Problem, critic: Fitted, failure: str, info: dict[str, object], deadline: Deadline
     ) -> Result:
         """Prove an interval from the critic's values on the samples."""
         from otdist.solvers.pairs.integer_masses import integer_masses
@@ -256,7 +255,7 @@ def _ordered_plan(ground: PairwiseCosts, a: Masses, b: Masses, dual: Dual) -> Ar
     return min(plans, key=lambda one: float(one.cost @ one.flow))
 
 
-def _values(problem: Problem, critic: Fitted, g: Array, z: ArrayLike) -> Array:
+def _values(problem: Problem, critic: Fitted, g: Array, z: ArrayInput) -> Array:
     """Evaluate the trained function at the caller's points; the potentials are not used."""
     del g
     return np.asarray(problem.to_caller_costs(critic.scaled_values(problem.transform(z))))

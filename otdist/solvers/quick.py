@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -79,7 +78,7 @@ def quick_result(
     method: str,
     message: str,
     deadline: Deadline = NO_DEADLINE,
-    info: dict[str, Any] | None = None,
+    info: dict[str, object] | None = None,
 ) -> Result:
     """Make the Result of a quick plan and quick potentials.
 

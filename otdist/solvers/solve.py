@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from otdist.atlas.costs import find_cheapest_exact
 from otdist.errors import ConvergenceWarning, InputError
@@ -47,7 +46,7 @@ AUTO_OPTIONS = ("max_bytes",)
 CLOSED_FORM_BYTES = 160  # per point
 
 
-def choose(method: str | Solver, problem: Problem, options: dict[str, Any]) -> Solver:
+def choose(method: str | Solver, problem: Problem, options: dict[str, object]) -> Solver:
     """Return the solver for a method name; ``"auto"`` decides by the problem alone."""
     if not isinstance(method, str):
         return _check_solver(method, options)
@@ -58,10 +57,11 @@ def choose(method: str | Solver, problem: Problem, options: dict[str, Any]) -> S
             _check_closed_form(problem, options.pop("max_bytes", None))
     check_choice(method, "method", ("auto", *sorted(METHODS)), remedy="use method='auto'")
     check_names(options, get_option_names(METHODS[method]), f"method={method!r}")
-    return METHODS[method](**options)
+    make: Callable[..., Solver] = METHODS[method]
+    return make(**options)
 
 
-def _check_solver(method: Any, options: dict[str, Any]) -> Solver:
+def _check_solver(method: object, options: Mapping[str, object]) -> Solver:
     """Check a solver object of the caller."""
     if isinstance(method, type):
         remedy = f"make one: method={method.__name__}()"
@@ -75,7 +75,7 @@ def _check_solver(method: Any, options: dict[str, Any]) -> Solver:
     return solver
 
 
-def _check_closed_form(problem: Problem, max_bytes: Any) -> None:
+def _check_closed_form(problem: Problem, max_bytes: object) -> None:
     if (limit := check_bytes(max_bytes)) is not None:
         size = len(problem.x) + len(problem.y)
         purpose = f"a closed form on {size} points"
@@ -91,14 +91,14 @@ def _choose_method(problem: Problem) -> str:
 
 
 def solve(
-    problem: Problem, method: str | Solver = "auto", on_fail: OnFail = "warn", **options: Any
+    problem: Problem, method: str | Solver = "auto", on_fail: OnFail = "warn", **options: object
 ) -> Result:
     """Solve a checked problem, and warn or raise if the goal is not reached."""
     solver = choose(method, problem, options)
     if problem.fixed_value is not None:
         return warn_or_raise(make_fixed_result(problem), on_fail)
     try:
-        result: Any = solver(problem)
+        result: object = solver(problem)
     except TypeError as error:
         if not is_call_error(error):
             raise

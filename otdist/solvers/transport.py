@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,8 +17,14 @@ from otdist.gradient import column, shares, to_problem_scale
 from otdist.metrics.differentiable import squared_norm
 from otdist.problem import Problem
 from otdist.solvers.linear.basis import Basis
+from otdist.typing import Array, ArrayOrTensor, Index
 
-Cells = tuple[Any, Any, Tensor]  # rows, columns, masses
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from scipy.sparse import coo_array
+
+Cells = tuple[Index, Index, Tensor]  # rows, columns, masses
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +50,8 @@ class Transport:
 
     problem: Problem
     value: float
-    plan: Callable[[], Any]
-    potentials: Callable[[], Any]
+    plan: Callable[[], coo_array | None]
+    potentials: Callable[[], Sequence[Array | None] | None]
     costs: Callable[..., Tensor]
     mixed: Reason
     balanced: bool = True
@@ -70,6 +76,7 @@ class Transport:
     @cached_property
     def _cells(self) -> Cells:
         plan = self.plan()
+        assert plan is not None
         rows, cols = (np.asarray(index, dtype=np.intp) for index in plan.coords)
         return rows, cols, torch.from_numpy(np.array(plan.data, dtype=np.float64))
 
@@ -77,7 +84,11 @@ class Transport:
         duals: list[Tensor | None] = [None, None]
         if any(weighted):
             potentials = self.potentials()
-            duals = [self._dual(potentials, side) if needed else None for side, needed in enumerate(weighted)]
+            assert potentials is not None
+            duals = [
+                self._dual(potential, side) if needed and potential is not None else None
+                for side, (needed, potential) in enumerate(zip(weighted, potentials, strict=True))
+            ]
         if not travels:
             nothing = np.empty(0, dtype=np.intp)
             return Basis((nothing, nothing), torch.empty(0), (duals[0], duals[1]), None, self.mixed)
@@ -88,9 +99,9 @@ class Transport:
             points = present[0], present[1]
         return Basis((rows, cols), mass, (duals[0], duals[1]), points, self.mixed)
 
-    def _dual(self, potentials: Any, side: int) -> Tensor:
+    def _dual(self, potential: Array, side: int) -> Tensor:
         """Return a potential, relative to the cost if the value is its root; 0 at missing rows."""
-        potential = np.where(np.isnan(potentials[side]), 0.0, potentials[side])
+        potential = np.where(np.isnan(potential), 0.0, potential)
         if is_rooted(self.problem):
             with np.errstate(all="ignore"):
                 potential = potential / np.float64(self.value) ** self.problem.p
@@ -133,7 +144,7 @@ def costs_of_points(
 def longest_step(
     problem: Problem,
     value: float,
-    plan: Callable[[], Any],
+    plan: Callable[[], coo_array | None],
     x: Tensor | None,
     y: Tensor | None,
     *_weights: Tensor | None,
@@ -142,7 +153,9 @@ def longest_step(
     if (x is None and y is None) or value == 0:
         return torch.zeros((), dtype=torch.float64)
     assert problem.metric.pairs is not None
-    rows, cols = plan().coords
+    cells_of_plan = plan()
+    assert cells_of_plan is not None
+    rows, cols = cells_of_plan.coords
     cells = np.asarray(rows, dtype=np.intp), np.asarray(cols, dtype=np.intp), torch.empty(0)
     with torch.no_grad():
         longest = int(problem.metric.pairs(torch, *_ends(problem, cells, x, y)).argmax())
@@ -199,5 +212,5 @@ def _powers(problem: Problem, x: Tensor, y: Tensor, mean: float, apart: Tensor) 
     return costs.index_put(((~apart).nonzero()[:, 0],), flat)
 
 
-def _squared_difference(xp: Any, x: Any, y: Any) -> Any:
+def _squared_difference(xp: ModuleType, x: ArrayOrTensor, y: ArrayOrTensor) -> ArrayOrTensor:
     return squared_norm(xp, x - y)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import (
@@ -35,7 +35,7 @@ from otdist.solvers.solve import solve
 from otdist.stats.describe import describe_floor, describe_test, show_floor, show_test
 from otdist.stats.draws import DistanceSampler, LinePool, MatrixPool, shrink_sizes
 from otdist.stats.relabelling import TIE_TOLERANCE, Engine, Units, UnitsLine, UnitsMatrix
-from otdist.typing import Array, NanPolicy
+from otdist.typing import Array, ArrayInput, NanPolicy
 
 Ground = str | Metric | Callable[..., float]
 
@@ -109,12 +109,12 @@ class NoiseFloor:
 
 @isolate_errstate
 def permutation_test(
-    x: ArrayLike,
-    y: ArrayLike,
+    x: ArrayInput,
+    y: ArrayInput,
     *,
     metric: Ground = "euclidean",
     n_resamples: int = 999,
-    groups: Any = None,
+    groups: tuple[ArrayInput, ArrayInput] | None = None,
     blocks: int | None = None,
     rng: Rng = None,
     n_jobs: int | None = None,
@@ -194,7 +194,7 @@ def permutation_test(
 
 @isolate_errstate
 def noise_floor(
-    reference: ArrayLike,
+    reference: ArrayInput,
     n: int,
     m: int,
     *,
@@ -257,7 +257,7 @@ def noise_floor(
     return NoiseFloor(draws, k, l, describe(problem)["unit"])
 
 
-def _read_reference(reference: ArrayLike, metric: Ground, nan_policy: NanPolicy) -> Problem:
+def _read_reference(reference: ArrayInput, metric: Ground, nan_policy: NanPolicy) -> Problem:
     check_choice(nan_policy, "nan_policy", ("raise", "omit"))
     reference = list(reference) if isinstance(reference, Iterator) else reference
     points_unit = "" if is_gower(metric) else resolve(metric).points_unit
@@ -293,7 +293,9 @@ def compute_pvalue(value: float, null: Array) -> float:
     return (1 + int(np.sum(null >= value * (1 - TIE_TOLERANCE)))) / (1 + len(null))
 
 
-def pool_units(groups: Any, blocks: Any, problem: Problem) -> Units | None:
+def pool_units(
+    groups: tuple[ArrayInput, ArrayInput] | None, blocks: int | None, problem: Problem
+) -> Units | None:
     """Return the units of pooled rows that are relabelled together; None where each row is a unit."""
     if groups is None and blocks is None:
         return None
@@ -303,8 +305,9 @@ def pool_units(groups: Any, blocks: Any, problem: Problem) -> Units | None:
     rows_used = [np.arange(len(z)) if rows is None else rows for z, rows in sides]
     if blocks is not None:
         length = check_count(blocks, "blocks")
-        labels = [rows // length for rows in rows_used]
+        labels: list[NDArray[Any]] = [rows // length for rows in rows_used]
     else:
+        assert groups is not None
         group_labels = read_groups(groups, problem.shape)
         labels = [side[rows] for side, rows in zip(group_labels, rows_used, strict=True)]
     codes = [np.unique(side, return_inverse=True) for side in labels]
@@ -316,7 +319,9 @@ def pool_units(groups: Any, blocks: Any, problem: Problem) -> Units | None:
     return Units(row_units, np.ones(len(row_units)), sizes[0], sum(sizes))
 
 
-def read_groups(groups: Any, sizes: tuple[int, int]) -> tuple[NDArray[Any], NDArray[Any]]:
+def read_groups(
+    groups: tuple[ArrayInput, ArrayInput], sizes: tuple[int, int]
+) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
     """Read the groups of the rows of both samples; raise InputError."""
     try:
         left, right = groups

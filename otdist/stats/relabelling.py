@@ -7,12 +7,11 @@ relabelling. A :class:`RelabellingTest` counts how often it is at least the obse
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.api.distance import emd
 from otdist.runtime.progress import Progress, ignore_progress
@@ -228,7 +227,7 @@ class Units:
     n_reference: int
     n_units: int
 
-    def take(self, rows: NDArray[Any]) -> Units:
+    def take(self, rows: Index | Mask) -> Units:
         """Return the units of some of the rows, in the order of ``rows``."""
         return Units(self.row_units[rows], self.mass[rows], self.n_reference, self.n_units)
 
@@ -315,7 +314,9 @@ class UnitsMatrix:
         return _draw_unit_distances(self.measure, self.units, count, self.rng)
 
 
-def _draw_unit_distances(measure: Any, units: Units, count: int, rng: np.random.Generator) -> Array:
+def _draw_unit_distances(
+    measure: Callable[[Mask], float], units: Units, count: int, rng: np.random.Generator
+) -> Array:
     return np.array([[measure(draw_subset(units.n_units, units.n_reference, rng))] for _ in range(count)])
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +52,7 @@ class Column:
     labels: tuple[str, ...] = ()
     note: str = ""
     is_tz_aware: bool | None = None
-    exact: NDArray[Any] | None = None
+    exact: NDArray[np.generic] | None = None
 
     @property
     def missing(self) -> Mask:

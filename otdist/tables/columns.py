@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -20,11 +20,19 @@ from otdist.tables.files.parquet import ParquetTable
 from otdist.tables.labels import from_arrow
 from otdist.tables.series import from_texts, read_array, read_column, read_values
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from otdist.typing import TableInput
+
+V = TypeVar("V", bound=Sized)
+
 __all__ = ["Column", "RetypedError", "align_kinds", "as_names", "open_table", "read_columns"]
 
 
 def read_columns(
-    table: Any, name: str, *, categorical: Sequence[str] = (), numeric: Sequence[str] = ()
+    table: TableInput, name: str, *, categorical: Sequence[str] = (), numeric: Sequence[str] = ()
 ) -> tuple[dict[str, Column], dict[str, UnsupportedColumn]]:
     """Read a DataFrame of any library, an array, a dict or a list of dicts, as named columns in order.
 
@@ -63,7 +71,7 @@ def read_columns(
 
 
 def open_table(
-    table: Any, name: str, *, categorical: Sequence[str] = (), numeric: Sequence[str] = ()
+    table: TableInput, name: str, *, categorical: Sequence[str] = (), numeric: Sequence[str] = ()
 ) -> Table:
     """Open a table as :func:`read_columns` does, but read each column on demand.
 
@@ -84,7 +92,7 @@ def open_table(
     return replace(source, load=load)
 
 
-def as_names(names: Iterable[Any] | None, argument: str) -> tuple[str, ...]:
+def as_names(names: Iterable[object] | None, argument: str) -> tuple[str, ...]:
     """Return names of columns as text; some tables have numbers for names.
 
     Raises
@@ -100,7 +108,7 @@ def as_names(names: Iterable[Any] | None, argument: str) -> tuple[str, ...]:
     return tuple(str(name) for name in names)
 
 
-def _open_source(table: Any, name: str) -> Table:
+def _open_source(table: TableInput, name: str) -> Table:
     import narwhals.stable.v2 as nw
 
     if isinstance(table, str | Path) or (type(table) is dict and not table):
@@ -139,7 +147,7 @@ def _open_parquet(table: ParquetTable, name: str) -> Table:
     import pyarrow as pa
     from pyarrow.types import is_fixed_size_list, is_large_list, is_list, is_struct
 
-    def is_nested(dtype: Any) -> bool:
+    def is_nested(dtype: pa.DataType) -> bool:
         return any(test(dtype) for test in (is_list, is_large_list, is_fixed_size_list, is_struct))
 
     _check_size((table.num_rows, len(table.column_names)), name)
@@ -165,21 +173,21 @@ def _check_size(shape: tuple[int, int], name: str) -> None:
         )
 
 
-def _add_file_note(column: Column | UnsupportedColumn, table: Any) -> Column | UnsupportedColumn:
+def _add_file_note(column: Column | UnsupportedColumn, table: object) -> Column | UnsupportedColumn:
     if isinstance(column, UnsupportedColumn):
         return column
     note, unit = column_note(table, column.name)
     return replace(column, note=note or column.note, unit=unit or column.unit)
 
 
-def _extract_field(rows: list[dict[Any, Any]], key: Any) -> Any:
+def _extract_field(rows: list[dict[object, object]], key: object) -> NDArray[np.object_]:
     """Return the value of a key in every row; None where the row has no such key."""
     values = np.empty(len(rows), dtype=object)
     values[:] = [row.get(key) for row in rows]
     return values
 
 
-def _collect_native(table: Any) -> Any:
+def _collect_native(table: object) -> object:
     """Convert tables of databases and engines to Arrow tables; return others unchanged."""
     module = type(table).__module__.split(".")[0]
     if module == "pyspark" and hasattr(table, "toArrow"):
@@ -191,7 +199,9 @@ def _collect_native(table: Any) -> Any:
     return to_narwhals_input(table)
 
 
-def _collect_columns(parts: list[tuple[Any, Any]], name: str, read_part: Any) -> Table:
+def _collect_columns(
+    parts: Sequence[tuple[object, V]], name: str, read_part: Callable[[str, V, str], Column | None]
+) -> Table:
     """Make a table of separate columns, which are read at once so that their lengths can be checked."""
     columns = {
         label: _read_or_describe(label, values, name, read_part)
@@ -210,8 +220,8 @@ def _make_memory_table(columns: Mapping[str, Column | UnsupportedColumn], rows: 
     return Table(tuple(columns), rows, lambda label, report_progress: columns[label])
 
 
-def _index_by_name(parts: list[tuple[Any, Any]], name: str) -> dict[str, Any]:
-    columns: dict[str, Any] = {}
+def _index_by_name(parts: Sequence[tuple[object, V]], name: str) -> dict[str, V]:
+    columns: dict[str, V] = {}
     for key, values in parts:
         label = str(key)
         if label in columns:
@@ -220,12 +230,14 @@ def _index_by_name(parts: list[tuple[Any, Any]], name: str) -> dict[str, Any]:
     return columns
 
 
-def _read_or_describe(label: str, values: Any, name: str, read_part: Any) -> Column | UnsupportedColumn:
+def _read_or_describe(
+    label: str, values: V, name: str, read_part: Callable[[str, V, str], Column | None]
+) -> Column | UnsupportedColumn:
     column: Column | None = read_part(label, values, name)
     return UnsupportedColumn(_get_type_name(values)) if column is None else column
 
 
-def _get_type_name(values: Any) -> str:
+def _get_type_name(values: object) -> str:
     import narwhals.stable.v2 as nw
 
     if isinstance(values, nw.Series) and values.dtype == nw.Unknown:
@@ -233,7 +245,7 @@ def _get_type_name(values: Any) -> str:
     return str(getattr(values, "dtype", getattr(values, "type", type(values).__name__)))
 
 
-def _open_matrix(table: Any, name: str) -> Table:
+def _open_matrix(table: object, name: str) -> Table:
     if isinstance(table, list | tuple) and not is_torch(table):
         table = _to_text_array(table)
     if isinstance(table, np.ndarray) and table.dtype.kind in "OUSTmM" and table.ndim in (1, 2):
@@ -250,7 +262,7 @@ def _open_matrix(table: Any, name: str) -> Table:
     return _make_memory_table(columns, len(matrix))
 
 
-def _to_text_array(rows: Any) -> Any:
+def _to_text_array(rows: object) -> object:
     """Convert lists of text to an array; return others unchanged, for the reader of numbers to check."""
     try:
         array = np.asarray(rows)

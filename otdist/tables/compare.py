@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -23,12 +22,13 @@ from otdist.tables.joint import JointTest, compare_rows
 from otdist.tables.measurement import SCALES, Scale, measure, to_column_unit
 from otdist.tables.sample import RowSample, SampledPair
 from otdist.tables.schema import ColumnMatching, match_columns
+from otdist.typing import RowInput, TableInput
 
 
 @isolate_errstate
 def compare(
-    reference: Any,
-    current: Any,
+    reference: TableInput,
+    current: TableInput,
     *,
     columns: Sequence[str] | None = None,
     categorical: Sequence[str] = (),
@@ -37,9 +37,9 @@ def compare(
     joint: bool = True,
     n_resamples: int = 999,
     level: float = 0.05,
-    groups: Any = None,
+    groups: RowInput | None = None,
     blocks: int | None = None,
-    weights: Any = None,
+    weights: RowInput | None = None,
     periodic: Mapping[str, float] | None = None,
     units: Mapping[str, str] | None = None,
     names: tuple[str, str] = ("reference", "current"),

@@ -7,16 +7,17 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from otdist.pages.formatting import escape_unprintable, format_number, format_probability
 from otdist.result import Result, to_plain
-from otdist.typing import Array
+from otdist.typing import Array, DataFrame, Json
 
 Kind = Literal["numeric", "boolean", "datetime", "categorical", "ordinal"]
 Status = Literal["ok", "all_missing", "undefined_scale", "infinite", "gone", "new", "retyped", "unreadable"]
 Verdict = Literal["moved", "not moved", "undecided", "not measured", "gone", "new", "retyped", "unreadable"]
-SCHEMA_VERDICTS: tuple[Verdict, ...] = ("gone", "new", "retyped", "unreadable")
+SchemaVerdict = Literal["gone", "new", "retyped", "unreadable"]
+SCHEMA_VERDICTS: tuple[SchemaVerdict, ...] = ("gone", "new", "retyped", "unreadable")
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +127,7 @@ class ColumnReport:
         """Whether the values, the share of missing values or the kind have changed."""
         return self.verdict in ("moved", *SCHEMA_VERDICTS) or self.missing_verdict == "moved"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """Convert to plain numbers and strings; NaN and infinity become None and "inf"."""
         fields = to_plain({key: value for key, value in vars(self).items() if key != "sketch"})
         return {**fields, "moved": self.moved}
@@ -183,7 +184,7 @@ class JointReport:
         """Whether the rows have changed."""
         return self.verdict == "moved"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """Convert to plain numbers and strings."""
         fields = to_plain({key: value for key, value in vars(self).items() if key != "result"})
         return {**fields, "w1": to_plain(float(self.result)), "result": self.result.to_dict()}
@@ -225,7 +226,7 @@ class DependenceReport:
         """Whether the dependence of the columns has changed."""
         return self.verdict == "moved"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """Convert to plain numbers and strings."""
         return dict(to_plain(vars(self)))
 
@@ -302,7 +303,7 @@ class Comparison:
                 return column
         raise KeyError(f"{name!r} is not a column; choose from {[column.name for column in self.columns]}")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """Convert to plain numbers and strings, ready for JSON."""
         parts = {"columns", "joint", "dependence"}
         fields = to_plain({key: value for key, value in vars(self).items() if key not in parts})
@@ -313,7 +314,7 @@ class Comparison:
             "joint": None if self.joint is None else self.joint.to_dict(),
         }
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> DataFrame:
         """Convert to a DataFrame with one row for each column, of pandas or else polars."""
         from otdist.tables.frame import to_frame
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_count
 from otdist.inputs.numbers import is_missing
 from otdist.tables.column import Column, Table
 from otdist.tables.column_tests import Design
-from otdist.typing import Array, Index
+from otdist.typing import Array, Index, RowInput
 
 Tables = tuple[Table, Table]
 
+Side = Column | NDArray[np.generic]
+Sides = tuple[Side, Side]
 SIDES = ("reference", "current")
 INDEPENDENCE_ASSUMPTION = (
     "p-values assume that rows are independent; for repeated customers or rows in time use groups or blocks"
@@ -32,7 +34,9 @@ class Sampling:
     assumption: str
 
 
-def read_design(tables: Tables, *, groups: Any, blocks: Any, weights: Any) -> Sampling:
+def read_design(
+    tables: Tables, *, groups: RowInput | None, blocks: int | None, weights: RowInput | None
+) -> Sampling:
     """Read the units of rows that are relabelled together, and the weights of rows.
 
     Raises
@@ -68,11 +72,11 @@ def read_design(tables: Tables, *, groups: Any, blocks: Any, weights: Any) -> Sa
     return Sampling(design, tuple(named), assumption)
 
 
-def _format_counts(units: Any) -> str:
+def _format_counts(units: tuple[Index, Index]) -> str:
     return " and ".join(f"{int(side.max()) + 1:,}" for side in units)
 
 
-def _read_sides(value: Any, argument: str, tables: Tables, sizes: list[int]) -> tuple[Any, Any]:
+def _read_sides(value: RowInput, argument: str, tables: Tables, sizes: list[int]) -> Sides:
     """Read one entry for each row of both tables, from a column or a pair of arrays."""
     if isinstance(value, str):
         old, new = (
@@ -108,7 +112,7 @@ def _read_column(name: str, argument: str, table: Table, side: str) -> Column:
     raise InputError(argument, f"{name!r} {problem} {side}", f"choose from {list(table.names)}")
 
 
-def _encode_units(sides: tuple[Any, Any]) -> tuple[Index, Index]:
+def _encode_units(sides: Sides) -> tuple[Index, Index]:
     codes = []
     for name, side in zip(SIDES, sides, strict=True):
         values = side.values if isinstance(side, Column) else side
@@ -121,7 +125,7 @@ def _encode_units(sides: tuple[Any, Any]) -> tuple[Index, Index]:
     return codes[0].ravel(), codes[1].ravel()
 
 
-def _read_weights(sides: tuple[Any, Any]) -> tuple[Array, Array]:
+def _read_weights(sides: Sides) -> tuple[Array, Array]:
     weights = []
     for name, side in zip(SIDES, sides, strict=True):
         if isinstance(side, Column) and side.kind not in ("numeric", "boolean"):

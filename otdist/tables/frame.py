@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from otdist.pages.dataframes import make_frame
 from otdist.pages.formatting import escape_unprintable, format_interval, format_number, format_probability
@@ -16,6 +16,7 @@ from otdist.tables.summary import (
     describe_status,
     summarise_comparison,
 )
+from otdist.typing import DataFrame
 
 if TYPE_CHECKING:
     from otdist.tables.comparison import ColumnReport, Comparison
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 EXCLUDED_FIELDS = frozenset({"sketch"})  # fields that are left out of DataFrames
 
 
-def to_frame(comparison: Comparison) -> Any:
+def to_frame(comparison: Comparison) -> DataFrame:
     """Convert a comparison to a DataFrame with one row for each column, in the order of the report.
 
     Parameters
@@ -131,7 +132,7 @@ def column_to_html(column: ColumnReport) -> str:
     return render_line(figure, badge, detail, describe_status(column))
 
 
-def _make_record(column: ColumnReport) -> dict[str, Any]:
+def _make_record(column: ColumnReport) -> dict[str, object]:
     fields = {name: value for name, value in vars(column).items() if name not in EXCLUDED_FIELDS}
     return {**fields, "moved": column.moved}
 

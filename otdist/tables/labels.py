@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from otdist.inputs.numbers import is_missing
 from otdist.typing import Array, Index, Mask
 
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow as pa
+
+    A = TypeVar("A", pa.Array, pa.ChunkedArray)
+
 RECODE_BLOCK_ROWS = 2**20  # rows recoded at a time
 CodedLabels = tuple[Array, tuple[str, ...]]  # codes, NaN where missing, and the labels that they stand for
 
 
-def format_label(value: Any) -> str:
+def format_label(value: object) -> str:
     """Convert a label to text: the same for 1 and 1.0, and for bytes and the text that they encode."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
@@ -26,7 +32,7 @@ def format_label(value: Any) -> str:
     return str(value)
 
 
-def from_arrow(array: Any) -> CodedLabels:
+def from_arrow(array: pa.Array | pa.ChunkedArray) -> CodedLabels:
     """Return codes and labels of an Arrow array of text, bytes or a dictionary."""
     import pyarrow as pa
 
@@ -42,7 +48,7 @@ def from_arrow(array: Any) -> CodedLabels:
     return _merge_duplicate_labels(codes, chunks.chunk(0).dictionary.to_pylist())
 
 
-def encode_dictionary(chunks: Any) -> Any:
+def encode_dictionary(chunks: A) -> A:
     """Encode text or bytes of Arrow with a dictionary, in the order of first occurrence."""
     import pyarrow as pa
 
@@ -50,13 +56,13 @@ def encode_dictionary(chunks: Any) -> Any:
     return chunks.cast(views.get(chunks.type, chunks.type)).dictionary_encode()
 
 
-def from_categorical(values: Any) -> CodedLabels:
+def from_categorical(values: pandas.Categorical) -> CodedLabels:
     """Return codes and labels of a pandas Categorical."""
     codes = np.asarray(values.codes)
     return _merge_duplicate_labels(np.where(codes < 0, np.nan, codes.astype(np.float64)), values.categories)
 
 
-def from_objects(values: Iterable[Any], missing: Mask) -> CodedLabels:
+def from_objects(values: Iterable[object], missing: Mask) -> CodedLabels:
     """Return codes and labels of Python objects."""
     codes_by_label: dict[str, int] = {}
     codes = [
@@ -107,7 +113,7 @@ def argsort_labels(texts: Sequence[str]) -> Index:
         return np.argsort(np.array(texts, dtype=object), kind="stable")
 
 
-def reorder_labels(coded: CodedLabels, order: Iterable[Any]) -> CodedLabels:
+def reorder_labels(coded: CodedLabels, order: Iterable[object]) -> CodedLabels:
     """Recode labels to an order that contains all of them."""
     values, texts = coded
     ordered = tuple(format_label(label) for label in order)

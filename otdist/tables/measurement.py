@@ -232,7 +232,7 @@ def _measure_numbers(
     elif long:
         distance = ordered.wasserstein(x, y)
     else:
-        distance = wasserstein_1d(x, y, a, b)
+        distance = float(wasserstein_1d(x, y, a, b))
     status: Status = "undefined_scale" if spread == 0 and distance > 0 else "ok"
     # Centred at zero: sums over the pool then have no offset.
     centre = 0.0 if period else ordered.median(x) if long else float(np.median(x))

@@ -9,7 +9,7 @@ from otdist.errors import InputError
 from otdist.inputs.arguments import check_number
 from otdist.runtime.progress import Progress, ignore_progress
 from otdist.tables.column import Column, RetypedError, Table, UnsupportedColumn, align_kinds
-from otdist.tables.comparison import ColumnReport, Verdict
+from otdist.tables.comparison import ColumnReport, Kind, SchemaVerdict
 
 Tables = tuple[Table, Table]
 Pair = tuple[Column, Column]
@@ -146,8 +146,8 @@ def _report_mismatch(
     return _make_empty_report(name, kind, "unreadable", types)
 
 
-def _make_empty_report(name: str, kind: str | None, verdict: Verdict, note: str) -> ColumnReport:
-    return ColumnReport(name=name, kind=kind, status=verdict, verdict=verdict, note=note)  # type: ignore[arg-type]
+def _make_empty_report(name: str, kind: Kind | None, verdict: SchemaVerdict, note: str) -> ColumnReport:
+    return ColumnReport(name=name, kind=kind, status=verdict, verdict=verdict, note=note)
 
 
 def _report_retyped(before: Column, after: Column, change: str) -> ColumnReport:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import time
 from decimal import Decimal
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,17 @@ from otdist.tables.column import Column
 from otdist.tables.numerals import suggest_conversion
 from otdist.typing import Mask
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from otdist.inputs.frames import Series
+
 SECONDS_PER_DAY, SECONDS_PER_HOUR = 86_400, 3_600
 CLOCK_NOTE = "times of day: hours since midnight"
 PERIOD_NOTE = "periods: each by its start"
 
 
-def read_values(name: str, values: Any, argument: str) -> Column | None:
+def read_values(name: str, values: object, argument: str) -> Column | None:
     """Read one column in any container; None for a type that cannot be compared."""
     import narwhals.stable.v2 as nw
 
@@ -49,7 +54,7 @@ def read_values(name: str, values: Any, argument: str) -> Column | None:
     return read_array(name, _to_array(values, place), argument)
 
 
-def _to_array(values: Any, place: str) -> NDArray[Any]:
+def _to_array(values: object, place: str) -> NDArray[np.generic]:
     try:
         array = np.asarray(values)
         if array.dtype.kind in "US" and isinstance(values, list | tuple):
@@ -59,7 +64,7 @@ def _to_array(values: Any, place: str) -> NDArray[Any]:
         raise InputError(place, f"is ragged ({error})", "give one value a row") from None
 
 
-def read_array(name: str, values: NDArray[Any], argument: str) -> Column | None:
+def read_array(name: str, values: NDArray[np.generic], argument: str) -> Column | None:
     """Read a column that is a NumPy array; None for a type that cannot be compared."""
     if values.ndim != 1 or values.size == 0:
         raise InputError(argument, f"column {name!r} has shape {values.shape}", "give one value a row")
@@ -79,7 +84,7 @@ def _make_numeric(name: str, table: Table, *, logical: bool = False) -> Column:
     return Column(name, "boolean" if logical else "numeric", table.values, exact=exact)
 
 
-def read_column(name: str, series: Any, argument: str) -> Column | None:
+def read_column(name: str, series: Series, argument: str) -> Column | None:
     """Read a column of a table; None for a type that cannot be compared."""
     import narwhals.stable.v2 as nw
 
@@ -99,7 +104,7 @@ def read_column(name: str, series: Any, argument: str) -> Column | None:
     return _from_unknown(name, series, place) if dtype == nw.Unknown else None
 
 
-def _from_unknown(name: str, series: Any, place: str) -> Column | None:
+def _from_unknown(name: str, series: Series, place: str) -> Column | None:
     """Read columns without a type (all missing), of periods or intervals, and sparse ones, by type names."""
     native = series.to_native()
     word = str(getattr(native, "dtype", getattr(native, "type", "")))
@@ -115,7 +120,7 @@ def _from_unknown(name: str, series: Any, place: str) -> Column | None:
     return None
 
 
-def _from_categories(name: str, series: Any) -> Column:
+def _from_categories(name: str, series: Series) -> Column:
     native = series.to_native()
     categorical = getattr(native, "array", None)
     if categorical is not None and hasattr(categorical, "codes"):
@@ -130,7 +135,7 @@ def _from_categories(name: str, series: Any) -> Column:
     return _make_labelled(name, labels.from_arrow(arrow), ordered=bool(getattr(arrow.type, "ordered", False)))
 
 
-def _to_arrow(series: Any) -> Any:
+def _to_arrow(series: Series) -> pa.Array | pa.ChunkedArray:
     return series.alias("values").to_arrow()  # polars aborts at names with a zero byte
 
 
@@ -156,14 +161,16 @@ def _from_ticks(name: str, table: Table) -> Column:
     return _from_times(name, whole, missing, table.clock)
 
 
-def _from_times(name: str, ticks: NDArray[Any], missing: Mask, clock: Clock, note: str = "") -> Column:
+def _from_times(
+    name: str, ticks: NDArray[np.int64 | np.object_], missing: Mask, clock: Clock, note: str = ""
+) -> Column:
     days, _ = to_seconds(ticks, missing, clock.tick / SECONDS_PER_DAY)
     if clock.kind == "timedelta":
         return Column(name, "numeric", days, unit="days")
     return Column(name, "datetime", days, unit="days", note=note, is_tz_aware=clock.aware)
 
 
-def _from_time_of_day(name: str, series: Any) -> Column:
+def _from_time_of_day(name: str, series: Series) -> Column:
     import pyarrow as pa
 
     arrow = _to_arrow(series)
@@ -206,7 +213,7 @@ def _from_objects(name: str, values: list[Any], place: str) -> Column | None:
     return _make_labelled(name, labels.from_objects(values, missing))
 
 
-def _encode_texts(values: list[Any]) -> labels.CodedLabels | None:
+def _encode_texts(values: list[object]) -> labels.CodedLabels | None:
     """Encode a list of text and missing values as labels; None for other values."""
     import pyarrow as pa
 
@@ -216,12 +223,12 @@ def _encode_texts(values: list[Any]) -> labels.CodedLabels | None:
         return None
 
 
-def _from_time_objects(name: str, values: list[Any], missing: Mask, place: str, note: str = "") -> Column:
+def _from_time_objects(name: str, values: list[object], missing: Mask, place: str, note: str = "") -> Column:
     ticks, absent, clock = read_time_objects(_to_object_array(values, missing), place)
     return _from_times(name, ticks, absent, clock, note)
 
 
-def _to_object_array(values: list[Any], missing: Mask) -> NDArray[Any]:
+def _to_object_array(values: list[object], missing: Mask) -> NDArray[np.object_]:
     objects = np.empty(len(values), dtype=object)
     objects[:] = [None if absent else value for value, absent in zip(values, missing, strict=True)]
     return objects

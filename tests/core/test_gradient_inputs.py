@@ -198,7 +198,7 @@ def test_torch_compile_leaves_the_call_as_it_is(name):
 
 
 def test_public_functions_keep_their_names_and_signatures():
-    assert str(inspect.signature(otdist.emd)).startswith("(cost: 'ArrayLike', a: ")
+    assert str(inspect.signature(otdist.emd)).startswith("(cost: 'ArrayInput', a: ")
     for f in (otdist.w1, otdist.emd, otdist.wasserstein_1d, otdist.partial_w1):
         assert f.__module__.startswith("otdist.") and f.__doc__ and f is getattr(otdist, f.__name__)
     functions = [f for f in vars(otdist).values() if inspect.isfunction(f)]

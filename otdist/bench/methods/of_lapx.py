@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import lap
 
 if TYPE_CHECKING:
     from otdist.bench.worker import Samples
+    from otdist.typing import Answer, Options
 
 
-def solve(name: str, samples: Samples, options: dict[str, Any]) -> dict[str, Any]:
+def solve(name: str, samples: Samples, options: Options) -> Answer:
     """Compute W1 by an optimal assignment."""
     return {"value": float(lap.lapjv(samples.compute_costs())[0]) / len(samples.x)}

@@ -6,19 +6,20 @@ Costs are rounded to 2^-30 of the largest one, weights to 2^-50 of their sum; eq
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ortools.graph.python.min_cost_flow import SimpleMinCostFlow
 
 if TYPE_CHECKING:
     from otdist.bench.worker import Samples
+    from otdist.typing import Answer, Array, Integers, Options
 
 
 COST_BITS, MASS_BITS = 30, 50
 
 
-def solve(name: str, samples: Samples, options: dict[str, Any]) -> dict[str, Any]:
+def solve(name: str, samples: Samples, options: Options) -> Answer:
     """Compute W1 as the cost of the plan of OR-tools, at the costs before rounding."""
     cost = samples.compute_costs()
     n, m = cost.shape
@@ -41,7 +42,7 @@ def solve(name: str, samples: Samples, options: dict[str, Any]) -> dict[str, Any
     return {"value": float(flow.flows(arcs) @ cost.ravel()) / float(a.sum())}
 
 
-def _round_weights(weights: Any) -> Any:
-    masses = np.rint(np.ldexp(weights, MASS_BITS)).astype(np.int64)
+def _round_weights(weights: Array) -> Integers:
+    masses: Integers = np.rint(np.ldexp(weights, MASS_BITS)).astype(np.int64)
     masses[np.argmax(masses)] += 2**MASS_BITS - masses.sum()
     return masses

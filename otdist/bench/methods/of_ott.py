@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -13,14 +13,19 @@ from ott.problems.linear.linear_problem import LinearProblem
 from ott.solvers.linear import acceleration, sinkhorn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from otdist.bench.worker import Samples
+    from otdist.typing import Answer, Options
+
+    Solve = Callable[..., tuple[jax.Array, ...]]
 
 
 THRESHOLD = 1e-3  # error of the marginals at which it stops, OTT's default
-COMPILED_CALLS: dict[Any, Any] = {}
+COMPILED_CALLS: dict[tuple[tuple[int, ...], ...], Solve] = {}
 
 
-def solve(name: str, samples: Samples, options: dict[str, Any]) -> dict[str, Any]:
+def solve(name: str, samples: Samples, options: Options) -> Answer:
     """Compute the cost of the entropic plan of OTT in float32.
 
     ``decay`` lets epsilon fall to its value, ``momentum`` over-relaxes, and ``geometry=matrix`` stores the
@@ -41,25 +46,25 @@ def solve(name: str, samples: Samples, options: dict[str, Any]) -> dict[str, Any
             )
         return samples.compute_residual(logs_f, logs_g, epsilon)
 
-    answer: dict[str, Any] = {"value": float(value), "dual": float(dual), "iterations": int(iterations)}
+    answer: Answer = {"value": float(value), "dual": float(dual), "iterations": int(iterations)}
     return answer | {"converged": bool(converged), "residual": compute_residual}
 
 
-def prepare(name: str, samples: Samples, options: dict[str, Any]) -> None:
+def prepare(name: str, samples: Samples, options: Options) -> None:
     """Compile the solver for these sizes; not timed."""
     COMPILED_CALLS[tuple(array.shape for array in _to_float32(samples))] = _compile(samples, options)
 
 
-def _to_float32(samples: Samples) -> list[Any]:
+def _to_float32(samples: Samples) -> list[jax.Array]:
     return [jnp.asarray(part, jnp.float32) for part in (samples.x, samples.y, *samples.shares)]
 
 
-def _compute_epsilon(samples: Samples, options: dict[str, Any]) -> float:
+def _compute_epsilon(samples: Samples, options: Options) -> float:
     return float(options.get("epsilon", 0.05)) * samples.mean_cost
 
 
-def _compile(samples: Samples, options: dict[str, Any]) -> Any:
-    epsilon: Any = _compute_epsilon(samples, options)
+def _compile(samples: Samples, options: Options) -> Solve:
+    epsilon: float | epsilon_scheduler.Epsilon = _compute_epsilon(samples, options)
     if "decay" in options:
         epsilon = epsilon_scheduler.Epsilon(
             target=epsilon, init=samples.mean_cost, decay=float(options["decay"])
@@ -70,7 +75,7 @@ def _compile(samples: Samples, options: dict[str, Any]) -> Any:
         momentum=acceleration.Momentum(value=float(options.get("momentum", 1.0))),
     )
 
-    def solve_points(x: Any, y: Any, a: Any, b: Any) -> Any:
+    def solve_points(x: jax.Array, y: jax.Array, a: jax.Array, b: jax.Array) -> tuple[jax.Array, ...]:
         if options.get("geometry") == "matrix":
             squares = (x * x).sum(1)[:, None] + (y * y).sum(1) - 2 * x @ y.T
             geometry = Geometry(cost_matrix=jnp.sqrt(jnp.maximum(squares, 0)), epsilon=epsilon)
@@ -79,4 +84,5 @@ def _compile(samples: Samples, options: dict[str, Any]) -> Any:
         out = solver(LinearProblem(geometry, a, b))
         return out.primal_cost, out.dual_cost, out.n_iters, out.converged, out.f, out.g
 
-    return jax.jit(solve_points).lower(*_to_float32(samples)).compile()
+    compiled: Solve = jax.jit(solve_points).lower(*_to_float32(samples)).compile()
+    return compiled

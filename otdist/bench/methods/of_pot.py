@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ot
 
 if TYPE_CHECKING:
     from otdist.bench.worker import Samples
+    from otdist.typing import Answer, Options
 
 
 MAX_PIVOTS = 10**9  # POT stops at 100,000 by default, before the optimum
 
 
-def solve(name: str, samples: Samples, options: dict[str, Any]) -> dict[str, Any]:
+def solve(name: str, samples: Samples, options: Options) -> Answer:
     """Compute W1 by the named method of POT; ``reg`` is relative to the mean cost."""
     if name == "POT lazy":
         value = ot.emd2_lazy(
@@ -36,13 +37,13 @@ def solve(name: str, samples: Samples, options: dict[str, Any]) -> dict[str, Any
     return _solve_entropic(name, samples, options)
 
 
-def prepare(name: str, samples: Samples, options: dict[str, Any]) -> None:
+def prepare(name: str, samples: Samples, options: Options) -> None:
     """Compute the unit of ``reg``; not timed."""
     if "reg" in options:
         _ = samples.mean_cost
 
 
-def _solve_entropic(name: str, samples: Samples, options: dict[str, Any]) -> dict[str, Any]:
+def _solve_entropic(name: str, samples: Samples, options: Options) -> Answer:
     """Compute the cost of POT's entropic plan, which is not rounded to its marginals.
 
     With ``backend=torch`` in float32; ``stop`` is the error of the marginals at which it stops.

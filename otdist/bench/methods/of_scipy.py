@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import wasserstein_distance, wasserstein_distance_nd
 
 if TYPE_CHECKING:
     from otdist.bench.worker import Samples
+    from otdist.typing import Answer, Options
 
 
-def solve(name: str, samples: Samples, options: dict[str, Any]) -> dict[str, Any]:
+def solve(name: str, samples: Samples, options: Options) -> Answer:
     """Compute W1 by the named method of scipy."""
     if name == "scipy line":
         value = wasserstein_distance(samples.x[:, 0], samples.y[:, 0], samples.a, samples.b)

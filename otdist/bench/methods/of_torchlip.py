@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,12 +11,13 @@ from deel import torchlip
 
 if TYPE_CHECKING:
     from otdist.bench.worker import Samples
+    from otdist.typing import Answer, Options
 
 
 BATCH_SIZE, LEARNING_RATE, WIDTH = 512, 1e-3, 128
 
 
-def solve(name: str, samples: Samples, options: dict[str, Any]) -> dict[str, Any]:
+def solve(name: str, samples: Samples, options: Options) -> Answer:
     """Train for ``max_seconds`` on the samples and return the gap on them."""
     x, y = samples.x, samples.y
     torch.manual_seed(0)
@@ -45,6 +46,6 @@ def solve(name: str, samples: Samples, options: dict[str, Any]) -> dict[str, Any
     return {"value": gap, "steps": steps}
 
 
-def add_time_limit(name: str, options: dict[str, Any], seconds: float) -> dict[str, Any]:
+def add_time_limit(name: str, options: Options, seconds: float) -> Options:
     """Return the options with a training time."""
     return options if "max_seconds" in options else options | {"max_seconds": min(seconds, 20.0)}

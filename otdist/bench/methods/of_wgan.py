@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,12 +11,13 @@ from torch import nn
 
 if TYPE_CHECKING:
     from otdist.bench.worker import Samples
+    from otdist.typing import Answer, Options
 
 
 BATCH_SIZE, PENALTY_WEIGHT, LEARNING_RATE = 512, 10.0, 2e-4
 
 
-def solve(name: str, samples: Samples, options: dict[str, Any]) -> dict[str, Any]:
+def solve(name: str, samples: Samples, options: Options) -> Answer:
     """Train for ``max_seconds`` on the samples (Gulrajani et al. 2017, settings of Korotin et al. 2022).
 
     The value is the gap on the training samples, which is what is usually plotted.
@@ -48,6 +49,6 @@ def solve(name: str, samples: Samples, options: dict[str, Any]) -> dict[str, Any
     return {"value": gap, "steps": steps}
 
 
-def add_time_limit(name: str, options: dict[str, Any], seconds: float) -> dict[str, Any]:
+def add_time_limit(name: str, options: Options, seconds: float) -> Options:
     """Return the options with a training time."""
     return options if "max_seconds" in options else options | {"max_seconds": min(seconds, 20.0)}

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from otdist.bench.problems.funnels import PUBLISHED_HALF_WIDTH, PUBLISHED_POWER,
 from otdist.bench.problems.pair import FloatArray, Pair, return_known_w1
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_count, check_number, check_rng
-from otdist.typing import Array
+from otdist.typing import Array, FloatType, Mask
 
 PUBLISHED_DIMENSIONS = (2, 4, 8, 16, 32, 64, 128)
 PUBLISHED_COUNTS = (4, 16, 64, 256)
@@ -237,7 +236,7 @@ class MirroredFunnels:
         """Constant e of the potential."""
         return -(self.left.upper_bound + self.left.minimum + self.right.upper_bound + self.right.minimum) / 2
 
-    def sample_p(self, count: int, rng: np.random.Generator, dtype: Any) -> FloatArray:
+    def sample_p(self, count: int, rng: np.random.Generator, dtype: FloatType) -> FloatArray:
         """Draw from P."""
         in_left_cube = rng.random(count) < 0.5
         k = int(in_left_cube.sum())
@@ -245,7 +244,7 @@ class MirroredFunnels:
             in_left_cube, self.left.sample_p(k, rng, dtype), self.right.sample_q(count - k, rng, dtype)
         )
 
-    def sample_q(self, count: int, rng: np.random.Generator, dtype: Any) -> FloatArray:
+    def sample_q(self, count: int, rng: np.random.Generator, dtype: FloatType) -> FloatArray:
         """Draw from Q."""
         in_left_cube = rng.random(count) < 0.5
         k = int(in_left_cube.sum())
@@ -287,7 +286,7 @@ class MirroredFunnels:
         )
         return low, high, linear
 
-    def _merge_cubes(self, in_left_cube: Any, left: FloatArray, right: FloatArray) -> FloatArray:
+    def _merge_cubes(self, in_left_cube: Mask, left: FloatArray, right: FloatArray) -> FloatArray:
         out = np.empty((len(in_left_cube), self.d), dtype=left.dtype)
         out[in_left_cube] = self._translate(left, -self.centre_offset)
         out[~in_left_cube] = self._translate(right, self.centre_offset)

@@ -6,13 +6,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from scipy.spatial.distance import cdist
 
 from otdist.bench.problems.pair import FloatArray, normalise_rows
-from otdist.typing import Array, Index
+from otdist.typing import Array, FloatType, Index
 
 PUBLISHED_HALF_WIDTH, PUBLISHED_POWER = 2.5, 8.0  # of the published pairs
 
@@ -70,14 +69,14 @@ class Funnels:
     def _tables32(self) -> RayTables:
         return RayTables.from_funnels(self, np.dtype(np.float32))
 
-    def sample_q(self, count: int, rng: np.random.Generator, dtype: Any) -> FloatArray:
+    def sample_q(self, count: int, rng: np.random.Generator, dtype: FloatType) -> FloatArray:
         """Draw from Q."""
         y = rng.random((count, self.d), dtype=dtype)
         y *= 2 * self.half_width
         y -= dtype.type(self.half_width)
         return y
 
-    def sample_p(self, count: int, rng: np.random.Generator, dtype: Any) -> FloatArray:
+    def sample_p(self, count: int, rng: np.random.Generator, dtype: FloatType) -> FloatArray:
         """Draw from P."""
         return self._transport(self.sample_q(count, rng, dtype))
 
@@ -164,7 +163,7 @@ class RayTables:
     lower_walls: FloatArray  # 1 / (half_width + a)
 
     @classmethod
-    def from_funnels(cls, funnels: Funnels, dtype: Any) -> RayTables:
+    def from_funnels(cls, funnels: Funnels, dtype: FloatType) -> RayTables:
         """Compute the tables in float64, and round once."""
         tips, offsets, half = funnels.tips, funnels.offsets, funnels.half_width
         steps = offsets[:, None] - offsets

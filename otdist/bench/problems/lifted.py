@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import stats
 
 from otdist.bench.problems.lines import LinePair, compute_w1
@@ -15,7 +13,7 @@ from otdist.bench.problems.pair import FloatArray, Pair, divide_rows, normalise_
 from otdist.closed.checks import read_vector
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_count, check_number, check_rng
-from otdist.typing import Array
+from otdist.typing import Array, ArrayInput, FloatType, Frozen
 
 TOOTH_WIDTH, TOOTH_CONTRAST = (
     2.0,
@@ -23,7 +21,7 @@ TOOTH_WIDTH, TOOTH_CONTRAST = (
 )  # width of a tooth; relative difference of density between its halves and their mean
 
 
-def radial(d: int, mu: Any = None, nu: Any = None) -> Pair:
+def radial(d: int, mu: Frozen | None = None, nu: Frozen | None = None) -> Pair:
     r"""Two radial distributions about 0.
 
     ``W1`` equals W1 between the distributions of the radii, and a potential is their potential at
@@ -64,7 +62,9 @@ def radial(d: int, mu: Any = None, nu: Any = None) -> Pair:
     return _make_radial_pair((d, d), mu, nu, None, "radial distributions")
 
 
-def cylinder(d: int, k: int, mu: Any = None, nu: Any = None, *, rotation: Rng = None) -> Pair:
+def cylinder(
+    d: int, k: int, mu: Frozen | None = None, nu: Frozen | None = None, *, rotation: Rng = None
+) -> Pair:
     """Two distributions that differ only in the distance to a (d - k)-dimensional subspace.
 
     ``W1`` equals W1 between the distributions of this distance r, and a potential is their potential at r.
@@ -110,7 +110,7 @@ def cylinder(d: int, k: int, mu: Any = None, nu: Any = None, *, rotation: Rng = 
     return _make_radial_pair((d, k), mu, nu, basis, f"cylinder, k={k}")
 
 
-def ridge(w: ArrayLike, mu: Any = None, nu: Any = None, *, teeth: int = 6) -> Pair:
+def ridge(w: ArrayInput, mu: Frozen | None = None, nu: Frozen | None = None, *, teeth: int = 6) -> Pair:
     """Two distributions that differ along one direction only.
 
     ``W1`` equals W1 between the distributions of ``s = z.w / |w|``, and a potential is their piecewise linear
@@ -155,31 +155,32 @@ def ridge(w: ArrayLike, mu: Any = None, nu: Any = None, *, teeth: int = 6) -> Pa
     if not direction.any():
         raise InputError("w", "must not be 0", "pass the vector of a direction")
     check_count(teeth, "teeth")
-    if is_custom := _are_given(mu, nu):
-        w1_and_error = compute_w1(mu, nu)
-    else:
-        mu, nu = _make_comb(teeth)
-        w1_and_error = TOOTH_WIDTH * TOOTH_CONTRAST / 4, 0.0
-    distributions = RidgePair(normalise_rows(direction[None])[0], LinePair.from_distributions(mu, nu))
+    given = _pair_given(mu, nu)
+    w1_and_error = compute_w1(*given) if given else (TOOTH_WIDTH * TOOTH_CONTRAST / 4, 0.0)
+    line = LinePair.from_distributions(*(given or _make_comb(teeth)))
+    distributions = RidgePair(normalise_rows(direction[None])[0], line)
     return Pair(
-        "ridge" if is_custom else f"ridge, teeth={teeth}",
+        "ridge" if given else f"ridge, teeth={teeth}",
         distributions,
         partial(return_known_w1, *w1_and_error),
     )
 
 
-def _are_given(mu: Any, nu: Any) -> bool:
-    """Return whether mu and nu are passed; raise InputError if only one is."""
-    if (mu is None) != (nu is None):
+def _pair_given(mu: Frozen | None, nu: Frozen | None) -> tuple[Frozen, Frozen] | None:
+    """Return mu and nu if they are passed, else None; raise InputError if only one is."""
+    if mu is not None and nu is not None:
+        return mu, nu
+    if mu is not None or nu is not None:
         missing = "mu" if mu is None else "nu"
         raise InputError(missing, "must be passed with the other distribution", "pass both, or neither")
-    return mu is not None
+    return None
 
 
-def _make_radial_pair(size: tuple[int, int], mu: Any, nu: Any, basis: Array | None, name: str) -> Pair:
+def _make_radial_pair(
+    size: tuple[int, int], mu: Frozen | None, nu: Frozen | None, basis: Array | None, name: str
+) -> Pair:
     d, k = size
-    if not _are_given(mu, nu):
-        mu, nu = stats.chi(k), stats.chi(k, scale=1.5)
+    mu, nu = _pair_given(mu, nu) or (stats.chi(k), stats.chi(k, scale=1.5))
     distributions = LinePair.from_distributions(mu, nu)
     for distribution, argument in ((mu, "mu"), (nu, "nu")):
         if distribution.support()[0] < 0:
@@ -188,7 +189,7 @@ def _make_radial_pair(size: tuple[int, int], mu: Any, nu: Any, basis: Array | No
     return Pair(name, RadialPair(d, k, distributions, basis), partial(return_known_w1, *compute_w1(mu, nu)))
 
 
-def _make_comb(teeth: int) -> tuple[Any, Any]:
+def _make_comb(teeth: int) -> tuple[Frozen, Frozen]:
     """Return an uneven and a uniform distribution on the same intervals."""
     edges = np.linspace(-teeth / 2, teeth / 2, 2 * teeth + 1) * TOOTH_WIDTH
     left = np.where(np.arange(teeth) % 2 == 0, 1 + TOOTH_CONTRAST, 1 - TOOTH_CONTRAST)
@@ -210,12 +211,12 @@ class RadialPair:
     radii: LinePair
     basis: Array | None
 
-    def sample_p(self, count: int, rng: np.random.Generator, dtype: Any) -> FloatArray:
+    def sample_p(self, count: int, rng: np.random.Generator, dtype: FloatType) -> FloatArray:
         """Draw from P."""
         (x,) = self._embed([self.radii.sample_p(count, rng, dtype)], rng)
         return x
 
-    def sample_q(self, count: int, rng: np.random.Generator, dtype: Any) -> FloatArray:
+    def sample_q(self, count: int, rng: np.random.Generator, dtype: FloatType) -> FloatArray:
         """Draw from Q."""
         (y,) = self._embed([self.radii.sample_q(count, rng, dtype)], rng)
         return y
@@ -266,12 +267,12 @@ class RidgePair:
         """Number of columns."""
         return len(self.direction)
 
-    def sample_p(self, count: int, rng: np.random.Generator, dtype: Any) -> FloatArray:
+    def sample_p(self, count: int, rng: np.random.Generator, dtype: FloatType) -> FloatArray:
         """Draw from P."""
         (x,) = self._embed([self.line.sample_p(count, rng, dtype)], rng)
         return x
 
-    def sample_q(self, count: int, rng: np.random.Generator, dtype: Any) -> FloatArray:
+    def sample_q(self, count: int, rng: np.random.Generator, dtype: FloatType) -> FloatArray:
         """Draw from Q."""
         (y,) = self._embed([self.line.sample_q(count, rng, dtype)], rng)
         return y

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -14,7 +13,7 @@ from otdist import closed
 from otdist.bench.problems.pair import FloatArray, Pair, return_known_w1
 from otdist.closed.reading import read_distribution
 from otdist.errors import InputError
-from otdist.typing import Array
+from otdist.typing import Array, FloatType, Frozen
 
 QUANTILE_LEVELS = (
     2**12
@@ -24,7 +23,7 @@ CDF_ROUNDING = 4e-16  # rounding error of a distribution function
 MAX_POTENTIAL_LOSS = 1e-6  # relative to W1: due to crossings between the levels
 
 
-def laws_1d(mu: Any, nu: Any) -> Pair:
+def laws_1d(mu: Frozen, nu: Frozen) -> Pair:
     r"""Two distributions on the line with densities.
 
     With distribution functions F and G of P and Q,
@@ -66,7 +65,7 @@ def laws_1d(mu: Any, nu: Any) -> Pair:
     return Pair("distributions on the line", pair, partial(return_known_w1, *w1_and_error))
 
 
-def compute_w1(mu: Any, nu: Any) -> tuple[float, float]:
+def compute_w1(mu: Frozen, nu: Frozen) -> tuple[float, float]:
     """Compute W1 between two distributions on the line, and half the width of its bracket."""
     # Cells grow with 1 / rtol where the shape of a quantile function is unknown, else with its root.
     shape_known = all(
@@ -111,13 +110,13 @@ class PiecewiseLinear:
 class LinePair:
     """Distributions P and Q on the line, with their potential."""
 
-    mu: Any
-    nu: Any
+    mu: Frozen
+    nu: Frozen
     piecewise_potential: PiecewiseLinear
     d: int = 1
 
     @classmethod
-    def from_distributions(cls, mu: Any, nu: Any) -> LinePair:
+    def from_distributions(cls, mu: Frozen, nu: Frozen) -> LinePair:
         """Check both distributions and find their potential."""
         for distribution, name in ((mu, "mu"), (nu, "nu")):
             if not isinstance(getattr(distribution, "dist", None), stats.rv_continuous):
@@ -142,11 +141,11 @@ class LinePair:
             )
         return pair
 
-    def sample_p(self, count: int, rng: np.random.Generator, dtype: Any) -> FloatArray:
+    def sample_p(self, count: int, rng: np.random.Generator, dtype: FloatType) -> FloatArray:
         """Draw from P."""
         return self._sample(self.mu, count, rng)[:, None].astype(dtype)
 
-    def sample_q(self, count: int, rng: np.random.Generator, dtype: Any) -> FloatArray:
+    def sample_q(self, count: int, rng: np.random.Generator, dtype: FloatType) -> FloatArray:
         """Draw from Q."""
         return self._sample(self.nu, count, rng)[:, None].astype(dtype)
 
@@ -168,11 +167,11 @@ class LinePair:
         return np.asarray(self.mu.ppf(u), dtype=float), np.asarray(self.nu.ppf(u), dtype=float)
 
     @staticmethod
-    def _sample(distribution: Any, count: int, rng: np.random.Generator) -> Array:
+    def _sample(distribution: Frozen, count: int, rng: np.random.Generator) -> Array:
         return np.asarray(distribution.rvs(size=count, random_state=rng), dtype=float)
 
 
-def _compute_cdf_difference(mu: Any, nu: Any, t: Array) -> Array:
+def _compute_cdf_difference(mu: Frozen, nu: Frozen, t: Array) -> Array:
     """Compute G - F from the nearer tail: 1 - cdf would lose accuracy in the upper tail."""
     low, high = mu.cdf(t), nu.cdf(t)
     difference: Array = np.where(low + high < 1, high - low, mu.sf(t) - nu.sf(t))
@@ -180,7 +179,7 @@ def _compute_cdf_difference(mu: Any, nu: Any, t: Array) -> Array:
     return difference
 
 
-def _find_potential(mu: Any, nu: Any) -> PiecewiseLinear:
+def _find_potential(mu: Frozen, nu: Frozen) -> PiecewiseLinear:
     """Find the piecewise linear potential that turns where F and G cross."""
     tails = 2.0 ** -np.arange(MAX_TAIL_EXPONENT, np.log2(QUANTILE_LEVELS), -1)
     u = np.concatenate([tails, (np.arange(QUANTILE_LEVELS) + 0.5) / QUANTILE_LEVELS, 1 - tails[::-1]])
@@ -198,7 +197,7 @@ def _find_potential(mu: Any, nu: Any) -> PiecewiseLinear:
     return PiecewiseLinear.from_slopes(np.array(knots), np.concatenate([[sign[0]], sign[crossings + 1]]))
 
 
-def _find_crossing(mu: Any, nu: Any, low: float, high: float) -> float:
+def _find_crossing(mu: Frozen, nu: Frozen, low: float, high: float) -> float:
     root = brentq(
         lambda t: float(_compute_cdf_difference(mu, nu, np.array([t]))[0]),
         low,

@@ -8,13 +8,13 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_count, check_rng
 from otdist.inputs.arrays import read
 from otdist.inputs.clouds import require_finite
-from otdist.typing import Array
+from otdist.typing import Array, ArrayInput, FloatType
 
 FloatArray = NDArray[Any]  # float64 or float32
 
@@ -26,10 +26,10 @@ class DistributionPair(Protocol):
     def d(self) -> int:
         """Number of columns."""
 
-    def sample_p(self, count: int, rng: np.random.Generator, dtype: np.dtype[Any], /) -> FloatArray:
+    def sample_p(self, count: int, rng: np.random.Generator, dtype: FloatType, /) -> FloatArray:
         """Draw from P."""
 
-    def sample_q(self, count: int, rng: np.random.Generator, dtype: np.dtype[Any], /) -> FloatArray:
+    def sample_q(self, count: int, rng: np.random.Generator, dtype: FloatType, /) -> FloatArray:
         """Draw from Q."""
 
     def sample_coupling(self, count: int, rng: np.random.Generator, /) -> tuple[Array, Array]:
@@ -156,7 +156,7 @@ class Pair:
         check_count(n, "n")
         return self._distributions.sample_coupling(n, check_rng(rng))
 
-    def potential(self, z: ArrayLike) -> Array:
+    def potential(self, z: ArrayInput) -> Array:
         """Evaluate a 1-Lipschitz f with ``E_P f - E_Q f = W1``.
 
         Parameters
@@ -176,7 +176,7 @@ class Pair:
         """
         return self._distributions.potential(read_points(z, self.d))
 
-    def gradient(self, z: ArrayLike) -> Array:
+    def gradient(self, z: ArrayInput) -> Array:
         """Evaluate the gradient of `potential`.
 
         Parameters
@@ -202,9 +202,9 @@ def return_known_w1(w1: float, error: float = 0.0) -> tuple[float, float]:
     return w1, error
 
 
-def _check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+def _check_dtype(dtype: DTypeLike) -> FloatType:
     try:
-        float_type = np.dtype(dtype)
+        float_type: np.dtype[Any] | None = np.dtype(dtype)
     except TypeError:
         float_type = None
     if float_type is None or float_type not in (np.float32, np.float64):
@@ -212,7 +212,7 @@ def _check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     return float_type
 
 
-def read_points(values: Any, d: int, name: str = "z") -> Array:
+def read_points(values: ArrayInput, d: int, name: str = "z") -> Array:
     """Read finite points with d columns."""
     z = read(values, name).values
     if z.ndim != 2 or z.shape[1] != d:

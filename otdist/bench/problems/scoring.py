@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_integer, check_rng
 from otdist.inputs.arrays import read
 from otdist.inputs.clouds import require_finite
-from otdist.typing import Array
+from otdist.typing import Array, ArrayInput
 
 MAX_STANDARD_ERRORS = 3.0  # joint standard errors
 
@@ -52,8 +51,8 @@ class CriticScores:
 
 def scores(
     pair: Pair,
-    value: Callable[[Array], Any],
-    gradient: Callable[[Array], Any],
+    value: Callable[[Array], ArrayInput],
+    gradient: Callable[[Array], ArrayInput],
     rng: Rng = None,
     n: int = 4096,
 ) -> CriticScores:
@@ -120,7 +119,7 @@ def scores(
     )
 
 
-def _evaluate(function: Callable[[Array], Any], z: Array, name: str, shape: tuple[int, ...]) -> Array:
+def _evaluate(function: Callable[[Array], ArrayInput], z: Array, name: str, shape: tuple[int, ...]) -> Array:
     """Evaluate a function of the user and check its values."""
     out = read(function(z.copy()), name).values  # a copy, since the function may write to its argument
     if out.shape != shape:

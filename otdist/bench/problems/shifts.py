@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from otdist.bench.problems.pair import FloatArray, Pair, normalise_rows, return_known_w1
 from otdist.closed.checks import compute_length, read_vector
 from otdist.errors import InputError
 from otdist.inputs.clouds import require_finite
-from otdist.typing import Array
+from otdist.typing import Array, ArrayInput, FloatType
 
-Sampler = Callable[[int, np.random.Generator], ArrayLike]
+Sampler = Callable[[int, np.random.Generator], ArrayInput]
 
 
-def shift(v: ArrayLike, base: Sampler | None = None) -> Pair:
+def shift(v: ArrayInput, base: Sampler | None = None) -> Pair:
     """Any distribution and its translate by v.
 
     ``W1 = |v|``, and a potential is the linear function ``f(z) = -z.v / |v|``.
@@ -78,9 +76,9 @@ class ShiftedPair:
         """Number of columns."""
         return len(self.translation)
 
-    def sample_p(self, count: int, rng: np.random.Generator, dtype: Any) -> FloatArray:
+    def sample_p(self, count: int, rng: np.random.Generator, dtype: FloatType) -> FloatArray:
         """Draw from P."""
-        x = np.asarray(self.base(count, rng), dtype=dtype)
+        x: FloatArray = np.asarray(self.base(count, rng), dtype=dtype)
         if x.shape != (count, self.d):
             raise InputError(
                 "base", f"must return shape {(count, self.d)}, got {x.shape}", "return one point per row"
@@ -88,7 +86,7 @@ class ShiftedPair:
         require_finite(x, "base", "make all values finite")
         return x
 
-    def sample_q(self, count: int, rng: np.random.Generator, dtype: Any) -> FloatArray:
+    def sample_q(self, count: int, rng: np.random.Generator, dtype: FloatType) -> FloatArray:
         """Draw from Q."""
         y: FloatArray = self.sample_p(count, rng, dtype) + self.translation.astype(dtype)
         return y

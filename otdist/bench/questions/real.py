@@ -10,13 +10,17 @@ from collections.abc import Callable, Sequence
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from otdist.bench.questions.samples import Question
 from otdist.errors import InputError
 from otdist.typing import Array
+
+if TYPE_CHECKING:
+    import h5py
+    from numpy.typing import NDArray
 
 CALIFORNIA_COLUMNS = (
     "MedInc",
@@ -49,7 +53,9 @@ def read_penguins() -> SamplePair:
     from otdist.tables.files import read_file
 
     with resources.as_file(resources.files("otdist") / "data" / "penguins.csv") as path:
-        table = read_file(str(path)).to_pydict()
+        table = read_file(str(path))
+    assert not isinstance(table, np.ndarray)
+    table = table.to_pydict()
     names = [key for key in table if key.endswith(("_mm", "_g"))]
     rows = np.array([[np.nan if v is None else v for v in table[key]] for key in names], dtype=float).T
     species = np.array(table["species"])[np.isfinite(rows).all(1)]
@@ -133,14 +139,15 @@ def find_data_file(kind: str, module: str, package: str, name: str) -> Path:
     return path
 
 
-def _read_labels(file: Any, name: str) -> Any:
+def _read_labels(file: h5py.File, name: str) -> NDArray[np.str_]:
     """Read labels of cells from a file of scanpy 1.12 or 1.11."""
     obs = file["obs"]
     if hasattr(obs, "keys"):
         codes, categories = obs[name]["codes"][()], obs[name]["categories"][()]
     else:  # a single table of all columns
         codes, categories = obs[name], file["uns"][f"{name}_categories"][()]
-    return np.array([category.decode() for category in categories])[codes]
+    labels: NDArray[np.str_] = np.array([category.decode() for category in categories])[codes]
+    return labels
 
 
 def _read_columns(path: Path, names: Sequence[str]) -> Array:

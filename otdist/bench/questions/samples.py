@@ -6,13 +6,11 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from numpy.typing import ArrayLike
-
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_bytes, check_choice, check_number, check_seconds, set_option
 from otdist.inputs.arrays import read
 from otdist.inputs.weights import read_weights
-from otdist.typing import Array
+from otdist.typing import Array, ArrayInput, Json
 
 METRICS = ("euclidean", "cityblock", "chebyshev", "sqeuclidean")  # as scipy's cdist computes them
 # Entries of a row that a run makes.
@@ -71,7 +69,7 @@ class Question:
     metric: str = "euclidean"
     max_seconds: float | None = None
     max_bytes: int | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Json] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_choice(self.metric, "metric", METRICS)
@@ -89,10 +87,10 @@ class Question:
     def of(
         cls,
         name: str,
-        x: ArrayLike,
-        y: ArrayLike,
-        a: ArrayLike | None = None,
-        b: ArrayLike | None = None,
+        x: ArrayInput,
+        y: ArrayInput,
+        a: ArrayInput | None = None,
+        b: ArrayInput | None = None,
         **fields: Any,
     ) -> Question:
         """Create a question from the user's samples, checked as by :func:`otdist.w1`."""
@@ -105,12 +103,12 @@ class Question:
         return cls(name, _read_points(x, "x"), _read_points(y, "y"), a=a, b=b, **fields)
 
 
-def _read_points(points: Any, name: str) -> Array:
+def _read_points(points: ArrayInput, name: str) -> Array:
     values = read(points, name).values
     return values[:, None] if values.ndim == 1 else values
 
 
-def _check_facts(facts: Any) -> None:
+def _check_facts(facts: object) -> None:
     if not isinstance(facts, dict) or not all(isinstance(key, str) for key in facts):
         raise InputError(
             "facts", f"must be a dict with strings for keys, got {facts!r}", "pass {} for no facts"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +36,7 @@ WEIGHT_HOOKS: dict[type, tuple[str, str]] = {
 }
 
 
-def checked_critic(module: Any, shape: tuple[int, ...]) -> Any:
+def checked_critic(module: nn.Module, shape: tuple[int, ...]) -> nn.Module:
     """Check that a module is a critic: unbounded scores, one per sample, independent of other samples.
 
     The critic is called on two samples of zeros in eval mode; its mode and buffers do not change.
@@ -114,7 +113,7 @@ def critic_scores(critic: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
     return values.reshape(-1)
 
 
-def refuse_batch_layers(module: Any, *, training_only: bool) -> None:
+def refuse_batch_layers(module: object, *, training_only: bool) -> None:
     """Raise for layers that depend on the other samples; with ``training_only`` only in training mode."""
     for name, layer in named_layers(module):
         if isinstance(layer, _BatchNorm):
@@ -128,7 +127,7 @@ def refuse_batch_layers(module: Any, *, training_only: bool) -> None:
                 )
 
 
-def refuse_computed_weights(argument: str, module: Any) -> None:
+def refuse_computed_weights(argument: str, module: object) -> None:
     """Raise for layers whose weights are computed by a hook, as by torch.nn.utils.spectral_norm."""
     for name, layer in named_layers(module):
         for hook in layer._forward_pre_hooks.values():
@@ -138,19 +137,19 @@ def refuse_computed_weights(argument: str, module: Any) -> None:
                     raise InputError(argument, problem, f"remove it: {remove}")
 
 
-def named_layers(module: Any) -> Iterator[tuple[str, Any]]:
+def named_layers(module: object) -> Iterator[tuple[str, nn.Module]]:
     """Iterate over names and modules of a critic; empty for other callables."""
     return iter(module.named_modules()) if isinstance(module, nn.Module) else iter(())
 
 
-def zeros_like_input(module: Any, shape: tuple[int, ...], n: int) -> Tensor:
+def zeros_like_input(module: nn.Module, shape: tuple[int, ...], n: int) -> Tensor:
     """Return zeros (n, *shape) with dtype and device of the module's first parameter."""
     parameter = next(module.parameters(), torch.empty(0))
     return torch.zeros(n, *shape, dtype=parameter.dtype, device=parameter.device)
 
 
 @contextmanager
-def eval_mode(module: Any) -> Iterator[None]:
+def eval_mode(module: object) -> Iterator[None]:
     """Set all layers to eval mode within the block, so that calls do not change buffers."""
     modes = [(layer, layer.training) for _, layer in named_layers(module)]
     try:
@@ -162,6 +161,6 @@ def eval_mode(module: Any) -> Iterator[None]:
             layer.training = mode
 
 
-def _node_name(node: Any) -> str:
+def _node_name(node: torch.autograd.graph.Node) -> str:
     """Return the name of a node of autograd without its suffix: Tanh for ``TanhBackward0``."""
     return str(node.name()).partition("Backward")[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch.nn.utils import parametrize
@@ -11,9 +11,12 @@ from otdist.errors import InputError
 from otdist.inputs.arguments import check_number
 from otdist.learn.constraints.checks import refuse_computed_weights
 
+if TYPE_CHECKING:
+    from torch import nn
+
 
 @torch.no_grad()
-def clip_weights(module: Any, bound: float = 0.01) -> None:
+def clip_weights(module: nn.Module, bound: float = 0.01) -> None:
     """Clip all parameters of a critic to [-bound, bound], in place, after each step of its optimiser.
 
     ``w <- min(max(w, -bound), bound)``, biases included.

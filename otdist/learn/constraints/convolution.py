@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812  torch's own name for it
@@ -36,7 +35,7 @@ class Convolution:
     groups: int
 
     @classmethod
-    def of(cls, layer: Any) -> Convolution:
+    def of(cls, layer: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> Convolution:
         """Return the map of a Conv1d, Conv2d or Conv3d layer."""
         spans = [d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
         if layer.padding == "valid":

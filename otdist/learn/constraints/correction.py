@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -11,8 +11,10 @@ from torch import Tensor
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_number
 
+F = TypeVar("F", float, Tensor)
 
-def corrected_gap(gap: Any, weight: float) -> Any:
+
+def corrected_gap(gap: F, weight: float) -> F:
     r"""Estimate W1 from the gap of a critic that was trained with a gradient penalty.
 
     .. math:: W = \lambda \left(\sqrt{1 + 2 E / \lambda} - 1\right)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from torch import nn
 
@@ -14,7 +13,7 @@ GELU_CONSTANTS = {"none": 1.1289041452, "tanh": 1.1289930687}
 ONE_SIXTH = 0.1666666717
 SELU_CONSTANT = 1.7580993409  # scale times alpha
 
-ACTIVATION_CONSTANTS: dict[type, Callable[[Any], float]] = {
+ACTIVATION_CONSTANTS: dict[type, Callable[[nn.Module], float]] = {
     nn.ReLU: lambda _: 1.0,
     nn.ReLU6: lambda _: 1.0,
     nn.Hardtanh: lambda _: 1.0,
@@ -38,7 +37,7 @@ ACTIVATION_CONSTANTS: dict[type, Callable[[Any], float]] = {
 }
 
 
-def activation_constant(layer: Any, kind: type) -> float | None:
+def activation_constant(layer: nn.Module, kind: type) -> float | None:
     """Return the constant of an activation, or None for other layers.
 
     Softplus needs a threshold of at least 20, where torch switches to the identity with a jump of 2e-9 /

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812  torch's own name for it
-from torch import Tensor
+from torch import Tensor, nn
 
 from otdist.bounds import FLOAT64_EPS
 from otdist.errors import InputError
@@ -24,7 +23,7 @@ def linear_norm(weight: Tensor) -> float:
     return float(torch.linalg.matrix_norm(matrix, 2)) * (1 + 8 * FLOAT64_EPS * sum(matrix.shape))
 
 
-def convolution_norm(layer: Any, shape: tuple[int, ...] | None) -> float:
+def convolution_norm(layer: nn.Conv1d | nn.Conv2d | nn.Conv3d, shape: tuple[int, ...] | None) -> float:
     """Return an upper bound of the operator norm of a convolution on points of ``shape``, or of any shape.
 
     For small points its matrix is formed, and the bound is sharp up to rounding. Otherwise it is the bound of

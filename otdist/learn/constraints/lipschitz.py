@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +46,10 @@ REFUSED_LAYERS: dict[tuple[type, ...], str] = {
 
 
 def lipschitz_constant(
-    module: Any, input_shape: tuple[int, ...] | None = None, *, known: Mapping[type, float] | None = None
+    module: nn.Module,
+    input_shape: tuple[int, ...] | None = None,
+    *,
+    known: Mapping[type, float] | None = None,
 ) -> float:
     r"""Compute a proved upper bound of the Lipschitz constant of a network, for Euclidean norms.
 
@@ -117,7 +119,9 @@ def lipschitz_constant(
     return product
 
 
-def _flatten_layers(name: str, module: Any, known: Mapping[type, float]) -> Iterator[tuple[str, Any]]:
+def _flatten_layers(
+    name: str, module: nn.Module, known: Mapping[type, float]
+) -> Iterator[tuple[str, nn.Module]]:
     """Iterate over the layers in order of application."""
     kind = type_before_parametrizations(module)
     if module._forward_hooks or module._forward_pre_hooks:
@@ -133,7 +137,7 @@ def _flatten_layers(name: str, module: Any, known: Mapping[type, float]) -> Iter
 
 
 def _layer_constant(
-    name: str, layer: Any, shape: tuple[int, ...] | None, known: Mapping[type, float]
+    name: str, layer: nn.Module, shape: tuple[int, ...] | None, known: Mapping[type, float]
 ) -> float:
     """Return the constant of one layer on points of ``shape``, rounded up; subclasses are not accepted."""
     kind = type_before_parametrizations(layer)
@@ -156,7 +160,7 @@ def _layer_constant(
     return constant
 
 
-def _refusal(name: str, layer: Any) -> tuple[str, str]:
+def _refusal(name: str, layer: nn.Module) -> tuple[str, str]:
     """Return problem and remedy for a layer without a constant."""
     kind = type_before_parametrizations(layer).__name__
     for types, reason in REFUSED_LAYERS.items():
@@ -169,7 +173,7 @@ def _refusal(name: str, layer: Any) -> tuple[str, str]:
     )
 
 
-def _apply_layer(name: str, layer: Any, x: Tensor) -> Tensor:
+def _apply_layer(name: str, layer: nn.Module, x: Tensor) -> Tensor:
     """Apply a layer to x, for the input shape of the next one."""
     try:
         return layer(x)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +26,7 @@ def gradient_penalty(
     weight: float = 10.0,
     sided: str = "two",
     between: str = "lines",
-    generator: Any = None,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     r"""Penalise gradient norms of a critic that differ from 1; to be added to its loss.
 
@@ -108,7 +107,7 @@ def gradient_penalty(
 
 
 @contextmanager
-def _twice_differentiable(critic: Any) -> Iterator[None]:
+def _twice_differentiable(critic: nn.Module | Callable[[Tensor], Tensor]) -> Iterator[None]:
     """Use kernels with second derivatives, which fused attention and cuDNN's RNNs do not have."""
     with ExitStack() as stack:
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
@@ -131,7 +130,7 @@ def _grad_norms(critic: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
     return torch.linalg.vector_norm(gradient.flatten(1), dim=1)
 
 
-def _penalty_points(x: Tensor, y: Tensor, between: str, generator: Any) -> Tensor:
+def _penalty_points(x: Tensor, y: Tensor, between: str, generator: torch.Generator | None) -> Tensor:
     """Return the points of evaluation, detached, in float32 at least."""
     check_choice(between, "between", BETWEEN_CHOICES)
     for name, z in (("x", x), ("y", y)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +24,7 @@ ADAPTIVE_MAX_POOLS: dict[type, int] = {
 }
 
 
-def pooling_constant(layer: Any, kind: type, shape: tuple[int, ...] | None) -> float | None:
+def pooling_constant(layer: nn.Module, kind: type, shape: tuple[int, ...] | None) -> float | None:
     r"""Return the constant of a pooling layer on points of ``shape``, or None for other layers.
 
     With :math:`n_r` the entries of a window at residue r modulo the stride, in each dimension:
@@ -60,7 +59,7 @@ def _round_up(value: float, size: int = 1) -> float:
     return value * (1 + 16 * torch.finfo(torch.float64).eps * (size + 3))
 
 
-def _average_constant(layer: Any, dims: int) -> float:
+def _average_constant(layer: nn.Module, dims: int) -> float:
     if (
         layer.ceil_mode
         or getattr(layer, "divisor_override", None)
@@ -75,7 +74,9 @@ def _average_constant(layer: Any, dims: int) -> float:
     return _round_up(math.prod(math.sqrt(sum(k * k for k in n)) / sum(n) for n in taps))
 
 
-def _residue_counts(layer: Any, dims: int, dilation: Any) -> list[list[int]]:
+def _residue_counts(
+    layer: nn.Module, dims: int, dilation: int | tuple[int, ...] | list[int]
+) -> list[list[int]]:
     """Count the entries of a window by residue modulo the stride, in each dimension."""
     sizes, strides, dilations = (_per_dimension(v, dims) for v in (layer.kernel_size, layer.stride, dilation))
     return [
@@ -84,7 +85,7 @@ def _residue_counts(layer: Any, dims: int, dilation: Any) -> list[list[int]]:
     ]
 
 
-def _window_matrices(layer: Any, dims: int, shape: tuple[int, ...] | None) -> list[Tensor]:
+def _window_matrices(layer: nn.Module, dims: int, shape: tuple[int, ...] | None) -> list[Tensor]:
     """Return 0-1 matrices (windows, inputs) of the windows, for each dimension."""
     if shape is None:
         raise InputError(
@@ -102,5 +103,5 @@ def _window_matrices(layer: Any, dims: int, shape: tuple[int, ...] | None) -> li
     return matrices
 
 
-def _per_dimension(value: Any, dims: int) -> tuple[Any, ...]:
+def _per_dimension(value: int | tuple[int, ...] | list[int], dims: int) -> tuple[int, ...]:
     return tuple(value) if isinstance(value, tuple | list) else (value,) * dims

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -72,8 +73,12 @@ class SpectralNormalisation(nn.Module):
 
 @training_mode()
 def spectral_norm(
-    module: Any, input_shape: tuple[int, ...] | None = None, *, steps: int = 1, generator: Any = None
-) -> Any:
+    module: nn.Module,
+    input_shape: tuple[int, ...] | None = None,
+    *,
+    steps: int = 1,
+    generator: torch.Generator | None = None,
+) -> nn.Module:
     r"""Divide the weight of each Linear and Conv1d/2d/3d layer by the norm of its linear map.
 
     .. math:: \bar W = W / \|A_W\|, \qquad \|A_W\| = \max_{|u| = 1} |A_W u|,
@@ -144,19 +149,19 @@ def spectral_norm(
     return module
 
 
-def _make_picklable(layer: Any) -> None:
+def _make_picklable(layer: nn.Module) -> None:
     """Set the reduce function of a layer's class, which torch makes unpicklable."""
     layer_class: Any = type(layer)  # a class that torch made for this layer alone
     layer_class.__reduce_ex__ = _reduce_layer
 
 
-def _reduce_layer(layer: Any, protocol: Any) -> tuple[Any, ...]:
+def _reduce_layer(layer: nn.Module, protocol: object) -> tuple[object, ...]:
     """Reduce a layer to its original class and its state, with the parametrisations as modules."""
     del protocol
     return _restore_layer, (type(layer).__bases__[0], layer.__dict__)
 
 
-def _restore_layer(layer_class: Any, state: dict[str, Any]) -> Any:
+def _restore_layer(layer_class: Any, state: dict[str, Any]) -> nn.Module:
     """Restore a layer from the state of :func:`_reduce_layer`."""
     layer = layer_class.__new__(layer_class)
     modules = dict(state["_modules"])
@@ -170,7 +175,7 @@ def _restore_layer(layer_class: Any, state: dict[str, Any]) -> Any:
     return layer
 
 
-def _find_layers(module: Any) -> dict[str, Any]:
+def _find_layers(module: nn.Module) -> dict[str, nn.Module]:
     """Find the layers to be normalised by name; raise for other layers with parameters."""
     layers = {}
     for name, layer in module.named_modules():
@@ -194,7 +199,7 @@ def _find_layers(module: Any) -> dict[str, Any]:
 
 
 def _input_shapes(
-    module: Any, layers: dict[str, Any], input_shape: tuple[int, ...] | None
+    module: nn.Module, layers: dict[str, nn.Module], input_shape: tuple[int, ...] | None
 ) -> dict[str, tuple[int, ...]]:
     """Find the shape of one input of each layer."""
     shapes: dict[str, tuple[int, ...]] = {
@@ -210,7 +215,7 @@ def _input_shapes(
         )
     shapes_by_name: dict[str, set[tuple[int, ...]]] = {name: set() for name in convolutions}
 
-    def record_shape(name: str) -> Any:
+    def record_shape(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         return lambda layer, inputs: shapes_by_name[name].add(tuple(inputs[0].shape[1:]))
 
     hooks = [layer.register_forward_pre_hook(record_shape(name)) for name, layer in convolutions.items()]

@@ -64,7 +64,7 @@ class Ascent(torch.optim.Optimizer):
         super().__init__([group for group in groups if group["params"]], {"lr": rate})
         self.precision = precision
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Return the state for copies; the base class omits attributes that it does not know."""
         return super().__getstate__() | {"precision": self.precision}
 

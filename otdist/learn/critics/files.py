@@ -26,12 +26,13 @@ from otdist.learn.critics.fitted import ExactScaling, Fitted
 from otdist.metrics import Metric
 from otdist.metrics.names import resolve
 from otdist.runtime.files import make_folder, replace_files
+from otdist.typing import Array
 
 CRITIC_FORMAT = "otdist critic 2"
 TENSOR_FILE, METADATA_FILE = "critic.safetensors", "critic.json"
 
 
-def write_critic(folder: Path, fitted: Fitted, metadata: dict[str, Any]) -> Path:
+def write_critic(folder: Path, fitted: Fitted, metadata: dict[str, object]) -> Path:
     """Write a critic and its metadata; each existing file is replaced atomically."""
     from safetensors.torch import save
 
@@ -180,12 +181,12 @@ def _build_module(metadata: dict[str, Any], state: dict[str, torch.Tensor]) -> t
     return module
 
 
-def _array(tensors: dict[str, torch.Tensor], name: str) -> Any:
+def _array(tensors: dict[str, torch.Tensor], name: str) -> Array | None:
     tensor = tensors.get(f"frame.{name}")
     return None if tensor is None else np.asarray(tensor.numpy(), dtype=np.float64)
 
 
-def _to_plain(value: Any) -> Any:
+def _to_plain(value: object) -> object:
     """Convert NumPy scalars for JSON."""
     if isinstance(value, np.generic):
         return value.item()

@@ -6,7 +6,6 @@ import copy
 import math
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +33,7 @@ from otdist.metrics import Metric
 from otdist.metrics.base import bounding_box
 from otdist.metrics.names import resolve
 from otdist.problem import Problem
-from otdist.typing import Array
+from otdist.typing import Array, ArrayOrTensor, GroundMetric, Json
 
 FEATURE_MAP_POINTS = 4096  # fresh points of each source that give centre and unit
 
@@ -46,7 +45,7 @@ class Outcome:
     critic: Fitted
     training: Training
     data: Data
-    history: list[dict[str, Any]]
+    history: list[dict[str, Json]]
     failure: str
     seconds: float
 
@@ -90,7 +89,7 @@ def fit_samples(
 @training_mode()
 def fit_sources(
     sources: tuple[Source, Source],
-    metric: Any,
+    metric: GroundMetric,
     settings: Settings,
     budget: Budget,
     report_progress: ReportProgress,
@@ -172,5 +171,5 @@ def _fit(
     return Outcome(critic, best, data, selection.history, selection.failure, time.monotonic() - start_time)
 
 
-def _to_numpy(points: Any) -> Array:
+def _to_numpy(points: ArrayOrTensor) -> Array:
     return np.asarray(points.cpu() if isinstance(points, torch.Tensor) else points)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,10 +12,10 @@ from torch import Tensor
 from otdist.errors import InputError
 from otdist.learn.critics.feature_map import exact_device
 from otdist.learn.distributed import broadcast_from_first, local_rows, rank_and_world_size
-from otdist.typing import Array, Index
+from otdist.typing import Array, ArrayInput, ArrayOrTensor, Index
 
-Transform = Callable[[Any], Tensor]
-Source = Callable[[int], Any]
+Transform = Callable[[ArrayOrTensor], Tensor]
+Source = Callable[[int], ArrayInput]
 Rows = list[Index]  # of the training, validation and test part
 
 HELDOUT_SHARES = (0.1, 0.1)  # shares of the rows for validation and for testing
@@ -116,7 +115,7 @@ class Sources:
 Data = Samples | Sources
 
 
-def draw_points(source: Source, name: str, size: int, d: int | None = None) -> Any:
+def draw_points(source: Source, name: str, size: int, d: int | None = None) -> ArrayOrTensor:
     """Draw points of a source, an array or a tensor, and check their shape."""
     points = source(size)
     points = points.detach() if isinstance(points, Tensor) else np.asarray(points)

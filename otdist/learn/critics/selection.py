@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
 
@@ -19,6 +18,7 @@ from otdist.learn.distributed import (
     local_rows,
     rank_and_world_size,
 )
+from otdist.typing import Json
 
 FIRST_ROUND_SHARE = 0.1  # share of the budget for trials of all initialisations
 TRIAL_SHARE = 0.15  # share of the budget for trials of the best initialisation of each kind
@@ -76,7 +76,7 @@ class Selection:
     batch: int
     generator: torch.Generator
     report_progress: ReportProgress
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[dict[str, Json]] = field(default_factory=list)
     failure: str = ""
     start_time: float = field(default_factory=time.monotonic)
 
@@ -178,7 +178,7 @@ class Selection:
         if not math.isfinite(score):
             return False
         is_better = candidate.keep_if_better(score)
-        row = {"seconds": seconds, "steps": candidate.steps, "critic": candidate.name}
+        row: dict[str, Json] = {"seconds": seconds, "steps": candidate.steps, "critic": candidate.name}
         self.history.append(row | {"validation": score})
         self.report_progress(f"{candidate.name}: held-out lower bound {candidate.best:.4g}")
         return is_better

@@ -66,7 +66,7 @@ class Settings:
             return self.families
         return ("anchors", "orthogonal") if metric == "euclidean" else ("anchors",)
 
-    def shared_values(self) -> dict[str, Any]:
+    def shared_values(self) -> dict[str, object]:
         """Return the options that all processes must share, which are all but the device."""
         return {name: value for name, value in asdict(self).items() if name != "device"}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +42,7 @@ class Training:
     precision: torch.dtype = torch.float32
     steps: int = 0
     best: float = -math.inf
-    best_state: dict[str, Any] = field(default_factory=dict)
+    best_state: dict[str, Tensor] = field(default_factory=dict)
     optimiser: Ascent = field(init=False)
 
     def __post_init__(self) -> None:
@@ -78,7 +77,7 @@ class Training:
             return False
         self.best = score
         self.best_state = copy.deepcopy(self.module.state_dict())
-        self.best_tau = getattr(self.module, "tau", None)
+        self.best_tau: float | None = getattr(self.module, "tau", None)
         return True
 
     def restore(self) -> None:

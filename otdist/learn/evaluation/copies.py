@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.stats import mannwhitneyu
@@ -18,7 +17,7 @@ from otdist.learn.evaluation.neighbours import (
     nearest_neighbours,
 )
 from otdist.stats.null import compute_pvalue
-from otdist.typing import Array
+from otdist.typing import Array, ArrayInput
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,9 @@ class Duplicates:
         return self.share
 
 
-def duplicate_share(fake: Any, real: Any, *, quantile: float = 0.01, rng: Rng = 0) -> Duplicates:
+def duplicate_share(
+    fake: ArrayInput, real: ArrayInput, *, quantile: float = 0.01, rng: Rng = 0
+) -> Duplicates:
     r"""Compute the share of fakes with a near duplicate, at a threshold that 1 % of the real rows meet.
 
     .. math:: \frac1n \#\{j : \min_{j' \ne j} |y_j - y_{j'}| \le \tau\}, \qquad
@@ -142,7 +143,7 @@ class Memorisation:
 
 
 def memorisation(
-    fake: Any, train: Any, heldout: Any, *, n_resamples: int = 199, rng: Rng = 0
+    fake: ArrayInput, train: ArrayInput, heldout: ArrayInput, *, n_resamples: int = 199, rng: Rng = 0
 ) -> Memorisation:
     """Test whether fakes are nearer to the training rows than expected of unseen real rows.
 

@@ -18,7 +18,7 @@ from otdist.learn.evaluation.manifold import neighbourhoods
 from otdist.learn.evaluation.moments import frechet_of_rows
 from otdist.learn.evaluation.report import Evaluation
 from otdist.stats import noise_floor, permutation_test
-from otdist.typing import Array
+from otdist.typing import Array, ArrayInput
 
 FLOOR_POOL_RATIO = 4  # real rows for the noise floor, relative to the rows of W1
 MAX_FLOOR_RESAMPLES = 99
@@ -26,11 +26,11 @@ MIN_KERNEL_ROWS = 3  # fewest rows for a standard error of the kernel distance
 
 
 def evaluate(
-    fake: Any,
-    real: Any,
+    fake: ArrayInput,
+    real: ArrayInput,
     features: Features | None = None,
     *,
-    train: Any = None,
+    train: ArrayInput | None = None,
     k: int = 5,
     max_rows: int = 512,
     n_resamples: int = 99,
@@ -131,7 +131,7 @@ def evaluate(
     )
 
 
-def _read(values: dict[str, Any], features: Features | None) -> tuple[list[Array], list[str]]:
+def _read(values: dict[str, ArrayInput], features: Features | None) -> tuple[list[Array], list[str]]:
     """Read samples, or compute their features, and return rows and notes."""
     integer_samples = [
         name for name, real_rows in values.items() if features is None and has_integers(real_rows)

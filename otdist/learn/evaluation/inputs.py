@@ -14,14 +14,14 @@ from otdist.inputs.arrays import is_torch, read
 from otdist.inputs.clouds import require_finite
 from otdist.learn.constraints.checks import eval_mode
 from otdist.learn.modes import refuse_transforms
-from otdist.typing import Array
+from otdist.typing import Array, ArrayInput, ArrayOrTensor
 
-Features = Callable[[Any], Any]
+Features = Callable[[Any], ArrayInput]
 
 FEATURE_BATCH_ROWS = 512  # rows in a call of a feature map
 
 
-def read_sample(values: Any, name: str, min_rows: int = 1) -> Array:
+def read_sample(values: ArrayInput, name: str, min_rows: int = 1) -> Array:
     """Read rows (n, d) in float64, with all axes but the first flattened; raises InputError."""
     refuse_transforms(**{name: values})
     refuse_labels(values, name)
@@ -35,7 +35,7 @@ def read_sample(values: Any, name: str, min_rows: int = 1) -> Array:
     return rows
 
 
-def read_samples(min_rows: int = 1, **values: Any) -> list[Array]:
+def read_samples(min_rows: int = 1, /, **values: ArrayInput) -> list[Array]:
     """Read several samples with the same columns, by name."""
     names = list(values)
     rows_by_sample = [read_sample(value, name, min_rows) for name, value in values.items()]
@@ -47,7 +47,7 @@ def read_samples(min_rows: int = 1, **values: Any) -> list[Array]:
     return rows_by_sample
 
 
-def refuse_labels(values: Any, name: str) -> None:
+def refuse_labels(values: object, name: str) -> None:
     """Raise InputError for one integer per row, which are most likely class labels."""
     if has_integers(values) and len(getattr(values, "shape", (0,))) == 1:
         raise InputError(
@@ -57,7 +57,7 @@ def refuse_labels(values: Any, name: str) -> None:
         )
 
 
-def has_integers(values: Any) -> bool:
+def has_integers(values: object) -> bool:
     """Return True if a container has an integer type; False for nested lists."""
     if isinstance(values, list | tuple):
         return all(isinstance(value, int | np.integer) for value in values)
@@ -65,7 +65,7 @@ def has_integers(values: Any) -> bool:
     return kind.startswith(("int", "uint", "bool"))
 
 
-def compute_features(values: Any, features: Features, name: str) -> Array:
+def compute_features(values: ArrayInput, features: Features, name: str) -> Array:
     """Compute features (n, d) of a sample in batches, without gradient and in eval mode."""
     if not callable(features):
         raise InputError(
@@ -92,7 +92,7 @@ def compute_features(values: Any, features: Features, name: str) -> Array:
     return out
 
 
-def _to_module_input(batch: Any, features: Features) -> Any:
+def _to_module_input(batch: ArrayOrTensor, features: Features) -> ArrayOrTensor:
     """Convert a batch for a module, to the dtype and device of its parameters."""
     if not isinstance(features, nn.Module):
         return batch.detach() if is_torch(batch) else batch
@@ -105,7 +105,7 @@ def _to_module_input(batch: Any, features: Features) -> Any:
     return tensor_on_device.to(parameter.dtype) if tensor_on_device.is_floating_point() else tensor_on_device
 
 
-def _read_features(out: Any, count: int, name: str) -> Array:
+def _read_features(out: object, count: int, name: str) -> Array:
     if not (isinstance(out, np.ndarray) or is_torch(out)):
         problem = f"must return an array or a tensor (n, d), got {type(out).__name__}"
         raise InputError("features", problem, "return one of them")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_choice, check_count, check_number, check_rng
 from otdist.learn.evaluation.inputs import read_sample, read_samples
 from otdist.learn.evaluation.neighbours import all_squared_distances, blocks, make_clouds
-from otdist.typing import Array
+from otdist.typing import Array, ArrayInput, FloatOrArray
 
 Kernel = Literal["rbf", "cosine"]
 
@@ -36,7 +36,7 @@ class KernelDistance:
         return self.value
 
 
-def kernel_distance(real: Any, fake: Any) -> KernelDistance:
+def kernel_distance(real: ArrayInput, fake: ArrayInput) -> KernelDistance:
     r"""Compute the unbiased squared MMD with the cubic kernel :math:`k(x, y) = (x \cdot y / d + 1)^3`.
 
     .. math:: \mathrm{MMD}^2 = \frac{\sum_{i \ne i'} k(x_i, x_{i'})}{n(n-1)}
@@ -91,7 +91,7 @@ def kernel_distance(real: Any, fake: Any) -> KernelDistance:
     return KernelDistance(float(value), math.sqrt(float(variance)))
 
 
-def _mmd(sum_x: Any, sum_y: Any, between: Any, n: int, m: int) -> Any:
+def _mmd(sum_x: FloatOrArray, sum_y: FloatOrArray, between: FloatOrArray, n: int, m: int) -> FloatOrArray:
     return sum_x / (n * (n - 1)) + sum_y / (m * (m - 1)) - 2 * between / (n * m)
 
 
@@ -113,7 +113,7 @@ def _kernel_sums(x: Array, y: Array) -> tuple[Array, Array]:
 
 
 def vendi_score(
-    points: Any,
+    points: ArrayInput,
     kernel: Kernel = "rbf",
     *,
     bandwidth: float | None = None,
@@ -182,7 +182,7 @@ def vendi_score(
     return _exp_entropy(np.exp(squares, out=squares) / len(rows))
 
 
-def median_distance(points: Any, *, max_rows: int = 1000, rng: Rng = 0) -> float:
+def median_distance(points: ArrayInput, *, max_rows: int = 1000, rng: Rng = 0) -> float:
     """Compute the median distance between different rows, a bandwidth for :func:`vendi_score`.
 
     Parameters

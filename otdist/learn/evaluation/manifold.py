@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from otdist.learn.evaluation.neighbours import (
     make_clouds,
     squared_distances,
 )
-from otdist.typing import Array
+from otdist.typing import Array, ArrayInput
 
 
 class Neighbourhoods(NamedTuple):
@@ -29,7 +29,7 @@ class Neighbourhoods(NamedTuple):
     coverage: float
 
 
-def neighbourhoods(real: Any, fake: Any, k: int = 5) -> Neighbourhoods:
+def neighbourhoods(real: ArrayInput, fake: ArrayInput, k: int = 5) -> Neighbourhoods:
     r"""Compute precision, recall, density and coverage by k nearest neighbours, in one pass.
 
     .. math::
@@ -85,7 +85,7 @@ def neighbourhoods(real: Any, fake: Any, k: int = 5) -> Neighbourhoods:
     return _compute_shares(x, y, kth_nearest_distances(x, x, k), kth_nearest_distances(y, y, k), k)
 
 
-def precision_recall(real: Any, fake: Any, k: int = 5) -> tuple[float, float]:
+def precision_recall(real: ArrayInput, fake: ArrayInput, k: int = 5) -> tuple[float, float]:
     """Compute the share of fakes in a ball of real rows, and of real rows in a ball of fakes.
 
     Parameters, errors, cost and source as for :func:`neighbourhoods`, which gives all four.
@@ -102,7 +102,7 @@ def precision_recall(real: Any, fake: Any, k: int = 5) -> tuple[float, float]:
     return shares.precision, shares.recall
 
 
-def density_coverage(real: Any, fake: Any, k: int = 5) -> tuple[float, float]:
+def density_coverage(real: ArrayInput, fake: ArrayInput, k: int = 5) -> tuple[float, float]:
     """Compute the mean number of real balls that contain a fake, over k, and the share of such balls.
 
     Parameters, errors, cost and source as for :func:`neighbourhoods`, which gives all four.
@@ -121,7 +121,7 @@ def density_coverage(real: Any, fake: Any, k: int = 5) -> tuple[float, float]:
     return shares.density, shares.coverage
 
 
-def _read_inputs(real: Any, fake: Any, k: int) -> list[Array]:
+def _read_inputs(real: ArrayInput, fake: ArrayInput, k: int) -> list[Array]:
     check_integer(k, "k", remedy="give a number of neighbours")
     rows_read = read_samples(real=real, fake=fake)
     for name, rows in zip(("real", "fake"), rows_read, strict=True):

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
 
 import numpy as np
 
 from otdist.inputs.arrays import caller_level
 from otdist.learn.evaluation.inputs import read_samples
-from otdist.typing import Array
+from otdist.typing import Array, ArrayInput
 
 
-def frechet_distance(real: Any, fake: Any) -> float:
+def frechet_distance(real: ArrayInput, fake: ArrayInput) -> float:
     r"""Compute the Fréchet distance as published, the squared W2 between Gaussian fits.
 
     .. math:: |\bar x - \bar y|^2 + \mathrm{tr}\bigl(A + B - 2 (A^{1/2} B A^{1/2})^{1/2}\bigr)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from otdist.bounds import FLOAT64_EPS
-from otdist.typing import Array, Index, Mask
+from otdist.typing import Array, FloatOrArray, Index, Mask
 
 BLOCK_DISTANCES = 2**16  # distances in a block: half a megabyte, which stays in cache
 MIN_BLOCK_ROWS = 32  # for efficient matrix products; 13 MB at 50,000 columns
@@ -64,7 +63,7 @@ def squared_distances(x: Cloud, y: Cloud, rows: slice) -> Array:
     return out
 
 
-def _rounding_bound(x: Cloud, squares: Any) -> Any:
+def _rounding_bound(x: Cloud, squares: FloatOrArray) -> FloatOrArray:
     """Bound the rounding error of :func:`squared_distances`; ``squares`` is the sum of squared norms."""
     return (2 * x.centred.shape[1] + 16) * FLOAT64_EPS * squares
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from otdist.learn.evaluation.copies import Duplicates, Memorisation
 from otdist.learn.evaluation.kernels import KernelDistance
 from otdist.pages.dataframes import make_frame
 from otdist.result import Result, SlicedResult, to_plain
 from otdist.stats import NoiseFloor
+from otdist.typing import DataFrame, Json
 
 
 class Measure(NamedTuple):
@@ -101,7 +102,7 @@ class Evaluation:
         """W1 above the mean of the floor, in the units of the points; about 0 for a perfect generator."""
         return float(self.w1) - self.floor.mean
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """Return numbers and strings for JSON; NaN and infinity become None and "inf"."""
         measures = (KernelDistance, Duplicates, Memorisation)
         out = {
@@ -113,7 +114,7 @@ class Evaluation:
         out["sliced"] = to_plain({"value": float(self.sliced), "stderr": self.sliced.info["stderr"]})
         return out
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> DataFrame:
         """Return a table with one row per measure, for pandas if it is imported or installed, else polars.
 
         Returns

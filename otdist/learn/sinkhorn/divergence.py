@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from otdist.errors import ConvergenceWarning
 from otdist.inputs.arrays import caller_level
+from otdist.learn.modes import exclude_from_graph
 from otdist.learn.sinkhorn.entropic import EntropicBatch, Potentials, solve, solve_symmetric, sum_points
 from otdist.learn.sinkhorn.envelope import EntropicValue
 from otdist.learn.sinkhorn.inputs import Clouds, Scale, read_clouds
@@ -18,11 +19,23 @@ from otdist.learn.sinkhorn.options import Options
 from otdist.learn.sinkhorn.softmin import PairwiseSoftmin
 from otdist.learn.sinkhorn.sums import EntropicSettings
 
+if TYPE_CHECKING:
+    from typing import Unpack
 
-@torch.compiler.disable
+    from otdist.learn.sinkhorn.options import DivergenceOptions
+    from otdist.typing import ArrayInput
+
+
+@exclude_from_graph
 def divergence(
-    x: Any, y: Any, a: Any = None, b: Any = None, *, debias: bool = True, **options: Any
-) -> tuple[Tensor, dict[str, Any]]:
+    x: ArrayInput,
+    y: ArrayInput,
+    a: ArrayInput | None = None,
+    b: ArrayInput | None = None,
+    *,
+    debias: bool = True,
+    **options: Unpack[DivergenceOptions],
+) -> tuple[Tensor, dict[str, Tensor]]:
     r"""Compute the Sinkhorn divergence between two weighted clouds of points, and its diagnostics.
 
     .. math::
@@ -126,7 +139,7 @@ def divergence(
     return value, info
 
 
-def _clouds_divergence(clouds: Clouds, options: Options, debias: bool) -> tuple[Tensor, dict[str, Any]]:
+def _clouds_divergence(clouds: Clouds, options: Options, debias: bool) -> tuple[Tensor, dict[str, Tensor]]:
     scale = Scale.of(clouds.x.detach(), clouds.y.detach(), options.p)
     x, y, a, b = scale.transform(clouds.x), scale.transform(clouds.y), clouds.a, clouds.b
     sides = {"xx": (x, x, a, a), "yy": (y, y, b, b), "xy": (x, y, a, b)}
@@ -189,7 +202,7 @@ def diagnostics(
     settings: EntropicSettings,
     options: Options,
     batched: bool,
-) -> dict[str, Any]:
+) -> dict[str, Tensor]:
     """Collect the diagnostics of a divergence (residual, convergence, potentials), as detached tensors."""
     residual = torch.stack([p.residual for p in potentials.values()]).amax(0)
     self_terms = {name: scale.to_cost_units(p.dual) for name, p in potentials.items()}
@@ -205,7 +218,7 @@ def diagnostics(
     return info if batched else {name: values[0] for name, values in info.items()}
 
 
-def warn_if_unconverged(info: dict[str, Any], options: Options) -> None:
+def warn_if_unconverged(info: dict[str, Tensor], options: Options) -> None:
     """Warn if the error of a marginal is above ``tol``."""
     if not bool(info["converged"].all()):
         residual, sweeps = float(info["residual"].max()), int(info["iterations"].max())

@@ -6,7 +6,7 @@ differentiated implicitly.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -16,6 +16,9 @@ from otdist.learn.sinkhorn.costs import count_coincident_pairs
 from otdist.learn.sinkhorn.entropic import sum_points
 from otdist.learn.sinkhorn.implicit import ImplicitPotentials
 from otdist.learn.sinkhorn.sums import EntropicSettings, plan_sums
+
+if TYPE_CHECKING:
+    from torch.autograd.function import FunctionCtx
 
 COINCIDENT = Reason(
     "second derivatives in the points are infinite where points coincide and 1 < p < 2",
@@ -28,7 +31,7 @@ class EntropicValue(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, dual: Tensor, f: Tensor, g: Tensor, settings: EntropicSettings, *data: Tensor
+        ctx: FunctionCtx, dual: Tensor, f: Tensor, g: Tensor, settings: EntropicSettings, *data: Tensor
     ) -> Tensor:
         """Return the dual value."""
         ctx.save_for_backward(*data, f, g)
@@ -36,7 +39,7 @@ class EntropicValue(torch.autograd.Function):
         return dual.clone()
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: FunctionCtx, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         """Compute the gradients as sums over the plan, with a graph if the caller asks for one."""
         x, y, a, b, f, g = ctx.saved_tensors
         settings, needs_gradient = ctx.settings, ctx.needs_input_grad[4:]

@@ -7,7 +7,8 @@ points without mass have a potential as well, they are ``F_i = gain'(f_i) - sum_
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,6 +16,9 @@ from torch import Tensor
 from otdist.autograd import Reason, refuse
 from otdist.learn.sinkhorn.entropic import CHECK_EVERY_SWEEPS, sum_points
 from otdist.learn.sinkhorn.sums import EntropicSettings, density_sums, plan_sums
+
+if TYPE_CHECKING:
+    from torch.autograd.function import FunctionCtx
 
 MAX_IMPLICIT_STEPS = 500  # the number grows like 1 / sqrt(1 - contraction rate of the sweeps)
 
@@ -29,7 +33,14 @@ class ImplicitPotentials(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, y: Tensor, a: Tensor, b: Tensor, f: Tensor, g: Tensor, settings: EntropicSettings
+        ctx: FunctionCtx,
+        x: Tensor,
+        y: Tensor,
+        a: Tensor,
+        b: Tensor,
+        f: Tensor,
+        g: Tensor,
+        settings: EntropicSettings,
     ) -> tuple[Tensor, Tensor]:
         """Return f and g."""
         ctx.save_for_backward(x, y, a, b, f, g)
@@ -37,7 +48,7 @@ class ImplicitPotentials(torch.autograd.Function):
         return f.clone(), g.clone()
 
     @staticmethod
-    def backward(ctx: Any, grad_f: Tensor, grad_g: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: FunctionCtx, grad_f: Tensor, grad_g: Tensor) -> tuple[Tensor | None, ...]:
         """Solve ``H (u, v) = (grad_f, grad_g)``, then differentiate ``<u, F> + <v, G>`` in the data."""
         x, y, a, b, f, g = ctx.saved_tensors
         with torch.no_grad():
@@ -97,7 +108,7 @@ def _solve(
     return inverse_f * (grad_f - a * (apply_density(v) - apply_density(fixed)) / eps), v
 
 
-def _conjugate_gradients(apply: Any, right_side: Tensor, diagonal: Tensor) -> Tensor:
+def _conjugate_gradients(apply: Callable[[Tensor], Tensor], right_side: Tensor, diagonal: Tensor) -> Tensor:
     rounding = 8 * torch.finfo(right_side.dtype).eps
     z, residual = torch.zeros_like(right_side), right_side
     direction = residual / diagonal

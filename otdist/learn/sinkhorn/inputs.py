@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from otdist.errors import InputError
 from otdist.learn.modes import refuse_transforms
+from otdist.typing import ArrayInput
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,13 +63,21 @@ class Scale:
         unit = torch.exp2(self.exponent.to(values.dtype) * self.p)
         return values * unit.reshape(-1, *[1] * (values.ndim - 1))
 
-    def from_cost_units(self, value: Any, like: Tensor) -> Tensor:
+    def from_cost_units(self, value: float | Tensor, like: Tensor) -> Tensor:
         """Scale a cost in the caller's units, (B,) or a number, to shape (B, 1)."""
         value = torch.as_tensor(value, dtype=like.dtype, device=like.device).detach().reshape(-1, 1)
         return value * torch.exp2(-self.exponent.to(like.dtype) * self.p)
 
 
-def read_clouds(x: Any, y: Any, a: Any, b: Any, *, balanced: bool, complete: bool = True) -> Clouds:
+def read_clouds(
+    x: ArrayInput,
+    y: ArrayInput,
+    a: ArrayInput | None,
+    b: ArrayInput | None,
+    *,
+    balanced: bool,
+    complete: bool = True,
+) -> Clouds:
     """Check points and weights; weights are normalised to mass 1 if ``balanced``.
 
     Clouds are ``complete``, unless they are parts, which may have no rows and no mass. The values are checked
@@ -104,11 +112,13 @@ def read_clouds(x: Any, y: Any, a: Any, b: Any, *, balanced: bool, complete: boo
     return Clouds(xs, ys, as_, bs, batched)
 
 
-def _index(t: Tensor, among: tuple[Any, ...]) -> int:
+def _index(t: Tensor, among: tuple[object, ...]) -> int:
     return next(k for k, other in enumerate(among) if other is t)
 
 
-def _points(values: Any, name: str, device: torch.device, dtype: torch.dtype, min_points: int) -> Tensor:
+def _points(
+    values: ArrayInput, name: str, device: torch.device, dtype: torch.dtype, min_points: int
+) -> Tensor:
     points = torch.as_tensor(values, device=device).to(dtype)
     if points.ndim == 1:
         points = points[:, None]
@@ -120,7 +130,7 @@ def _points(values: Any, name: str, device: torch.device, dtype: torch.dtype, mi
     return points
 
 
-def _weights(values: Any, points: Tensor, name: str) -> Tensor:
+def _weights(values: ArrayInput | None, points: Tensor, name: str) -> Tensor:
     size, n = points.shape[:2]
     if values is None:
         return points.new_full((size, n), 1.0 / max(n, 1))

@@ -6,7 +6,6 @@ Tested in Triton's interpreter against the tiles of ``otdist.learn.sinkhorn.soft
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 import triton
@@ -19,14 +18,14 @@ LOG2E = math.log2(math.e)
 
 @triton.jit
 def _softmin_kernel(
-    x: Any,
-    y: Any,
-    h: Any,
-    rate: Any,
-    out: Any,
-    n: Any,
-    m: Any,
-    d: Any,
+    x: tl.tensor,
+    y: tl.tensor,
+    h: tl.tensor,
+    rate: tl.tensor,
+    out: tl.tensor,
+    n: int,
+    m: int,
+    d: int,
     use_root: tl.constexpr,
     rows: tl.constexpr,
     cols: tl.constexpr,

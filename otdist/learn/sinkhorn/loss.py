@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
 from torch import Tensor, nn
 
+from otdist.learn.modes import exclude_from_graph
 from otdist.learn.sinkhorn.divergence import divergence
-from otdist.learn.sinkhorn.options import Options
+from otdist.learn.sinkhorn.options import Engine, Options, Penalty
 
 
 class SinkhornLoss(nn.Module):
@@ -81,6 +79,8 @@ class SinkhornLoss(nn.Module):
     (True, True)
     """
 
+    options: Options
+
     def __init__(
         self,
         p: float = 1,
@@ -88,19 +88,19 @@ class SinkhornLoss(nn.Module):
         *,
         debias: bool = True,
         reach: float | None = None,
-        penalty: str = "kl",
+        penalty: Penalty = "kl",
         n_iter: int = 1000,
         tol: float | None = 1e-4,
         eps_abs: float | None = None,
-        engine: str = "auto",
+        engine: Engine = "auto",
         block: int | None = None,
     ) -> None:
         super().__init__()
         self.debias = debias
         self.options = Options(p, eps, eps_abs, reach, penalty, n_iter, tol, engine, block)
-        self.last: dict[str, Any] = {}
+        self.last: dict[str, Tensor] = {}
 
-    @torch.compiler.disable
+    @exclude_from_graph
     def forward(self, x: Tensor, y: Tensor, a: Tensor | None = None, b: Tensor | None = None) -> Tensor:
         """Return the divergence of clouds (n, d) and (m, d), or of batches of them; shape () or (B,)."""
         value, self.last = divergence(x, y, a, b, debias=self.debias, **vars(self.options))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 import numpy as np
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_choice, check_integer, check_number, check_seed, set_option
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MARGINAL_PENALTIES = ("kl", "tv")
 SEED_LIMIT = 2**60  # seeds are multiplied by small numbers, and torch has 64 bits
@@ -24,18 +27,36 @@ def check_torch_seed(rng: Rng, name: str = "rng") -> int:
     return seed
 
 
+Penalty = Literal["kl", "tv"]
+Engine = Literal["auto", "torch", "compile", "triton"]
+
+
+class DivergenceOptions(TypedDict, total=False):
+    """Keyword arguments of :class:`Options`."""
+
+    p: float
+    eps: float
+    eps_abs: float | Tensor | None
+    reach: float | None
+    penalty: Penalty
+    n_iter: int
+    tol: float | None
+    engine: Engine
+    block: int | None
+
+
 @dataclass(frozen=True)
 class Options:
     """Options of :func:`otdist.learn.divergence` and :class:`otdist.learn.SinkhornLoss`, described there."""
 
     p: float = 1
     eps: float = 0.05
-    eps_abs: Any = None
+    eps_abs: float | Tensor | None = None
     reach: float | None = None
-    penalty: str = "kl"
+    penalty: Penalty = "kl"
     n_iter: int = 1000
     tol: float | None = 1e-4
-    engine: str = "auto"
+    engine: Engine = "auto"
     block: int | None = None
 
     def __post_init__(self) -> None:

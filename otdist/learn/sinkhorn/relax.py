@@ -23,6 +23,10 @@ class Relaxation:
     instead of once, with the dual as a safeguard as in Thibault et al. (2021).
     """
 
+    omega: Tensor
+    error: Tensor
+    dual: Tensor
+
     def __init__(self, rounding_error: Tensor, dtype: torch.dtype) -> None:
         self.omega = torch.ones_like(rounding_error, dtype=dtype)
         self.rounding_error = rounding_error  # (B, 1), of the dual

@@ -9,7 +9,7 @@ their number.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from otdist.autograd import Reason, dot_with_gradient
 from otdist.errors import InputError
+from otdist.learn.modes import exclude_from_graph
 from otdist.learn.sinkhorn.divergence import (
     combine_terms,
     diagnostics,
@@ -31,6 +32,13 @@ from otdist.learn.sinkhorn.options import Options
 from otdist.learn.sinkhorn.softmin import PairwiseSoftmin
 from otdist.learn.sinkhorn.sums import EntropicSettings
 
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from torch.distributed import ProcessGroup
+
+    from otdist.learn.sinkhorn.options import DivergenceOptions
+
 NO_SHARDED_SECOND_DERIVATIVES = Reason(
     "second derivatives of sharded_divergence are not computed",
     "use otdist.learn.divergence in one process, or call without create_graph=True",
@@ -43,7 +51,7 @@ class Shard:
 
     sizes: tuple[int, ...]
     rank: int
-    group: Any
+    group: ProcessGroup | None
 
     def gather(self, rows: Tensor) -> Tensor:
         """Gather the rows of all processes, (B, n, ...), in the order of the ranks."""
@@ -63,6 +71,9 @@ class Shard:
 
 class ShardedSoftmin:
     """Soft minima of the rows of this process, gathered; see ``softmin.Softmin``."""
+
+    left: PairwiseSoftmin
+    right: PairwiseSoftmin
 
     def __init__(self, x: Tensor, y: Tensor, shards: tuple[Shard, Shard], options: Options) -> None:
         self.shards = shards
@@ -86,17 +97,17 @@ class ShardedSoftmin:
         return self.shards[0].gather(self.left.means(b))
 
 
-@torch.compiler.disable
+@exclude_from_graph
 def sharded_divergence(
     x: Tensor,
     y: Tensor,
     a: Tensor | None = None,
     b: Tensor | None = None,
     *,
-    group: Any = None,
+    group: ProcessGroup | None = None,
     debias: bool = True,
-    **options: Any,
-) -> tuple[Tensor, dict[str, Any]]:
+    **options: Unpack[DivergenceOptions],
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Compute the Sinkhorn divergence of clouds whose rows are distributed over the processes of a group.
 
     It is the value of :func:`otdist.learn.divergence` for all rows together, on each process of the group;
@@ -163,7 +174,9 @@ def sharded_divergence(
 
 
 def _read_together(
-    inputs: tuple[Any, Any, Any, Any], options: dict[str, Any], group: Any
+    inputs: tuple[Tensor, Tensor, Tensor | None, Tensor | None],
+    options: DivergenceOptions,
+    group: ProcessGroup | None,
 ) -> tuple[Options, Clouds, tuple[Shard, Shard], bool]:
     """Read the input of this process; all processes raise if the input of one cannot be used."""
     error: Exception | None = None
@@ -214,7 +227,7 @@ def _sharded_value(
     options: Options,
     debias: bool,
     needs_weight_gradient: bool,
-) -> tuple[Tensor, dict[str, Any]]:
+) -> tuple[Tensor, dict[str, Tensor]]:
     x, y = shards[0].gather(clouds.x), shards[1].gather(clouds.y)
     a, b = shards[0].gather(clouds.a), shards[1].gather(clouds.b)
     scale = Scale.of(x, y, options.p)

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -49,6 +50,14 @@ class PairwiseSoftmin:
     block : int, optional
         Number of pairs in a tile.
     """
+
+    x: Tensor
+    y: Tensor
+    p: float
+    engine: str
+    block: int
+    stored_costs: Tensor | None
+    stored_transpose: Tensor | None
 
     def __init__(
         self, x: Tensor, y: Tensor, p: float, engine: str = "auto", block: int | None = None
@@ -116,7 +125,7 @@ def _softmin_tile(x: Tensor, y: Tensor, h: Tensor, eps: Tensor, p: float) -> Ten
 
 
 @cache
-def _compile_tile() -> Any:
+def _compile_tile() -> Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]:
     # Costs, exponents and sums in one loop: 1 ns per pair instead of 3 in the plane, 2.6 instead of 5 in
     # 16 columns, on one CPU core, after about 20 s of compilation.
     return torch.compile(_softmin_tile, dynamic=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -71,7 +70,7 @@ class Batches:
         return total + len(self.shards[0].sizes) * (value - value.detach())
 
 
-def read_batches(fake: Any, real: Any, *, together: bool) -> Batches:
+def read_batches(fake: Tensor, real: Tensor, *, together: bool) -> Batches:
     """Read the batches of this process; with ``together`` all processes continue, or all raise.
 
     With ``together`` some processes may have no rows, as in the last batch of a loader.
@@ -127,7 +126,7 @@ def _gather_rows(points: Tensor, shard: Shard) -> Tensor:
     return torch.cat([all_rows[:start], points, all_rows[start + len(points) :]])
 
 
-def _read(fake: Any, real: Any, min_rows: int = 1) -> Batches:
+def _read(fake: Tensor, real: Tensor, min_rows: int = 1) -> Batches:
     points = _points(fake, "fake", min_rows), _points(real, "real", min_rows)
     if points[0].shape[1] != points[1].shape[1]:
         real_size, fake_size = points[1].shape[1], points[0].shape[1]
@@ -136,7 +135,7 @@ def _read(fake: Any, real: Any, min_rows: int = 1) -> Batches:
     return Batches(*points, tuple(fake.shape[1:]), None)
 
 
-def _points(batch: Any, name: str, min_rows: int) -> Tensor:
+def _points(batch: Tensor, name: str, min_rows: int) -> Tensor:
     if not isinstance(batch, Tensor) or not batch.is_floating_point():
         problem = f"dtype {batch.dtype}" if isinstance(batch, Tensor) else type(batch).__name__
         raise InputError(name, f"must be a float tensor of points, got {problem}", "give points, not labels")

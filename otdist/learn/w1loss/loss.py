@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -11,11 +12,11 @@ from otdist.api.distance import w1
 from otdist.api.sliced import sliced_w1
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_choice, check_integer, check_names
-from otdist.learn.modes import training_mode
+from otdist.learn.modes import exclude_from_graph, training_mode
 from otdist.learn.sinkhorn.divergence import divergence
 from otdist.learn.sinkhorn.options import check_torch_seed
 from otdist.learn.w1loss.batches import Batches, read_batches
-from otdist.learn.w1loss.online_critic import CriticOptions, OnlineCritic
+from otdist.learn.w1loss.online_critic import CriticOptions, Family, OnlineCritic
 
 Method = Literal["critic", "exact", "sinkhorn", "sliced"]
 W1_METHODS = ("critic", "exact", "sinkhorn", "sliced")
@@ -102,11 +103,19 @@ class W1Loss(nn.Module):
     True
     """
 
+    inner_steps: int
+    rng: int
+    options: dict[str, Any]
+    critic_options: CriticOptions
+    staleness: int
+    frozen: bool
+    calls: int
+
     def __init__(
         self,
         method: Method = "critic",
         *,
-        family: str | None = None,
+        family: Family | None = None,
         critic: nn.Module | None = None,
         inner_steps: int = 5,
         rng: Rng = 0,
@@ -130,7 +139,7 @@ class W1Loss(nn.Module):
         self.shape: tuple[int, ...] = ()
         self.online: OnlineCritic | None = None
 
-    @torch.compiler.disable
+    @exclude_from_graph
     def forward(self, fake: Tensor, real: Tensor) -> Tensor:
         """Return the value, shape (), of batches of shape (n, ...) and (m, ...)."""
         with torch.autocast(getattr(fake, "device", torch.device("cpu")).type, enabled=False):
@@ -151,7 +160,7 @@ class W1Loss(nn.Module):
         """Stop training the critic, or with ``False`` continue."""
         self.frozen = frozen
 
-    @torch.compiler.disable
+    @exclude_from_graph
     def refresh(self, fake: Tensor, real: Tensor, steps: int = 100) -> None:
         """Train the critic on two batches, frozen or not, after a pause or before the first call.
 
@@ -164,7 +173,7 @@ class W1Loss(nn.Module):
                 self._get_online_critic(batches).ascend(batches, steps)
             self.staleness = 0
 
-    @torch.compiler.disable
+    @exclude_from_graph
     @torch.no_grad()
     def heldout(self, fake: Tensor, real: Tensor) -> float:
         """Return the value on held-out batches, which is far below the loss if the critic overfits.
@@ -214,7 +223,7 @@ class W1Loss(nn.Module):
             return w1(fake, real, **self.options).value
         return sliced_w1(fake, real, rng=self.rng + self.calls, **self.options).value
 
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
+    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *rest: object) -> None:
         # The critic is built at the first call; here its size is read from the saved state.
         centre = state_dict.get(f"{prefix}online.centre")
         if self.online is None and centre is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from otdist.learn.modes import training_mode
 from otdist.learn.w1loss.batches import Batches
 from otdist.learn.w1loss.user_critic import prepare_user_critic, require_compatible
 
+Family = Literal["orthogonal", "anchors", "pieces", "spectral", "gp", "lp", "clip"]
 ONLINE_FAMILIES = ("orthogonal", "anchors", "pieces", *CONSTRAINTS)
 SCHEDULE_SHARE = 0.5  # fixed place in the schedule, since training has no end: temperature and half the step
 
@@ -31,7 +32,7 @@ SCHEDULE_SHARE = 0.5  # fixed place in the schedule, since training has no end: 
 class CriticOptions:
     """Options of the critic and its training; see :class:`otdist.learn.W1Loss`."""
 
-    family: str | None = "orthogonal"
+    family: Family | None = "orthogonal"
     user_critic: tuple[nn.Module, ...] = ()
     seed: int = 0
     anchors: int = 256
@@ -60,6 +61,8 @@ class OnlineCritic(nn.Module):
     options : CriticOptions
         Options of the critic.
     """
+
+    rate: float | None
 
     centre: Tensor
     unit: Tensor
@@ -168,4 +171,5 @@ def _build_critic(starts: list[Tensor], options: CriticOptions, generator: torch
         network = Orthogonal(d, width=default_width(d), generator=generator).to(starts[0].device)
         network.initialise(*starts, generator)
         return network
-    return Penalised(d, options.family, generator=generator)  # type: ignore[arg-type]
+    assert options.family is not None  # only None with a critic of the user
+    return Penalised(d, options.family, generator=generator)

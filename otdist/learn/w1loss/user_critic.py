@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -35,7 +33,15 @@ class UserCritic(Penalised):
         Random generator of the constraint.
     """
 
-    def __init__(self, network: Any, shape: tuple[int, ...], constraint: Any, generator: Any) -> None:
+    shape: tuple[int, ...]
+
+    def __init__(
+        self,
+        network: nn.Module,
+        shape: tuple[int, ...],
+        constraint: str | None,
+        generator: torch.Generator,
+    ) -> None:
         nn.Module.__init__(self)
         self.network, self.shape, self.constraint = network, shape, constraint
         self.seed, self.draws = generator.initial_seed(), 0
@@ -68,7 +74,9 @@ class UserCritic(Penalised):
         super().retract()
 
 
-def prepare_user_critic(critic: Any, shape: tuple[int, ...], family: str | None, generator: Any) -> Any:
+def prepare_user_critic(
+    critic: nn.Module, shape: tuple[int, ...], family: str | None, generator: torch.Generator
+) -> nn.Module:
     """Check the caller's critic, and apply its constraint.
 
     Raises
@@ -101,7 +109,7 @@ def prepare_user_critic(critic: Any, shape: tuple[int, ...], family: str | None,
     return UserCritic(critic, shape, family or "spectral", generator)
 
 
-def require_compatible(critic: Any, family: str | None) -> None:
+def require_compatible(critic: object, family: str | None) -> None:
     """Raise InputError if critic and family are incompatible."""
     require_module("critic", critic)
     has_own_constraint = hasattr(critic, "lipschitz") and hasattr(critic, "retract")

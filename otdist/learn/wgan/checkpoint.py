@@ -48,7 +48,7 @@ def restore(state: State, tensors: dict[str, Tensor]) -> None:
         stream.set_state(tensors[f"random.{name}"].clone())
 
 
-def write(folder: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> Path:
+def write(folder: Path, tensors: dict[str, Tensor], metadata: dict[str, object]) -> Path:
     """Write a run into a folder; an existing file is replaced atomically."""
     from safetensors.torch import save
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -25,10 +25,16 @@ from otdist.learn.wgan.settings import make_settings
 from otdist.learn.wgan.state import build_state
 from otdist.learn.wgan.wgan import WGAN
 
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from otdist.learn.wgan.real import WGANData
+    from otdist.learn.wgan.settings import SettingOptions
+
 
 @training_mode()
 def fit_wgan(
-    data: Any,
+    data: WGANData,
     *,
     steps: int | None = None,
     max_seconds: float | None = None,
@@ -40,7 +46,7 @@ def fit_wgan(
     progress: bool = False,
     on_check: Callable[[Check, WGAN], object] | None = None,
     device: str = "auto",
-    **settings: Any,
+    **settings: Unpack[SettingOptions],
 ) -> WGAN:
     r"""Train a generator of points like the data, against a critic that estimates W1.
 
@@ -156,11 +162,11 @@ def fit_wgan(
 
 
 def _new_run(
-    data: Any,
+    data: WGANData,
     schedule: Schedule,
     seed: int,
     user_modules: tuple[nn.Module | None, nn.Module | None],
-    settings: dict[str, Any],
+    settings: SettingOptions,
     device: torch.device,
 ) -> WGAN:
     checked_settings = make_settings(settings, user_modules[1] is not None)
@@ -181,7 +187,7 @@ def _load_run(
     generator: nn.Module | None,
     critic: nn.Module | None,
     device: torch.device,
-    requested: dict[str, Any],
+    requested: Mapping[str, object],
 ) -> WGAN:
     """Load the run of a folder, and check that its settings are the requested ones."""
     if folder is None:

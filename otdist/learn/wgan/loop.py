@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import FrameType
 
 from torch import Tensor
 
@@ -54,7 +54,7 @@ class Loop:
         self._store_good_state()
         self._save()
         is_first = rank_and_world_size()[0] == 0
-        self.log = RunLog(self.folder if is_first else None, run.history, run.alarms)
+        self.log: RunLog = RunLog(self.folder if is_first else None, run.history, run.alarms)
         with (
             defer_interrupts() as stop_requested,
             display_progress(self.progress, "training") as report_progress,
@@ -161,7 +161,7 @@ def defer_interrupts() -> Iterator[Callable[[], bool]]:
         return
     stop_requested: list[int] = []
 
-    def handle_interrupt(number: int, frame: Any) -> None:
+    def handle_interrupt(number: int, frame: FrameType | None) -> None:
         if stop_requested:
             raise KeyboardInterrupt
         stop_requested.append(number)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 UserModules = tuple[nn.Module | None, nn.Module | None]  # the caller's generator and critic
 
 
-def collect_metadata(run: WGAN) -> dict[str, Any]:
+def collect_metadata(run: WGAN) -> dict[str, object]:
     """Collect everything about a run that is not a tensor, for JSON."""
     state = run.state
     return {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -77,7 +76,7 @@ def apply_constraint(critic: nn.Module, settings: Settings, d: int, seed: torch.
 
 
 def prepare_critic(
-    critic: Any, settings: Settings, shape: tuple[int, ...], seed: torch.Generator
+    critic: nn.Module, settings: Settings, shape: tuple[int, ...], seed: torch.Generator
 ) -> nn.Module:
     """Check the caller's critic, and prepend a layer that restores the shape of points."""
     require_module("critic", critic)
@@ -89,7 +88,7 @@ def prepare_critic(
     return apply_constraint(checked_critic(shaped, (d,)), settings, d, seed)
 
 
-def prepare_generator(generator: Any, settings: Settings, d: int) -> nn.Module:
+def prepare_generator(generator: nn.Module, settings: Settings, d: int) -> nn.Module:
     """Check that the caller's generator gives points of d numbers."""
     require_module("generator", generator)
     require_trainable("generator", generator)
@@ -155,6 +154,9 @@ def _build_convolutional(latent: int, shape: tuple[int, ...]) -> nn.Sequential:
 
 class Cropped(nn.Module):
     """Crop of images to their first rows and columns, so that sides need not be multiples of four."""
+
+    height: int
+    width: int
 
     def __init__(self, height: int, width: int) -> None:
         super().__init__()

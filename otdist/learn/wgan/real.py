@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -13,10 +13,12 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from otdist.errors import InputError
 from otdist.inputs.arrays import is_torch, read
-from otdist.typing import Array
+from otdist.typing import Array, ArrayInput
 
 MIN_POINTS = 32  # fewest points from which some can be held out
 MAX_SIDE_PIXELS = 64  # largest side of an image that the networks here suit
+
+WGANData: TypeAlias = "ArrayInput | TensorDataset"
 
 
 class DataNote(NamedTuple):
@@ -81,7 +83,7 @@ class RealData:
     notes: tuple[DataNote, ...]
 
     @classmethod
-    def of(cls, data: Any, *, held_out: float, scale: str, seed: int) -> RealData:
+    def of(cls, data: WGANData, *, held_out: float, scale: str, seed: int) -> RealData:
         """Check data, hold out a random share, and scale both parts."""
         points, shape, columns = _read_points(data)
         order = np.random.default_rng([seed, 0]).permutation(len(points))
@@ -109,7 +111,7 @@ class RealData:
         return RealData(*parts, self.scale, self.shape, self.columns, self.sha256, self.notes)
 
 
-def _read_points(data: Any) -> tuple[Array, tuple[int, ...], tuple[str, ...] | None]:
+def _read_points(data: WGANData) -> tuple[Array, tuple[int, ...], tuple[str, ...] | None]:
     """Return numbers (n, d), the shape of one point, and the names of columns."""
     columns, data = None, _unpack(data)
     if isinstance(data, np.ndarray) or is_torch(data):
@@ -139,7 +141,7 @@ def _read_points(data: Any) -> tuple[Array, tuple[int, ...], tuple[str, ...] | N
     return values, shape, columns
 
 
-def _unpack(data: Any) -> Any:
+def _unpack(data: WGANData) -> ArrayInput:
     """Unpack containers of torch's data loaders; raises InputError if they do not hold points alone."""
     if isinstance(data, TensorDataset) and len(data.tensors) == 1:
         return data.tensors[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from otdist.inputs.arguments import check_integer, check_seconds
 
@@ -32,7 +31,7 @@ class Schedule:
     end: float = 1.0
 
     @classmethod
-    def of(cls, steps: Any, max_seconds: Any, decay_from: float) -> Schedule:
+    def of(cls, steps: int | None, max_seconds: float | None, decay_from: float) -> Schedule:
         """Make a schedule from the caller's arguments."""
         steps = None if steps is None else check_integer(steps, "steps")
         max_seconds = check_seconds(max_seconds)

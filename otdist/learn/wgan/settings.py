@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 import torch
 
@@ -18,7 +18,12 @@ from otdist.inputs.arguments import (
     get_option_names,
     set_option,
 )
+from otdist.typing import Json
 
+Objective = Literal["w1", "gan", "saturating", "hinge"]
+Constraint = Literal["orthogonal", "spectral", "lp", "gp", "clip", "none"]
+Precision = Literal["float32", "bfloat16"]
+ScaleRule = Literal["auto", "common", "columns"]
 OBJECTIVES = ("w1", "gan", "saturating", "hinge")
 CONSTRAINTS = ("orthogonal", "spectral", "lp", "gp", "clip", "none")
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -50,6 +55,29 @@ UPPER_LIMITS: dict[str, float | None] = {"learning_rate": None, "critic_rate": N
 UPPER_LIMITS |= {"held_out": 1.0, "average": 1.0, "decay_from": 1.0}
 PENALISED_CRITIC_STEPS = 3  # with a gradient penalty, where fewer steps fail on a ring
 DEFAULT_CRITIC_STEPS = 1  # more cost time and do not improve the generator; "auto" starts with it
+
+
+class SettingOptions(TypedDict, total=False):
+    """Keyword arguments of :class:`Settings`."""
+
+    objective: Objective
+    constraint: Constraint | None
+    n_critic: int | Literal["auto"] | None
+    batch_size: int
+    latent: int | None
+    width: int | None
+    learning_rate: float | None
+    critic_rate: float | None
+    decay_from: float
+    average: float
+    packing: int
+    penalty: float | None
+    scale: ScaleRule
+    held_out: float
+    check_every: int
+    check_points: int
+    stop: bool
+    precision: Precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +129,8 @@ class Settings:
         Precision of matrix products in training; penalties and checks use float32 and float64.
     """
 
-    objective: str = "w1"
-    constraint: str | None = None
+    objective: Objective = "w1"
+    constraint: Constraint | None = None
     n_critic: int | Literal["auto"] | None = None
     batch_size: int = 256
     latent: int | None = None
@@ -113,12 +141,12 @@ class Settings:
     average: float = 0.999
     packing: int = 1
     penalty: float | None = None
-    scale: Literal["auto", "common", "columns"] = "auto"
+    scale: ScaleRule = "auto"
     held_out: float = 0.2
     check_every: int = 500
     check_points: int = 512
     stop: bool = True
-    precision: str = "float32"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
@@ -154,12 +182,12 @@ class Settings:
         """Return True if the critic's Lipschitz constant is computed, so that its gap is a bound."""
         return self.constraint in ("orthogonal", "spectral")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """Return names and values, for files."""
         return asdict(self)
 
 
-def make_settings(options: Mapping[str, Any], has_user_critic: bool) -> Settings:
+def make_settings(options: Mapping[str, object], has_user_critic: bool) -> Settings:
     """Make settings from keyword arguments; an unknown name is an error that lists the known ones."""
     check_names(options, get_option_names(Settings), "the trainer")
     values = dict(options)
@@ -168,4 +196,5 @@ def make_settings(options: Mapping[str, Any], has_user_critic: bool) -> Settings
     if has_user_critic and values["constraint"] == "orthogonal":
         problem = "must not be 'orthogonal' for a critic of yours, which has other layers"
         raise InputError("constraint", problem, "use 'spectral', or leave critic out")
-    return Settings(**values)
+    make: Callable[..., Settings] = Settings  # which checks the values
+    return make(**values)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -70,8 +69,11 @@ class State:
 
     def __post_init__(self) -> None:
         s = self.settings
-        self.latent = network_sizes(s, self.d)[0]
-        self.rates = {"generator": s.learning_rate or USER_RATE, "critic": s.critic_rate or USER_RATE}
+        self.latent: int = network_sizes(s, self.d)[0]
+        self.rates: dict[str, float] = {
+            "generator": s.learning_rate or USER_RATE,
+            "critic": s.critic_rate or USER_RATE,
+        }
         self.n_critic = self.n_critic or (s.n_critic if isinstance(s.n_critic, int) else DEFAULT_CRITIC_STEPS)
         self.generator, self.critic = self.generator.to(self.device), self.critic.to(self.device)
         self.average = AveragedModel(self.generator, multi_avg_fn=MovingAverage(s.average), use_buffers=True)
@@ -192,7 +194,7 @@ class State:
         packs = batch.unflatten(0, (-1, self.settings.packing if packing is None else packing))
         return packs[rank::world].flatten(0, 1)
 
-    def _autocast(self) -> Any:
+    def _autocast(self) -> torch.autocast:
         dtype = PRECISIONS[self.settings.precision]
         return torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -24,6 +24,9 @@ from otdist.learn.wgan.schedule import Schedule
 from otdist.learn.wgan.settings import Settings
 from otdist.learn.wgan.state import State
 from otdist.typing import Array
+
+if TYPE_CHECKING:
+    from otdist.learn.wgan.real import WGANData
 
 SAMPLE_BATCH_POINTS = 4096  # points that are generated at a time
 
@@ -195,7 +198,7 @@ class WGAN:
         tensors = checkpoint.collect_tensors(self.state) | self.snapshots.tensors()
         return checkpoint.write(Path(folder), tensors, collect_metadata(self))
 
-    def report(self, path: str | Path, data: Any = None, *, name: str | None = None) -> Path:
+    def report(self, path: str | Path, data: WGANData | None = None, *, name: str | None = None) -> Path:
         """Write an HTML report: distance to the data, curves, samples, alarms and settings.
 
         Parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from otdist.solvers.divergence.term import EntropicSolution, EntropicTerm, Stopp
 from otdist.solvers.merge import MergedProblem
 from otdist.solvers.quick import Sides, mean_cost_bound
 from otdist.typing import Array, Inputs
+
+if TYPE_CHECKING:
+    from otdist.solvers.answer import Description
 
 Gradients = Callable[[], tuple[Array, Array]]
 
@@ -52,11 +55,13 @@ class DivergenceSolver:
 
     def __call__(self, problem: Problem, masses: tuple[Array, Array], inputs: Inputs) -> Result:
         """Solve the terms, and combine them; ``masses`` are not normalised further."""
-        label = {**describe(problem), "name": "S_eps" if self.debias else "OT_eps"}
-        info = {"p": problem.p, "eps": self.eps, "reach": self.reach, **describe_omitted(problem)}
+        label = describe(problem)
+        label["name"] = "S_eps" if self.debias else "OT_eps"
+        info: dict[str, object] = {"p": problem.p, "eps": self.eps, "reach": self.reach}
+        info |= describe_omitted(problem)
         normalised = self.reach is None
         if problem.fixed_value is not None:
-            return with_gradient(make_fixed_result(problem, info=info, **label), problem, inputs)
+            return with_gradient(make_fixed_result(problem, name=label["name"], info=info), problem, inputs)
         if self.debias and _samples_coincide(problem, masses, normalised):
             result = Result(0.0, 0.0, 0.0, "sinkhorn", message=SAMPLES_COINCIDE, info=info, **label)
             gradients = _constant_gradients(problem)
@@ -74,7 +79,12 @@ class DivergenceSolver:
         )
 
     def _bound_without_costs(
-        self, problem: Problem, masses: tuple[Array, Array], inputs: Inputs, info: dict[str, Any], label: Any
+        self,
+        problem: Problem,
+        masses: tuple[Array, Array],
+        inputs: Inputs,
+        info: dict[str, object],
+        label: Description,
     ) -> Result:
         """Return bounds without the costs of all pairs, for when time is short; gradients are NaN."""
         sides = Sides(problem, problem.x, problem.y, *masses)
@@ -168,7 +178,7 @@ class SolvedDivergence:
     totals: tuple[float, float]
     reaching: bool
 
-    def result(self, goal: float, info: dict[str, Any], label: dict[str, Any]) -> Result:
+    def result(self, goal: float, info: dict[str, object], label: Description) -> Result:
         """Combine values and intervals of the terms to a Result."""
         residual = max(term.residual for term in self.terms.values())
         out_of_time = NO_PLAN_SUMS if math.isinf(residual) else ""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
 from otdist.errors import InputError
 from otdist.metrics.base import make_row_blocks
 from otdist.problem import Problem
-from otdist.typing import Array, Index
+from otdist.typing import Array, Index, PairCosts
 
 
 def point_gradients_by_torch(problem: Problem, rows: Array, cols: Array, eps: float) -> tuple[Array, Array]:
@@ -54,7 +51,7 @@ def point_gradients_of_cells(problem: Problem, rows: Index, cols: Index, mass: A
     return np.ldexp(left * unit, -problem.exponent), np.ldexp(right * unit, -problem.exponent)
 
 
-def _pairs(problem: Problem) -> Callable[[Any, Any, Any], Any]:
+def _pairs(problem: Problem) -> PairCosts:
     if problem.metric.pairs is None:
         raise InputError(
             "metric",

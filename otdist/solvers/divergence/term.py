@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -102,10 +102,10 @@ class EntropicTerm:
         """Prepare one sample of a problem against itself."""
         points, rows = (problem.x, problem.rows) if side == 0 else (problem.y, problem.cols)
         mass, points_of_side = (problem.a, problem.b)[side], problem.caller_points[side]
-        changes: dict[str, Any] = {"x": points, "y": points, "a": mass, "b": mass, "rows": rows, "cols": rows}
+        one_sample = replace(problem, x=points, y=points, a=mass, b=mass, rows=rows, cols=rows)
         shape = (problem.shape[side], problem.shape[side])
         return cls.of(
-            replace(problem, **changes, shape=shape, caller_points=(points_of_side, points_of_side)),
+            replace(one_sample, shape=shape, caller_points=(points_of_side, points_of_side)),
             a,
             a,
             is_self=True,
@@ -317,7 +317,8 @@ class EntropicSolution:
         if self.rho is None:
             return f, g
         eps, rho = self.state.eps * self.term.unit, self.rho * self.term.unit
-        return tuple(-rho * np.expm1(-q / rho) - eps * np.exp(-q / rho) for q in (f, g))  # type: ignore[return-value]
+        f, g = (-rho * np.expm1(-q / rho) - eps * np.exp(-q / rho) for q in (f, g))
+        return f, g
 
     def point_gradients(self) -> tuple[Array, Array]:
         """Return the gradient in the points; for a sample against itself, in one of its two copies."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.solvers.entropic.iteration import Iteration, SinkhornState
 from otdist.solvers.entropic.logsumexp32 import PointLogSumExp32
@@ -41,7 +38,7 @@ def anneal_copies(
     return SinkhornState(np.zeros(len(a)), g), current
 
 
-def entropic_dual(ground: PointCosts, a: NDArray[Any], b: NDArray[Any]) -> Dual:
+def entropic_dual(ground: PointCosts, a: Array, b: Array) -> Dual:
     """Compute feasible potentials from which the exact solver starts.
 
     In many dimensions the potentials of a coarser copy are a poor start, and are corrected one by one. A few

@@ -8,7 +8,7 @@ unique up to a constant: both maps are linear, and each is the transpose of the 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from torch import Tensor
 
 from otdist.autograd import Reason, refuse
 from otdist.typing import Array, Index
+
+if TYPE_CHECKING:
+    from torch.autograd.function import FunctionCtx
 
 
 class Basis:
@@ -34,6 +37,12 @@ class Basis:
     reason : Reason
         Why mixed second derivatives are refused if the cells are not a tree.
     """
+
+    cells: tuple[Index, Index]
+    mass: Tensor
+    potentials: tuple[Tensor | None, Tensor | None]
+    points: tuple[Index, Index] | None
+    reason: Reason
 
     def __init__(
         self,
@@ -100,6 +109,10 @@ class Tree:
         LU factors of the incidence matrix without its last column: cells by points.
     """
 
+    points: tuple[Index, Index]
+    shape: tuple[int, int]
+    factors: Any
+
     def __init__(self, points: tuple[Index, Index], shape: tuple[int, int], factors: Any) -> None:
         self.points, self.shape, self.factors = points, shape, factors
 
@@ -140,12 +153,12 @@ class _Flow(torch.autograd.Function):
     """Linear map from weights to masses."""
 
     @staticmethod
-    def forward(ctx: Any, tree: Tree, a: Tensor, b: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, tree: Tree, a: Tensor, b: Tensor) -> Tensor:
         ctx.tree = tree
         return torch.from_numpy(tree.masses(a.detach().numpy(), b.detach().numpy()))
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: FunctionCtx, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         return None, *_Duals.apply(ctx.tree, grad_output)
 
 
@@ -153,11 +166,11 @@ class _Duals(torch.autograd.Function):
     """Linear map from costs to potentials, the transpose of the flow."""
 
     @staticmethod
-    def forward(ctx: Any, tree: Tree, costs: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: FunctionCtx, tree: Tree, costs: Tensor) -> tuple[Tensor, Tensor]:
         ctx.tree = tree
         f, g = tree.potentials(costs.detach().numpy())
         return torch.from_numpy(f), torch.from_numpy(g)
 
     @staticmethod
-    def backward(ctx: Any, of_f: Tensor, of_g: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: FunctionCtx, of_f: Tensor, of_g: Tensor) -> tuple[Tensor | None, ...]:
         return None, _Flow.apply(ctx.tree, of_f, of_g)

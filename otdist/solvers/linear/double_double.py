@@ -6,7 +6,7 @@ transport costs within a cluster. As sums of two floats they keep about 32 digit
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class DoubleDouble(NamedTuple):
         return DoubleDouble(*two_sum(high, self.low + error))
 
 
-def reduced_costs(cost: Any, f: DoubleDouble, g: DoubleDouble) -> Any:
+def reduced_costs(cost: Array, f: DoubleDouble, g: DoubleDouble) -> Array:
     """Compute ``cost - (f + g)``, elementwise with broadcasting.
 
     The error is at most ``DOUBLE_DOUBLE_ROUNDOFF * (|f| + |g|)``, plus two roundings of the result.

@@ -39,7 +39,7 @@ SOURCE_FINGERPRINT = _fingerprint_sources()
 COMPILED_FUNCTIONS: list[str] = []  # functions that this process compiled
 
 
-def jit(function: F, **options: Any) -> F:
+def jit(function: F, **options: object) -> F:
     """Compile on the first call, and keep the machine code on disk for the next process.
 
     The interpreter lock is released, so threads run in parallel. No fast-math: the results are used in

@@ -36,7 +36,7 @@ def integer_masses(a: Array, b: Array) -> tuple[Masses, Masses, int, float]:
     return left, right, k, sum(error) + unseen
 
 
-def all_equal(a: NDArray[Any], b: NDArray[Any], mass: Any) -> bool:
+def all_equal(a: NDArray[Any], b: NDArray[Any], mass: float) -> bool:
     """Whether both sides have the same number of points, all of this mass."""
     return len(a) == len(b) and bool((a == mass).all() and (b == mass).all())
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -200,7 +200,7 @@ class EntropicProblem:
         return value - 8 * UNIT_ROUNDOFF * float(np.abs(dual.f).max() + np.abs(dual.g).max())
 
     def to_result(
-        self, bounds: Bounds, finished: bool, goal: float, message: str, info: dict[str, Any]
+        self, bounds: Bounds, finished: bool, goal: float, message: str, info: Mapping[str, object]
     ) -> Result:
         """Convert bounds to a Result in the problem's units."""
         prepared, problem = self.prepared, self.prepared.merged.problem
@@ -220,10 +220,10 @@ class EntropicProblem:
             converged=finished,
             goal=goal,
             message="" if finished else message,
-            info={"eps": state.eps / self.mean, "residual": state.residual} | info,
+            info={"eps": state.eps / self.mean, "residual": state.residual, **info},
         )
 
-    def entropic_info(self, state: SinkhornState) -> dict[str, Any]:
+    def entropic_info(self, state: SinkhornState) -> dict[str, object]:
         """Return the entropic objective and potentials, in units of the cost, for ``Result.info``."""
         prepared, units = self.prepared, self.prepared.merged.problem.to_caller_costs
         f, g = prepared.full_potentials(state.f, state.g)
@@ -279,8 +279,12 @@ class EntropicProblem:
         plan *= scale_factors(self.b, plan.sum(axis=0))
         rest = self.couple_rest(self.a - plan.sum(axis=1), self.b - plan.sum(axis=0), dual)
         inside = np.flatnonzero(plan.ravel() > 0)
-        cells = (i[inside], j[inside], plan.ravel()[inside])
-        return tuple(np.concatenate(pair) for pair in zip(cells, rest, strict=True))  # type: ignore[return-value]
+        rows, cols, mass = i[inside], j[inside], plan.ravel()[inside]
+        return (
+            np.concatenate([rows, rest[0]]),
+            np.concatenate([cols, rest[1]]),
+            np.concatenate([mass, rest[2]]),
+        )
 
     def _plan(self, bounds: Bounds) -> Cells:
         """Return the cells of the plan in the problem's rows and masses."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from otdist.runtime.parallel import run_both
 from otdist.solvers.line import line_potentials, sorted_order
 from otdist.solvers.sliced.projections import add_outer, combine, common_cells, project, projections
 from otdist.typing import Array, Cells, Index
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Gradients = Callable[[], tuple[Array, Array]]
 
@@ -111,7 +114,7 @@ def weight_gradients(problem: Problem, directions: Array, value: float) -> tuple
     return out
 
 
-def power_mean_formula(problem: Problem, directions: Array, value: float, *data: Any) -> Any:
+def power_mean_formula(problem: Problem, directions: Array, value: float, *data: Tensor | None) -> Tensor:
     """Power mean of the distances along directions as a function of the tensors (x, y, a, b).
 
     Torch can differentiate it repeatedly, as long as the order of the projections does not change.

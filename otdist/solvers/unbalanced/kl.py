@@ -64,11 +64,11 @@ class UnbalancedKL:
 
     def __post_init__(self) -> None:
         self.term = self.term.with_equal_totals()
-        self.constant = self.rho * self.term.unmet
+        self.constant: float = self.rho * self.term.unmet
         self.plan: KLPlan | None = None
         self.dual: KLDual | None = None
-        self.iterations = 0
-        self.method = "sinkhorn"
+        self.iterations: int = 0
+        self.method: str = "sinkhorn"
         # If points are far beyond the reach, float32 does not resolve those within it.
         far = self.term.logsumexp.cost_error > MAX_FLOAT32_ERROR * self.rho
         self.logsumexp = self.term.logsumexp64 if far else self.term.logsumexp

@@ -6,10 +6,9 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from otdist.gradient import with_array_gradients, with_transport_gradient
 from otdist.number import change
@@ -19,12 +18,21 @@ from otdist.runtime.deadline import Deadline, OutOfTimeError
 from otdist.solvers.answer import describe, describe_omitted, evaluate_critic, widen_for_unit
 from otdist.solvers.mass_sums import sum_by_place
 from otdist.solvers.unbalanced.quick import QuickUnbalanced
-from otdist.typing import Array, Inputs
+from otdist.typing import Array, ArrayInput, Inputs
 
 if TYPE_CHECKING:
+    from typing import TypedDict
+
+    from otdist.solvers.answer import Description
     from otdist.solvers.unbalanced.augmented import AugmentedProblem, Exact
 
-Label = dict[str, Any]  # name and info of the result
+    class Label(TypedDict):
+        """Name and figures of a result."""
+
+        name: str
+        info: dict[str, object]
+
+
 Potentials = Callable[[], tuple[Array, Array]]
 
 ROUNDING_TOO_LARGE = "float64 cannot prove this cost to 1e-9, tiny as it is beside others: use the interval."
@@ -55,7 +63,7 @@ def solve_tv(
     return with_transport_gradient(result, problem, inputs, potentials)
 
 
-def _flat_critic(problem: Problem, price: float, g: Array, z: ArrayLike) -> Array:
+def _flat_critic(problem: Problem, price: float, g: Array, z: ArrayInput) -> Array:
     return np.asarray(np.minimum(evaluate_critic(problem, g, z), price))
 
 
@@ -94,7 +102,8 @@ def _quick_result(problem: Problem, solved: QuickUnbalanced, inputs: Inputs, lab
         message=NO_COST_MATRIX,
         _make_plan=solved.make_plan,
         _make_potentials=solved.potentials,
-        **{**describe(problem), **label},
+        info=label["info"],
+        **_describe(problem, label),
     )
     return with_transport_gradient(result, problem, inputs, solved.potentials)
 
@@ -115,8 +124,15 @@ def _result(
         message="" if solved.finished else result.message or ROUNDING_TOO_LARGE,
         _make_plan=solved.make_plan,
         _make_potentials=potentials,
-        **{**describe(problem), **label},
+        info=label["info"],
+        **_describe(problem, label),
     )
+
+
+def _describe(problem: Problem, label: Label) -> Description:
+    facts = describe(problem)
+    facts["name"] = label["name"]
+    return facts
 
 
 def solve_kl(
@@ -158,7 +174,8 @@ def solve_kl(
         message="" if finished else reason,
         _make_plan=solved.make_plan,
         _make_potentials=solved.potentials,
-        **{**describe(problem), **label},
+        info=label["info"],
+        **_describe(problem, label),
     )
 
     def of_weights() -> tuple[Array, Array]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # Of JSON lines, which begin with an object each; strings of JSON hold no line breaks.
 NO_OBJECT_FIRST = re.compile(rb"(?:\xef\xbb\xbf)?\s*([^\s{])")
 NULL_LINE = re.compile(rb"\n[ \t\r]*(null)")
 
 
-def read_parquet(source: Any, columns: tuple[str, ...] | None) -> Any:
+def read_parquet(source: str | pa.Buffer, columns: tuple[str, ...] | None) -> pa.Table:
     """Read a Parquet file; only the given columns, if it has them all."""
     from pyarrow import parquet
 
@@ -19,7 +22,7 @@ def read_parquet(source: Any, columns: tuple[str, ...] | None) -> Any:
         return _drop_index(file.read(columns=select_columns(file.schema_arrow, columns)))
 
 
-def read_feather(source: Any, columns: tuple[str, ...] | None) -> Any:
+def read_feather(source: str | pa.Buffer, columns: tuple[str, ...] | None) -> pa.Table:
     """Read a Feather file or an Arrow stream."""
     import pyarrow as pa
     from pyarrow import feather, ipc
@@ -37,7 +40,7 @@ def read_feather(source: Any, columns: tuple[str, ...] | None) -> Any:
     return table
 
 
-def _check_buffers(array: Any) -> None:
+def _check_buffers(array: pa.Array) -> None:
     """Raise ValueError if offsets or indices point outside of the buffers, which Arrow maps unchecked.
 
     Text need not be UTF-8 here: such a column is unreadable, which does not concern the others.
@@ -55,7 +58,7 @@ def _check_buffers(array: Any) -> None:
     array.validate(full=True)
 
 
-def read_json_lines(source: Any, columns: tuple[str, ...] | None) -> Any:
+def read_json_lines(source: str | pa.Buffer, columns: tuple[str, ...] | None) -> pa.Table:
     """Read one JSON object a line."""
     from pyarrow import json
 
@@ -65,7 +68,7 @@ def read_json_lines(source: Any, columns: tuple[str, ...] | None) -> Any:
     return table if selected is None else table.select(selected)
 
 
-def _require_objects(source: Any) -> None:
+def _require_objects(source: str | pa.Buffer) -> None:
     """Raise ValueError for values that are no objects: Arrow ends the process if a block begins with null."""
     import pyarrow as pa
 
@@ -79,7 +82,7 @@ def _require_objects(source: Any) -> None:
         raise ValueError(f"each line must hold a JSON object, one begins with {bytes(found[1])!r}")
 
 
-def _parse_times(table: Any) -> Any:
+def _parse_times(table: pa.Table) -> pa.Table:
     """Convert columns of ISO 8601 text to times, which JSON has no type for."""
     import pyarrow as pa
 
@@ -96,20 +99,20 @@ def _parse_times(table: Any) -> Any:
     return table
 
 
-def _open_source(source: Any) -> Any:
+def _open_source(source: str | pa.Buffer) -> str | pa.BufferReader:
     import pyarrow as pa
 
     return source if isinstance(source, str) else pa.BufferReader(source)
 
 
-def select_columns(schema: Any, columns: tuple[str, ...] | None) -> list[str] | None:
+def select_columns(schema: pa.Schema, columns: tuple[str, ...] | None) -> list[str] | None:
     """Return the columns to load; None for all if one does not exist, so that a message can list them."""
     if columns is None or not set(columns) <= set(schema.names):
         return None
     return list(dict.fromkeys(columns))
 
 
-def _drop_index(table: Any) -> Any:
+def _drop_index(table: pa.Table) -> pa.Table:
     # pandas stores its row index as a column, which is not data.
     index = (table.schema.pandas_metadata or {}).get("index_columns", [])
     return table.drop_columns([name for name in index if name in table.column_names])

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import codecs
-from typing import Any
+from typing import TYPE_CHECKING
 
 from otdist.errors import InputError, Option, Remedy, get_reason
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 BYTE_ORDER_MARKS = (  # longer ones first: a mark of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -19,7 +22,7 @@ FALLBACK_ENCODING = "cp1252"  # the superset of Latin-1 that Western versions of
 DECODE_BLOCK_BYTES = 1 << 20
 
 
-def to_utf8(content: Any, encoding: str | None, name: str) -> tuple[Any, str]:
+def to_utf8(content: pa.Buffer, encoding: str | None, name: str) -> tuple[pa.Buffer, str]:
     """Convert to UTF-8 without a byte order mark; return a note if the encoding was guessed."""
     import pyarrow as pa
 
@@ -61,7 +64,7 @@ def _detect_utf16(head: bytes) -> str:
     return "utf-16-be" if half and not odd and even > 0.8 * half else ""
 
 
-def _is_utf8(content: Any) -> bool:
+def _is_utf8(content: pa.Buffer) -> bool:
     decoder = codecs.getincrementaldecoder("utf-8")()
     view = memoryview(content)
     try:
@@ -73,7 +76,7 @@ def _is_utf8(content: Any) -> bool:
     return True
 
 
-def _decode(content: Any, encoding: str, name: str) -> bytes:
+def _decode(content: pa.Buffer, encoding: str, name: str) -> bytes:
     try:
         return codecs.decode(content.to_pybytes(), encoding).removeprefix("\ufeff").encode()
     except (UnicodeError, LookupError, TypeError, AttributeError) as error:

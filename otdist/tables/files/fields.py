@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,12 +12,18 @@ from otdist.tables.files.notes import replace_column
 from otdist.tables.files.settings import Reading
 from otdist.tables.labels import from_arrow
 from otdist.tables.numerals import MISSING_SIGNS, detect_date_format, parse_numbers
+from otdist.typing import Array
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 LEADING_ZEROS_NOTE = "leading zeros: read as labels"
 TIME_FORMATS = ("", " %H:%M", " %H:%M:%S", "T%H:%M:%S")
 
 
-def recognise_fields(table: Any, decimal: str | None, reading: Reading, zeros: dict[str, Any]) -> Any:
+def recognise_fields(
+    table: pa.Table, decimal: str | None, reading: Reading, zeros: dict[str, pa.ChunkedArray]
+) -> pa.Table:
     """Convert text columns that are unambiguously numbers or dates, and add a note on each."""
     import pyarrow as pa
 
@@ -30,7 +37,7 @@ def recognise_fields(table: Any, decimal: str | None, reading: Reading, zeros: d
     return table
 
 
-def _recognise_column(table: Any, name: str, decimal: str | None, reading: Reading) -> Any:
+def _recognise_column(table: pa.Table, name: str, decimal: str | None, reading: Reading) -> pa.Table:
     codes, texts = from_arrow(table[name])
     candidates = [text for text in texts if text.strip() not in MISSING_SIGNS]
     signs = [text for text in texts if text.strip() in MISSING_SIGNS]
@@ -42,12 +49,13 @@ def _recognise_column(table: Any, name: str, decimal: str | None, reading: Readi
         notes += (
             [f"read as numbers, such as {_find_unusual(candidates)!r}"] if _find_unusual(candidates) else []
         )
-        values: Any = dict(zip(candidates, numerals.values.tolist(), strict=True))
+        values: Mapping[str, float | datetime] = dict(zip(candidates, numerals.values.tolist(), strict=True))
     else:
-        values = _parse_dates(candidates, reading.date_format)
-        if values is None:
+        dates = _parse_dates(candidates, reading.date_format)
+        if dates is None:
             return table
-        notes.append(f"read as dates, such as {candidates[0]!r}: {_format_date(values[candidates[0]])}")
+        values = dates
+        notes.append(f"read as dates, such as {candidates[0]!r}: {_format_date(dates[candidates[0]])}")
     unit = numerals.affix if numerals is not None else ""
     return replace_column(table, name, _take_values(codes, texts, values), "; ".join(notes), unit)
 
@@ -57,7 +65,7 @@ def _find_unusual(texts: list[str]) -> str:
     return next((text for text in texts if not text.isdigit()), "")
 
 
-def _take_values(codes: Any, texts: tuple[str, ...], values: dict[str, Any]) -> Any:
+def _take_values(codes: Array, texts: tuple[str, ...], values: Mapping[str, float | datetime]) -> pa.Array:
     import pyarrow as pa
 
     entries = pa.array([values.get(text) for text in texts])

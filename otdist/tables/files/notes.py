@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 METADATA_KEY = b"otdist"
 
 
-def add_notes(table: Any, notes: list[str]) -> Any:
+def add_notes(table: pa.Table, notes: list[str]) -> pa.Table:
     """Add notes on how the table was read."""
     metadata = dict(table.schema.metadata or {})
     if notes:
@@ -16,7 +19,7 @@ def add_notes(table: Any, notes: list[str]) -> Any:
     return table.replace_schema_metadata(metadata)
 
 
-def table_notes(table: Any) -> tuple[str, ...]:
+def table_notes(table: object) -> tuple[str, ...]:
     """Return the notes on how a table was read; empty for other objects."""
     metadata = getattr(getattr(table, "schema", None), "metadata", None)
     if not isinstance(metadata, dict) or METADATA_KEY not in metadata:
@@ -24,7 +27,9 @@ def table_notes(table: Any) -> tuple[str, ...]:
     return tuple(json.loads(metadata[METADATA_KEY]))
 
 
-def replace_column(table: Any, name: str, values: Any, note: str, unit: str = "") -> Any:
+def replace_column(
+    table: pa.Table, name: str, values: pa.Array | pa.ChunkedArray, note: str, unit: str = ""
+) -> pa.Table:
     """Replace the values of a column, and add a note on it."""
     import pyarrow as pa
 
@@ -32,7 +37,7 @@ def replace_column(table: Any, name: str, values: Any, note: str, unit: str = ""
     return table.set_column(table.column_names.index(name), field, values)
 
 
-def column_note(table: Any, name: str) -> tuple[str, str]:
+def column_note(table: object, name: str) -> tuple[str, str]:
     """Return the note on a column of an Arrow table, and the unit of its numbers."""
     import pyarrow as pa
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from otdist.errors import InputError, get_reason
 from otdist.runtime.progress import Progress, ignore_progress
 from otdist.tables.files.failures import name_failures
 from otdist.tables.files.notes import add_notes, table_notes
 from otdist.tables.labels import encode_dictionary
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import parquet
 
 PARQUET_BATCH_ROWS = 2**19
 
@@ -33,8 +37,8 @@ class Part:
     """
 
     file: Path
-    metadata: Any
-    schema: Any
+    metadata: parquet.FileMetaData
+    schema: pa.Schema
     folders: dict[str, str]
 
     @classmethod
@@ -62,7 +66,7 @@ class Part:
         """Number of rows."""
         return int(self.metadata.num_rows)
 
-    def iterate_batches(self, name: str) -> Iterator[Any]:
+    def iterate_batches(self, name: str) -> Iterator[pa.Array]:
         """Yield the values of a column in batches of rows."""
         import pyarrow as pa
         from pyarrow import parquet
@@ -100,7 +104,7 @@ class ParquetTable:
         Files, in order.
     """
 
-    schema: Any
+    schema: pa.Schema
     parts: tuple[Part, ...]
 
     @classmethod
@@ -146,7 +150,9 @@ class ParquetTable:
         fields = [self.schema.field(name) for name in dict.fromkeys(columns)]
         return replace(self, schema=pa.schema(fields, self.schema.metadata))
 
-    def read_column(self, name: str, report_progress: Progress = ignore_progress) -> tuple[Any, bool]:
+    def read_column(
+        self, name: str, report_progress: Progress = ignore_progress
+    ) -> tuple[pa.ChunkedArray, bool]:
         """Read one column.
 
         Returns
@@ -161,7 +167,7 @@ class ParquetTable:
         dtype = self.schema.field(name).type
         types = [part.schema.field(name).type for part in self.parts if name in part.schema.names]
         is_text = all(map(_is_text, [dtype, *types]))
-        chunks: list[Any] = []
+        chunks: list[pa.Array] = []
         count, total = 0, max(self.num_rows, 1)
         for number, part in enumerate(self.parts, 1):
             suffix = f" (file {number} of {len(self.parts)})" if len(self.parts) > 1 else ""
@@ -190,7 +196,7 @@ def describe_type_mismatch(error: Exception) -> tuple[str, str]:
     return f"has parts of other types ({get_reason(error)})", "write all parts alike"
 
 
-def _is_text(dtype: Any) -> bool:
+def _is_text(dtype: pa.DataType) -> bool:
     import pyarrow as pa
 
     return dtype in (pa.string(), pa.large_string(), pa.binary())

@@ -9,7 +9,9 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
 
 from otdist.errors import InputError
 from otdist.tables.files import arrays, columnar, text
@@ -18,6 +20,12 @@ from otdist.tables.files.fields import LEADING_ZEROS_NOTE
 from otdist.tables.files.notes import add_notes, column_note, table_notes
 from otdist.tables.files.parquet import ParquetTable, describe_type_mismatch, read_folder_values
 from otdist.tables.files.settings import Reading
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    FileTable: TypeAlias = pa.Table | NDArray[np.generic]
 
 ENDINGS = ".csv, .tsv, .txt, .parquet, .feather, .arrow, .jsonl, .npy or .npz"
 TEXT_SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "", ".dat": ""}
@@ -38,7 +46,7 @@ COMPRESSION_SIGNATURES = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd
 PATTERN_CHARACTERS = set("*?[")
 
 
-def read_file(name: str, reading: Reading | None = None) -> Any:
+def read_file(name: str, reading: Reading | None = None) -> FileTable:
     """Read a table or an array from a file, a folder or pattern of parts, or standard input (``-``).
 
     One array of several in an NPZ file is named after a colon: ``points.npz:x``.
@@ -73,7 +81,7 @@ def read_file(name: str, reading: Reading | None = None) -> Any:
         return table
 
 
-def open_file(name: str, reading: Reading | None = None) -> Any:
+def open_file(name: str, reading: Reading | None = None) -> FileTable | ParquetTable:
     """Open Parquet files without reading their columns; read others by :func:`read_file`.
 
     Returns
@@ -93,7 +101,7 @@ def open_file(name: str, reading: Reading | None = None) -> Any:
     return read_file(name, reading)
 
 
-def open_alike(names: Sequence[str], reading: Reading) -> list[Any]:
+def open_alike(names: Sequence[str], reading: Reading) -> list[FileTable | ParquetTable]:
     """Open several files; a column whose codes have leading zeros in one of them is text in all."""
     tables = [open_file(name, reading) for name in names]
     codes = [name for table in tables for name in _find_code_columns(table)]
@@ -128,12 +136,12 @@ def _name_failures(name: str) -> AbstractContextManager[None]:
     return name_failures(name, is_text=name == "-" or _split_endings(Path(name))[0] in TEXT_SEPARATORS)
 
 
-def _find_code_columns(table: Any) -> list[str]:
+def _find_code_columns(table: object) -> list[str]:
     names = getattr(table, "column_names", [])
     return [name for name in names if column_note(table, name)[0] == LEADING_ZEROS_NOTE]
 
 
-def _read_path(file: Path, key: str, reading: Reading) -> Any:
+def _read_path(file: Path, key: str, reading: Reading) -> FileTable:
     ending, compression = _split_endings(file)
     if ending not in TEXT_SEPARATORS and ending not in COLUMNAR_READERS and ending not in ARRAY_ENDINGS:
         suffix = file.suffix.lower()
@@ -151,7 +159,7 @@ def _split_endings(file: Path) -> tuple[str, str | None]:
     return last, None
 
 
-def _load_content(file: Path, compression: str | None) -> Any:
+def _load_content(file: Path, compression: str | None) -> pa.Buffer:
     """Return the bytes of a file as an Arrow buffer, memory-mapped if they are not compressed."""
     import pyarrow as pa
 
@@ -163,7 +171,7 @@ def _load_content(file: Path, compression: str | None) -> Any:
     return _decompress(file.read_bytes(), compression)
 
 
-def _decompress(content: bytes, compression: str) -> Any:
+def _decompress(content: bytes, compression: str) -> pa.Buffer:
     import lzma
 
     import pyarrow as pa
@@ -174,7 +182,7 @@ def _decompress(content: bytes, compression: str) -> Any:
         return stream.read_buffer()
 
 
-def _read_bytes(name: str, content: Any, ending: str, key: str, reading: Reading) -> Any:
+def _read_bytes(name: str, content: pa.Buffer, ending: str, key: str, reading: Reading) -> FileTable:
     if ending in ARRAY_ENDINGS:
         try:
             return arrays.read_array(BytesIO(content), name, key)
@@ -187,7 +195,7 @@ def _read_bytes(name: str, content: Any, ending: str, key: str, reading: Reading
     return text.read_text(name, content, TEXT_SEPARATORS[ending], reading)
 
 
-def _read_stdin(reading: Reading) -> Any:
+def _read_stdin(reading: Reading) -> FileTable:
     import pyarrow as pa
 
     content = sys.stdin.buffer.read()
@@ -215,7 +223,7 @@ def _is_part(path: Path, folder: Path) -> bool:
     return path.is_file() and not any(part.startswith((".", "_")) for part in within)
 
 
-def _read_parts(name: str, files: list[Path], reading: Reading, folder: Path | None) -> Any:
+def _read_parts(name: str, files: list[Path], reading: Reading, folder: Path | None) -> pa.Table:
     """Read many files of one format as one table; folders named ``key=value`` are columns."""
     import pyarrow as pa
 
@@ -236,11 +244,12 @@ def _read_parts(name: str, files: list[Path], reading: Reading, folder: Path | N
     return add_notes(merged, notes)
 
 
-def _read_part(file: Path, reading: Reading, folder: Path | None) -> Any:
+def _read_part(file: Path, reading: Reading, folder: Path | None) -> pa.Table:
     import pyarrow as pa
 
     with _name_failures(str(file)):
         table = _read_path(file, "", reading)
+        assert not isinstance(table, np.ndarray)
     for key, value in read_folder_values(file, folder).items():
         if key not in table.column_names:
             table = table.append_column(key, pa.array([value] * len(table), pa.string()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING
 
 from otdist.tables.files.dialect import MISSING_VALUES, Dialect, recognise_dialect
 from otdist.tables.files.encoding import to_utf8
@@ -11,11 +11,14 @@ from otdist.tables.files.fields import recognise_fields
 from otdist.tables.files.notes import add_notes
 from otdist.tables.files.settings import Reading
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 SAMPLE_BYTES = 1 << 16
 LEADING_ZERO_PATTERN = re.compile(rb'(?:^|[,;\t| "\n])[+-]?0[0-9]+(?=[,;\t| "\r\n]|\Z)')
 
 
-def read_text(name: str, content: Any, default: str, reading: Reading) -> Any:
+def read_text(name: str, content: pa.Buffer, default: str, reading: Reading) -> pa.Table:
     """Read a table from the bytes of a text file; ``default`` is the separator of its ending."""
     content, note = to_utf8(content, reading.encoding, name)
     content = _drop_comment_sign(content)
@@ -34,21 +37,21 @@ def read_text(name: str, content: Any, default: str, reading: Reading) -> Any:
     return add_notes(table, [f"{name}: {text}" for text in notes])
 
 
-def _decode_sample(content: Any) -> str:
+def _decode_sample(content: pa.Buffer) -> str:
     head = content[:SAMPLE_BYTES].to_pybytes() if content.size else b""
     if content.size > SAMPLE_BYTES:
         head = head[: head.rfind(b"\n") + 1] or head
     return head.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _drop_comment_sign(content: Any) -> Any:
+def _drop_comment_sign(content: pa.Buffer) -> pa.Buffer:
     """Drop the # that numpy.savetxt writes before the names."""
     head = content[:64].to_pybytes() if content.size else b""
     match = re.match(rb"#[ \t]*(?=[^\s,;|#])", head)
     return content[match.end() :] if match else content
 
 
-def _collapse_spaces(content: Any) -> Any:
+def _collapse_spaces(content: pa.Buffer) -> pa.Buffer:
     import pyarrow as pa
 
     lines = content.to_pybytes().splitlines()
@@ -58,11 +61,11 @@ def _collapse_spaces(content: Any) -> Any:
 class _Reader:
     """Arrow's CSV reader for one text."""
 
-    def __init__(self, content: Any, dialect: Dialect, reading: Reading) -> None:
+    def __init__(self, content: pa.Buffer, dialect: Dialect, reading: Reading) -> None:
         self.content, self.dialect, self.reading = content, dialect, reading
         self.has_quotes = re.search(b'"', memoryview(content)) is not None if content.size else False
 
-    def read_table(self) -> Any:
+    def read_table(self) -> pa.Table:
         """Read the table, with the types that Arrow infers."""
         import pyarrow as pa
 
@@ -72,7 +75,7 @@ class _Reader:
         text_columns = [name for name in self.reading.text if name in names]
         return self._read(selected, dict.fromkeys(text_columns, pa.string()))
 
-    def read_leading_zeros(self, table: Any) -> dict[str, Any]:
+    def read_leading_zeros(self, table: pa.Table) -> dict[str, pa.ChunkedArray]:
         """Read columns of integers of which some have leading zeros as text: they are codes, not numbers."""
         import pyarrow as pa
         from pyarrow import compute
@@ -88,7 +91,7 @@ class _Reader:
         masks = {name: compute.match_substring_regex(texts[name], r"^[+-]?0[0-9]") for name in whole}
         return {name: texts[name] for name in whole if compute.any(masks[name]).as_py()}
 
-    def restore_large_integers(self, table: Any) -> Any:
+    def restore_large_integers(self, table: pa.Table) -> pa.Table:
         """Convert integers beyond 2**63, which Arrow reads as floats, back to integers."""
         import pyarrow as pa
         from pyarrow import compute
@@ -107,7 +110,7 @@ class _Reader:
             table = table.set_column(index, field.name, column)
         return table
 
-    def _read(self, columns: list[str] | None, types: dict[str, Any]) -> Any:
+    def _read(self, columns: list[str] | None, types: dict[str, pa.DataType]) -> pa.Table:
         import pyarrow as pa
         from pyarrow import csv
 
@@ -130,7 +133,7 @@ class _Reader:
         )
 
 
-def _drop_row_numbers(table: Any, header: bool) -> tuple[Any, list[str]]:
+def _drop_row_numbers(table: pa.Table, header: bool) -> tuple[pa.Table, list[str]]:
     """Drop a first column that only labels the rows, as pandas and R write one."""
     from pyarrow import compute
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,9 @@ from otdist.learn.critics.families.cones import refuse_second_derivative, soft_m
 from otdist.learn.critics.families.kmeans import require_points
 from otdist.learn.critics.families.orthogonal import ROUND_UP
 from otdist.learn.modes import in_transform
+
+if TYPE_CHECKING:
+    from torch.autograd.function import FunctionCtx
 
 MIN_GROUP_WEIGHT = 1e-5  # softmax weight of a group below which its training gradient is 0
 
@@ -23,7 +26,7 @@ class SoftMaxMin(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor, slopes: Tensor, levels: Tensor, tau: float) -> Tensor:
+    def forward(ctx: FunctionCtx, z: Tensor, slopes: Tensor, levels: Tensor, tau: float) -> Tensor:
         """Return values (n,) at points z (n, d) for slopes (M, K, d) and levels (M, K)."""
         lowest = torch.addmm(levels[0], z, slopes[0].T)
         for slope, level in zip(slopes[1:], levels[1:], strict=True):
@@ -36,7 +39,7 @@ class SoftMaxMin(torch.autograd.Function):
         return (top - weights.amax(1).log_()) * tau
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
+    def backward(ctx: FunctionCtx, grad_output: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
         """Return the gradients in points, slopes and levels."""
         refuse_second_derivative()
         z, slopes, levels, point, group, weights = ctx.saved_tensors
@@ -88,6 +91,10 @@ class Pieces(nn.Module):
     >>> round(critic.lipschitz(), 6)
     1.0
     """
+
+    slopes: nn.Parameter
+    levels: nn.Parameter
+    tau: float
 
     def __init__(
         self, start: Tensor, *, members: int = 16, tau: float = 0.02, generator: torch.Generator | None = None

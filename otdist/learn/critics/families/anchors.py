@@ -53,6 +53,11 @@ class Anchors(nn.Module):
     [-1.0, -2.0]
     """
 
+    anchors: nn.Parameter
+    offsets: nn.Parameter
+    metric: str
+    tau: float
+
     def __init__(
         self,
         anchors: Tensor,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch.autograd.function import FunctionCtx
 
 # Gaps to the best score are capped here: arithmetic with subnormal weights is ten times slower.
 MAX_SCORE_GAP = 60.0
@@ -20,7 +23,7 @@ class Cones(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor, anchors: Tensor, offsets: Tensor, tau: float) -> Tensor:
+    def forward(ctx: FunctionCtx, z: Tensor, anchors: Tensor, offsets: Tensor, tau: float) -> Tensor:
         """Return values (n,) at points z (n, d)."""
         square = torch.addmm(anchors.square().sum(1), z, anchors.T, alpha=-2.0)
         distance = square.add_(z.square().sum(1, keepdim=True)).clamp_min_(MIN_SQUARED_DISTANCE).sqrt_()
@@ -32,7 +35,9 @@ class Cones(torch.autograd.Function):
         return (top[:, 0] - weights.amax(1).log_()) * tau
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+    def backward(
+        ctx: FunctionCtx, grad_output: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         """Return the gradients in points, anchors and offsets."""
         refuse_second_derivative()
         z, anchors, distance, weights = ctx.saved_tensors

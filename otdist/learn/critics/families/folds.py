@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,9 @@ from otdist.learn.critics.families.cones import refuse_second_derivative
 from otdist.learn.critics.families.kmeans import require_points
 from otdist.learn.critics.families.orthogonal import ROUND_UP, random_orthogonal, retract_orthogonal
 from otdist.learn.modes import require_outside
+
+if TYPE_CHECKING:
+    from torch.autograd.function import FunctionCtx
 
 FOLD_GROUP_SIZE = 4  # coordinates that are mixed and folded a second time together
 CONE_SAMPLES = 20_000  # normal vectors from which the initial weights are computed
@@ -29,7 +32,12 @@ class SoftMaxFolds(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, u: Tensor, places: Tensor, weights: Tensor, offsets: Tensor, options: Any
+        ctx: FunctionCtx,
+        u: Tensor,
+        places: Tensor,
+        weights: Tensor,
+        offsets: Tensor,
+        options: tuple[float, float],
     ) -> Tensor:
         """Return values (n,) at rotated u (n, D) for places and weights (K, D / 4, 4), offsets (K,)."""
         tau, min_weight = options
@@ -40,7 +48,7 @@ class SoftMaxFolds(torch.autograd.Function):
         return (top - shares.amax(1).log_()) * tau
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
+    def backward(ctx: FunctionCtx, grad_output: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
         """Return the gradients in points, places, weights and offsets."""
         refuse_second_derivative()
         u, places, weights, point, head, shares = ctx.saved_tensors
@@ -95,6 +103,12 @@ class Folds(nn.Module):
     >>> round(critic.lipschitz(), 5), critic(torch.zeros(1, 4)).shape
     (1.0, torch.Size([1]))
     """
+
+    weights: nn.ParameterList
+    places: nn.Parameter
+    slopes: nn.Parameter
+    offsets: nn.Parameter
+    tau: float
 
     def __init__(
         self,

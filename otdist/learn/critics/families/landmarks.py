@@ -25,6 +25,9 @@ class Landmarks(nn.Module):
         Temperature.
     """
 
+    offsets: nn.Parameter
+    tau: float
+
     def __init__(self, count: int, *, orientation: Orientation = "max", tau: float = 0.02) -> None:
         super().__init__()
         self.offsets = nn.Parameter(torch.zeros(2, count))

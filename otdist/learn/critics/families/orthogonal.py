@@ -72,6 +72,11 @@ class Orthogonal(nn.Module):
     1.0
     """
 
+    weights: nn.ParameterList
+    biases: nn.ParameterList
+    head: nn.Parameter
+    offsets: nn.Parameter
+
     def __init__(
         self,
         d: int,

@@ -45,6 +45,10 @@ class Penalised(nn.Module):
     torch.Size([3])
     """
 
+    network: nn.Module
+    seed: int
+    draws: int
+
     def __init__(
         self,
         d: int,
@@ -64,7 +68,7 @@ class Penalised(nn.Module):
                     p.uniform_(-(cols**-0.5), cols**-0.5, generator=generator)
             layers += [linear, nn.ReLU()]
         self.network = nn.Sequential(*layers[:-1])
-        self.constraint: Constraint = constraint
+        self.constraint: str | None = constraint
         # A seed instead of the generator, since modules are copied when a state is stored.
         self.seed = 0 if generator is None else generator.initial_seed()
         self.draws = 0

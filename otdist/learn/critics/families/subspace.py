@@ -38,6 +38,8 @@ class Subspace(nn.Module):
     (1.0, -3.0)
     """
 
+    weights: nn.ParameterList
+
     def __init__(self, basis: Tensor, inner: nn.Module) -> None:
         super().__init__()
         if basis.ndim != 2 or not 1 <= len(basis) <= basis.shape[1]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from otdist.learn.critics.families.cones import refuse_second_derivative
 
+if TYPE_CHECKING:
+    from torch.autograd.function import FunctionCtx
+
 
 class TriangleWave(torch.autograd.Function):
     """:func:`triangle_wave` with an explicit gradient, which stores one array; autograd stores several."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, period: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, x: Tensor, period: Tensor) -> Tensor:
         """Return values of the shape of x."""
         place = (x / period.to(x)).add_(0.25)
         place.sub_(place.floor()).sub_(0.5)
@@ -22,7 +25,7 @@ class TriangleWave(torch.autograd.Function):
         return place.abs().sub_(0.25).mul_(period.to(x))
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: FunctionCtx, grad_output: Tensor) -> tuple[Tensor, None]:
         """Return the gradient in x, the grad_output gradient with a sign."""
         refuse_second_derivative()
         (place,) = ctx.saved_tensors

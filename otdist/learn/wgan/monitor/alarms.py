@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +13,7 @@ from otdist.learn.wgan.monitor.check import Check
 from otdist.learn.wgan.monitor.stopping import PATIENCE_CHECKS, has_no_progress
 from otdist.learn.wgan.real import DataNote
 from otdist.learn.wgan.settings import PENALTY_WEIGHTS, Settings
+from otdist.typing import Json
 
 Finding = tuple[str, str] | None
 Rule = Callable[[Sequence[Check], Settings], Finding]
@@ -57,7 +57,7 @@ class Alarm:
     cause: str
     remedy: str
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """Return names and values, for files."""
         return asdict(self)
 

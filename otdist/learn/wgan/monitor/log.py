@@ -6,13 +6,15 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from otdist.learn.wgan.report.summary import format_duration
 from otdist.pages.formatting import format_count
 from otdist.runtime.files import replace_files
 
 if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
     from otdist.learn.wgan.monitor.alarms import Alarm
     from otdist.learn.wgan.monitor.check import Check
     from otdist.learn.wgan.wgan import WGAN
@@ -33,6 +35,10 @@ class RunLog:
     alarms : sequence of Alarm
         Alarms of the run so far; each is written with the first check after it.
     """
+
+    path: Path | None
+    n_written: int
+    board: SummaryWriter | None
 
     def __init__(self, folder: Path | None, history: Sequence[Check], alarms: Sequence[Alarm]) -> None:
         self.path = None if folder is None else folder / LOG_FILE
@@ -93,7 +99,7 @@ def _format_record(check: Check, alarms: Sequence[Alarm]) -> str:
     return json.dumps(record) + "\n"
 
 
-def _open_tensorboard(folder: Path, step: int) -> Any:
+def _open_tensorboard(folder: Path, step: int) -> SummaryWriter | None:
     """Open a tensorboard writer that continues after a step, or return None if it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter

@@ -104,7 +104,7 @@ def _scale_distances(bracket: SampleBracket, length: float, last: Check | None) 
 
 def _critic_gaps(
     state: State, real: RealData, heldout: Tensor, fresh: Tensor, constant: float
-) -> dict[str, Any]:
+) -> dict[str, float]:
     """Compute the critic's gaps on training and on held-out points, against the same fakes."""
     length = real.scale.distance_unit / (
         (constant if math.isfinite(constant) else 1.0) * state.settings.packing

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,12 +52,12 @@ class Snapshots:
             f"{TENSOR_PREFIX}{check}": points for check, points in zip(self.checks, self.points, strict=True)
         }
 
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, list[int]]:
         """Return checks and steps, for a file."""
         return {"checks": self.checks, "steps": self.steps}
 
     @classmethod
-    def of(cls, metadata: dict[str, Any], tensors: dict[str, Tensor]) -> Snapshots:
+    def of(cls, metadata: dict[str, list[int]], tensors: dict[str, Tensor]) -> Snapshots:
         """Read snapshots from a file."""
         points = [tensors[f"{TENSOR_PREFIX}{check}"] for check in metadata["checks"]]
         return cls(list(metadata["checks"]), list(metadata["steps"]), points)

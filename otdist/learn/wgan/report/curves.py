@@ -182,7 +182,8 @@ def _tabulate(history: Sequence[Check]) -> tuple[Array, dict[str, Array]]:
     names = {n for r in records for n, v in r.items() if isinstance(v, int | float) and v is not True}
     order = [name for name in (records[-1] if records else {}) if name in names]
     values = {
-        name: np.array([np.nan if r.get(name) is None else float(r[name]) for r in records]) for name in order
+        name: np.array([np.nan if (value := r.get(name)) is None else float(value) for r in records])
+        for name in order
     }
     return np.array([float(check.step) for check in checks]), values
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from otdist.errors import InputError
 from otdist.learn.wgan.monitor.stopping import TEST_LEVEL
@@ -19,13 +20,14 @@ from otdist.runtime.files import check_target
 from otdist.runtime.versions import get_version
 
 if TYPE_CHECKING:
+    from otdist.learn.wgan.real import WGANData
     from otdist.learn.wgan.wgan import WGAN
 
 LIKE_REAL_FLOORS = 1.05  # distance in floors within the variation of real data
 CLOSE_FLOORS = 1.25  # distance in floors that only large samples detect
 
 
-def write_report(run: WGAN, path: Path, data: Any = None, name: str | None = None) -> Path:
+def write_report(run: WGAN, path: Path, data: WGANData | None = None, name: str | None = None) -> Path:
     """Write the page with heading ``name``; ``data`` are the data of a run that does not hold them.
 
     Raises
@@ -132,11 +134,11 @@ def _format_ratio(ratio: float) -> str:
     return f"{ratio:.2f} times" if ratio < 10 else f"{ratio:.0f} times"
 
 
-def _format_settings(settings: dict[str, Any]) -> list[tuple[str, str]]:
+def _format_settings(settings: Mapping[str, object]) -> list[tuple[str, str]]:
     return [(name, _format_setting(value)) for name, value in settings.items()]
 
 
-def _format_setting(value: Any) -> str:
+def _format_setting(value: object) -> str:
     """Format the value of a setting."""
     if isinstance(value, float):
         return f"{value:g}"
@@ -147,7 +149,7 @@ def _format_integer(value: int) -> str:
     return f"{value:,}"
 
 
-def _read_data(run: WGAN, data: Any) -> RealData:
+def _read_data(run: WGAN, data: WGANData) -> RealData:
     real = RealData.of(data, held_out=run.settings.held_out, scale=run.settings.scale, seed=run.state.seed)
     if real.sha256 != run.sha256:
         raise InputError("data", "must be the data of the run", "leave them out")

@@ -27,6 +27,11 @@ from otdist.pages.png import arrange_grid, to_data_uri
 from otdist.typing import Array
 
 if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from torch import Tensor
+
+    from otdist.learn.wgan.real import Scale
     from otdist.learn.wgan.wgan import WGAN
 
 
@@ -144,7 +149,7 @@ def _draw_thumbnail(fresh: Array, heldout: Array | None, middle: Array, half: Ar
 
 
 def _add_points(
-    root: object, points: Array | None, class_: str, middle: Array, half: Array, box: tuple[float, ...]
+    root: Element, points: Array | None, class_: str, middle: Array, half: Array, box: tuple[float, ...]
 ) -> None:
     """Add the first points as dots of one path, without points outside the box."""
     if points is None:
@@ -154,16 +159,17 @@ def _add_points(
     inside = places[(np.abs(places) <= 1).all(1)]
     x, y = left + side * (1 + inside[:, 0]) / 2, top + side * (1 - inside[:, 1]) / 2
     d = "".join(f"M{a:.1f} {b:.1f}h0" for a, b in zip(x, y, strict=True))
-    add(root, "path", class_=f"cloud {class_}", d=d)  # type: ignore[arg-type]
+    add(root, "path", class_=f"cloud {class_}", d=d)
 
 
 def _image_gallery(run: WGAN, fresh: Array, snapshots: list[tuple[int, Array]]) -> Gallery:
     """Draw grids of images, with the nearest training image below each generated one."""
-    train = None if run.real is None else run.real.train
+    data = run.real
+    train = None if data is None else data.train
     reference = fresh if train is None else run.scale.inverse_transform(train[:FRESH_POINTS])
     span = float(np.quantile(reference, 0.001)), float(np.quantile(reference, 0.999))
     fresh = fresh[: 2 * N_IMAGES]
-    if train is None:
+    if data is None:
         now = [
             Panel(
                 None,
@@ -173,7 +179,7 @@ def _image_gallery(run: WGAN, fresh: Array, snapshots: list[tuple[int, Array]]) 
         ]
         note = ""
     else:
-        nearest = _nearest_train_points(run, fresh[:N_IMAGES])
+        nearest = _nearest_train_points(run.scale, data.train, fresh[:N_IMAGES])
         # Alternating rows: generated images, and below each the nearest training image.
         rows = np.stack(
             [
@@ -185,7 +191,7 @@ def _image_gallery(run: WGAN, fresh: Array, snapshots: list[tuple[int, Array]]) 
         pictures = _draw_images(both, run.shape, span)
         caption = "first and third row: fresh samples; below each, the nearest of the training images"
         now = [Panel(None, pictures, caption)]
-        few = run.real.heldout[: 2 * N_IMAGES]  # type: ignore[union-attr]
+        few = data.heldout[: 2 * N_IMAGES]
         real = _draw_images(run.scale.inverse_transform(few), run.shape, span)
         now.append(Panel(None, real, "real images, kept aside"))
         note = "Nearest by the Euclidean distance of pixels: a copy would look like what stands below it."
@@ -212,9 +218,9 @@ def _to_channels_last(points: Array, shape: tuple[int, ...]) -> Array:
     return np.moveaxis(images[:, :channels], 1, -1)
 
 
-def _nearest_train_points(run: WGAN, fresh: Array) -> Array:
+def _nearest_train_points(scale: Scale, train: Tensor, fresh: Array) -> Array:
     """The training point nearest to each, in the caller's units."""
-    train, z = run.real.train.cpu(), run.scale.transform(fresh)  # type: ignore[union-attr]
+    train, z = train.cpu(), scale.transform(fresh)
     best = np.full(len(fresh), np.inf)
     rows = np.zeros(len(fresh), int)
     for first in range(0, len(train), FRESH_POINTS):
@@ -223,7 +229,7 @@ def _nearest_train_points(run: WGAN, fresh: Array) -> Array:
         value = distances[np.arange(len(fresh)), nearest_rows]
         rows = np.where(value < best, first + nearest_rows, rows)
         best = np.minimum(best, value)
-    return run.scale.inverse_transform(train[rows])
+    return scale.inverse_transform(train[rows])
 
 
 def _series_gallery(fresh: Array, heldout: Array | None, snapshots: list[tuple[int, Array]]) -> Gallery:

@@ -100,5 +100,5 @@ def format_duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _network(module: nn.Module) -> dict[str, Any]:
+def _network(module: nn.Module) -> dict[str, object]:
     return {"parameters": sum(p.numel() for p in module.parameters()), "layers": repr(module)}
