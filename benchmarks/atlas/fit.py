@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.atlas.measure import BARE, NEW
-from benchmarks.atlas.rows import RESULTS, Row, load
+from benchmarks.atlas.rows import Row, load
+from benchmarks.common.harness import RESULTS
 from otdist.atlas import costs
 
 TABLE = Path(costs.__file__).with_name("costs.json")
@@ -96,7 +97,7 @@ def _logs(rows: list[Row]) -> np.ndarray:
 
 def main() -> None:
     rows = load()
-    write(rows, json.loads(RESULTS.read_text())["machine"])
+    write(rows, json.loads((RESULTS / "atlas.json").read_text())["machine"])
     costs._load_table.cache_clear()
     costs._load_curves.cache_clear()
     held: dict[tuple[str, float], list[Row]] = {}

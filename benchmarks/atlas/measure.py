@@ -16,7 +16,6 @@ import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's threads beside torch's make both slower
 
-import argparse
 import ctypes
 import json
 import re
@@ -32,7 +31,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.atlas.cells import EXACT, Cell, cells
-from benchmarks.atlas.rows import RESULTS, Row, commit, load, save
+from benchmarks.atlas.rows import Row, load, save
+from benchmarks.common.harness import RESULTS, commit
+from benchmarks.common.script import read_options
 from otdist.bench import question
 from otdist.bench.methods import METHODS, parse_method
 from otdist.bench.worker import Samples, measure_call
@@ -97,9 +98,9 @@ def loading(method: str, asked: str) -> Row:
 class Session:
     """Rows on disk, and how to measure those that are missing."""
 
-    def __init__(self, path: Path, end: float) -> None:
-        self.path, self.end = path, end
-        self.rows = load(path)
+    def __init__(self, folder: Path, end: float) -> None:
+        self.folder, self.end = folder, end
+        self.rows = load(folder)
         self.known = {(row["question"], row["method"], row["seed"]): row for row in self.rows}
         self.warmed: set[tuple[int, str]] = set()
         self.facts: Row = {"commit": commit(), "date": time.strftime("%Y-%m-%d"), "budget": LONGEST}
@@ -108,20 +109,16 @@ class Session:
         """Put a row among the results, on disk and on the screen."""
         self.rows.append(row | self.facts)
         self.known[row["question"], row["method"], row["seed"]] = row
-        save(self.rows, self.path)
+        save(self.rows, self.folder)
         seconds = f"{row['seconds']:.4g} s" if "seconds" in row else row["reason"]
         print(f"{row['question']:24}{row['method']:32}{seconds}", flush=True)
 
     def expected(self, cell: Cell) -> float:
         """Seconds by the rows with fewer points, 1 where there is none."""
-        same = [
-            row
-            for row in self.known.values()
-            if (row["method"], row["d"]) == (cell.method, cell.d) and row["n"] < cell.n
-        ]
-        if not same:
+        alike = (row for row in self.known.values() if (row["method"], row["d"]) == (cell.method, cell.d))
+        last = max((row for row in alike if row["n"] < cell.n), key=lambda row: row["n"], default=None)
+        if last is None:
             return 1.0
-        last = max(same, key=lambda row: row["n"])
         if last["status"] != "ok" or not last.get("converged", True):
             return 10 * LONGEST
         return float(max(1.0, last["seconds"] * (cell.n / last["n"]) ** GROWTH))
@@ -167,14 +164,15 @@ def _give_back() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--only", default="", metavar="PATTERN", help="questions whose name matches")
-    parser.add_argument("--seconds", type=float, default=1e9, help="stop after so many seconds")
-    parser.add_argument("--largest", type=int, default=10**9, help="points, at most")
-    parser.add_argument("--path", type=Path, default=RESULTS, help="where rows are kept")
-    parser.add_argument("--list", action="store_true", help="name what is missing, and stop")
-    options = parser.parse_args()
-    session = Session(options.path, time.monotonic() + options.seconds)
+    options = read_options(
+        __doc__,
+        only=("", "pattern of questions"),
+        seconds=(1e9, "after which to stop"),
+        largest=(10**9, "points, at most"),
+        folder=(RESULTS, "where rows are kept"),
+        list=(False, "name what is missing, and stop"),
+    )
+    session = Session(options.folder, time.monotonic() + options.seconds)
     todo = [cell for cell in cells() if cell.key not in session.known and cell.n <= options.largest]
     todo = [cell for cell in todo if re.search(options.only, cell.question)]
     if options.list:

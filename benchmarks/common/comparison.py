@@ -17,8 +17,9 @@ from typing import Any
 
 from benchmarks.common.apart import alone
 from benchmarks.common.harness import RESULTS
-from benchmarks.common.quiet import QUIET
+from benchmarks.common.script import read_options
 from otdist.bench import Question, Runs, run
+from otdist.bench.disturbance import QUIET_CORES
 from otdist.bench.runs import is_complete
 
 Row = dict[str, Any]
@@ -82,31 +83,25 @@ class Session:
         question: Question | None = None
         for ladder in ladders:
             for method in ladder:
-                row = self._find(comparison, method)
-                if row is None:
+                row = self._read(comparison).get(method)
+                if row is None or row["status"] in ("not started", "missing"):
                     question = question or self._make(comparison)
                     row = self._run(question, [method], 1)[0]
                 if row["status"] in ("timeout", "memory"):
                     break
-        known = {row["method"]: row for row in get_known(self.path) if row["question"] == comparison.name}
+        known = self._read(comparison)
         decisive = self.decisive(list(known.values()))
+        again = [method for ladder in ladders for method in ladder if method in decisive]
         again = [
-            method
-            for ladder in ladders
-            for method in ladder
-            if method in decisive
-            and known[method]["status"] == "ok"
-            and not is_complete(known[method], comparison.repeats)
+            m for m in again if known[m]["status"] == "ok" and not is_complete(known[m], comparison.repeats)
         ]
         for limit in sorted({known[method]["budget"] for method in again}):  # older rows had other limits
             question = replace(question or self._make(comparison), max_seconds=limit)
             methods = [method for method in again if known[method]["budget"] == limit]
             self._run(question, methods, comparison.repeats)
 
-    def _find(self, comparison: Comparison, method: str) -> Row | None:
-        rows = [row for row in get_known(self.path) if row["question"] == comparison.name]
-        found = next((row for row in rows if row["method"] == method), None)
-        return None if found is None or found["status"] in ("not started", "missing") else found
+    def _read(self, comparison: Comparison) -> dict[str, Row]:
+        return {row["method"]: row for row in get_known(self.path) if row["question"] == comparison.name}
 
     def _make(self, comparison: Comparison) -> Question:
         made = comparison.make(self.options.scale)
@@ -117,11 +112,8 @@ class Session:
 
     def _run(self, question: Question, methods: list[str], repeats: int) -> list[Row]:
         key = {"repeats": repeats, "patience": self.options.patience, "path": self.path}
-        rows = [
-            row
-            for row in run(question, methods, **key).rows
-            if row["question"] == question.name and row["method"] in methods
-        ]
+        found = [row for row in run(question, methods, **key).rows if row["question"] == question.name]
+        rows = [row for row in found if row["method"] in methods]
         for row in rows:
             print(describe_row(row), flush=True)
         return rows
@@ -140,19 +132,19 @@ def describe_row(row: Row) -> str:
 
 def parse_options(description: str | None) -> argparse.Namespace:
     """Parse the options that all comparisons have."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--only", default="", metavar="PATTERN", help="questions whose name matches")
-    parser.add_argument("--methods", default="", metavar="A,B", help="only these methods, by name")
-    parser.add_argument("--kind", default="", help="only questions of one kind")
-    parser.add_argument("--limit", type=float, default=3600.0, help="seconds for one run, at most")
-    parser.add_argument("--memory", type=float, default=18.0, help="GB of data for one process")
-    parser.add_argument("--again", action="store_true", help="measure what is selected anew")
-    parser.add_argument("--patience", type=float, default=0.0, help="seconds to wait for a quiet machine")
-    parser.add_argument("--calm", action="store_true", help="measure anew what others disturbed")
-    parser.add_argument("--list", action="store_true", help="name what is selected, and stop")
-    parser.add_argument("--table", action="store_true", help="print the tables in Markdown, and stop")
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the points: a trial, not kept")
-    return parser.parse_args()
+    return read_options(
+        description,
+        only=("", "pattern of questions"),
+        methods=("", "only these, by name, with commas between"),
+        kind=("", "only questions of one kind"),
+        limit=(3600.0, "seconds for one run, at most"),
+        memory=(18.0, "GB of data for one process"),
+        again=(False, "measure what is selected anew"),
+        patience=(0.0, "seconds to wait for a quiet machine"),
+        calm=(False, "measure anew what others disturbed"),
+        list=(False, "name what is selected, and stop"),
+        scale=(1.0, "share of the points: a trial, not kept"),
+    )
 
 
 def compare(
@@ -199,4 +191,4 @@ def _get_key(row: Row) -> tuple[str, str]:
 
 def _is_disturbed(row: Row) -> bool:
     cores = [share for share in row.get("other_cores", []) if share is not None]
-    return bool(cores) and min(cores) > QUIET
+    return bool(cores) and min(cores) > QUIET_CORES

@@ -1,6 +1,7 @@
 """Command line of a small benchmark: measure row by row, print and save, or print what was saved."""
 
 import argparse
+import sys
 
 import numpy as np
 
@@ -34,6 +35,17 @@ def run_script(name, about, measure, line, *, head="", field=None, keep=lambda o
         rows = dict(found) if isinstance(found[0], tuple) else found
         given = {setting: getattr(options, setting) for setting in settings}
         print(save(name, given | {field: rows} if field else rows))
+
+
+def run_one_of(about, studies, name, **settings):
+    """Run the study that the first argument names: what run_script takes, and defaults of settings."""
+    if sys.argv[1:2] and sys.argv[1] in studies:
+        study = sys.argv.pop(1)
+        measure, line, field, *usual = studies[study]
+        given = zip(settings, zip(usual, settings.values(), strict=True), strict=True)
+        run_script(name.format(study), about, measure, line, field=field, **dict(given))
+    else:
+        sys.exit(f"{about}\nThe first argument must be one of {', '.join(studies)}.")
 
 
 def contest(contestants, runs, same=True):

@@ -8,17 +8,18 @@ Row = dict[str, Any]
 NOT_ASKED = ("not started", "missing", "unfit")  # statuses of rows without a run
 
 
-def make_table(head: list[str], lines: list[list[str]]) -> str:
-    """Return a table, or nothing without lines."""
-    if not lines:
-        return ""
-    rule = " | ".join("---" for _ in head)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, [rule], *lines))
+def make_tables(parts: dict[str, list[str]], rule: str = "---", notes: dict[str, str] | None = None) -> str:
+    """Return tables under their titles, each of a head and lines, but for those without lines.
 
-
-def join_sections(parts: dict[str, str]) -> str:
-    """Return those tables that have lines, each under its title."""
-    return "\n\n".join(f"### {title}\n\n{table}" for title, table in parts.items() if table)
+    Cells are separated by " | "; ``rule`` aligns those after the first; notes follow their table.
+    """
+    tables = []
+    for title, (head, *lines) in parts.items():
+        ruled = [head, " | ".join(["---", *[rule] * head.count(" | ")]), *lines]
+        if lines:
+            tables += [f"### {title}\n\n" + "\n".join(f"| {line} |" for line in ruled)]
+            tables += [notes[title]] if notes and title in notes else []
+    return "\n\n".join(tables)
 
 
 def group_by_question(rows: list[Row]) -> dict[str, list[Row]]:
@@ -27,6 +28,15 @@ def group_by_question(rows: list[Row]) -> dict[str, list[Row]]:
     for row in rows:
         groups.setdefault(row["question"], []).append(row)
     return groups
+
+
+def format_run(row: Row | None, factor: float = 1.0) -> str:
+    """Return the seconds of a run, or how it ended; nothing for what was not asked."""
+    if row is None or row["status"] in NOT_ASKED:
+        return ""
+    if row["status"] != "ok":
+        return f"> {row['budget']:g}" if row["status"] == "timeout" else row["status"]
+    return format_short(row["seconds"] * factor)
 
 
 def format_short(seconds: float) -> str:

@@ -13,7 +13,6 @@ import os
 import re
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.common.apart import alone, apart
 from benchmarks.common.harness import commit, load, save
@@ -28,21 +27,14 @@ SHOWN = ("status", "reason", "family", "steps", "per_second", "cosine", "deviati
 EVALUATION_SECONDS = 180.0  # to judge a critic, at most
 
 
-def measure(together):
-    """Rows measured at the same time, with who measured them and how busy others kept the machine."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    others, threads = Others(), max(1, cores // len(together))
-
-    def ask(row):
-        python = os.environ[TORCHLIP] if row["method"] == "torchlip" else sys.executable
-        command = [python, "-W", "ignore", "-m", "benchmarks.critic.methods", json.dumps(row), str(threads)]
-        return apart(command, row["seconds"] + EVALUATION_SECONDS)
-
-    with ThreadPoolExecutor(len(together)) as pool:
-        answers = list(pool.map(ask, together))
+def measure(row):
+    """A row, with who measured it and how busy others kept the machine."""
+    others, threads = Others(), len(os.sched_getaffinity(0))
+    python = os.environ[TORCHLIP] if row["method"] == "torchlip" else sys.executable
+    command = [python, "-W", "ignore", "-m", "benchmarks.critic.methods", json.dumps(row), str(threads)]
+    answer = apart(command, row["seconds"] + EVALUATION_SECONDS)
     stamp = {"others": round(others.share(), 3), "commit": commit(), "date": time.strftime("%Y-%m-%d")}
-    stamp["threads"] = threads
-    return [row | answer | stamp for row, answer in zip(together, answers, strict=True)]
+    return row | answer | stamp | {"threads": threads}
 
 
 def main():
@@ -50,7 +42,6 @@ def main():
         __doc__,
         only=("", "pattern of the rows, as --list names them; the first letter is the track"),
         seconds=(0.0, "of training on published pairs"),
-        at_once=(1, "rows at a time, each on its share of the cores"),
         limit=(10**6, "rows to measure, at most; exits with 1 where none is missing"),
         again=(False, "measure what is selected anew"),
         list=(False, "name what is missing, and stop"),
@@ -68,12 +59,10 @@ def main():
             return
         if not missing:
             sys.exit("nothing is missing")
-        for first in range(0, len(missing), options.at_once):
-            done = measure(missing[first : first + options.at_once])
-            known |= {key_of(row): row for row in done}
+        for row in map(measure, missing):
+            known[key_of(row)] = row
             save(NAME, list(known.values()))
-            for row in done:
-                print(name_of(row), shorten({name: row[name] for name in SHOWN if name in row}), flush=True)
+            print(name_of(row), shorten({name: row[name] for name in SHOWN if name in row}), flush=True)
 
 
 if __name__ == "__main__":

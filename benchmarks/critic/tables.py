@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 
 from benchmarks.common.harness import RESULTS
+from benchmarks.common.tables import make_tables
 from benchmarks.critic.questions import AGAIN, COUNTS, CURVE, DIMENSIONS, PEERS
 
 PUBLISHED = RESULTS / "w1bench_published.json"  # cosine, squared L2 and estimate by pair and solver
@@ -69,15 +70,7 @@ def tables(rows):
     for block in ONE_LINE_A_ROW.split("\n\n"):
         title, head, line = block.splitlines()
         parts[title[3:]] = [head, *(line.format(**row) for row in of[title[0]])]
-    shown = {title: _grid(lines) for title, lines in parts.items() if len(lines) > 1}
-    if "Published pairs" in shown:
-        shown["Published pairs"] += f"\n\n{CAVEAT}"
-    return "\n\n".join(f"### {title}\n\n{table}" for title, table in shown.items())
-
-
-def _grid(lines):
-    rule = " | ".join(["---"] + ["---:"] * lines[0].count(" | "))
-    return "\n".join(f"| {line} |" for line in [lines[0], rule, *lines[1:]])
+    return make_tables(parts, "---:", {"Published pairs": CAVEAT})
 
 
 def _derive(row, known):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 
 from benchmarks.exact.clouds import Points, make_points, shrunk
+
+Fields = dict[str, Any]
 
 N = 5000
 TRUTH = {  # with distances and with their squares
@@ -19,93 +23,66 @@ TRUTH = {  # with distances and with their squares
 ONLY_W1 = ("tinyscale", "bigscale")  # their squares are no float64
 
 
-def far_clusters(scale: float) -> Points:
-    """Two clusters far apart in the plane: across the way, the problem is one-dimensional and nearly flat."""
-    n = shrunk(10_000, scale)
-    rng = np.random.default_rng(1)
-    return make_points(0.3 * rng.normal(size=(n, 2)), 0.5 * rng.normal(size=(n, 2)) + [3.0, 0.0])
+def make_large(name: str, scale: float) -> Points:
+    """One of the large ones, by its number as a seed; in a trial with fewer points."""
+    sizes, draw = LARGE[name]
+    seed = min(list(LARGE).index(name) + 1, 10)  # both units have the same points
+    return make_points(**draw(np.random.default_rng(seed), *(shrunk(n, scale) for n in sizes)))
 
 
-def translation(scale: float) -> Points:
-    """A cloud and its translate, in another order: every plan along the shift ties with every other."""
-    rng = np.random.default_rng(2)
-    x = rng.normal(size=(shrunk(N, scale), 2))
-    return make_points(x, rng.permutation(x + np.array([3.0, 4.0])), known=5.0)
+def _translate(rng: np.random.Generator, n: int) -> Fields:
+    x = rng.normal(size=(n, 2))
+    return {"x": x, "y": rng.permutation(x + np.array([3.0, 4.0])), "known": 5.0}
 
 
-def hub(scale: float) -> Points:
-    """One in a hundred points of y lies near the centre, and so nearest to nearly all of x."""
-    n = shrunk(N, scale)
-    rng = np.random.default_rng(3)
+def _draw_hub(rng: np.random.Generator, n: int) -> Fields:
     x, y = rng.normal(size=(n, 64)), rng.normal(size=(n, 64))
     y[: max(n // 100, 1)] *= 0.1
-    return make_points(x, y)
+    return {"x": x, "y": y}
 
 
-def lattice(scale: float) -> Points:
-    """Random points of a lattice in d = 8: there are only a few distances."""
-    n = shrunk(N, scale)
-    rng = np.random.default_rng(4)
-    return make_points(rng.integers(4, size=(n, 8)).astype(float), rng.integers(4, size=(n, 8)).astype(float))
-
-
-def one_apart(scale: float) -> Points:
-    """Equal sets but for one point, which is 5 away."""
-    n = shrunk(N, scale)
-    x = np.random.default_rng(5).normal(size=(n, 3))
+def _move_one(rng: np.random.Generator, n: int) -> Fields:
+    x = rng.normal(size=(n, 3))
     y = x.copy()
     y[n // 2] += [3.0, 0.0, 4.0]
-    return make_points(x, y, known=float(np.linalg.norm(y[n // 2] - x[n // 2])) / n)
+    return {"x": x, "y": y, "known": float(np.linalg.norm(y[n // 2] - x[n // 2])) / n}
 
 
-def wide_weights(scale: float) -> Points:
-    """Weights over 12 orders of magnitude."""
-    n = shrunk(N, scale)
-    rng = np.random.default_rng(6)
+def _weigh(rng: np.random.Generator, n: int) -> Fields:
     a, b = 10 ** rng.uniform(-12, 0, size=(2, n))
-    return make_points(rng.normal(size=(n, 2)), rng.normal(size=(n, 2)) + 0.3, a, b)
+    return _shift(rng, n) | {"a": a, "b": b}
 
 
-def uneven(scale: float) -> Points:
-    """Few points against many."""
-    rng = np.random.default_rng(7)
-    x, y = rng.normal(size=(shrunk(100, scale), 2)), rng.normal(size=(shrunk(50_000, scale), 2))
-    return make_points(x, y + 0.3)
+def _shift(rng: np.random.Generator, n: int, m: int = 0, unit: float = 1.0, origin: float = 0.0) -> Fields:
+    """Normal samples in the plane, in other units or far from the origin."""
+    x, y = rng.normal(size=(n, 2)), rng.normal(size=(m or n, 2)) + 0.3
+    return {"x": x * unit + origin, "y": y * unit + origin}
 
 
-def tails(scale: float) -> Points:
-    """Cauchy samples: most of the cost is in a few points."""
-    n = shrunk(N, scale)
-    rng = np.random.default_rng(8)
-    return make_points(rng.standard_cauchy((n, 2)), rng.standard_cauchy((n, 2)) + 0.3)
-
-
-def offset(scale: float) -> Points:
-    """Far from the origin."""
-    n = shrunk(N, scale)
-    rng = np.random.default_rng(9)
-    return make_points(rng.normal(size=(n, 2)) + 1e8, rng.normal(size=(n, 2)) + 0.3 + 1e8)
-
-
-def in_units(unit: float, scale: float) -> Points:
-    """Ordinary data in extreme units."""
-    n = shrunk(N, scale)
-    rng = np.random.default_rng(10)
-    return make_points(rng.normal(size=(n, 2)) * unit, (rng.normal(size=(n, 2)) + 0.3) * unit)
-
-
-LARGE = {
-    "far clusters": far_clusters,
-    "translation": translation,
-    "hub d=64": hub,
-    "lattice d=8": lattice,
-    "equal but for one point": one_apart,
-    "weights over 12 orders": wide_weights,
-    "n=100 m=50000": uneven,
-    "Cauchy tails": tails,
-    "offset 1e8": offset,
-    "scale 1e-9": lambda scale: in_units(1e-9, scale),
-    "scale 1e150": lambda scale: in_units(1e150, scale),
+LARGE: dict[str, tuple[tuple[int, ...], Callable[..., Fields]]] = {
+    # Two clusters: across the way the problem is one-dimensional and nearly flat.
+    "far clusters": (
+        (10_000,),
+        lambda rng, n: {
+            "x": 0.3 * rng.normal(size=(n, 2)),
+            "y": 0.5 * rng.normal(size=(n, 2)) + [3.0, 0.0],
+        },
+    ),
+    "translation": ((N,), _translate),  # in another order: every plan along the shift ties with every other
+    "hub d=64": ((N,), _draw_hub),  # one in a hundred of y is near the centre, nearest to nearly all of x
+    # There are only a few distances.
+    "lattice d=8": ((N,), lambda rng, n: {side: rng.integers(4, size=(n, 8)).astype(float) for side in "xy"}),
+    "equal but for one point": ((N,), _move_one),  # which is 5 away
+    "weights over 12 orders": ((N,), _weigh),
+    "n=100 m=50000": ((100, 50_000), _shift),
+    # Most of the cost is in a few points.
+    "Cauchy tails": (
+        (N,),
+        lambda rng, n: {"x": rng.standard_cauchy((n, 2)), "y": rng.standard_cauchy((n, 2)) + 0.3},
+    ),
+    "offset 1e8": ((N,), partial(_shift, origin=1e8)),
+    "scale 1e-9": ((N,), partial(_shift, unit=1e-9)),
+    "scale 1e150": ((N,), partial(_shift, unit=1e150)),
 }
 
 
@@ -144,12 +121,7 @@ def _nasty() -> dict[str, tuple]:
         "collinear_far": (on_axis(150), on_axis(150, 30.0)),
         "two_clusters_far": (clusters(70, 70), clusters(60, 80)),
         "heavy": (plane(120), plane(120), np.r_[1e6, np.ones(119)], np.ones(120)),
-        "heavy_tail_w": (
-            plane(120),
-            plane(130),
-            rng.pareto(0.6, 120) + 1e-12,
-            rng.pareto(0.6, 130) + 1e-12,
-        ),
+        "heavy_tail_w": (plane(120), plane(130), *(rng.pareto(0.6, n) + 1e-12 for n in (120, 130))),
         "n_ne_m": (plane(97), plane(160)),
         "offset1e8": (plane(100) + 1e8, plane(100) + 1e8),
         "tinyscale": (plane(100) * 1e-150, plane(100) * 1e-150),

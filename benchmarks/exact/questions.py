@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 
 from benchmarks.common.comparison import Comparison
 from benchmarks.exact import clouds, hard
@@ -41,15 +42,13 @@ def targets() -> Iterator[Comparison]:
     for d in (2, 3, 8, 16, 64):
         yield gauss(5000, d, False, "target", (SPARSE, DENSE, *PEERS, *ASSIGNMENT), goal={"ratio": 6})
         yield gauss(5000, d, True, "target", (SPARSE, DENSE, *PEERS), goal={"ratio": 6})
-    for recipe in IMAGES:
-        for metric in GROUNDS:
-            yield image(recipe, 64, metric, (SPARSE, DENSE, *PEERS), 8)
-    for recipe in IMAGES:
-        for metric in GROUNDS:
-            # POT takes minutes and 9 GB for each: one recipe in all metrics, the others in one.
-            rough, plain = recipe == "GRFrough", metric == "euclidean"
-            slow = PEERS if rough and plain else (POT,) if rough or plain else ()
-            yield image(recipe, 128, metric, (SPARSE, *slow), 20)
+    for recipe, metric in product(IMAGES, GROUNDS):
+        yield image(recipe, 64, metric, (SPARSE, DENSE, *PEERS), 8)
+    for recipe, metric in product(IMAGES, GROUNDS):
+        # POT takes minutes and 9 GB for each: one recipe in all metrics, the others in one.
+        rough, plain = recipe == "GRFrough", metric == "euclidean"
+        slow = PEERS if rough and plain else (POT,) if rough or plain else ()
+        yield image(recipe, 128, metric, (SPARSE, *slow), 20)
 
 
 def image(recipe: str, side: int, metric: str, methods: tuple[str, ...], ratio: float) -> Comparison:
@@ -65,56 +64,38 @@ def image(recipe: str, side: int, metric: str, methods: tuple[str, ...], ratio: 
 
 def small() -> Iterator[Comparison]:
     """Where the dense method is hard to beat."""
-    for n in SIZES:
-        for d in (2, 16, 64):
-            for weighted in (False, True):
-                yield gauss(n, d, weighted, "small", (AUTO, SPARSE, DENSE, POT), goal={"auto": 1})
+    for n, d, weighted in product(SIZES, (2, 16, 64), (False, True)):
+        yield gauss(n, d, weighted, "small", (AUTO, SPARSE, DENSE, POT), goal={"auto": 1})
 
 
 def large() -> Iterator[Comparison]:
     """Beyond what peers can hold."""
     anytime = tuple(f"{SPARSE} tol={tol}" for tol in ("1e-2", "1e-3", "1e-4", "1e-6"))
-    yield gauss(
-        100_000,
-        2,
-        False,
-        "large",
-        (SPARSE, f"{SPARSE} max_seconds=86400", *anytime, POT, "POT lazy"),
-        goal={"seconds": 180, "memory": 2e9, "gap": 1e-9},
-        limit=LONG,
-    )
-    for n in (20_000, 50_000):
-        yield ask(
-            f"cells n={n} d=60",
-            "large",
-            partial(clouds.cells, n),
-            (SPARSE, "POT lazy") if n == 20_000 else (SPARSE,),
-            goal={"memory": 4e9, "gap": 1e-9},
-            limit=LONG,
-        )
+    methods = (SPARSE, f"{SPARSE} max_seconds=86400", *anytime, POT, "POT lazy")
+    goal = {"seconds": 180, "memory": 2e9, "gap": 1e-9}
+    yield gauss(100_000, 2, False, "large", methods, goal=goal, limit=LONG)
+    for n, methods in ((20_000, (SPARSE, "POT lazy")), (50_000, (SPARSE,))):
+        make, goal = partial(clouds.cells, n), {"memory": 4e9, "gap": 1e-9}
+        yield ask(f"cells n={n} d=60", "large", make, methods, goal=goal, limit=LONG)
     yield gauss(10**6, 2, False, "large", (f"{SPARSE} max_seconds=120",), goal={"gap": 0.05})
 
 
 def growth() -> Iterator[Comparison]:
     """Sizes for the exponent that no other table has."""
     taken = {problem.name for problem in (*targets(), *small())}
-    for d in (2, 16):
-        for n in GROWTH:
-            problem = gauss(n, d, False, "growth", (SPARSE,), limit=LONG)
-            if problem.name not in taken:
-                yield problem
+    found = (gauss(n, d, False, "growth", (SPARSE,), limit=LONG) for d, n in product((2, 16), GROWTH))
+    yield from (problem for problem in found if problem.name not in taken)
 
 
 def hard_ones() -> Iterator[Comparison]:
     """Where other methods come to grief."""
     everybody = (SPARSE, DENSE, AUTO, *PEERS, *ASSIGNMENT)
-    for name, make in hard.LARGE.items():
-        yield ask(f"hard {name}", "hard", make, (SPARSE, DENSE, *PEERS))
-    for name in hard.SMALL:
-        for power in (1, 2):
-            if not (power == 2 and name in hard.ONLY_W1):
-                make = partial(hard.small, name, power)
-                yield ask(f"nasty {name} p={power}", "hard", make, everybody, repeats=1)
+    for name in hard.LARGE:
+        yield ask(f"hard {name}", "hard", partial(hard.make_large, name), (SPARSE, DENSE, *PEERS))
+    for name, power in product(hard.SMALL, (1, 2)):
+        if power == 1 or name not in hard.ONLY_W1:
+            make = partial(hard.small, name, power)
+            yield ask(f"nasty {name} p={power}", "hard", make, everybody, repeats=1)
 
 
 def comparisons() -> list[Comparison]:

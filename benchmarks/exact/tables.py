@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from itertools import product
+from typing import TypeGuard
 
 import numpy as np
 
-from benchmarks.common.tables import NOT_ASKED, format_ratio, format_short, join_sections, make_table
+from benchmarks.common.tables import (
+    NOT_ASKED,
+    Row,
+    format_ratio,
+    format_run,
+    format_short,
+    group_by_question,
+    make_tables,
+)
 from benchmarks.exact.questions import AUTO, DENSE, POT, SPARSE
 
-Row = dict[str, Any]
 Answers = dict[str, Row]  # of one problem, by method
 
 PEERS = ("POT lazy", "ortools", "wasserstein", "scipy assignment", "lapx")
@@ -20,20 +28,33 @@ GAPS = ("1e-01", "1e-02", "1e-03", "1e-04", "1e-05", "1e-06", "1e-09")
 EXACT = 1e-9
 NOISE = 0.05  # by which one and the same code differs between two runs
 WRONG = 1e-6
+TARGET = """problem | sparse, s | MB | gap | POT, s | MB | POT / sparse | aim | reached | difference | \
+dense, s | POT lazy, s | ortools, s | wasserstein, s | scipy LSA, s | lapx, s"""
+SMALL = "problem | auto, ms | dense, ms | sparse, ms | POT, ms | dense / auto | never slower"
+LARGE = "problem | method | s | MB | lower | upper | gap | aim | reached"
+HARD = "instance | sparse | gap | s | MB | reference | difference | POT, s | who differs or fails"
 
 
 def tables(rows: list[Row]) -> str:
     """All tables that there are rows for."""
+    kinds: dict[str, list[Answers]] = {}
+    for same in group_by_question(rows).values():
+        kinds.setdefault(same[0]["kind"], []).append({row["method"]: row for row in same})
+    target, small, hard, large = (kinds.get(kind, []) for kind in ("target", "small", "hard", "large"))
+    starts = [f"{row['method']} | {format_run(row)}" for row in rows if row["kind"] == "start"]
     parts = {
-        "Against POT": target_table(_kind(rows, "target")),
-        "Small problems": small_table(_kind(rows, "small")),
-        "Large problems": large_table(_kind(rows, "large")),
-        "Seconds to a proved gap": gap_table(_kind(rows, "large")),
-        "Growth": growth_table(rows),
-        "Hard instances": hard_table(_kind(rows, "hard")),
-        "First call": start_table([row for row in rows if row["kind"] == "start"]),
+        "Against POT": [TARGET, *map(target_line, target)],
+        "Small problems": [SMALL, *map(small_line, small)],
+        "Large problems": [LARGE, *(line for answers in large for line in large_lines(answers))],
+        "Seconds to a proved gap": [
+            " | ".join(["problem | method", *GAPS, "end"]),
+            *(line for answers in large for line in gap_lines(answers)),
+        ],
+        "Growth": ["d | method | exponent | n: time", *growth_lines(rows)],
+        "Hard instances": [HARD, *map(hard_line, hard)],
+        "First call": [" | s", *starts],
     }
-    return join_sections(parts)
+    return make_tables(parts)
 
 
 def shorten(method: str) -> str:
@@ -41,100 +62,55 @@ def shorten(method: str) -> str:
     return SHORT_NAMES.get(method, method.removeprefix("otdist "))
 
 
-def target_table(problems: dict[str, Answers]) -> str:
-    head = ["problem", "sparse, s", "MB", "gap", "POT, s", "MB", "POT / sparse", "aim", "reached"]
-    head += ["difference", "dense, s", *(f"{shorten(peer)}, s" for peer in PEERS)]
-    lines = []
-    for name, answers in problems.items():
-        ours, pot = answers.get(SPARSE), answers.get(POT)
-        aim = _goal(answers).get("ratio")
-        cells = [name, _seconds(ours), _size(ours), _gap(ours), _seconds(pot), _size(pot)]
-        cells += [_ratio(pot, ours), "" if aim is None else f"{aim:g}", verdict(answers)]
-        cells += [_difference(ours, reference(answers)), _seconds(answers.get(DENSE))]
-        lines.append(cells + [_seconds(answers.get(peer)) for peer in PEERS])
-    return make_table(head, lines)
+def target_line(answers: Answers) -> str:
+    ours, pot = answers.get(SPARSE), answers.get(POT)
+    aim = f"{_goal(answers)['ratio']:g}" if "ratio" in _goal(answers) else ""
+    line = f"{_question(answers)} | {_measured(ours)} | {_gap(ours)} | {_measured(pot)} | {_ratio(pot, ours)}"
+    line += f" | {aim} | {verdict(answers)} | {_difference(ours, reference(answers))} | "
+    return line + " | ".join(format_run(answers.get(method)) for method in (DENSE, *PEERS))
 
 
-def small_table(problems: dict[str, Answers]) -> str:
-    head = ["problem", "auto, ms", "dense, ms", "sparse, ms", "POT, ms", "dense / auto", "never slower"]
-    lines = []
-    for name, answers in problems.items():
-        times = [_seconds(answers.get(method), 1e3) for method in (AUTO, DENSE, SPARSE, POT)]
-        lines.append([name, *times, _ratio(answers.get(DENSE), answers.get(AUTO)), verdict(answers)])
-    return make_table(head, lines)
+def small_line(answers: Answers) -> str:
+    times = " | ".join(format_run(answers.get(method), 1e3) for method in (AUTO, DENSE, SPARSE, POT))
+    ratio = _ratio(answers.get(DENSE), answers.get(AUTO))
+    return f"{_question(answers)} | {times} | {ratio} | {verdict(answers)}"
 
 
-def large_table(problems: dict[str, Answers]) -> str:
-    head = ["problem", "method", "s", "MB", "lower", "upper", "gap", "aim", "reached"]
-    lines = []
-    for name, answers in problems.items():
-        for method, row in answers.items():
-            bounds = [f"{float(row[key]):.9g}" if key in row else "" for key in ("lower", "upper")]
-            cells = [name, shorten(method), _seconds(row), _size(row), *bounds, _gap(row)]
-            asked = method == _answering(answers)
-            lines.append([*cells, _aims(row) if asked else "", verdict(answers) if asked else ""])
-    return make_table(head, lines)
+def large_lines(answers: Answers) -> Iterable[str]:
+    for method, row in answers.items():
+        low, high = (f"{float(row[key]):.9g}" if key in row else "" for key in ("lower", "upper"))
+        judged = f"{_aims(row)} | {verdict(answers)}" if method == _answering(answers) else " | "
+        line = f"{_question(answers)} | {shorten(method)} | {_measured(row)} | {low} | {high}"
+        yield f"{line} | {_gap(row)} | {judged}"
 
 
-def gap_table(problems: dict[str, Answers]) -> str:
+def gap_lines(answers: Answers) -> Iterable[str]:
     """When the interval was how narrow: in runs to the end, and in runs that stop there."""
-    lines = []
-    for name, answers in problems.items():
-        for method, row in answers.items():
-            if row.get("reached") and row["status"] == "ok":
-                times = [row["reached"].get(gap) for gap in GAPS]
-                cells = ["" if time is None else format_short(time) for time in times]
-                lines.append([name, shorten(method), *cells, _seconds(row)])
-    return make_table(["problem", "method", *GAPS, "end"], lines)
+    for method, row in answers.items():
+        if row.get("reached") and row["status"] == "ok":
+            times = (row["reached"].get(gap) for gap in GAPS)
+            cells = ("" if time is None else format_short(time) for time in times)
+            yield " | ".join([_question(answers), shorten(method), *cells, format_run(row)])
 
 
-def growth_table(rows: list[Row]) -> str:
+def growth_lines(rows: list[Row]) -> Iterable[str]:
     """Least squares of log seconds on log n, for uniform Gaussian samples of 2,000 points and more."""
-    lines = []
-    for d in (2, 16):
-        for method in (SPARSE, POT, *PEERS):
-            fit = [
-                (row["n"], row["seconds"])
-                for row in rows
-                if row["question"].startswith("gauss")
-                and not row["weighted"]
-                and row["d"] == d
-                and row["method"] == method
-                and row["status"] == "ok"
-                and 2000 <= row["n"] <= 50_000
-            ]
-            if len(fit) > 1:
-                sizes, seconds = np.log(np.array(sorted(fit))).T
-                exponent = np.polyfit(sizes, seconds, 1)[0]
-                points = ", ".join(f"{n:,}: {format_short(time)} s" for n, time in sorted(fit))
-                lines.append([str(d), shorten(method), f"{exponent:.2f}", points])
-    return make_table(["d", "method", "exponent", "n: time"], lines)
+    plain = [row for row in rows if row["question"].startswith("gauss") and not row["weighted"]]
+    plain = [row for row in plain if row["status"] == "ok" and 2000 <= row["n"] <= 50_000]
+    for d, method in product((2, 16), (SPARSE, POT, *PEERS)):
+        fit = sorted((row["n"], row["seconds"]) for row in plain if (row["d"], row["method"]) == (d, method))
+        if len(fit) > 1:
+            exponent = np.polyfit(*np.log(np.array(fit)).T, 1)[0]
+            points = ", ".join(f"{n:,}: {format_short(time)} s" for n, time in fit)
+            yield f"{d} | {shorten(method)} | {exponent:.2f} | {points}"
 
 
-def hard_table(problems: dict[str, Answers]) -> str:
-    head = [
-        "instance",
-        "sparse",
-        "gap",
-        "s",
-        "MB",
-        "reference",
-        "difference",
-        "POT, s",
-        "who differs or fails",
-    ]
-    lines = []
-    for name, answers in problems.items():
-        ours, known = answers.get(SPARSE), reference(answers)
-        value = ours.get("value") if ours else None
-        cells = [name, f"{value:.9g}" if isinstance(value, float) else "", _gap(ours), _seconds(ours)]
-        cells += [_size(ours), shorten(known[0]), _difference(ours, known), _seconds(answers.get(POT))]
-        lines.append([*cells, "; ".join(_strays(answers, known))])
-    return make_table(head, lines)
-
-
-def start_table(rows: list[Row]) -> str:
-    return make_table(["", "s"], [[row["method"], _seconds(row)] for row in rows])
+def hard_line(answers: Answers) -> str:
+    ours, known = answers.get(SPARSE), reference(answers)
+    value = f"{ours['value']:.9g}" if ours and isinstance(ours.get("value"), float) else ""
+    line = f"{_question(answers)} | {value} | {_gap(ours)} | {_measured(ours)} | {shorten(known[0])} | "
+    line += f"{_difference(ours, known)} | {format_run(answers.get(POT))} | "
+    return line + "; ".join(_strays(answers, known))
 
 
 def reference(answers: Answers) -> tuple[str, float]:
@@ -144,7 +120,7 @@ def reference(answers: Answers) -> tuple[str, float]:
         return "known", some["known"]
     for method in ("scipy assignment", "lapx", POT, "ortools", "wasserstein", "POT lazy", DENSE):
         row = answers.get(method)
-        if row is not None and row["status"] == "ok" and isinstance(row["value"], float):
+        if _is_ok(row) and isinstance(row["value"], float):
             return method, row["value"]
     return "", math.nan
 
@@ -169,6 +145,10 @@ def verdict(answers: Answers) -> str:
     return "yes" if all(checks) else "no"
 
 
+def _is_ok(row: Row | None) -> TypeGuard[Row]:
+    return row is not None and row["status"] == "ok"
+
+
 def _answering(answers: Answers) -> str:
     """Method that the aim is about."""
     for method in (AUTO,) if "auto" in _goal(answers) else (SPARSE, f"{SPARSE} max_seconds=120"):
@@ -179,6 +159,10 @@ def _answering(answers: Answers) -> str:
 
 def _goal(answers: Answers) -> dict[str, float]:
     return next(iter(answers.values()))["goal"]
+
+
+def _question(answers: Answers) -> str:
+    return next(iter(answers.values()))["question"]
 
 
 def _aims(row: Row) -> str:
@@ -201,40 +185,23 @@ def _apart(row: Row, value: float) -> float:
 
 
 def _difference(row: Row | None, known: tuple[str, float]) -> str:
-    if row is None or row["status"] != "ok" or math.isnan(known[1]):
-        return ""
-    return f"{_apart(row, known[1]):.0e}"
+    return f"{_apart(row, known[1]):.0e}" if _is_ok(row) and not math.isnan(known[1]) else ""
 
 
 def _ratio(slow: Row | None, fast: Row | None) -> str:
-    if slow is None or fast is None or fast["status"] != "ok":
+    if slow is None or not _is_ok(fast) or slow["status"] not in ("ok", "timeout"):
         return ""
-    if slow["status"] == "timeout":
-        return f"> {slow['budget'] / fast['seconds']:.3g}"
-    if slow["status"] != "ok":
-        return ""
-    return format_ratio(slow, fast)
+    return (
+        f"> {slow['budget'] / fast['seconds']:.3g}"
+        if slow["status"] == "timeout"
+        else format_ratio(slow, fast)
+    )
 
 
-def _seconds(row: Row | None, factor: float = 1.0) -> str:
-    if row is None or row["status"] in NOT_ASKED:
-        return ""
-    if row["status"] != "ok":
-        return f"> {row['budget']:g}" if row["status"] == "timeout" else row["status"]
-    return format_short(row["seconds"] * factor)
-
-
-def _size(row: Row | None) -> str:
-    return f"{row['memory'] / 1e6:.0f}" if row is not None and row["status"] == "ok" else ""
+def _measured(row: Row | None) -> str:
+    """Seconds, or how it ended, and megabytes."""
+    return f"{format_run(row)} | " + (f"{row['memory'] / 1e6:.0f}" if _is_ok(row) else "")
 
 
 def _gap(row: Row | None) -> str:
-    return f"{float(row['gap']):.0e}" if row is not None and row["status"] == "ok" and "gap" in row else ""
-
-
-def _kind(rows: list[Row], kind: str) -> dict[str, Answers]:
-    problems: dict[str, Answers] = {}
-    for row in rows:
-        if row["kind"] == kind:
-            problems.setdefault(row["question"], {})[row["method"]] = row
-    return problems
+    return f"{float(row['gap']):.0e}" if _is_ok(row) and "gap" in row else ""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 
 from benchmarks.common.comparison import get_name
 from benchmarks.common.tables import (
     NOT_ASKED,
     Row,
     format_ratio,
-    format_short,
+    format_run,
     group_by_question,
-    join_sections,
-    make_table,
+    make_tables,
 )
 from benchmarks.sinkhorn.questions import ENOUGH, EXACT, OURS, PEERS
 
@@ -21,83 +21,72 @@ Rows = list[Row]
 
 LEVELS = (0.01, 0.001)
 HELD = (EXACT, "POT emd2")  # exact methods, to compare with
+KERNEL = """n | d | eps / mean | otdist, ns a pair | aim | torch, ns a pair | torch / otdist | aim | \
+reached | difference"""
+LARGE = "n | d | method | s | MB added | MB in all | lower | upper | gap | below 1 GB"
 
 
 def tables(rows: Rows) -> str:
-    """All tables that there are rows for."""
-    accuracy = [row for row in rows if row["kind"] == "accuracy"]
-    parts = {f"Seconds to a true error of {level:.2g}": accuracy_table(accuracy, level) for level in LEVELS}
-    parts |= {
-        "Half an iteration, all pairs": kernel_table([row for row in rows if row["kind"] == "kernel"]),
-        "100,000 points a side": large_table([row for row in rows if row["kind"] == "large"]),
-        "Ended without an answer": ends_table(rows),
-    }
-    return join_sections(parts)
+    """All tables that there are rows for.
 
-
-def accuracy_table(rows: Rows, level: float) -> str:
-    """Fastest setting of each method within the level, and how many times ours that is.
-
-    A star: its error is small by chance. A tighter setting of the same ladder errs by more than the
+    A table of accuracy has the fastest setting of each method within a level, and how many times ours that
+    is. A star: its error is small by chance. A tighter setting of the same ladder errs by more than the
     level, or the marginals are off by more: errors of opposite sign cancel.
     """
-    head = ["n", "d", *HELD, OURS, "its proof", *PEERS, "3x ahead"]
-    lines = []
-    for problem in group_by_question(rows).values():
-        ours = reached(_of(problem, OURS), level)
-        proved = [row for row in _of(problem, OURS) if float(row.get("gap", math.inf)) <= level]
-        cells = [f"{problem[0]['n']:,}", str(problem[0]["d"])]
-        cells += [_seconds(_fastest(_of(problem, name))) for name in HELD]
-        cells += [_named(problem, ours, level), _seconds(_fastest(proved))]
-        cells += [_against(problem, name, ours, level) for name in PEERS]
-        lines.append([*cells, _verdict(problem, ours, level)])
-    return make_table(head, lines)
+    kinds = {kind: [row for row in rows if row["kind"] == kind] for kind in ("accuracy", "kernel", "large")}
+    accuracy = " | ".join(["n | d", *HELD, OURS, "its proof", *PEERS, "3x ahead"])
+    problems = group_by_question(kinds["accuracy"]).values()
+    parts = {
+        f"Seconds to a true error of {level:.2g}": [
+            accuracy,
+            *(accuracy_line(one, level) for one in problems),
+        ]
+        for level in LEVELS
+    }
+    ends = [row for row in rows if row["status"] not in ("ok", *NOT_ASKED)]  # not the rest of a ladder
+    parts |= {
+        "Half an iteration, all pairs": [KERNEL, *kernel_lines(kinds["kernel"])],
+        "100,000 points a side": [LARGE, *map(large_line, _ok(kinds["large"]))],
+        "Ended without an answer": ["problem | method | ", *map(end_line, ends)],
+    }
+    return make_tables(parts)
 
 
-def kernel_table(rows: Rows) -> str:
-    head = ["n", "d", "eps / mean", "otdist, ns a pair", "aim", "torch, ns a pair", "torch / otdist", "aim"]
-    head += ["reached", "difference"]
-    lines = []
-    for problem in group_by_question(rows).values():
-        for row in [row for row in problem if get_name(row["method"]) == "otdist pass"]:
-            eps = row["method"].split("eps=")[1]
-            other = next((r for r in problem if r["method"] == f"torch pass eps={eps}"), None)
-            if row["status"] != "ok" or other is None or other["status"] != "ok":
-                continue
+def accuracy_line(problem: Rows, level: float) -> str:
+    ours = reached(_of(problem, OURS), level)
+    proved = [row for row in _of(problem, OURS) if float(row.get("gap", math.inf)) <= level]
+    cells = [f"{problem[0]['n']:,} | {problem[0]['d']}"]
+    cells += [format_run(_fastest(_of(problem, name))) for name in HELD]
+    cells += [_named(problem, ours, level), format_run(_fastest(proved))]
+    cells += [_against(problem, name, ours, level) for name in PEERS]
+    return " | ".join([*cells, _verdict(problem, ours, level)])
+
+
+def kernel_lines(rows: Rows) -> Iterable[str]:
+    found = {(row["question"], row["method"]): row for row in _ok(rows)}
+    for (question, method), row in found.items():
+        other = found.get((question, method.replace("otdist", "torch")))
+        if get_name(method) == "otdist pass" and other is not None:
             pairs, goal = row["n"] ** 2 * 1e-9, row["goal"]
             fast, slow = row["seconds"] / pairs, other["seconds"] / pairs
-            cells = [f"{row['n']:,}", str(row["d"]), eps, f"{fast:.2f}", f"{goal['pair']:g}", f"{slow:.1f}"]
-            cells += [_ratio(other, row), f"{goal['ratio']:g}"]
             done = fast <= goal["pair"] and other["seconds"] >= goal["ratio"] * row["seconds"]
-            lines.append([*cells, "yes" if done else "no", f"{abs(row['value'] - other['value']):.0e}"])
-    return make_table(head, lines)
+            line = f"{row['n']:,} | {row['d']} | {method.split('eps=')[1]} | {fast:.2f} | {goal['pair']:g} | "
+            line += f"{slow:.1f} | {_ratio(other, row)} | {goal['ratio']:g} | {'yes' if done else 'no'} | "
+            yield line + f"{abs(row['value'] - other['value']):.0e}"
 
 
-def large_table(rows: Rows) -> str:
-    head = ["n", "d", "method", "s", "MB added", "MB in all", "lower", "upper", "gap", "below 1 GB"]
-    lines = []
-    for row in _ok(rows):
-        cells = [f"{row['n']:,}", str(row["d"]), row["method"], _seconds(row), f"{row['memory'] / 1e6:.0f}"]
-        cells += [f"{row['peak'] / 1e6:.0f}", f"{row['lower']:.6g}", f"{row['upper']:.6g}"]
-        cells.append(f"{float(row['gap']):.1e}")
-        lines.append([*cells, "yes" if row["peak"] < row["goal"]["memory"] else "no"])
-    return make_table(head, lines)
-
-
-def ends_table(rows: Rows) -> str:
-    """What has no answer, but for the rest of a ladder that was left."""
-    ends = [row for row in rows if row["status"] not in ("ok", *NOT_ASKED)]
-    return make_table(
-        ["problem", "method", ""],
-        [
-            [
-                row["question"],
-                row["method"].replace(f" iterations={ENOUGH}", ""),
-                f"{row['status']}: {row['reason']}",
-            ]
-            for row in ends
-        ],
+def large_line(row: Row) -> str:
+    sizes = f"{row['memory'] / 1e6:.0f} | {row['peak'] / 1e6:.0f}"
+    line = (
+        f"{row['n']:,} | {row['d']} | {row['method']} | {format_run(row)} | {sizes} | {row['lower']:.6g} | "
     )
+    below = "yes" if row["peak"] < row["goal"]["memory"] else "no"
+    return line + f"{row['upper']:.6g} | {float(row['gap']):.1e} | {below}"
+
+
+def end_line(row: Row) -> str:
+    method = row["method"].replace(f" iterations={ENOUGH}", "")
+    return f"{row['question']} | {method} | {row['status']}: {row['reason']}"
 
 
 def decisive(problem: Rows) -> list[str]:
@@ -134,11 +123,11 @@ def _against(problem: Rows, name: str, ours: Row | None, level: float) -> str:
     if best is not None:
         star = "*" if lucky(problem, best, level) else ""
         ratio = "" if ours is None else f", {_ratio(best, ours)}"
-        return f"{_seconds(best)}{star}{ratio}"
+        return f"{format_run(best)}{star}{ratio}"
     if not theirs:
         return "" if not any(get_name(row["method"]) == name for row in problem) else "no answer"
     nearest = min(theirs, key=_error)
-    return f"no: {_error(nearest):.1%} in {_seconds(nearest)}"
+    return f"no: {_error(nearest):.1%} in {format_run(nearest)}"
 
 
 def _verdict(problem: Rows, ours: Row | None, level: float) -> str:
@@ -156,7 +145,7 @@ def _named(problem: Rows, row: Row | None, level: float) -> str:
         theirs = _of(problem, OURS)
         return f"no: {min(map(_error, theirs)):.1%}" if theirs else ""
     star = "*" if lucky(problem, row, level) else ""
-    return f"{_seconds(row)}{star} ({row['method'].removeprefix(OURS).strip()})"
+    return f"{format_run(row)}{star} ({row['method'].removeprefix(OURS).strip()})"
 
 
 def _ok(rows: Rows) -> Rows:
@@ -173,10 +162,6 @@ def _fastest(rows: Rows) -> Row | None:
 
 def _ratio(slow: Row, fast: Row) -> str:
     return format_ratio(slow, fast, "x", 2)
-
-
-def _seconds(row: Row | None) -> str:
-    return "" if row is None else format_short(row["seconds"])
 
 
 def _get_ladder(method: str) -> str:

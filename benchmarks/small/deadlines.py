@@ -21,8 +21,9 @@ LIMITS = (0.5, 1.0, 4.0)
 SIZES = (5_000, 20_000, 50_000)
 COLUMNS = (2, 16, 60)
 LATE = 0.1, 1.0  # share of the limit, and seconds, that a call may be late
-MATRIX = 20_000  # points a side beyond which a cost matrix does not fit
-PAIRS = 5_000  # points a side for costs that are slow to compute
+MATRIX, PAIRS = 20_000, 5_000  # points a side up to which a cost matrix fits, and a slow cost is computed
+HEAD = f"{'':22}{'n':>7}{'d':>4}{'limit':>6}{'took':>9}{'overrun':>9}          width"
+LINE = "{case:<22}{n:>7}{d:>4}{limit:>6}{took:>9.2f}{overrun:>9.2f}  {kept}  {width:>8}  {converged}"
 
 
 def asked(function, **options):
@@ -105,9 +106,8 @@ def measure(case, limit):
 
 def line_of(row):
     width = "unknown" if row["width"] is None else f"{row['width']:.1e}"
-    text = f"{row['case']:<22}{row['n']:>7}{row['d']:>4}{row['limit']:>6}"
-    text += f"{row['took']:>9.2f}{row['overrun']:>9.2f}  {'kept' if row['kept'] else 'LATE'}  {width:>8}"
-    return f"{text}  {'converged' if row['converged'] else ''}"
+    kept, converged = "kept" if row["kept"] else "LATE", "converged" * row["converged"]
+    return LINE.format(**row | {"width": width, "kept": kept, "converged": converged})
 
 
 def run(options):
@@ -130,15 +130,8 @@ def run(options):
 
 
 if __name__ == "__main__":
-    run_script(
-        "deadlines",
-        __doc__,
-        run,
-        line_of,
-        head=f"{'':22}{'n':>7}{'d':>4}{'limit':>6}{'took':>9}{'overrun':>9}          width",
-        keep=lambda options: options.only == "*" and not options.quick,
-        only=("*", "pattern of cases, as --list names them"),
-        limits=(",".join(map(str, LIMITS)), "seconds"),
-        quick=(False, "5,000 and 20,000 points, 16 columns, one limit"),
-        list=(False, "name the cases"),
-    )
+    keep = lambda options: options.only == "*" and not options.quick  # noqa: E731
+    only, limits = ("*", "pattern of cases, as --list names them"), (",".join(map(str, LIMITS)), "seconds")
+    quick = (False, "5,000 and 20,000 points, 16 columns, one limit")
+    settings = {"only": only, "limits": limits, "quick": quick, "list": (False, "name the cases")}
+    run_script("deadlines", __doc__, run, line_of, head=HEAD, keep=keep, **settings)

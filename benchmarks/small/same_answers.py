@@ -19,8 +19,7 @@ from otdist.metrics import periodic
 from otdist.stats import noise_floor, permutation_test
 
 METRICS = ["euclidean", "cityblock", "sqeuclidean", "chebyshev", "cosine", "angular"]
-ORDERS, SOLVERS, PENALTIES = [1, 1.5, 2, 3], ["dense", "sparse"], ["tv", "kl"]
-SLICED = [otdist.sliced_w1, otdist.max_sliced_w1]
+ORDERS, SLICED = [1, 1.5, 2, 3], [otdist.sliced_w1, otdist.max_sliced_w1]
 
 
 def samples(rng, largest=40, d=None):
@@ -28,13 +27,11 @@ def samples(rng, largest=40, d=None):
     d = int(rng.integers(1, 5)) if d is None else d
     n, m = rng.integers(2, largest, size=2)
     x, y = np.round(rng.normal(size=(n, d)), 2), np.round(rng.normal(size=(m, d)) + 0.5, 2)
-    if rng.random() < 0.5:
-        return x, y, None, None
-    return x, y, rng.random(n), rng.random(m)
+    masses = (None, None) if rng.random() < 0.5 else (rng.random(n), rng.random(m))
+    return (x, y, *masses)
 
 
 def points(rng, largest=25, d=None):
-    """Two samples without weights."""
     return samples(rng, largest, d)[:2]
 
 
@@ -47,6 +44,16 @@ def distance(rng):
     p = 1 if metric == "sqeuclidean" else choose(rng, ORDERS)
     given, method = samples(rng), choose(rng, ["auto", "dense", "sparse"])
     return otdist.wasserstein(*given, p=p, metric=metric, method=method)
+
+
+def emd(rng):
+    return otdist.emd(
+        np.round(rng.random(rng.integers(2, 30, 2)), 2), method=choose(rng, ["dense", "sparse"])
+    )
+
+
+def unbalanced(rng):
+    return otdist.unbalanced_w1(*samples(rng, 25), reach=1, penalty=choose(rng, ["tv", "kl"]))
 
 
 def closed(rng):
@@ -68,23 +75,27 @@ def tables(rng):
     return [(c.w1, c.floor, c.pvalue, c.qvalue, c.verdict) for c in columns]
 
 
-def gradient(rng):
+def differentiate(function, *given):
+    """Value and gradients by torch."""
     import torch
 
-    x, y = (torch.tensor(part, requires_grad=True) for part in points(rng, 20, d=2))
-    otdist.w1(x, y).value.backward()
-    return x.grad.numpy(), y.grad.numpy()
+    x, y = (torch.tensor(part, requires_grad=True) for part in given)
+    value = function(x, y)
+    value.backward()
+    return float(value.detach()), x.grad.numpy(), y.grad.numpy()
+
+
+def gradient(rng):
+    return differentiate(lambda x, y: otdist.w1(x, y).value, *points(rng, 20, d=2))[1:]
 
 
 def losses(rng):
-    import torch
-
     from otdist.learn import SinkhornLoss, W1Loss
 
-    x, y = (torch.tensor(rng.normal(size=(12, 2)), requires_grad=True) for _ in range(2))
-    loss = choose(rng, [SinkhornLoss(eps=0.1), W1Loss("exact"), W1Loss("sliced", rng=0)])(x, y)
-    loss.backward()
-    return float(loss.detach()), x.grad.numpy()
+    given = [rng.normal(size=(12, 2)) for _ in range(2)]
+    return differentiate(
+        choose(rng, [SinkhornLoss(eps=0.1), W1Loss("exact"), W1Loss("sliced", rng=0)]), *given
+    )
 
 
 def judges(rng):
@@ -100,19 +111,13 @@ CALLS = {  # and how often each is made
     "circle": (lambda r: otdist.w1(*samples(r, 60, d=1), metric=periodic(2.0)), 100),
     "wasserstein_1d": (lambda r: otdist.wasserstein_1d(*r.normal(size=(2, 7, 30)), p=choose(r, ORDERS)), 100),
     "bottleneck": (lambda r: otdist.wasserstein(*points(r, 20), p=np.inf), 50),
-    "emd": (
-        lambda r: otdist.emd(np.round(r.random(r.integers(2, 30, 2)), 2), method=choose(r, SOLVERS)),
-        200,
-    ),
+    "emd": (emd, 200),
     "sinkhorn": (lambda r: otdist.w1(*samples(r), method="sinkhorn", tol=0.1), 150),
     "sinkhorn, eps": (lambda r: otdist.w1(*samples(r), method="sinkhorn", eps=0.1), 100),
     "sinkhorn_divergence": (lambda r: otdist.sinkhorn_divergence(*samples(r, 25), eps=0.1), 80),
     "sliced": (lambda r: choose(r, SLICED)(*samples(r, d=3), p=choose(r, [1, 2]), rng=0), 100),
     "partial_w1": (lambda r: otdist.partial_w1(*points(r), moved=0.5), 80),
-    "unbalanced_w1": (
-        lambda r: otdist.unbalanced_w1(*samples(r, 25), reach=1, penalty=choose(r, PENALTIES)),
-        80,
-    ),
+    "unbalanced_w1": (unbalanced, 80),
     "closed": (closed, 20),
     "permutation_test": (permutation, 40),
     "noise_floor": (lambda r: noise_floor(samples(r)[0], 20, 20, n_resamples=20, rng=0).quantile(0.9), 40),
@@ -126,8 +131,8 @@ CALLS = {  # and how often each is made
 def flatten(answer):
     """Write an answer as text: numbers exactly, arrays as fingerprints of their bytes."""
     if isinstance(answer, otdist.Result | otdist.SlicedResult):
-        yield from flatten((answer.value, answer.lower, answer.upper, answer.method, answer.converged))
-        yield from flatten([getattr(answer, "potentials", None)])
+        parts = (answer.value, answer.lower, answer.upper, answer.method, answer.converged)
+        yield from flatten((*parts, getattr(answer, "potentials", None)))
     elif isinstance(answer, np.ndarray):
         yield hashlib.sha256(np.ascontiguousarray(answer).tobytes()).hexdigest()[:16]
     elif isinstance(answer, float):
