@@ -17,10 +17,7 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's threads beside torch's make both slower
 
 import ctypes
-import json
 import re
-import subprocess
-import sys
 import tempfile
 import time
 import warnings
@@ -32,6 +29,7 @@ import numpy as np
 
 from benchmarks.atlas.cells import EXACT, Cell, cells
 from benchmarks.atlas.rows import Row, load, save
+from benchmarks.common.first_calls import time_first_calls
 from benchmarks.common.harness import RESULTS, commit
 from benchmarks.common.script import read_options
 from otdist.bench import question
@@ -46,25 +44,7 @@ FIRST = "first call"
 BARE = "first call, bare"  # with none of the packages that POT loads where it finds them
 NEW = "first call, not compiled"
 LOADED = ("otdist line", "otdist dense", EXACT, "otdist sinkhorn tol=0.01")
-CODE = """
-import json, sys, time, warnings
-class Hidden:
-    def find_spec(self, name, path=None, target=None):
-        if name in hidden:
-            raise ImportError(name)
-n, d, options, hidden = json.loads(sys.argv[1])
-sys.meta_path.insert(0, Hidden())
-import numpy as np, otdist
-warnings.simplefilter("ignore")
-x, y = np.random.default_rng(0).normal(size=(2, n, d))
-def call():
-    start = time.perf_counter()
-    otdist.w1(x, y + 1, **options)
-    return time.perf_counter() - start
-first = call()
-print(first - min(call() for _ in range(5)))
-"""
-HIDDEN = ["torch", "sklearn", "pandas", "geomloss", "jax", "tensorflow", "cupy"]
+HIDDEN = ("torch", "sklearn", "pandas", "geomloss", "jax", "tensorflow", "cupy")
 
 
 def solver(method: str) -> tuple[Any, str, dict[str, Any]]:
@@ -82,16 +62,13 @@ def loading(method: str, asked: str) -> Row:
 
     Machine code is on disk; for NEW it is not, and there is one process.
     """
-    hidden = HIDDEN if asked == BARE else []
-    columns = 1 if method == "otdist line" else 3
-    told = json.dumps([1200 if asked == NEW else 100, columns, solver(method)[2], hidden])
+    given = (1200 if asked == NEW else 100), (1 if method == "otdist line" else 3), 1.0, solver(method)[2]
     runs = []
     for _ in range(1 if asked == NEW else 3):
         with tempfile.TemporaryDirectory() as folder:
-            environment = os.environ | ({"NUMBA_CACHE_DIR": folder} if asked == NEW else {})
-            command = [sys.executable, "-c", CODE, told]
-            done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-        runs.append(float(done.stdout))
+            hidden, cache = HIDDEN if asked == BARE else (), folder if asked == NEW else ""
+            _, first, *later = time_first_calls(*given, hidden, cache)
+        runs.append(first - min(later))
     return {"seconds": float(np.median(runs)), "seconds_range": [min(runs), max(runs)], "status": "ok"}
 
 

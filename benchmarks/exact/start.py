@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -14,24 +10,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common.comparison import get_known
+from benchmarks.common.first_calls import time_first_calls
 from otdist.bench import Runs
 from otdist.bench.machine import describe_machine
 
 START = "start"
-CODE = """
-import json, time
-began = time.perf_counter()
-import otdist
-times = [time.perf_counter() - began]
-import numpy as np
-rng = np.random.default_rng(0)
-x, y = rng.normal(size=(1000, 2)), rng.normal(size=(1000, 2)) + 0.3
-for _ in range(2):
-    began = time.perf_counter()
-    result = otdist.w1(x, y, method="sparse")
-    times.append(time.perf_counter() - began)
-print(json.dumps(times + [result.value]))
-"""
 WARM_RUNS = 3
 
 
@@ -50,9 +33,7 @@ def measure_starts(path: Path, again: bool) -> None:
 
 
 def _times(cache: str) -> list[float]:
-    where = os.environ | {"NUMBA_CACHE_DIR": cache}
-    done = subprocess.run([sys.executable, "-c", CODE], env=where, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    return time_first_calls(1000, 2, 0.3, {"method": "sparse"}, cache=cache)
 
 
 def _row(method: str, runs: list[float]) -> dict[str, Any]:
