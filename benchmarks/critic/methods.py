@@ -121,7 +121,7 @@ def time_steps(row):
     if row["method"] == "orthogonal":
         module, rate = Orthogonal(d, width=units, generator=generator), 0.01
     else:
-        module, rate = Anchors(torch.randn(units, d, generator=generator), poles="max"), 0.016
+        module, rate = Anchors(torch.randn(units, d, generator=generator), orientation="max"), 0.016
     training = Training(row["method"], module, rate)
     z = torch.randn(2 * BATCH, d, generator=generator)
     signs = torch.cat([torch.ones(BATCH), -torch.ones(BATCH)]) / BATCH
