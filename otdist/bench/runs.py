@@ -157,16 +157,18 @@ def run(
             count = len(_get_run_seconds(row))
             if is_complete(row, repeats) or count > index or (index > 0 and not count):
                 continue
+            wait_for_quiet(min(patience, end - time.monotonic()))
             remaining = end - time.monotonic()
             rows_by_key[_get_key(row)] = row
             if remaining < MIN_RUN_SECONDS:
-                if not count:
+                if row.get("status") is None:
                     row |= describe_question(question) | {"status": NOT_STARTED, "reason": "no time was left"}
                 continue
             # Most runs take far less than an equal part, so that a slow one may take more.
             run_budget = min(max(remaining / (left + 1), remaining / REMAINING_TIME_SHARES), row["budget"])
+            if count and run_budget < min(row["budget"], 2 * max(_get_run_seconds(row))):
+                continue  # it would be ended for want of time; the row keeps its runs
             report_progress(f"{question.name}, {row['method']}")
-            wait_for_quiet(patience)
             others = OtherWork()
             answer = measure(
                 question,

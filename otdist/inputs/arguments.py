@@ -40,6 +40,10 @@ def check_number(
     NumPy scalars, 0-d arrays and tensors, Decimal and Fraction are accepted; booleans, text and tensors
     that require a gradient are not.
     """
+    if getattr(value, "requires_grad", False):
+        raise InputError(
+            name, f"must not require a gradient, got {format_value(value)}", f"pass {name}.detach()"
+        )
     number = _to_real(value)
     fits = (
         number is not None
@@ -208,9 +212,7 @@ def get_option_names(owner: Any) -> tuple[str, ...]:
 
 
 def _to_real(value: object) -> float | None:
-    """Convert a value to float, or to None if it is not one real number, or one with a gradient to lose."""
-    if getattr(value, "requires_grad", False):
-        return None
+    """Convert a value to float, or to None if it is not one real number."""
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         try:
             value = value.item()

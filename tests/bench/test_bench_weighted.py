@@ -229,6 +229,17 @@ class TestRepeats:
         assert (quiet["seconds"], quiet["seconds_range"]) == (1.5, [1.0, 2.0])
         assert waits == [5.0] * 6
 
+    def test_a_repeat_that_has_too_little_time_keeps_the_row(self, requests):
+        requests.answers = [{"seconds": 19.0}]
+        (row,) = bench.run(EQUAL, ["otdist"], repeats=2, max_seconds=30).rows
+        assert len(requests) == 1 and (row["status"], row["run_seconds"]) == ("ok", [19.0])
+
+    def test_patience_ends_with_the_time(self, requests, monkeypatch):
+        waits = []
+        monkeypatch.setattr(runs, "wait_for_quiet", waits.append)
+        bench.run(EQUAL, ["otdist"], patience=3600, max_seconds=30)
+        assert 0 < waits[0] <= 30
+
     def test_limits_and_facts_reach_the_rows(self, requests):
         question = bench.Question("q", X, Y, max_seconds=5, max_bytes=7, facts={"kind": "small"})
         (row,) = bench.run([question], ["otdist"], budget=60, memory=100).rows

@@ -91,7 +91,7 @@ print(len(done), *failed, sep="\\n")
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("module", ["torch", "pandas", "polars"])
+@pytest.mark.parametrize("module", ["torch", "pandas", "polars", "ot"])
 def test_cold_calls_on_many_threads_while_another_imports(module):
     pytest.importorskip(module)
     code = POOL.replace("MODULE", module)
@@ -100,3 +100,44 @@ def test_cold_calls_on_many_threads_while_another_imports(module):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "10\n"
+
+
+SLOW_STUB = """
+import sys, threading, time, types
+import numpy, scipy.spatial.distance, otdist
+from otdist.solvers.linear import pot
+
+class Stub(types.ModuleType):  # the compiled module stays incomplete while it asks for this
+    def __getattr__(self, name):
+        if name == "dist":
+            entered.set()
+            time.sleep(0.3)
+            return print
+        raise AttributeError(name)
+
+entered, failed = threading.Event(), []
+sys.modules[pot.__name__ + ".utils"] = Stub("utils")
+
+def import_pot():
+    entered.wait()
+    try:
+        from ot.lp.emd_wrap import emd_c
+        import ot
+        assert ot.lp.emd_wrap.emd_c is emd_c is pot.load_solver().emd_c
+    except BaseException as error:
+        failed.append(repr(error))
+
+thread = threading.Thread(target=import_pot)
+thread.start()
+pot.load_solver()
+assert entered.is_set()
+thread.join()
+print(failed)
+"""
+
+
+@pytest.mark.slow
+def test_pot_waits_for_its_solver():
+    pytest.importorskip("ot")
+    done = subprocess.run([sys.executable, "-c", SLOW_STUB], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -106,6 +106,8 @@ class TestZoo:
         solver = solvers.METHODS[method]
         for name in inspect.signature(solver).parameters:
             for value in (*RIGHT, *ZOO):
+                if name == "on_interval" and callable(value):
+                    continue  # it is called with an interval, and its errors are the caller's to see
                 evaluate(otdist.w1, x=X, y=Y, method=method, **{name: value})
                 evaluate(lambda name=name, value=value: solver(**{name: value}))
 

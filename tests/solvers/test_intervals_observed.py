@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 
 import otdist
 from otdist.errors import InputError
+from otdist.runtime.deadline import active_deadline
 
 RNG = np.random.default_rng(0)
-X, Y = RNG.normal(size=(1500, 2)), RNG.normal(size=(1300, 2)) + 0.5
+X, Y = RNG.normal(size=(500, 2)), RNG.normal(size=(400, 2)) + 0.5
 
 
 class Seen(list):
@@ -78,6 +80,17 @@ def test_what_an_observer_raises_reaches_the_caller(method):
 
     with pytest.raises(RuntimeError, match="enough"):
         otdist.w1(X, Y, method=method, tol=0.05, on_interval=refuse)
+
+
+@pytest.mark.parametrize("method", ["sparse", "sinkhorn"])
+def test_the_deadline_of_the_call_does_not_end_the_observer(method):
+    deadlines = []
+
+    def observe(lower, upper, seconds):
+        deadlines.append(active_deadline())
+
+    otdist.w1(X, Y, method=method, tol=0.05, max_seconds=60, on_interval=observe)
+    assert deadlines and set(deadlines) == {math.inf}
 
 
 @pytest.mark.parametrize("method", ["sparse", "sinkhorn"])

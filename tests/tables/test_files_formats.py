@@ -323,6 +323,22 @@ def test_a_feather_file_that_points_outside_of_its_buffers_is_refused(values, en
         open_file(str(path))
 
 
+UNCHECKED = {
+    "list": pa.ListArray.from_arrays([0, 1, 2], TEXTS),
+    "struct": pa.StructArray.from_arrays([TEXTS], ["text"]),
+    "part of a day": pa.array([5, 86_400_000], pa.int64()).view(pa.date64()),
+    "more than a day": pa.array([5, 90_000], pa.int32()).view(pa.time32("s")),
+}
+
+
+@pytest.mark.parametrize("values", UNCHECKED.values(), ids=list(UNCHECKED))
+def test_values_of_a_feather_column_do_not_refuse_the_file(values, tmp_path):
+    path = tmp_path / "values.feather"
+    feather.write_feather(pa.table({"a": [1, 2], "g": values}), str(path), compression="uncompressed")
+    report = otdist.compare({"a": [1, 2]}, open_file(str(path)), columns=["a"], joint=False)
+    assert report["a"].w1 == 0.0
+
+
 NO_OBJECTS = {
     "null": b"null\n",
     "spaces": b'  null, "g": 1\n',

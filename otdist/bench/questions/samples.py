@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from otdist.errors import InputError
-from otdist.inputs.arguments import check_bytes, check_choice, check_number, check_seconds, set_option
+from otdist.inputs.arguments import (
+    check_bytes,
+    check_choice,
+    check_names,
+    check_number,
+    check_seconds,
+    set_option,
+)
 from otdist.inputs.arrays import read
 from otdist.inputs.weights import read_weights
 from otdist.typing import Array, ArrayInput, Json
@@ -27,7 +34,18 @@ OWN_ENTRIES = {
         "peak",
         "same_value",
     ),
-    *("converged", "message", "solver", "info", "reached", "residual", "iterations", "warnings"),
+    *(
+        "converged",
+        "message",
+        "solver",
+        "info",
+        "reached",
+        "residual",
+        "iterations",
+        "warnings",
+        "dual",
+        "steps",
+    ),
     *("versions", "commit", "date", "cpu", "cores", "python"),
 }
 
@@ -96,6 +114,7 @@ class Question:
         """Create a question from the user's samples, checked as by :func:`otdist.w1`."""
         from otdist.problem import Problem
 
+        check_names(fields, ("known", "laws", "metric", "max_seconds", "max_bytes", "facts"), "a question")
         problem = Problem.of(x, y, a, b, metric=fields.get("metric", "euclidean"))
         if problem.fixed_value is not None:
             raise InputError("x", "and y must be finite, got non-finite values", "drop such rows first")

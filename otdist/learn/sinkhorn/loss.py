@@ -111,4 +111,9 @@ class SinkhornLoss(nn.Module):
         default = Options()
         changed = {k: v for k, v in vars(self.options).items() if v != getattr(default, k)}
         options = {"debias": self.debias} | changed
-        return ", ".join(f"{k}={f'{v:g}' if isinstance(v, float) else repr(v)}" for k, v in options.items())
+        return ", ".join(f"{name}={_format_option(value)}" for name, value in options.items())
+
+
+def _format_option(value: object) -> str:
+    """Format an option without ".0", and otherwise as Python does."""
+    return repr(int(value) if isinstance(value, float) and value.is_integer() else value)

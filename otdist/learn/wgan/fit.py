@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from otdist.errors import InputError, Option, Remedy
-from otdist.inputs.arguments import Rng
+from otdist.inputs.arguments import Rng, check_callback
 from otdist.learn.distributed import rank_and_world_size, require_equal
 from otdist.learn.modes import refuse_transforms, require_outside, training_mode
 from otdist.learn.sinkhorn.options import check_torch_seed
@@ -80,7 +80,8 @@ def fit_wgan(
     on_check : callable, optional
         Called after every check as ``on_check(check, run)``, with the :class:`~otdist.learn.wgan.Check` and
         the run so far, whose ``sample`` and ``save`` do not change training. What it returns is ignored, its
-        time counts, and what it raises ends training after the check was saved.
+        time counts, and what it raises ends training after the check was saved. With several processes each
+        calls it, and all must raise if one does.
     device : str
         "auto", "cpu", "cuda", ...
     **settings
@@ -126,9 +127,7 @@ def fit_wgan(
     """
     refuse_transforms(data=data)
     require_outside("data", "cannot be learned", "call fit_wgan outside of it")
-    if on_check is not None and not callable(on_check):
-        problem = f"must be callable, got {type(on_check).__name__}"
-        raise InputError("on_check", problem, "pass a function of a check and a run")
+    check_callback(on_check, "on_check")
     data = list(data) if isinstance(data, Iterator) else data
     torch_device = _resolve_device(device)
     run_folder = None if folder is None else Path(folder)

@@ -43,10 +43,13 @@ def read_feather(source: str | pa.Buffer, columns: tuple[str, ...] | None) -> pa
 def _check_buffers(array: pa.Array) -> None:
     """Raise ValueError if offsets or indices point outside of the buffers, which Arrow maps unchecked.
 
-    Text need not be UTF-8 here: such a column is unreadable, which does not concern the others.
+    Values are not checked: text that is not UTF-8 makes its column unreadable, which does not concern the
+    others. Lists and structs are not compared, so they are not read.
     """
     import pyarrow as pa
 
+    if pa.types.is_nested(array.type):
+        return
     if pa.types.is_dictionary(array.type):
         _check_buffers(array.dictionary)
         numbers = pa.nulls(len(array.dictionary), pa.int8())
@@ -55,7 +58,9 @@ def _check_buffers(array: pa.Array) -> None:
         array = array.view(pa.binary())
     elif pa.types.is_large_string(array.type):
         array = array.view(pa.large_binary())
-    array.validate(full=True)
+    elif pa.types.is_string_view(array.type):
+        array = array.view(pa.binary_view())
+    array.validate(full=not (pa.types.is_primitive(array.type) or pa.types.is_null(array.type)))
 
 
 def read_json_lines(source: str | pa.Buffer, columns: tuple[str, ...] | None) -> pa.Table:

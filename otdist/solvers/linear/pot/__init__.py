@@ -13,7 +13,6 @@ from importlib import import_module
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder, ModuleSpec
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
-from threading import Lock
 from types import ModuleType
 
 from otdist.runtime.budget import require_room
@@ -25,7 +24,6 @@ BYTES_PER_POINT = 200  # nodes of its tree, and lists of them
 SPARE_BYTES = 2**24  # overhead of the allocator
 
 NAME = "ot.lp.emd_wrap"
-LOADING = Lock()
 
 
 def network_simplex(a: Array, b: Array, cost: Array, max_iter: int) -> tuple[Array, Array, int]:
@@ -51,14 +49,31 @@ def network_simplex(a: Array, b: Array, cost: Array, max_iter: int) -> tuple[Arr
 
 @cache
 def load_solver() -> ModuleType:
-    """Load POT's compiled module; by ``import ot`` where its file is not found."""
-    with LOADING:
-        if NAME in sys.modules or (spec := _find_solver()) is None:
-            return import_module(NAME)  # waits for another thread that imports it
-        module = module_from_spec(spec)
-        assert spec.loader is not None
-        spec.loader.exec_module(module)
-        sys.modules.pop(NAME, None)  # it enters itself; a later import of POT binds it to its package
+    """Load POT's compiled module; by importing POT where that is not possible, or was begun."""
+    spec = None if NAME in sys.modules else _find_solver()
+    return (None if spec is None else _load_alone(spec)) or import_module(NAME)
+
+
+def _load_alone(spec: ModuleSpec) -> ModuleType | None:
+    """Load the compiled module without its package; None if it must be imported with it.
+
+    It holds the lock by which Python imports the module, so that other threads that import POT wait.
+    """
+    get_lock = getattr(import_module("importlib._bootstrap"), "_ModuleLockManager", None)
+    if get_lock is None or spec.loader is None:
+        return None
+    with get_lock(NAME):
+        if NAME in sys.modules:
+            return None
+        vars(spec)["_initializing"] = True  # the module enters itself in sys.modules before it is complete
+        try:
+            module = module_from_spec(spec)
+            spec.loader.exec_module(module)
+        except ImportError:
+            return None
+        finally:
+            vars(spec)["_initializing"] = False
+            sys.modules.pop(NAME, None)  # a later import of POT binds the module to its package
         return module
 
 
