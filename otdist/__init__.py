@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otdist import atlas, closed, metrics, solvers, stats, tables
-from otdist.api.distance import emd, w1, wasserstein
+from otdist.api.distance import w1, wasserstein
 from otdist.api.divergence import sinkhorn_divergence
+from otdist.api.emd import emd
 from otdist.api.line import wasserstein_1d
 from otdist.api.sliced import max_sliced_w1, sliced_w1
 from otdist.api.unbalanced import partial_w1, unbalanced_w1

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from otdist.api.distance import emd
+from otdist.api.emd import emd
 from otdist.runtime.progress import Progress, ignore_progress
 from otdist.stats.draws import draw_subset
 from otdist.typing import Array, Index, Integers, Mask

@@ -97,7 +97,7 @@ class Training:
 
 def divisor(module: nn.Module) -> float:
     """Return the divisor of the values: the Lipschitz constant, or 1 for "gp", "lp" and "clip"."""
-    return max(float(module.lipschitz()), 1.0) if getattr(module, "certified", True) else 1.0
+    return max(float(module.lipschitz()), 1.0) if getattr(module, "is_certified", True) else 1.0
 
 
 def entries_per_point(module: nn.Module, d: int) -> int:

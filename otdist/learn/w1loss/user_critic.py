@@ -51,7 +51,7 @@ class UserCritic(Penalised):
         self.retract()
 
     @property
-    def certified(self) -> bool:
+    def is_certified(self) -> bool:
         """Return True if values are divided by the Lipschitz constant."""
         return self.constraint in (None, "spectral")
 

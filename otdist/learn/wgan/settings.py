@@ -178,7 +178,7 @@ class Settings:
         return PENALTY_WEIGHTS[str(self.constraint)] if self.penalty is None else self.penalty
 
     @property
-    def certified(self) -> bool:
+    def is_certified(self) -> bool:
         """Return True if the critic's Lipschitz constant is computed, so that its gap is a bound."""
         return self.constraint in ("orthogonal", "spectral")
 

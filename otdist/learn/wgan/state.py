@@ -149,7 +149,7 @@ class State:
 
     def constant(self) -> float:
         """Return an upper bound of the critic's Lipschitz constant, at least 1; infinite if unknown."""
-        if not self.settings.certified:
+        if not self.settings.is_certified:
             return math.inf
         if isinstance(self.critic, Orthogonal):
             return max(self.critic.lipschitz(), 1.0)

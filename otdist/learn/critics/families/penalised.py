@@ -77,7 +77,7 @@ class Penalised(nn.Module):
         self.retract()
 
     @property
-    def certified(self) -> bool:
+    def is_certified(self) -> bool:
         """Return True if values are divided by the Lipschitz constant."""
         return self.constraint == "spectral"
 

@@ -140,7 +140,7 @@ def critic_over_fitted(history: Sequence[Check], settings: Settings) -> Finding:
 def gradient_norms(history: Sequence[Check], settings: Settings) -> Finding:
     """Find a critic whose gradient norms are far from 1, so that its gap is not a distance."""
     last = _take_recent(history)
-    if settings.objective != "w1" or settings.certified:
+    if settings.objective != "w1" or settings.is_certified:
         return None
     allowed = _max_grad_norm(settings) if settings.constraint in PENALTY_WEIGHTS else MAX_GRAD_NORM
     if _all_agree(last, lambda c: c.slope_99 > allowed):
