@@ -242,6 +242,11 @@ class TestRelativeEntropy:
         assert r.lower <= true <= r.upper and r.value == pytest.approx(true, rel=1e-6)
         assert r.info["moved"] == pytest.approx(mass, rel=1e-3)
 
+    def test_equal_samples_have_potentials_that_prove_zero(self):
+        x = [0.0, 0.0, 12.0]
+        r = unbalanced_w1(x, x, reach=0.5, penalty="kl", tol=0.3)
+        assert r.lower == r.upper == 0 and not any(potential.any() for potential in r.potentials)
+
     def test_equal_places_need_no_transport(self, rng):
         x, _, a, _ = clouds_of(rng)
         r = unbalanced_w1(x, x, a, 2.25 * a, reach=2.0, penalty="kl", tol=1e-2)

@@ -66,7 +66,8 @@ class UnbalancedKL:
         self.term = self.term.with_equal_totals()
         self.constant: float = self.rho * self.term.unmet
         self.plan: KLPlan | None = None
-        self.dual: KLDual | None = None
+        # Costs are not negative, so potentials of 0 prove 0.
+        self.dual: KLDual = KLDual(np.zeros(len(self.term.a)), np.zeros(len(self.term.b)), 0.0)
         self.iterations: int = 0
         self.method: str = "sinkhorn"
         # If points are far beyond the reach, float32 does not resolve those within it.
@@ -83,7 +84,7 @@ class UnbalancedKL:
                 # The empty plan: all mass of both sides is penalised.
                 f, g = np.zeros(len(self.term.a)), np.zeros(len(self.term.b))
                 price = self.rho * (math.fsum(self.term.a) + math.fsum(self.term.b)) * (1 + 4 * UNIT_ROUNDOFF)
-                return self._update_best(KLPlan(f, g, 1.0, 0.0, price, 0.0), KLDual(f, g, 0.0), tol)
+                return self._update_best(KLPlan(f, g, 1.0, 0.0, price, 0.0), self.dual, tol)
             return False
 
     def _solve(self, tol: float, goal: StoppingRule) -> bool:
@@ -141,15 +142,15 @@ class UnbalancedKL:
     def _update_best(self, plan: KLPlan, dual: KLDual, tol: float) -> bool:
         """Keep the better plan and the better potentials; returns whether their gap is at most ``tol``."""
         self.plan = min(plan, self.plan or plan, key=lambda one: one.price)
-        self.dual = max(dual, self.dual or dual, key=lambda one: one.bound)
+        self.dual = max(dual, self.dual, key=lambda one: one.bound)
         lower, upper = self.bounds
         return upper - lower <= tol * upper
 
     @property
     def bounds(self) -> tuple[float, float]:
         """Proved bounds of the optimum, in the term's unit."""
-        assert self.plan is not None and self.dual is not None
-        lower = max(self.dual.bound, 0.0) + self.constant * (1 - 16 * UNIT_ROUNDOFF)
+        assert self.plan is not None
+        lower = self.dual.bound + self.constant * (1 - 16 * UNIT_ROUNDOFF)
         upper = self.plan.price + self.constant * (1 + 16 * UNIT_ROUNDOFF)
         return min(lower, upper), upper
 
@@ -194,7 +195,6 @@ class UnbalancedKL:
 
     def potentials(self) -> tuple[Array, Array]:
         """Return potentials of all rows, in the caller's units."""
-        assert self.dual is not None
         term, problem = self.term, self.term.problem
         tilt = self.rho * term.tilt
         f, g = term.prepared.full_potentials(self.dual.f - tilt, self.dual.g + tilt)
