@@ -87,8 +87,9 @@ class TestObstacles:
 @pytest.mark.parametrize("metric", ["euclidean", "cityblock", "chebyshev", "sqeuclidean"])
 def test_all_methods_answer_the_same_weighted_question(metric):
     question = make_question(a=A, b=B, metric=metric, facts={"kind": "test"})
-    names = ["otdist", "otdist sparse", "POT emd2", "POT lazy", "ortools", "wasserstein", "pyemd"]
-    names += ["scipy linear programme"]
+    names = ["otdist", "otdist sparse", "POT emd2", "scipy linear programme"]
+    if metric == "euclidean":
+        names += ["POT lazy", "ortools", "wasserstein", "pyemd"]
     exact = float(otdist.w1(X, Y, A, B, metric=metric, method="dense"))
     answered = [row for row in bench.run(question, names, budget=60).rows if row["status"] == "ok"]
     assert len(answered) >= 3

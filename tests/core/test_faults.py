@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import multiprocessing
+import os
 import pathlib
 import resource
-import signal
 import subprocess
 import sys
 import tempfile
@@ -20,11 +21,6 @@ import otdist
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")]
 
 # Each writes one kind of file into a folder, reads it back, and loses nothing that was there before.
-PRELUDE = """
-    import sys, json, pathlib, numpy as np, otdist
-    folder = pathlib.Path(sys.argv[1])
-    rng = np.random.default_rng(0)
-"""
 WRITERS = {
     "report": """
         a, b = {"x": rng.normal(size=200)}, {"x": rng.normal(size=200)}
@@ -58,30 +54,10 @@ WRITERS = {
 }
 
 
-def child(name, action, folder, **options):
-    """Start a process that makes something, and then acts on ``write`` and ``read``."""
-    code = textwrap.dedent(PRELUDE) + textwrap.dedent(WRITERS[name]) + textwrap.dedent(action)
-    return subprocess.Popen(
-        [sys.executable, "-c", code, str(folder)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
-    )
-
-
-def require_torch(name):
-    if name in ("critic", "run"):
-        pytest.importorskip("torch")
-
-
-@pytest.mark.parametrize("name", WRITERS)
-def test_a_killed_writer_leaves_a_whole_file(name, tmp_path):
-    require_torch(name)
-    # The writers are forks of one process, which has imported and trained what they write.
-    action = """
-        import os, signal, time, warnings
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads, in Python 3.12
+# Each acts on ``write`` and ``read`` in a fork of a process that has imported and trained what it writes.
+ACTIONS = {
+    "killed": """
+        import time
         write()
         for delay in (0.0, 0.004, 0.02, 0.05, 0.11, 0.23):
             writer = os.fork()
@@ -93,60 +69,82 @@ def test_a_killed_writer_leaves_a_whole_file(name, tmp_path):
             os.kill(writer, signal.SIGKILL)
             assert os.waitpid(writer, 0)[1] == signal.SIGKILL
             read()
-        print("whole")
-    """
-    process = child(name, action, tmp_path)
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 0 and output.strip() == "whole", errors
-
-
-@pytest.mark.parametrize("name", WRITERS)
-def test_a_full_disk_is_an_error_and_leaves_the_old_file(name, tmp_path):
-    require_torch(name)
-
-    def limit():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then a write beyond the limit fails with EFBIG
-
-    action = """
+    """,
+    "full disk": """
         import resource
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then a write beyond the limit fails with EFBIG
         write()
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
         try:
             write()
+            raise AssertionError("nothing was refused")
         except otdist.InputError:
             read()
             left = [p.name for p in folder.rglob("*") if "part" in p.name or p.name.endswith("tmp")]
             assert not left, left
-            print("refused")
-    """
-    process = child(name, action, tmp_path, preexec_fn=limit)
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 0 and output.strip() == "refused", errors
-
-
-@pytest.mark.parametrize("name", WRITERS)
-def test_a_folder_that_cannot_be_written_is_named(name):
-    require_torch(name)
-    folder = pathlib.Path(tempfile.mkdtemp())  # pytest's own folders are closed to other users
-    folder.chmod(0o555)
-    action = """
-        import os, tempfile
-        there, folder = folder, pathlib.Path(tempfile.mkdtemp())
+    """,
+    "closed folder": """
         write()  # loads all that is loaded when it is needed
-        folder = there
+        folder = closed
         if os.getuid() == 0:  # root may write anywhere
             os.setegid(65534)
             os.seteuid(65534)
         try:
             write()
+            raise AssertionError("nothing was refused")
         except otdist.InputError as error:
-            assert str(folder) in str(error), error
-            print("refused")
-    """
-    process = child(name, action, folder)
-    output, errors = process.communicate(timeout=120)
-    folder.rmdir()
-    assert process.returncode == 0 and output.strip() == "refused", errors
+            assert str(closed) in str(error), error
+    """,
+}
+PRELUDE = """
+    import os, pathlib, signal, sys, traceback, warnings
+    import numpy as np, otdist
+    warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads, in Python 3.12
+    folder, closed = map(pathlib.Path, sys.argv[1:])
+    rng = np.random.default_rng(0)
+"""
+
+
+def forked(name, code):
+    """Code that runs other code in a fork, and prints its name with "done" or the error."""
+    body = textwrap.indent(textwrap.dedent(code), "        ")
+    return f"""
+child = os.fork()
+if not child:
+    try:
+        folder = folder / {name!r}
+        folder.mkdir()
+{body}
+        said = "done"
+    except BaseException:
+        said = traceback.format_exc()
+    sys.stdout.write(repr(({name!r}, said)) + "\\n")
+    sys.stdout.flush()
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_file_survives_kills_full_disks_and_closed_folders(name, tmp_path):
+    if name in ("critic", "run"):
+        pytest.importorskip("torch")
+    closed = pathlib.Path(tempfile.mkdtemp())  # pytest's own folders are closed to other users
+    closed.chmod(0o555)
+    code = textwrap.dedent(PRELUDE) + textwrap.dedent(WRITERS[name])
+    code += "".join(forked(action, body) for action, body in ACTIONS.items())
+    process = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), str(closed)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},  # a fork has none of its parent's threads of torch
+    )
+    closed.rmdir()
+    assert process.returncode == 0, process.stderr
+    said = dict(map(ast.literal_eval, process.stdout.splitlines()))
+    assert said == dict.fromkeys(ACTIONS, "done"), said
 
 
 def _solve(seed):
@@ -189,7 +187,6 @@ def _mixed_call(rng, k):
         otdist.w1(x, np.full((3, 2), np.nan))
 
 
-@pytest.mark.alone
 def test_memory_stays_flat_over_ten_thousand_calls(rng):
     def resident():
         with open("/proc/self/statm") as file:

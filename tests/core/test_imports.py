@@ -90,7 +90,7 @@ print(len(done), *failed, sep="\\n")
 """
 
 
-@pytest.mark.alone
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["torch", "pandas", "polars", "ot"])
 def test_cold_calls_on_many_threads_while_another_imports(module):
     pytest.importorskip(module)
