@@ -20,6 +20,7 @@ CASES = {
     "orthogonal": {},
     "gp": {"constraint": "gp", "batch_size": 34},
     "spectral": {"constraint": "spectral", "objective": "hinge"},
+    "relativistic": {"objective": "relativistic"},
     "packed": {"packing": 3, "batch_size": 33},
 }
 STEPS = 40

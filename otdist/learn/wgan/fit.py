@@ -111,8 +111,8 @@ def fit_wgan(
     points. With several processes (torchrun) each computes a part of the batch, and all have the same
     result. Not run on a GPU so far.
 
-    Source: Arjovsky, Chintala, Bottou (2017); Gulrajani et al. (2017). Differs in that the critic is
-    1-Lipschitz by construction, and in the checks.
+    Source: Arjovsky, Chintala, Bottou (2017); Gulrajani et al. (2017); Huang et al. (2024) for "relativistic".
+    Differs in that the critic is 1-Lipschitz by construction, and in the checks.
 
     Examples
     --------

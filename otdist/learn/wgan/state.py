@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from otdist.learn.constraints import clip_weights, gradient_penalty, lipschitz_constant
+from otdist.learn.constraints.penalty import squared_grad_norms
 from otdist.learn.critics.families.orthogonal import Orthogonal
 from otdist.learn.distributed import rank_and_world_size, sum_over_processes
 from otdist.learn.wgan.networks import (
@@ -21,7 +22,7 @@ from otdist.learn.wgan.networks import (
     prepare_generator,
     resolve_settings,
 )
-from otdist.learn.wgan.objectives import critic_loss, generator_loss
+from otdist.learn.wgan.objectives import PAIRED_OBJECTIVES, critic_loss, generator_loss
 from otdist.learn.wgan.settings import DEFAULT_CRITIC_STEPS, PRECISIONS, Settings
 
 ADAM_BETAS = (0.0, 0.9)  # no momentum, since the generator moves (Gulrajani et al. 2017)
@@ -51,6 +52,8 @@ class State:
         Factor of the learning rates, halved by each rollback.
     device : torch.device
         Device of the networks.
+    train : Tensor or None
+        Training points of the last step of the critic.
     """
 
     generator: nn.Module
@@ -63,6 +66,7 @@ class State:
     n_critic: int = 0
     gaps: list[float] = field(default_factory=list)
     rate_scale: float = 1.0
+    train: Tensor | None = None
     average: AveragedModel = field(init=False)
     optimisers: dict[str, torch.optim.Adam] = field(init=False)
     streams: dict[str, torch.Generator] = field(init=False)
@@ -88,7 +92,7 @@ class State:
 
     def critic_step(self, train: Tensor) -> bool:
         """Take a step of the critic; return False, without a change, if values are not finite."""
-        s = self.settings
+        s, self.train = self.settings, train
         real, fake = self.pack(self.batch(train)), self.pack(self.fakes(s.batch_size))
         self.critic.train()
         scores = self.scores(torch.cat([real, fake]))
@@ -97,6 +101,8 @@ class State:
         gap = (scores[: len(real)].sum() - scores[len(real) :].sum()).detach() / count
         if s.constraint in ("gp", "lp"):
             loss = loss + self._gradient_penalty(real, fake) * (len(real) / count)
+        if any(s.zero_centred_weights):
+            loss = loss + self._zero_centred_penalty(real, fake) / count
         if not self._optimiser_step("critic", loss, gap):
             return False
         if isinstance(self.critic, Orthogonal):
@@ -112,7 +118,8 @@ class State:
         self.critic.requires_grad_(False)
         try:
             scores = self.scores(self.pack(self.fakes(s.batch_size, grad=True)))
-            loss = generator_loss(s.objective, scores) / (s.batch_size // s.packing)
+            real = self._real_scores()
+            loss = generator_loss(s.objective, scores, real) / (s.batch_size // s.packing)
             moved = self._optimiser_step("generator", loss)
         finally:
             self.critic.requires_grad_(True)
@@ -185,6 +192,22 @@ class State:
         return gradient_penalty(
             self.critic, points_between, points_between, weight=s.weight, sided=sided, between="x"
         )
+
+    def _zero_centred_penalty(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return the penalties of gradient norms at real points and at fakes, summed over the points."""
+        pairs = zip(self.settings.zero_centred_weights, (real, fake), strict=True)
+        parts = [
+            weight / 2 * squared_grad_norms(self.critic, points).sum() for weight, points in pairs if weight
+        ]
+        return torch.stack(parts).sum()
+
+    @torch.no_grad()
+    def _real_scores(self) -> Tensor | None:
+        """Return scores of a new batch of real points, for objectives that compare fakes with them."""
+        if self.settings.objective not in PAIRED_OBJECTIVES:
+            return None
+        assert self.train is not None  # a round starts with a step of the critic
+        return self.scores(self.pack(self.batch(self.train)))
 
     def _local_rows(self, batch: Tensor, packing: int | None = None) -> Tensor:
         """Return the part of a batch for this process, in whole packs."""

@@ -20,7 +20,7 @@ from otdist.learn.wgan.monitor.bracket import Potential, SampleBracket, bracket_
 from otdist.learn.wgan.monitor.check import Check
 from otdist.learn.wgan.monitor.probe import NOISE_ERRORS, probe
 from otdist.learn.wgan.monitor.stopping import MAX_TEST_POINTS, energy_pvalue
-from otdist.learn.wgan.objectives import generator_loss
+from otdist.learn.wgan.objectives import PAIRED_OBJECTIVES, generator_loss
 from otdist.learn.wgan.real import RealData
 from otdist.learn.wgan.state import State
 from otdist.typing import Array
@@ -131,7 +131,7 @@ def _current_critic_figures(state: State, real: RealData, heldout: Tensor) -> di
     return {
         "probe": probe(state, real.train, x, y) if is_adaptive else None,
         **_grad_norms(state, x, y),
-        "gradient": _generator_grad_norm(state),
+        "gradient": _generator_grad_norm(state, x),
     }
 
 
@@ -158,13 +158,16 @@ def _grad_norms(state: State, x: Tensor, y: Tensor) -> dict[str, float]:
     return {"slope": float(norms.mean()), "slope_99": float(np.quantile(norms, 0.99))}
 
 
-def _generator_grad_norm(state: State) -> float:
+def _generator_grad_norm(state: State, packed_heldout: Tensor) -> float:
     """Return the norm of the gradient of the generator's loss."""
     s = state.settings
     parameters = [p for p in state.generator.parameters() if p.requires_grad]
     with torch.enable_grad():
         packed = state.pack(generate_fakes(state, s.batch_size, averaged=False, grad=True))
-        loss = generator_loss(s.objective, state.scores(packed)) / len(packed)
+        # Pairs of real points and fakes, for objectives that compare them; held-out points may be fewer.
+        rows = torch.arange(len(packed), device=packed.device) % len(packed_heldout)
+        real = state.scores(packed_heldout[rows]) if s.objective in PAIRED_OBJECTIVES else None
+        loss = generator_loss(s.objective, state.scores(packed), real) / len(packed)
         parts = torch.autograd.grad(loss, parameters, allow_unused=True)
     return math.sqrt(sum(float(part.cpu().double().square().sum()) for part in parts if part is not None))
 
