@@ -18,6 +18,7 @@ from otdist.learn.wgan import checkpoint
 from otdist.learn.wgan.loop import Loop
 from otdist.learn.wgan.monitor.alarms import data_alarms, output_range_alarms
 from otdist.learn.wgan.monitor.check import Check
+from otdist.learn.wgan.networks import describe_critic
 from otdist.learn.wgan.real import RealData
 from otdist.learn.wgan.report.summary import merge_versions
 from otdist.learn.wgan.schedule import Schedule
@@ -70,6 +71,9 @@ def fit_wgan(
         None: a network sized by the data.
     critic : Module, optional
         Critic that maps ``(n, *shape)`` to (n,) or (n, 1); with ``packing`` from ``(n, packing, *shape)``.
+        With methods ``lipschitz()`` and ``retract()`` (:class:`~otdist.learn.CertifiedCritic`) it is its own
+        constraint, on which the bounds of the run then rely; critics of :mod:`otdist.learn.critics` have them
+        and map from flat points.
     folder : path, optional
         Folder for a checkpoint at every check, and for logs: a line of JSON per check in ``log.jsonl``, and
         scalars in ``tensorboard`` if that is installed.
@@ -111,8 +115,8 @@ def fit_wgan(
     points. With several processes (torchrun) each computes a part of the batch, and all have the same
     result. Not run on a GPU so far.
 
-    Source: Arjovsky, Chintala, Bottou (2017); Gulrajani et al. (2017); Huang et al. (2024) for "relativistic".
-    Differs in that the critic is 1-Lipschitz by construction, and in the checks.
+    Source: Arjovsky, Chintala, Bottou (2017); Gulrajani et al. (2017); for "relativistic" Huang et al.
+    (2024). Differs in that the critic is 1-Lipschitz by construction, and in the checks.
 
     Examples
     --------
@@ -168,7 +172,7 @@ def _new_run(
     settings: SettingOptions,
     device: torch.device,
 ) -> WGAN:
-    checked_settings = make_settings(settings, user_modules[1] is not None)
+    checked_settings = make_settings(settings, *describe_critic(user_modules[1]))
     real = RealData.of(data, held_out=checked_settings.held_out, scale=checked_settings.scale, seed=seed)
     names = tuple(
         name for name, module in zip(("generator", "critic"), user_modules, strict=True) if module is not None

@@ -15,17 +15,18 @@ from otdist.inputs.arguments import (
     check_integer,
     check_names,
     check_number,
+    format_value,
     get_option_names,
     set_option,
 )
 from otdist.typing import Json
 
 Objective = Literal["w1", "gan", "saturating", "hinge", "relativistic"]
-Constraint = Literal["orthogonal", "spectral", "lp", "gp", "clip", "none"]
+Constraint = Literal["orthogonal", "spectral", "lp", "gp", "clip", "none", "own"]
 Precision = Literal["float32", "bfloat16"]
 ScaleRule = Literal["auto", "common", "columns"]
 OBJECTIVES = ("w1", "gan", "saturating", "hinge", "relativistic")
-CONSTRAINTS = ("orthogonal", "spectral", "lp", "gp", "clip", "none")
+CONSTRAINTS = ("orthogonal", "spectral", "lp", "gp", "clip", "none", "own")
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # In units of the spread of the data. The usual 10 is for pixels; with few columns the critic stays flat.
 PENALTY_WEIGHTS = {"gp": 1.0, "lp": 1.0}
@@ -94,10 +95,11 @@ class Settings:
         Objective of critic and generator: the Wasserstein distance, the original game with non-saturating or
         saturating generator loss, the hinge loss, or the logistic loss of score differences of pairs (R3GAN,
         Huang et al. 2024). Only "w1" estimates a distance.
-    constraint : {"orthogonal", "spectral", "lp", "gp", "clip", "none"}, optional
+    constraint : {"orthogonal", "spectral", "lp", "gp", "clip", "none", "own"}, optional
         Lipschitz constraint of the critic: orthogonal layers or spectral norms, with a computed constant; a
-        one-sided or two-sided gradient penalty; weight clipping. None: "none" for the objective
-        "relativistic", else "orthogonal", or "spectral" if the critic is the caller's module.
+        one-sided or two-sided gradient penalty; weight clipping; "own": the ``lipschitz()`` and ``retract()``
+        of the caller's critic. None: "own" for such a critic, else "none" for the objective "relativistic",
+        "spectral" for other critics of the caller, and "orthogonal".
     n_critic : int or "auto", optional
         Critic steps per generator step. None: 1, and 3 with a gradient penalty, which slows the critic down.
         "auto": more while extra steps raise the critic's held-out gap, fewer while they do not.
@@ -201,22 +203,33 @@ class Settings:
     @property
     def is_certified(self) -> bool:
         """Return True if the critic's Lipschitz constant is computed, so that its gap is a bound."""
-        return self.constraint in ("orthogonal", "spectral")
+        return self.constraint in ("orthogonal", "spectral", "own")
 
     def to_dict(self) -> dict[str, Json]:
         """Return names and values, for files."""
         return asdict(self)
 
 
-def make_settings(options: Mapping[str, object], has_user_critic: bool) -> Settings:
+def make_settings(
+    options: Mapping[str, object], has_user_critic: bool, is_self_constrained: bool = False
+) -> Settings:
     """Make settings from keyword arguments; an unknown name is an error that lists the known ones."""
     check_names(options, get_option_names(Settings), "the trainer")
     values = dict(options)
-    if values.get("constraint") is None:
+    constraint = values.get("constraint")
+    if constraint is None:
         certified = "spectral" if has_user_critic else "orthogonal"
-        values["constraint"] = "none" if values.get("objective") == "relativistic" else certified
-    if has_user_critic and values["constraint"] == "orthogonal":
+        constraint = "none" if values.get("objective") == "relativistic" else certified
+        constraint = "own" if is_self_constrained else constraint
+    elif is_self_constrained and constraint != "own":
+        problem = f"must be 'own' for a critic with lipschitz() and retract(), got {format_value(constraint)}"
+        raise InputError("constraint", problem, "leave it out")
+    elif constraint == "own" and not is_self_constrained:
+        problem = "must not be 'own' without a critic with lipschitz() and retract()"
+        raise InputError("constraint", problem, "pass such a critic, or use 'orthogonal'")
+    elif constraint == "orthogonal" and has_user_critic:
         problem = "must not be 'orthogonal' for a critic of yours, which has other layers"
         raise InputError("constraint", problem, "use 'spectral', or leave critic out")
+    values["constraint"] = constraint
     make: Callable[..., Settings] = Settings  # which checks the values
     return make(**values)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from otdist.learn.constraints import clip_weights, gradient_penalty, lipschitz_constant
+from otdist.learn.constraints import CertifiedCritic, clip_weights, gradient_penalty, lipschitz_constant
+from otdist.learn.constraints.certified import read_bound, retract_parts
 from otdist.learn.constraints.penalty import squared_grad_norms
-from otdist.learn.critics.families.orthogonal import Orthogonal
 from otdist.learn.distributed import rank_and_world_size, sum_over_processes
 from otdist.learn.wgan.networks import (
     USER_RATE,
@@ -105,8 +105,8 @@ class State:
             loss = loss + self._zero_centred_penalty(real, fake) / count
         if not self._optimiser_step("critic", loss, gap):
             return False
-        if isinstance(self.critic, Orthogonal):
-            self.critic.retract()
+        if s.is_certified:
+            retract_parts(self.critic)
         elif s.constraint == "clip":
             clip_weights(self.critic, WEIGHT_CLIP)
         self.gaps.append(float(gap))
@@ -158,8 +158,8 @@ class State:
         """Return an upper bound of the critic's Lipschitz constant, at least 1; infinite if unknown."""
         if not self.settings.is_certified:
             return math.inf
-        if isinstance(self.critic, Orthogonal):
-            return max(self.critic.lipschitz(), 1.0)
+        if isinstance(self.critic, CertifiedCritic):
+            return max(read_bound(self.critic.lipschitz, "critic", "lipschitz()"), 1.0)
         shape = (self.d * self.settings.packing,)
         return max(lipschitz_constant(self.critic, shape) * ROUND_UP, 1.0)
 

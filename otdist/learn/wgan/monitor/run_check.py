@@ -31,7 +31,13 @@ CRITIC_POINTS = 2048  # fewest real and fake points for the gaps of the critic
 MAX_TRAIN_POINTS = 4096  # training points that fakes are compared with
 MAX_TRAIN_ENTRIES = 2**22  # entries of these points
 COMMON_SEED = 5  # of the seeds of a run: 0 to 3 are its streams, 6 its snapshots, 7 its networks
-UNIT_CONSTRAINTS = ("orthogonal", "spectral", "gp", "lp")  # constraints that keep the gradient norm at 1
+UNIT_CONSTRAINTS = (
+    "orthogonal",
+    "spectral",
+    "gp",
+    "lp",
+    "own",
+)  # constraints that keep the gradient norm at 1
 
 
 @torch.no_grad()
