@@ -37,6 +37,22 @@ def trained(case, **more):
     return fit_wgan(cloud(), **(SMALL | {"steps": STEPS} | CASES[case] | more))
 
 
+def same(one, other):
+    """Whether two runs are the same to the bit, but for the clock."""
+    left, right = (checkpoint.collect_tensors(run.state) for run in (one, other))
+    assert left.keys() == right.keys()
+    for name, tensor in left.items():
+        assert torch.equal(tensor, right[name]), name
+    without = [[check.to_dict() | {"seconds": 0} for check in run.history] for run in (one, other)]
+    assert without[0] == without[1]
+    assert (one.steps, one.state.n_critic, one.state.gaps) == (
+        other.steps,
+        other.state.n_critic,
+        other.state.gaps,
+    )
+    return True
+
+
 def first_gradients(case):
     """Gradients of the first step of critic and generator: without momentum Adam keeps them as its mean."""
     tensors = checkpoint.collect_tensors(trained(case, steps=1, n_critic=1).state)
