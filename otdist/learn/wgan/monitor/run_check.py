@@ -92,14 +92,15 @@ def generate_fakes(
 
 
 def _common_samples(state: State, real: RealData, size: int) -> tuple[Tensor, Tensor]:
-    """Return all held-out points in a fixed order, and fakes of fixed latent numbers.
+    """Return the first held-out points in a fixed order, and fakes of fixed latent numbers.
 
     Two checks then differ by the generator alone: they share their noise, so a decrease of W1 by a fraction
     of the noise is detected.
     """
     stream = torch.Generator().manual_seed(state.seed * 8 + COMMON_SEED)
     order = torch.randperm(len(real.heldout), generator=stream)
-    return real.heldout[order.to(real.heldout.device)], generate_fakes(state, size, stream=stream)
+    rows = real.heldout[order.to(real.heldout.device)[:size]].to(state.device)
+    return rows, generate_fakes(state, size, stream=stream)
 
 
 def _scale_distances(bracket: SampleBracket, length: float, last: Check | None) -> dict[str, float]:
@@ -219,7 +220,7 @@ def _pack(state: State, points: Tensor) -> Tensor:
 def _random_rows(state: State, points: Tensor, size: int) -> Tensor:
     """Draw rows without replacement, so that disjoint parts are independent."""
     order = torch.randperm(len(points), generator=state.streams["check"])[:size]
-    return points[order.to(points.device)]
+    return points[order.to(points.device)].to(state.device)
 
 
 def _draw_seed(state: State) -> int:
