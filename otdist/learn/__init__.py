@@ -6,6 +6,7 @@ except ImportError as error:
     raise ImportError('otdist.learn needs torch: pip install "otdist[torch]"') from error
 
 from otdist.learn.constraints import (
+    CertifiedCritic,
     checked_critic,
     clip_weights,
     corrected_gap,
@@ -43,6 +44,7 @@ from otdist.runtime.imports import import_when_asked
 __all__ = [
     "WGAN",
     "Anchors",
+    "CertifiedCritic",
     "Critic",
     "Duplicates",
     "Evaluation",

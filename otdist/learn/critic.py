@@ -58,7 +58,7 @@ class Critic:
     rng : int or numpy.random.Generator
         Seed; a generator draws one at construction.
     device : str
-        "auto": CUDA if available, else MPS, else the CPU.
+        "auto": CUDA if available, else the CPU; or the name of a device, "cpu", "cuda", "mps", ...
     precision : {"auto", "float32", "bfloat16"}
         Precision of matrix products of orthogonal networks, in training only; reported values are computed
         in float64. "auto": bfloat16 if the CPU or GPU has instructions for it.

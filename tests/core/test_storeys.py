@@ -38,7 +38,7 @@ STOREYS = (
     ("stats",),
     ("tables",),
     ("closed", "atlas"),
-    ("learn.modes", "learn.distributed"),
+    ("learn.modes", "learn.devices", "learn.distributed"),
     ("learn.constraints", "learn.evaluation"),
     ("learn.sinkhorn",),
     ("learn.critics",),

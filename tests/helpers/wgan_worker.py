@@ -20,6 +20,7 @@ CASES = {
     "orthogonal": {},
     "gp": {"constraint": "gp", "batch_size": 34},
     "spectral": {"constraint": "spectral", "objective": "hinge"},
+    "relativistic": {"objective": "relativistic"},
     "packed": {"packing": 3, "batch_size": 33},
 }
 STEPS = 40
@@ -34,6 +35,22 @@ def cloud(n=200, d=3, seed=0):
 def trained(case, **more):
     """A run of a case."""
     return fit_wgan(cloud(), **(SMALL | {"steps": STEPS} | CASES[case] | more))
+
+
+def same(one, other):
+    """Whether two runs are the same to the bit, but for the clock."""
+    left, right = (checkpoint.collect_tensors(run.state) for run in (one, other))
+    assert left.keys() == right.keys()
+    for name, tensor in left.items():
+        assert torch.equal(tensor, right[name]), name
+    without = [[check.to_dict() | {"seconds": 0} for check in run.history] for run in (one, other)]
+    assert without[0] == without[1]
+    assert (one.steps, one.state.n_critic, one.state.gaps) == (
+        other.steps,
+        other.state.n_critic,
+        other.state.gaps,
+    )
+    return True
 
 
 def first_gradients(case):

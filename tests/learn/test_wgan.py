@@ -14,10 +14,11 @@ from wgan_worker import SMALL, cloud
 import otdist
 from otdist.errors import ConvergenceWarning, InputError
 from otdist.learn import fit_wgan
+from otdist.learn.constraints.penalty import squared_grad_norms
 from otdist.learn.wgan.objectives import critic_loss, generator_loss
 from otdist.learn.wgan.real import RealData
 from otdist.learn.wgan.schedule import Schedule
-from otdist.learn.wgan.settings import CONSTRAINTS, OBJECTIVES
+from otdist.learn.wgan.settings import CONSTRAINTS, OBJECTIVES, make_settings
 from otdist.learn.wgan.state import State
 
 
@@ -31,6 +32,22 @@ def perceptron(*sizes, activation=nn.LeakyReLU):
     for rows, cols in pairwise(sizes):
         layers += [nn.Linear(rows, cols), activation()]
     return nn.Sequential(*layers[:-1])
+
+
+def ring(n, seed):
+    """Eight groups on a circle."""
+    rng = np.random.default_rng(seed)
+    angle = 2 * np.pi * rng.integers(8, size=n) / 8
+    return np.column_stack([np.cos(angle), np.sin(angle)]) + 0.05 * rng.normal(size=(n, 2))
+
+
+def bars(n, seed):
+    """Images of 8 x 8 pixels with a bright row or column in one of four places."""
+    rng = np.random.default_rng(seed)
+    images = 0.1 * rng.normal(size=(n, 8, 8))
+    for image, kind in zip(images, rng.integers(4, size=n), strict=True):
+        (image if kind < 2 else image.T)[1 + 4 * (kind % 2)] += 4.0
+    return images
 
 
 class TestLearning:
@@ -54,6 +71,18 @@ class TestLearning:
         run = fit_wgan(data, steps=300, check_every=300, check_points=60, **options)
         start = fit_wgan(data, steps=1, check_every=10, **options)
         assert run.history[-1].estimate < 0.8 * start.history[-1].estimate
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("make", [ring, bars])
+    def test_relativistic_pairs_learn_as_well_as_the_classic_game(self, make):
+        data, fresh = make(400, 0), make(400, 1)
+        distances = {}
+        for objective, constraint in (("relativistic", None), ("gan", "none")):
+            options = {"objective": objective, "constraint": constraint, "batch_size": 64, "width": 64}
+            run = fit_wgan(data, steps=300, check_every=300, check_points=60, stop=False, **options)
+            made = run.sample(400)
+            distances[objective] = float(otdist.w1(made.reshape(400, -1), fresh.reshape(400, -1)))
+        assert distances["relativistic"] < distances["gan"]
 
     def test_the_shape_and_units_of_the_data_come_back(self):
         images = np.random.default_rng(0).uniform(0, 16, size=(60, 1, 13, 9))
@@ -101,7 +130,53 @@ class TestObjectives:
         far = torch.tensor([1e4, -1e4])
         for name in OBJECTIVES:
             assert torch.isfinite(critic_loss(name, far, far))
-            assert torch.isfinite(generator_loss(name, far))
+            assert torch.isfinite(generator_loss(name, far, far.flip(0)))
+
+    def test_relativistic_losses_depend_on_differences_alone(self):
+        real, fake = self.scores
+        chance = torch.sigmoid(real - fake)
+        assert torch.allclose(critic_loss("relativistic", real, fake), -torch.log(chance).sum())
+        assert torch.allclose(generator_loss("relativistic", fake, real), -torch.log(1 - chance).sum())
+        for shift in (3.0, -70.0):
+            moved = real + shift, fake + shift
+            assert torch.allclose(
+                critic_loss("relativistic", *moved), critic_loss("relativistic", real, fake), rtol=1e-4
+            )
+            assert not torch.allclose(critic_loss("gan", *moved), critic_loss("gan", real, fake))
+
+    def test_penalties_are_centred_at_zero(self):
+        critic = nn.Linear(2, 1)
+        with torch.no_grad():
+            critic.weight.copy_(torch.tensor([[3.0, 4.0]]))
+        values = squared_grad_norms(critic, torch.zeros(5, 2))
+        assert torch.allclose(values, torch.full((5,), 25.0))
+        values.mean().backward()
+        assert torch.allclose(critic.weight.grad, torch.tensor([[6.0, 8.0]]))
+        flat = squared_grad_norms(nn.Sequential(nn.Linear(2, 1), nn.Threshold(1e9, 0.0)), torch.zeros(5, 2))
+        assert torch.equal(flat, torch.zeros(5))
+
+    @pytest.mark.parametrize(
+        ("options", "expected"),
+        [
+            ({"objective": "relativistic"}, ("none", (1.0, 1.0))),
+            ({"objective": "relativistic", "r2": 0}, ("none", (1.0, 0.0))),
+            ({"objective": "relativistic", "constraint": "orthogonal"}, ("orthogonal", (0.0, 0.0))),
+            ({"objective": "gan", "constraint": "none", "r1": 5}, ("none", (5.0, 0.0))),
+            ({}, ("orthogonal", (0.0, 0.0))),
+        ],
+    )
+    def test_penalties_are_on_where_nothing_else_holds_the_critic(self, options, expected):
+        chosen = make_settings(options, False)
+        assert (chosen.constraint, chosen.zero_centred_weights) == expected
+        if expected[0] != "orthogonal":
+            assert make_settings(options, True) == chosen
+
+    def test_a_penalty_keeps_the_gradient_small(self):
+        norms = [
+            small(objective="relativistic", r1=weight, r2=weight, steps=60).history[-1].slope
+            for weight in (0.01, 10.0)
+        ]
+        assert norms[1] < 0.5 * norms[0]
 
 
 class TestSteps:
@@ -321,6 +396,7 @@ class TestRefused:
             ({"objective": "wgan"}, "objective: must be .*, got 'wgan'"),
             ({"constraint": "gradient"}, "constraint: must be .*, got 'gradient'"),
             ({"constraint": "none"}, "constraint: must not be"),
+            ({"r1": -1}, "r1: must be .*, got -1"),
             ({"n_critic": 0}, "n_critic: must be .*, got 0"),
             ({"n_critic": 2.0}, "n_critic: must be .*, got 2.0"),
             ({"batch_size": "auto"}, "batch_size: must be .*, got 'auto'"),

@@ -15,7 +15,7 @@ import pytest
 import torch
 import wgan_worker
 from ranks import run_ranks
-from wgan_worker import CASES, SMALL, STEPS, cloud, first_gradients, trained
+from wgan_worker import CASES, SMALL, STEPS, cloud, first_gradients, same, trained
 
 from otdist.errors import ConvergenceWarning, InputError
 from otdist.learn import WGAN, fit_wgan
@@ -23,22 +23,6 @@ from otdist.learn.wgan import checkpoint
 from otdist.learn.wgan.state import State
 
 WORKER = Path(wgan_worker.__file__)
-
-
-def same(one, other):
-    """Whether two runs are the same to the bit, but for the clock."""
-    left, right = (checkpoint.collect_tensors(run.state) for run in (one, other))
-    assert left.keys() == right.keys()
-    for name, tensor in left.items():
-        assert torch.equal(tensor, right[name]), name
-    without = [[check.to_dict() | {"seconds": 0} for check in run.history] for run in (one, other)]
-    assert without[0] == without[1]
-    assert (one.steps, one.state.n_critic, one.state.gaps) == (
-        other.steps,
-        other.state.n_critic,
-        other.state.gaps,
-    )
-    return True
 
 
 def interrupted_at(step, monkeypatch):

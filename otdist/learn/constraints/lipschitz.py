@@ -13,6 +13,7 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from otdist.errors import InputError, get_reason
+from otdist.learn.constraints.certified import read_bound
 from otdist.learn.constraints.checks import eval_mode, zeros_like_input
 from otdist.learn.constraints.convolution import CONVOLUTIONS
 from otdist.learn.constraints.elementwise import activation_constant
@@ -62,8 +63,9 @@ def lipschitz_constant(
     ----------
     module : torch.nn.Module
         A layer, or nested ``nn.Sequential`` of layers: Linear, Conv1d/2d/3d, activations with a bounded
-        derivative, average and maximum pooling, Flatten, Identity and the like, Dropout in eval mode. It is
-        evaluated in eval mode, and does not change.
+        derivative, average and maximum pooling, Flatten, Identity and the like, Dropout in eval mode; modules
+        with a method ``lipschitz()``, which count with the bound that it returns and on which the result then
+        relies (:class:`~otdist.learn.CertifiedCritic`). It is evaluated in eval mode, and does not change.
     input_shape : tuple of int, optional
         Shape of one sample, without the batch. With it, convolutions on small samples have their exact norm,
         and the bound holds for samples of this shape; without it, for all shapes. Required for adaptive
@@ -146,6 +148,8 @@ def _layer_constant(
     for parameter in layer.parameters():
         if not bool(torch.isfinite(parameter).all()):
             raise InputError("module", f"layer {name!r} has weights that are not finite", "train it again")
+    if callable(getattr(layer, "lipschitz", None)):
+        return read_bound(layer.lipschitz, "module", f"layer {name!r} with lipschitz()")
     if kind is nn.Linear:
         return linear_norm(layer.weight)
     if kind in CONVOLUTIONS:

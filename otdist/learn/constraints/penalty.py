@@ -106,6 +106,16 @@ def gradient_penalty(
         return weight * excess.square().mean()
 
 
+@training_mode()
+def squared_grad_norms(critic: nn.Module | Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
+    """Return squared gradient norms (n,) of a critic at points, part of the graph of its parameters.
+
+    Zero-centred penalties are means of them: R1 at real points and R2 at fakes (Mescheder et al. 2018).
+    """
+    with torch.autocast(points.device.type, enabled=False), _twice_differentiable(critic):
+        return _gradients(critic, points.detach().float().requires_grad_()).square().sum(1)
+
+
 @contextmanager
 def _twice_differentiable(critic: nn.Module | Callable[[Tensor], Tensor]) -> Iterator[None]:
     """Use kernels with second derivatives, which fused attention and cuDNN's RNNs do not have."""
@@ -121,13 +131,18 @@ def _twice_differentiable(critic: nn.Module | Callable[[Tensor], Tensor]) -> Ite
 
 def _grad_norms(critic: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
     """Return the norms (n,) of the critic's gradients at points, with a graph."""
+    # vector_norm has the derivative 0 at 0, where sqrt(sum of squares) has NaN.
+    return torch.linalg.vector_norm(_gradients(critic, points), dim=1)
+
+
+def _gradients(critic: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
+    """Return the critic's gradients (n, d) at points, with a graph."""
     total = critic_scores(critic, points).sum()
     (gradient,) = torch.autograd.grad(total, points, create_graph=True, allow_unused=True)
     if gradient is None:
         # The values do not depend on the points: their gradient is 0, and so is that of the parameters.
         gradient = torch.zeros_like(points) + 0 * total
-    # vector_norm has the derivative 0 at 0, where sqrt(sum of squares) has NaN.
-    return torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+    return gradient.flatten(1)
 
 
 def _penalty_points(x: Tensor, y: Tensor, between: str, generator: torch.Generator | None) -> Tensor:

@@ -12,6 +12,7 @@ from torch.nn.utils import parametrize
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_integer
+from otdist.learn.constraints.certified import find_certified_parts
 from otdist.learn.constraints.checks import (
     eval_mode,
     refuse_batch_layers,
@@ -91,7 +92,8 @@ def spectral_norm(
     Parameters
     ----------
     module : torch.nn.Module
-        Critic, changed in place. All its parameters must belong to Linear and Conv layers.
+        Critic, changed in place. All its parameters must belong to Linear and Conv layers, or to modules that
+        are their own constraint (:class:`~otdist.learn.CertifiedCritic`), which do not change.
     input_shape : tuple of int, optional
         Shape of one sample, without the batch; required if there is a convolution. The norm depends on the
         size.
@@ -178,7 +180,10 @@ def _restore_layer(layer_class: Any, state: dict[str, Any]) -> nn.Module:
 def _find_layers(module: nn.Module) -> dict[str, nn.Module]:
     """Find the layers to be normalised by name; raise for other layers with parameters."""
     layers = {}
+    certified_ids = {id(layer) for part in find_certified_parts(module) for layer in part.modules()}
     for name, layer in module.named_modules():
+        if id(layer) in certified_ids:
+            continue
         if parametrize.is_parametrized(layer):
             raise InputError(
                 "module", f"layer {name!r} has a parametrisation already", "remove one of the two"

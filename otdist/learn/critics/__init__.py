@@ -7,4 +7,6 @@ from otdist.learn.critics.families.orthogonal import Orthogonal
 from otdist.learn.critics.families.penalised import Penalised
 from otdist.learn.critics.families.subspace import Subspace
 
+LIBRARY_CRITICS = (Anchors, Folds, Orthogonal, Pieces, Subspace)  # 1-Lipschitz on flat points
+
 __all__ = ["Anchors", "Folds", "Orthogonal", "Penalised", "Pieces", "Subspace"]

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from otdist.learn.constraints.certified import get_orthogonal_matrices
 from otdist.learn.critics.families.folds import Folds
 from otdist.learn.critics.families.orthogonal import Orthogonal
 from otdist.learn.critics.families.subspace import Subspace
@@ -39,7 +40,7 @@ class Ascent(torch.optim.Optimizer):
     module : Module
         The critic. The ``weights`` of :class:`~otdist.learn.critics.Orthogonal`,
         :class:`~otdist.learn.critics.Folds` and :class:`~otdist.learn.critics.Subspace` are orthogonal
-        matrices.
+        matrices, and those that ``matrices()`` of another critic returns.
     rate : float
         Step size, in units of the points. Matrices are rotated by ``RADIANS_PER_STEP * rate``.
     precision : torch.dtype
@@ -53,7 +54,8 @@ class Ascent(torch.optim.Optimizer):
     """
 
     def __init__(self, module: torch.nn.Module, rate: float, precision: torch.dtype = torch.float32) -> None:
-        matrices = list(module.weights) if isinstance(module, Orthogonal | Folds | Subspace) else []
+        is_known = isinstance(module, Orthogonal | Folds | Subspace)
+        matrices = list(module.weights) if is_known else get_orthogonal_matrices(module)
         matrix_ids = {id(p) for p in matrices}
         rest = [p for p in module.parameters() if id(p) not in matrix_ids]
         eps = ADAM_EPS_ORTHOGONAL if matrices else ADAM_EPS

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_choice
+from otdist.learn.constraints.certified import get_orthogonal_matrices
 from otdist.learn.critics.families.affine import Pieces
 from otdist.learn.critics.families.anchors import Anchors, Orientation
 from otdist.learn.critics.families.folds import Folds
@@ -89,9 +90,9 @@ def make_candidates(
 
 def default_rate(module: torch.nn.Module) -> float:
     """Return the initial step size for a critic."""
-    if isinstance(module, Penalised):
+    if isinstance(module, Penalised) and not get_orthogonal_matrices(module):
         return PENALISED_RATE
-    return ORTHOGONAL_RATE if isinstance(module, Orthogonal) else ANCHOR_RATE
+    return ORTHOGONAL_RATE if isinstance(module, Orthogonal | Penalised) else ANCHOR_RATE
 
 
 def _start_anchors(data: Data, count: int, metric: str, orientation: Orientation, inner: bool) -> Start:

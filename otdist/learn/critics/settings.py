@@ -18,6 +18,7 @@ from otdist.inputs.arguments import (
     set_option,
 )
 from otdist.learn.critics.ascent import has_fast_bfloat16
+from otdist.learn.devices import resolve_device
 from otdist.learn.sinkhorn.options import check_torch_seed
 
 DEFAULT_SECONDS = 30.0  # training time if neither time nor steps are given
@@ -78,13 +79,4 @@ class Settings:
 
     def resolve_device(self) -> torch.device:
         """Return the device to train on."""
-        if self.device != "auto":
-            try:
-                return torch.zeros((), device=self.device).device
-            except (RuntimeError, AssertionError) as error:
-                raise InputError(
-                    "device", f"must be an available device, got {self.device!r} ({error})", "use 'cpu'"
-                ) from error
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return resolve_device(self.device)

@@ -7,14 +7,17 @@ from torch import Tensor, nn
 
 from otdist.errors import InputError, get_reason
 from otdist.inputs.arguments import check_choice
-from otdist.learn.constraints import checked_critic, lipschitz_constant, spectral_norm
+from otdist.learn.constraints import CertifiedCritic, checked_critic, lipschitz_constant, spectral_norm
+from otdist.learn.constraints.certified import (
+    find_certified_parts,
+    get_orthogonal_matrices,
+    is_self_constrained,
+    read_bound,
+    retract_parts,
+)
 from otdist.learn.constraints.checks import critic_scores, eval_mode, refuse_computed_weights
-from otdist.learn.critics.families.affine import Pieces
-from otdist.learn.critics.families.anchors import Anchors
-from otdist.learn.critics.families.folds import Folds
-from otdist.learn.critics.families.orthogonal import Orthogonal
+from otdist.learn.critics import LIBRARY_CRITICS
 from otdist.learn.critics.families.penalised import CONSTRAINTS, ROUND_UP, Penalised
-from otdist.learn.critics.families.subspace import Subspace
 from otdist.learn.modes import require_module
 
 
@@ -61,17 +64,22 @@ class UserCritic(Penalised):
 
     def lipschitz(self) -> float:
         """Return an upper bound of the Lipschitz constant, by the network itself or layer by layer."""
-        if self.constraint is None:
-            return float(self.network.lipschitz())
+        if isinstance(self.network, CertifiedCritic):
+            return read_bound(self.network.lipschitz, "critic", "lipschitz()")
         with eval_mode(self.network):  # for dropout
             return lipschitz_constant(self.network, self.shape) * ROUND_UP
 
     @torch.no_grad()
     def retract(self) -> None:
         """Restore the constraint."""
-        if self.constraint is None:
-            self.network.retract()
+        if self.is_certified:
+            retract_parts(self.network)
         super().retract()
+
+    def matrices(self) -> list[nn.Parameter]:
+        """Return the parameters that the network names as orthogonal matrices."""
+        parts = find_certified_parts(self.network)
+        return [matrix for part in parts for matrix in get_orthogonal_matrices(part)]
 
 
 def prepare_user_critic(
@@ -85,7 +93,7 @@ def prepare_user_critic(
         If it is not a critic (:func:`otdist.learn.checked_critic`), does not take such points, is not
         float32, or if ``family`` cannot constrain it.
     """
-    is_library_critic = isinstance(critic, Anchors | Folds | Orthogonal | Pieces | Subspace)
+    is_library_critic = isinstance(critic, LIBRARY_CRITICS)
     shape = (torch.Size(shape).numel(),) if is_library_critic else shape
     for name, p in critic.named_parameters():
         if p.dtype != torch.float32:
@@ -102,7 +110,7 @@ def prepare_user_critic(
         raise InputError("critic", problem, "give such a critic") from error
     if is_library_critic:
         return critic
-    if hasattr(critic, "lipschitz") and hasattr(critic, "retract"):
+    if is_self_constrained(critic):
         return UserCritic(critic, shape, None, generator)
     if family in (None, "spectral", "clip"):
         refuse_computed_weights("critic", critic)
@@ -112,8 +120,7 @@ def prepare_user_critic(
 def require_compatible(critic: object, family: str | None) -> None:
     """Raise InputError if critic and family are incompatible."""
     require_module("critic", critic)
-    has_own_constraint = hasattr(critic, "lipschitz") and hasattr(critic, "retract")
-    if has_own_constraint and family is not None:
+    if isinstance(critic, nn.Module) and is_self_constrained(critic) and family is not None:
         problem = f"must be None for a critic with lipschitz() and retract(), got {family!r}"
         raise InputError("family", problem, "leave it out")
     if family is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def collect_tensors(state: State) -> dict[str, Tensor]:
     for name, optimiser in state.optimisers.items():
         for index, entry in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{name}.{index}.{key}": torch.as_tensor(v) for key, v in entry.items()}
-    tensors |= {f"random.{name}": stream.get_state() for name, stream in state.streams.items()}
+    tensors |= {f"random.{name}": value for name, value in state.get_random_states().items()}
     # Copies, since safetensors refuses shared memory and a stored state must not change.
     return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
 
@@ -44,8 +45,8 @@ def restore(state: State, tensors: dict[str, Tensor]) -> None:
             index, _, field = key.partition(".")
             states.setdefault(int(index), {})[field] = value.clone()
         optimiser.load_state_dict(optimiser.state_dict() | {"state": states})
-    for name, stream in state.streams.items():
-        stream.set_state(tensors[f"random.{name}"].clone())
+    state.set_random_states({name: tensors[f"random.{name}"].clone() for name in state.streams})
+    state.failed_at = torch.full_like(state.failed_at, math.inf)
 
 
 def write(folder: Path, tensors: dict[str, Tensor], metadata: dict[str, object]) -> Path:

@@ -11,6 +11,7 @@ from torch import nn
 
 from otdist.errors import InputError, Option, Remedy
 from otdist.inputs.arguments import Rng, check_callback
+from otdist.learn.devices import resolve_device
 from otdist.learn.distributed import rank_and_world_size, require_equal
 from otdist.learn.modes import refuse_transforms, require_outside, training_mode
 from otdist.learn.sinkhorn.options import check_torch_seed
@@ -18,6 +19,7 @@ from otdist.learn.wgan import checkpoint
 from otdist.learn.wgan.loop import Loop
 from otdist.learn.wgan.monitor.alarms import data_alarms, output_range_alarms
 from otdist.learn.wgan.monitor.check import Check
+from otdist.learn.wgan.networks import describe_critic
 from otdist.learn.wgan.real import RealData
 from otdist.learn.wgan.report.summary import merge_versions
 from otdist.learn.wgan.schedule import Schedule
@@ -70,6 +72,9 @@ def fit_wgan(
         None: a network sized by the data.
     critic : Module, optional
         Critic that maps ``(n, *shape)`` to (n,) or (n, 1); with ``packing`` from ``(n, packing, *shape)``.
+        With methods ``lipschitz()`` and ``retract()`` (:class:`~otdist.learn.CertifiedCritic`) it is its own
+        constraint, on which the bounds of the run then rely; critics of :mod:`otdist.learn.critics` have them
+        and map from flat points.
     folder : path, optional
         Folder for a checkpoint at every check, and for logs: a line of JSON per check in ``log.jsonl``, and
         scalars in ``tensorboard`` if that is installed.
@@ -83,7 +88,7 @@ def fit_wgan(
         time counts, and what it raises ends training after the check was saved. With several processes each
         calls it, and all must raise if one does.
     device : str
-        "auto", "cpu", "cuda", ...
+        "auto": CUDA if available, else the CPU; or the name of a device, "cpu", "cuda", "cuda:1", ...
     **settings
         See :class:`~otdist.learn.wgan.settings.Settings`.
 
@@ -96,8 +101,9 @@ def fit_wgan(
     ------
     InputError
         If data are not points, or not finite; for settings that are unknown or inconsistent; for modules that
-        cannot be generator or critic (BatchNorm or a squashed output in a critic); if ``folder`` holds a run
-        and ``resume`` is False, or a run with other settings.
+        cannot be generator or critic (BatchNorm or a squashed output in a critic); for a device that
+        this machine does not have; if ``folder`` holds a run and ``resume`` is False, or one with other
+        settings.
 
     Warns
     -----
@@ -111,8 +117,8 @@ def fit_wgan(
     points. With several processes (torchrun) each computes a part of the batch, and all have the same
     result. Not run on a GPU so far.
 
-    Source: Arjovsky, Chintala, Bottou (2017); Gulrajani et al. (2017). Differs in that the critic is
-    1-Lipschitz by construction, and in the checks.
+    Source: Arjovsky, Chintala, Bottou (2017); Gulrajani et al. (2017); for "relativistic" Huang et al.
+    (2024). Differs in that the critic is 1-Lipschitz by construction, and in the checks.
 
     Examples
     --------
@@ -129,7 +135,7 @@ def fit_wgan(
     require_outside("data", "cannot be learned", "call fit_wgan outside of it")
     check_callback(on_check, "on_check")
     data = list(data) if isinstance(data, Iterator) else data
-    torch_device = _resolve_device(device)
+    torch_device = resolve_device(device)
     run_folder = None if folder is None else Path(folder)
     schedule = Schedule.of(steps, max_seconds, settings.get("decay_from", 0.3))
     seed = None if seed is None else check_torch_seed(seed, "seed")
@@ -168,7 +174,7 @@ def _new_run(
     settings: SettingOptions,
     device: torch.device,
 ) -> WGAN:
-    checked_settings = make_settings(settings, user_modules[1] is not None)
+    checked_settings = make_settings(settings, *describe_critic(user_modules[1]))
     real = RealData.of(data, held_out=checked_settings.held_out, scale=checked_settings.scale, seed=seed)
     names = tuple(
         name for name, module in zip(("generator", "critic"), user_modules, strict=True) if module is not None
@@ -198,14 +204,3 @@ def _load_run(
             problem = f"must be {saved.get(name)!r}, as in the run of {folder}, got {value!r}"
             raise InputError(name, problem, "leave it out, or use another folder")
     return run
-
-
-def _resolve_device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return torch.device(name)
-    except RuntimeError as error:
-        raise InputError(
-            "device", f"must be a device of torch, got {name!r}", "use 'auto', 'cpu' or 'cuda'"
-        ) from error

@@ -29,6 +29,7 @@ from otdist.learn.wgan.wgan import WGAN
 from otdist.runtime.progress import display_progress
 
 PROGRESS_SECONDS = 0.5  # time between two lines of progress
+READING_STEPS = 50  # steps after which the host reads whether values on a device are finite
 MAX_ROLLBACKS = 3  # rollbacks after which values that are not finite end the run
 
 
@@ -44,6 +45,7 @@ class Loop:
     start_time: float = 0.0
     good_state: tuple[dict[str, Tensor], int, int] = field(init=False)
     n_rollbacks: int = 0
+    share: float = 0.0
 
     def train(self) -> WGAN:
         """Train until the budget is used, there is no more progress, or Ctrl-C is pressed."""
@@ -64,7 +66,10 @@ class Loop:
             while True:
                 share, stop = self._shared_progress(stop_requested())
                 if stop or share >= run.schedule.end or self.n_rollbacks > MAX_ROLLBACKS:
-                    break
+                    if state.is_finite():
+                        break
+                    self._roll_back()  # steps since the host last looked
+                    continue
                 state.set_rates(run.schedule.factor(share))
                 if not self._train_round():
                     self._roll_back()
@@ -79,19 +84,35 @@ class Loop:
         """Return the used share of the budget and whether to stop, as on the first process."""
         run = self.run
         run.seconds = time.perf_counter() - self.start_time
+        if self._is_between_messages():
+            self.share = max(self.share, run.schedule.share(run.state.step, 0.0))
+            return self.share, 0.0
         share = run.schedule.share(run.state.step, run.seconds)
-        share, stop = broadcast_numbers([share, float(stop_requested)], run.state.device)
-        return share, stop
+        self.share, stop = broadcast_numbers([share, float(stop_requested)], run.state.device)
+        return self.share, stop
+
+    def _is_between_messages(self) -> bool:
+        """Return True in steps without a message between processes, for which their devices would wait."""
+        state = self.run.state
+        return state.runs_ahead and rank_and_world_size()[1] > 1 and state.step % READING_STEPS > 0
 
     def _train_round(self) -> bool:
-        """Take steps of the critic, then one of the generator; return False if values were not finite."""
+        """Take steps of the critic, then one of the generator; return False if values are not finite.
+
+        On a device they may not be finite for some steps before it is known; weights do not change then.
+        """
         state = self.run.state
-        return (
+        finite = (
             all(state.critic_step(self.real.train) for _ in range(state.n_critic)) and state.generator_step()
         )
+        # A device computes ahead of the host, which waits for it here.
+        return finite and (state.step % READING_STEPS > 0 or state.is_finite())
 
     def _check(self) -> str:
         run, state = self.run, self.run.state
+        if not state.is_finite():  # in one of the steps since the host last looked
+            self._roll_back()
+            return progress_line(run)
         check = run_check(state, self.real, run.seconds, run.history[-1] if run.history else None)
         run.history.append(check)
         run.snapshots.add(state, len(run.history))
@@ -119,7 +140,7 @@ class Loop:
         """Restore the last good state, and halve the learning rates."""
         run, state = self.run, self.run.state
         self.n_rollbacks += 1
-        failed_step = state.step
+        failed_step = state.step if state.is_finite() else int(state.failed_at)
         checkpoint.restore(state, self.good_state[0])
         state.step, state.n_critic = self.good_state[1:]
         state.gaps.clear()

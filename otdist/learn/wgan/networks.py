@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from otdist.errors import InputError, get_reason
-from otdist.learn.constraints import checked_critic, spectral_norm
-from otdist.learn.constraints.checks import eval_mode, refuse_computed_weights
+from otdist.learn.constraints import checked_critic, lipschitz_constant, spectral_norm
+from otdist.learn.constraints.certified import is_self_constrained, retract_parts
+from otdist.learn.constraints.checks import critic_scores, eval_mode, refuse_computed_weights
+from otdist.learn.critics import LIBRARY_CRITICS
 from otdist.learn.critics.families.orthogonal import Orthogonal
 from otdist.learn.modes import require_module, require_trainable
 from otdist.learn.wgan.settings import DEFAULT_CRITIC_STEPS, PENALISED_CRITIC_STEPS, PENALTY_WEIGHTS, Settings
@@ -69,10 +71,22 @@ def default_critic(settings: Settings, shape: tuple[int, ...], seed: torch.Gener
 
 
 def apply_constraint(critic: nn.Module, settings: Settings, d: int, seed: torch.Generator) -> nn.Module:
-    """Apply spectral normalisation to a critic, if that is its constraint."""
+    """Apply spectral normalisation to a critic, or its own constraint, if that is its constraint."""
     if settings.constraint == "spectral":
         spectral_norm(critic, (d,), generator=seed)
+    if settings.is_certified:
+        retract_parts(critic)
+    if settings.constraint == "own":
+        try:
+            lipschitz_constant(critic, (d,))
+        except InputError as error:
+            raise InputError("critic", error.problem, error.remedy) from error
     return critic
+
+
+def describe_critic(critic: nn.Module | None) -> tuple[bool, bool]:
+    """Return whether there is a critic of the caller, and whether it is its own constraint."""
+    return critic is not None, isinstance(critic, nn.Module) and is_self_constrained(critic)
 
 
 def prepare_critic(
@@ -83,9 +97,22 @@ def prepare_critic(
     if settings.constraint in ("spectral", "clip"):
         refuse_computed_weights("critic", critic)
     d = math.prod(shape) * settings.packing
+    if isinstance(critic, LIBRARY_CRITICS):  # they take flat points
+        _require_scores(critic, d)
+        return apply_constraint(critic, settings, d, seed)
     shape = shape if settings.packing == 1 else (settings.packing, *shape)
     shaped = critic if len(shape) == 1 else nn.Sequential(nn.Unflatten(1, shape), critic)
     return apply_constraint(checked_critic(shaped, (d,)), settings, d, seed)
+
+
+def _require_scores(critic: nn.Module, d: int) -> None:
+    """Raise InputError unless a critic of the library takes points of d numbers."""
+    require_trainable("critic", critic)
+    try:
+        critic_scores(critic, torch.zeros(2, d, device=next(critic.parameters()).device))
+    except RuntimeError as error:
+        problem = f"must take points of shape ({d},), got an error: {get_reason(error)}"
+        raise InputError("critic", problem, "build it for as many columns") from error
 
 
 def prepare_generator(generator: nn.Module, settings: Settings, d: int) -> nn.Module:

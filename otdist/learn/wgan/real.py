@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from itertools import pairwise
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -16,6 +19,9 @@ from otdist.inputs.arrays import is_torch, read
 from otdist.typing import Array, ArrayInput
 
 MIN_POINTS = 32  # fewest points from which some can be held out
+BLOCK_ENTRIES = 2**21  # numbers that are converted to float64 at a time
+MIN_BLOCK_COLUMNS = 16
+MAX_MEMORY_SHARE = 0.5  # largest share of a device's free memory that points may take
 MAX_SIDE_PIXELS = 64  # largest side of an image that the networks here suit
 
 WGANData: TypeAlias = "ArrayInput | TensorDataset"
@@ -39,10 +45,12 @@ class Scale:
     def transform(self, points: Array) -> Tensor:
         """Return points (n, d) as float32 on the scale of the networks."""
         # By exact powers of two first, so that neither difference nor quotient overflows or underflows.
-        points, centre, unit = (
-            np.ldexp(v, -np.frexp(self.unit)[1]) for v in (points, self.centre, self.unit)
-        )
-        return torch.from_numpy(((points - centre) / unit).astype(np.float32))
+        exponent = -np.frexp(self.unit)[1]
+        centre, unit = np.ldexp(self.centre, exponent), np.ldexp(self.unit, exponent)
+        scaled = np.empty(points.shape, np.float32)
+        for rows in _split(len(points), points.shape[1]):
+            scaled[rows] = (np.ldexp(np.asarray(points[rows], np.float64), exponent) - centre) / unit
+        return torch.from_numpy(scaled)
 
     def inverse_transform(self, z: Tensor) -> Array:
         """Return points (n, d) in the caller's units."""
@@ -101,12 +109,17 @@ class RealData:
             fitted_scale,
             shape,
             columns,
-            hashlib.sha256(np.ascontiguousarray(points).tobytes()).hexdigest(),
+            _compute_digest(points),
             tuple(_find_oddities(points, columns, images=len(shape) > 1)),
         )
 
     def to(self, device: torch.device) -> RealData:
-        """Return the data on a device."""
+        """Return the data on a device, or as they are if they take too much of its memory.
+
+        Batches of points that stay on the host are copied for many steps at once.
+        """
+        if self.train.nbytes + self.heldout.nbytes > MAX_MEMORY_SHARE * free_bytes(device):
+            return self
         parts = self.train.to(device), self.heldout.to(device)
         return RealData(*parts, self.scale, self.shape, self.columns, self.sha256, self.notes)
 
@@ -117,9 +130,9 @@ def _read_points(data: WGANData) -> tuple[Array, tuple[int, ...], tuple[str, ...
     if isinstance(data, np.ndarray) or is_torch(data):
         # Images: `read` takes two axes only, so the axes of a point are flattened first.
         shape = tuple(int(k) for k in data.shape[1:])
-        values = (
-            read(data.reshape(len(data), -1), "data").values if data.ndim > 1 else read(data, "data").values
-        )
+        values = _keep_precision(data)
+        if values is None:
+            values = read(data.reshape(len(data), -1) if data.ndim > 1 else data, "data").values
     else:
         table = read(data, "data")
         values, columns, shape = table.values, table.columns, table.values.shape[1:]
@@ -139,6 +152,15 @@ def _read_points(data: WGANData) -> tuple[Array, tuple[int, ...], tuple[str, ...
         row = int(np.argmin(finite))
         raise InputError("data", f"must be finite, row {row} is not", "drop such rows, or fill them in")
     return values, shape, columns
+
+
+def _keep_precision(data: Any) -> Array | None:
+    """Return float32 or bytes (n, d) as they are, since float64 takes up to 8 times as much, or None."""
+    if type(data) is torch.Tensor and not data.requires_grad and data.dtype in (torch.float32, torch.uint8):
+        data = data.cpu().numpy()
+    if type(data) is not np.ndarray or data.ndim < 2 or not data.size:
+        return None
+    return data.reshape(len(data), -1) if data.dtype in (np.float32, np.uint8) else None
 
 
 def _unpack(data: WGANData) -> ArrayInput:
@@ -176,6 +198,11 @@ def _fit_scale(points: Array, per_column: bool) -> Scale:
 
 def _mean_and_spread(points: Array) -> tuple[Array, Array]:
     """Return mean and standard deviation of each column, at any scale; 0 for constant columns."""
+    if points.size > BLOCK_ENTRIES and points.shape[1] > 2 * MIN_BLOCK_COLUMNS:
+        blocks = _split(points.shape[1], len(points), MIN_BLOCK_COLUMNS)
+        parts = [_mean_and_spread(points[:, columns]) for columns in blocks]
+        return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+    points = np.asarray(points, np.float64)
     exponents = np.frexp(np.abs(points).max(0))[1]
     scaled = np.ldexp(points, -exponents)  # exact, and squares neither overflow nor underflow
     varies = scaled.max(0) > scaled.min(0)  # mean and spread of a constant column would be rounded
@@ -195,11 +222,11 @@ def _find_oddities(points: Array, columns: tuple[str, ...] | None, *, images: bo
         more = f" and {len(constant) - 5} more" if len(constant) > 5 else ""
         remedy = "leave them out, or check whether a step lost their values"
         notes.append(DataNote(f"constant columns: {names}{more}", remedy))
-    repeated_share = 1 - len(np.unique(points, axis=0)) / len(points)
+    repeated_share = 1 - _count_distinct(points) / len(points)
     if repeated_share > 0.05:
         remedy = "check whether values were rounded or cast to integers"
         notes.append(DataNote(f"{repeated_share:.0%} of the rows are repeated", remedy))
-    elif points.shape[1] > 1 and np.all(points == np.round(points)) and points.max() <= points.min() + 4:
+    elif points.shape[1] > 1 and _are_integers(points) and float(points.max()) <= float(points.min()) + 4:
         notes.append(DataNote("few distinct integers only", "check whether values were cast to integers"))
     with np.errstate(over="ignore"):
         ratio = spread[spread > 0].max() / spread[spread > 0].min()
@@ -207,3 +234,34 @@ def _find_oddities(points: Array, columns: tuple[str, ...] | None, *, images: bo
         cause = f"columns differ {ratio:.0e}-fold in spread, so the largest dominate"
         notes.append(DataNote(cause, "use scale='columns'"))
     return notes
+
+
+def _count_distinct(points: Array) -> int:
+    """Count distinct rows; those of large data by a hash of 64 bits each, which needs no sorted copy."""
+    if points.size <= BLOCK_ENTRIES:
+        return len(np.unique(points, axis=0))
+    return len({hash((row + 0.0).tobytes()) for row in points})  # -0.0 is 0.0
+
+
+def _are_integers(points: Array) -> bool:
+    return all(np.array_equal(points[rows], np.round(points[rows])) for rows in _split(*points.shape))
+
+
+def _compute_digest(points: Array) -> str:
+    """Compute the hash of the points in float64."""
+    digest = hashlib.sha256()
+    for rows in _split(*points.shape):
+        digest.update(np.ascontiguousarray(points[rows], np.float64).data)
+    return digest.hexdigest()
+
+
+def _split(count: int, size: int, at_least: int = 1) -> Iterator[slice]:
+    """Split rows of some size each into blocks, so that a block has few entries."""
+    n_blocks = max(1, min(count // at_least, math.ceil(count * size / BLOCK_ENTRIES)))
+    bounds = [count * k // n_blocks for k in range(n_blocks + 1)]
+    return (slice(first, end) for first, end in pairwise(bounds))
+
+
+def free_bytes(device: torch.device) -> float:
+    """Return the free memory of a device; infinite if it is not known."""
+    return float(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else math.inf

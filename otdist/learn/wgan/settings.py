@@ -15,20 +15,23 @@ from otdist.inputs.arguments import (
     check_integer,
     check_names,
     check_number,
+    format_value,
     get_option_names,
     set_option,
 )
 from otdist.typing import Json
 
-Objective = Literal["w1", "gan", "saturating", "hinge"]
-Constraint = Literal["orthogonal", "spectral", "lp", "gp", "clip", "none"]
+Objective = Literal["w1", "gan", "saturating", "hinge", "relativistic"]
+Constraint = Literal["orthogonal", "spectral", "lp", "gp", "clip", "none", "own"]
 Precision = Literal["float32", "bfloat16"]
 ScaleRule = Literal["auto", "common", "columns"]
-OBJECTIVES = ("w1", "gan", "saturating", "hinge")
-CONSTRAINTS = ("orthogonal", "spectral", "lp", "gp", "clip", "none")
+OBJECTIVES = ("w1", "gan", "saturating", "hinge", "relativistic")
+CONSTRAINTS = ("orthogonal", "spectral", "lp", "gp", "clip", "none", "own")
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # In units of the spread of the data. The usual 10 is for pixels; with few columns the critic stays flat.
 PENALTY_WEIGHTS = {"gp": 1.0, "lp": 1.0}
+# In the same units: Huang et al. have 0.05 to 2 for pixels of spread 0.5, which is 0.2 to 8 here.
+RELATIVISTIC_PENALTY = 1.0
 CHOICES = {
     "objective": OBJECTIVES,
     "constraint": CONSTRAINTS,
@@ -72,6 +75,8 @@ class SettingOptions(TypedDict, total=False):
     average: float
     packing: int
     penalty: float | None
+    r1: float | None
+    r2: float | None
     scale: ScaleRule
     held_out: float
     check_every: int
@@ -86,13 +91,15 @@ class Settings:
 
     Attributes
     ----------
-    objective : {"w1", "gan", "saturating", "hinge"}
+    objective : {"w1", "gan", "saturating", "hinge", "relativistic"}
         Objective of critic and generator: the Wasserstein distance, the original game with non-saturating or
-        saturating generator loss, the hinge loss. Only "w1" estimates a distance.
-    constraint : {"orthogonal", "spectral", "lp", "gp", "clip", "none"}, optional
+        saturating generator loss, the hinge loss, or the logistic loss of score differences of pairs (R3GAN,
+        Huang et al. 2024). Only "w1" estimates a distance.
+    constraint : {"orthogonal", "spectral", "lp", "gp", "clip", "none", "own"}, optional
         Lipschitz constraint of the critic: orthogonal layers or spectral norms, with a computed constant; a
-        one-sided or two-sided gradient penalty; weight clipping. None: "orthogonal", or "spectral" if the
-        critic is the caller's module.
+        one-sided or two-sided gradient penalty; weight clipping; "own": the ``lipschitz()`` and ``retract()``
+        of the caller's critic. None: "own" for such a critic, else "none" for the objective "relativistic",
+        "spectral" for other critics of the caller, and "orthogonal".
     n_critic : int or "auto", optional
         Critic steps per generator step. None: 1, and 3 with a gradient penalty, which slows the critic down.
         "auto": more while extra steps raise the critic's held-out gap, fewer while they do not.
@@ -114,6 +121,10 @@ class Settings:
         Points per input of the critic, against mode collapse (Lin et al. 2018).
     penalty : float, optional
         Weight of "gp" or "lp" in units of the spread of the data; None: 1. The bound of "clip" is 0.01.
+    r1, r2 : float, optional
+        Weights of penalties ``r / 2 * mean |grad f|^2`` at real points (R1, Mescheder et al. 2018) and at
+        fakes (R2), in units of the spread of the data. None: 1 for the objective "relativistic" without a
+        constraint, else 0.
     scale : {"auto", "common", "columns"}
         One unit for all numbers of a point, or a unit for each column. "auto": "columns" for tables with
         column names, else "common".
@@ -141,6 +152,8 @@ class Settings:
     average: float = 0.999
     packing: int = 1
     penalty: float | None = None
+    r1: float | None = None
+    r2: float | None = None
     scale: ScaleRule = "auto"
     held_out: float = 0.2
     check_every: int = 500
@@ -160,6 +173,9 @@ class Settings:
         for name, limit in UPPER_LIMITS.items():
             if (value := getattr(self, name)) is not None:
                 set_option(self, name, check_number(value, name, above=0.0, below=limit))
+        for name in ("r1", "r2"):
+            if (value := getattr(self, name)) is not None:
+                set_option(self, name, check_number(value, name, at_least=0.0))
         self._require_fit()
 
     def _require_fit(self) -> None:
@@ -178,23 +194,42 @@ class Settings:
         return PENALTY_WEIGHTS[str(self.constraint)] if self.penalty is None else self.penalty
 
     @property
+    def zero_centred_weights(self) -> tuple[float, float]:
+        """Weights of the penalties of gradient norms other than 0, at real points and at fakes."""
+        is_relativistic = self.objective == "relativistic" and self.constraint == "none"
+        default = RELATIVISTIC_PENALTY if is_relativistic else 0.0
+        return default if self.r1 is None else self.r1, default if self.r2 is None else self.r2
+
+    @property
     def is_certified(self) -> bool:
         """Return True if the critic's Lipschitz constant is computed, so that its gap is a bound."""
-        return self.constraint in ("orthogonal", "spectral")
+        return self.constraint in ("orthogonal", "spectral", "own")
 
     def to_dict(self) -> dict[str, Json]:
         """Return names and values, for files."""
         return asdict(self)
 
 
-def make_settings(options: Mapping[str, object], has_user_critic: bool) -> Settings:
+def make_settings(
+    options: Mapping[str, object], has_user_critic: bool, is_self_constrained: bool = False
+) -> Settings:
     """Make settings from keyword arguments; an unknown name is an error that lists the known ones."""
     check_names(options, get_option_names(Settings), "the trainer")
     values = dict(options)
-    if values.get("constraint") is None:
-        values["constraint"] = "spectral" if has_user_critic else "orthogonal"
-    if has_user_critic and values["constraint"] == "orthogonal":
+    constraint = values.get("constraint")
+    if constraint is None:
+        certified = "spectral" if has_user_critic else "orthogonal"
+        constraint = "none" if values.get("objective") == "relativistic" else certified
+        constraint = "own" if is_self_constrained else constraint
+    elif is_self_constrained and constraint != "own":
+        problem = f"must be 'own' for a critic with lipschitz() and retract(), got {format_value(constraint)}"
+        raise InputError("constraint", problem, "leave it out")
+    elif constraint == "own" and not is_self_constrained:
+        problem = "must not be 'own' without a critic with lipschitz() and retract()"
+        raise InputError("constraint", problem, "pass such a critic, or use 'orthogonal'")
+    elif constraint == "orthogonal" and has_user_critic:
         problem = "must not be 'orthogonal' for a critic of yours, which has other layers"
         raise InputError("constraint", problem, "use 'spectral', or leave critic out")
+    values["constraint"] = constraint
     make: Callable[..., Settings] = Settings  # which checks the values
     return make(**values)

@@ -12,6 +12,7 @@ from torch import nn
 
 from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_integer
+from otdist.learn.devices import resolve_device
 from otdist.learn.sinkhorn.options import check_torch_seed
 from otdist.learn.wgan import checkpoint
 from otdist.learn.wgan.metadata import collect_metadata, read_run
@@ -243,7 +244,7 @@ class WGAN:
         generator, critic : Module, optional
             Your modules, if the run was made with yours: files hold their numbers, not their code.
         device : str
-            Device of the run.
+            Device of the run; "auto" is CUDA if available, else the CPU.
 
         Returns
         -------
@@ -253,6 +254,6 @@ class WGAN:
         Raises
         ------
         InputError
-            If there is no run, its file is damaged, or the modules do not fit.
+            If there is no run, its file is damaged, the modules do not fit, or there is no such device.
         """
-        return read_run(cls, Path(folder), (generator, critic), torch.device(device))
+        return read_run(cls, Path(folder), (generator, critic), resolve_device(device))

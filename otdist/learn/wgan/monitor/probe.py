@@ -41,7 +41,7 @@ def probe(state: State, train: Tensor, real: Tensor, fake: Tensor) -> float | No
     clone = clone_state(state)
     before = _scores(state, real), _scores(state, fake)
     with torch.enable_grad():
-        if not all(clone.critic_step(train) for _ in range(PROBE_STEPS)):
+        if not all(clone.critic_step(train) for _ in range(PROBE_STEPS)) or not clone.is_finite():
             return None
     after = _scores(clone, real), _scores(clone, fake)
     gap, error = mean_difference(*after)
@@ -65,7 +65,7 @@ def clone_state(state: State) -> State:
     clone.critic, optimiser = copy.deepcopy((state.critic, state.optimisers["critic"]))
     clone.generator = copy.deepcopy(state.generator)  # it may have running statistics
     clone.optimisers = {"critic": optimiser}
-    clone.streams = dict.fromkeys(STREAM_NAMES, state.streams["check"])
+    clone.draw_singly(dict.fromkeys(STREAM_NAMES, state.streams["check"]))
     clone.gaps = []
     return clone
 

@@ -20,7 +20,7 @@ from otdist.learn.wgan.monitor.bracket import Potential, SampleBracket, bracket_
 from otdist.learn.wgan.monitor.check import Check
 from otdist.learn.wgan.monitor.probe import NOISE_ERRORS, probe
 from otdist.learn.wgan.monitor.stopping import MAX_TEST_POINTS, energy_pvalue
-from otdist.learn.wgan.objectives import generator_loss
+from otdist.learn.wgan.objectives import PAIRED_OBJECTIVES, generator_loss
 from otdist.learn.wgan.real import RealData
 from otdist.learn.wgan.state import State
 from otdist.typing import Array
@@ -31,7 +31,13 @@ CRITIC_POINTS = 2048  # fewest real and fake points for the gaps of the critic
 MAX_TRAIN_POINTS = 4096  # training points that fakes are compared with
 MAX_TRAIN_ENTRIES = 2**22  # entries of these points
 COMMON_SEED = 5  # of the seeds of a run: 0 to 3 are its streams, 6 its snapshots, 7 its networks
-UNIT_CONSTRAINTS = ("orthogonal", "spectral", "gp", "lp")  # constraints that keep the gradient norm at 1
+UNIT_CONSTRAINTS = (
+    "orthogonal",
+    "spectral",
+    "gp",
+    "lp",
+    "own",
+)  # constraints that keep the gradient norm at 1
 
 
 @torch.no_grad()
@@ -86,14 +92,15 @@ def generate_fakes(
 
 
 def _common_samples(state: State, real: RealData, size: int) -> tuple[Tensor, Tensor]:
-    """Return all held-out points in a fixed order, and fakes of fixed latent numbers.
+    """Return the first held-out points in a fixed order, and fakes of fixed latent numbers.
 
     Two checks then differ by the generator alone: they share their noise, so a decrease of W1 by a fraction
     of the noise is detected.
     """
     stream = torch.Generator().manual_seed(state.seed * 8 + COMMON_SEED)
     order = torch.randperm(len(real.heldout), generator=stream)
-    return real.heldout[order.to(real.heldout.device)], generate_fakes(state, size, stream=stream)
+    rows = real.heldout[order.to(real.heldout.device)[:size]].to(state.device)
+    return rows, generate_fakes(state, size, stream=stream)
 
 
 def _scale_distances(bracket: SampleBracket, length: float, last: Check | None) -> dict[str, float]:
@@ -131,7 +138,7 @@ def _current_critic_figures(state: State, real: RealData, heldout: Tensor) -> di
     return {
         "probe": probe(state, real.train, x, y) if is_adaptive else None,
         **_grad_norms(state, x, y),
-        "gradient": _generator_grad_norm(state),
+        "gradient": _generator_grad_norm(state, x),
     }
 
 
@@ -158,13 +165,16 @@ def _grad_norms(state: State, x: Tensor, y: Tensor) -> dict[str, float]:
     return {"slope": float(norms.mean()), "slope_99": float(np.quantile(norms, 0.99))}
 
 
-def _generator_grad_norm(state: State) -> float:
+def _generator_grad_norm(state: State, packed_heldout: Tensor) -> float:
     """Return the norm of the gradient of the generator's loss."""
     s = state.settings
     parameters = [p for p in state.generator.parameters() if p.requires_grad]
     with torch.enable_grad():
         packed = state.pack(generate_fakes(state, s.batch_size, averaged=False, grad=True))
-        loss = generator_loss(s.objective, state.scores(packed)) / len(packed)
+        # Pairs of real points and fakes, for objectives that compare them; held-out points may be fewer.
+        rows = torch.arange(len(packed), device=packed.device) % len(packed_heldout)
+        real = state.scores(packed_heldout[rows]) if s.objective in PAIRED_OBJECTIVES else None
+        loss = generator_loss(s.objective, state.scores(packed), real) / len(packed)
         parts = torch.autograd.grad(loss, parameters, allow_unused=True)
     return math.sqrt(sum(float(part.cpu().double().square().sum()) for part in parts if part is not None))
 
@@ -210,7 +220,7 @@ def _pack(state: State, points: Tensor) -> Tensor:
 def _random_rows(state: State, points: Tensor, size: int) -> Tensor:
     """Draw rows without replacement, so that disjoint parts are independent."""
     order = torch.randperm(len(points), generator=state.streams["check"])[:size]
-    return points[order.to(points.device)]
+    return points[order.to(points.device)].to(state.device)
 
 
 def _draw_seed(state: State) -> int:
