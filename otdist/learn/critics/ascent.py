@@ -19,16 +19,19 @@ ADAM_EPS = 1e-12
 ADAM_EPS_ORTHOGONAL = 1e-5  # above the float32 rounding error of a sum over a batch
 RADIANS_PER_STEP = 4.0  # rotation angle of matrices, per unit step of the other parameters
 MAX_RADIANS = 0.5  # singular values then stay below sqrt(3), where the retraction converges
-# The polynomial takes singular values in (0, 1] to within 0.3 of 1 in few iterations.
+# The polynomial takes singular values in (0.02, 1] to within 0.4 of 1. After five iterations that holds from
+# 0.001 on, at 1.6 times the cost, and critics did not learn more by it.
 QUINTIC_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-POLAR_ITERATIONS = 5
+POLAR_ITERATIONS = 3
+# From |W'W - I|_2 < 0.02, where these steps lead, a retraction ends at the rounding error of float32.
+RADIANS_PER_RETRACTION = 0.1
 
 
 class Ascent(torch.optim.Optimizer):
     """Adam for most parameters, rotations for orthogonal matrices.
 
-    The gradient of an orthogonal matrix is averaged over steps and projected to the tangent space, and all
-    its singular values are set to about 1. Planes in which the gradient is small are then rotated as fast as
+    The gradient of an orthogonal matrix is averaged over steps and projected to the tangent space, and its
+    singular values are set to about 1. Planes in which the gradient is small are then rotated as fast as
     the others. With 64 apexes in 16 columns, the critic's gradient has a cosine of 0.88 with the true one
     after 1,500 steps, and of 0.82 if the matrix gradient is only scaled by its norm.
 
@@ -108,14 +111,29 @@ def project_to_tangent(p: Tensor, gradient: Tensor) -> Tensor:
     return torch.addmm(gradient, p, along + along.T, alpha=-0.5)
 
 
+def steps_between_retractions(optimiser: Ascent) -> int:
+    """Return the number of steps, at least 1, after which square orthogonal matrices have to be retracted.
+
+    Directions are tangent, so that a step moves singular values by the square of its angle. Parts that are
+    not tangent, since the matrix is not orthogonal any more, are amplified from step to step.
+    """
+    angle = min(RADIANS_PER_STEP * max(group["lr"] for group in optimiser.param_groups), MAX_RADIANS)
+    return max(1, int(RADIANS_PER_RETRACTION / angle + 1e-9))
+
+
 def orthogonalise(matrix: Tensor, precision: torch.dtype = torch.float32) -> Tensor:
     """Replace the singular values of a matrix by values near 1; a zero matrix stays zero."""
     if matrix.shape[0] < matrix.shape[1]:
         return orthogonalise(matrix.T, precision).T
     a, b, c = QUINTIC_COEFFICIENTS
     x = (matrix / matrix.norm().clamp_min(ADAM_EPS)).to(precision)
-    for _ in range(POLAR_ITERATIONS):
-        square = x.T @ x
+    square = x.T @ x
+    # |X|_2^2 <= |X'X|_F, which is nearer than the |X|_F^2 = 1 that keeps squares from overflow.
+    scale = square.norm().clamp_min(ADAM_EPS)
+    x.mul_(scale.rsqrt())  # in place, as below: new memory costs as much as the arithmetic
+    square.div_(scale)
+    for iteration in range(POLAR_ITERATIONS):
+        square = x.T @ x if iteration else square
         x = torch.addmm(x, x, torch.addmm(square, square, square, beta=b, alpha=c), beta=a)
     return x.to(matrix.dtype)
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from otdist.learn.critics.ascent import Ascent
+from otdist.learn.critics.ascent import Ascent, steps_between_retractions
+from otdist.learn.critics.families.orthogonal import Orthogonal
 from otdist.learn.critics.families.penalised import Penalised
 from otdist.learn.distributed import sum_over_processes
 
@@ -34,6 +35,8 @@ class Training:
         Initial step size.
     precision : torch.dtype
         Precision of matrix products in training.
+    parameters : list of Parameter
+        Parameters of the module that are trained.
     """
 
     name: str
@@ -43,16 +46,45 @@ class Training:
     steps: int = 0
     best: float = -math.inf
     best_state: dict[str, Tensor] = field(default_factory=dict)
+    parameters: list[nn.Parameter] = field(init=False)
     optimiser: Ascent = field(init=False)
 
     def __post_init__(self) -> None:
+        self.parameters = [p for p in self.module.parameters() if p.requires_grad]
         self.optimiser = Ascent(self.module, self.rate, self.precision)
 
     def step(self, z: Tensor, signs: Tensor, share: float, shared: bool) -> bool:
         """Take a step on a batch, at a share of the schedule; return False if values are not finite."""
         self._anneal(share)
+        loss, gradients = self._differentiate(z, signs, shared)
+        if not math.isfinite(float(loss)):
+            return False
+        self._move(gradients)
+        self.module.retract()
+        return True
+
+    def take_steps(self, z: Tensor, signs: Tensor, steps: int, share: float, shared: bool) -> Tensor:
+        """Take steps on one batch, and return whether all values were finite, shape ().
+
+        The host does not wait for the device. Square orthogonal matrices are retracted after the last step, and
+        every :func:`~otdist.learn.critics.ascent.steps_between_retractions` before.
+        """
+        self._anneal(share)
+        period = steps_between_retractions(self.optimiser)
+        losses: list[Tensor] = []
+        for step in range(1, steps + 1):
+            loss, gradients = self._differentiate(z, signs, shared)
+            losses.append(loss)
+            self._move(gradients)
+            if not isinstance(self.module, Orthogonal) or step % period == 0 or step == steps:
+                self.module.retract()
+            else:
+                self.module.retract_rectangular()
+        return torch.isfinite(torch.stack(losses)).all()
+
+    def _differentiate(self, z: Tensor, signs: Tensor, shared: bool) -> tuple[Tensor, list[Tensor | None]]:
+        """Return the loss and its gradients, summed over processes if they are shared."""
         self.module.train()
-        self.optimiser.zero_grad(set_to_none=True)
         with torch.autocast(z.device.type, self.precision, enabled=self.precision != torch.float32):
             values = self.module(z)
         loss = -(values.float() @ signs)
@@ -60,16 +92,20 @@ class Training:
             penalty = self.module.penalty(z)
             # Gradients are summed over processes, so each counts its share of the batch.
             loss = loss if penalty is None else loss + penalty * signs.abs().sum() / 2
-        loss.backward()
+        # Not backward(): it would write .grad, which optimisers and hooks of the caller read.
+        gradients = list(torch.autograd.grad(loss, self.parameters, allow_unused=True))
         loss = loss.detach()
         if shared:  # the loss as well: all processes stop if values of one are not finite
-            sum_over_processes([loss, *(p.grad for p in self.module.parameters())])
-        if not math.isfinite(float(loss)):
-            return False
+            sum_over_processes([loss, *gradients])
+        return loss, gradients
+
+    def _move(self, gradients: list[Tensor | None]) -> None:
+        """Let the optimiser take a step, without leaving gradients behind."""
+        for p, gradient in zip(self.parameters, gradients, strict=True):
+            p.grad = gradient
         self.optimiser.step()
-        self.module.retract()
+        self.optimiser.zero_grad(set_to_none=True)
         self.steps += 1
-        return True
 
     def keep_if_better(self, score: float) -> bool:
         """Store the current state if its score is the best so far, and return True then."""

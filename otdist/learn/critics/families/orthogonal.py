@@ -22,6 +22,7 @@ SORT_GROUP_SIZE = 8  # units in a group of "groupsort"
 WAVE_REACH_SDS = 2.0  # quarter period of the wave, in standard deviations of its input
 HEADS_TAU = 0.02  # initial temperature of heads, in units of the points
 PLACING_BATCH_POINTS = 4096  # points of each sample at which folds are placed
+UNIT_ROUNDOFF = 2.0**-53  # of float64
 ROUND_UP = 1.0 + 1e-12  # covers the rounding error of a singular value in float64
 
 
@@ -54,7 +55,8 @@ class Orthogonal(nn.Module):
 
     Notes
     -----
-    :meth:`lipschitz` computes the constant from singular values in float64. After a step of an optimiser
+    :meth:`lipschitz` computes the constant from singular values in float64 on the host,
+    :meth:`lipschitz_bound` a bound from Gram matrices on the device. After a step of an optimiser
     :meth:`retract` replaces the weights by the nearest orthogonal matrices. A fold ``|x|`` is a reflection:
     it keeps the norm of the gradient, and "maxmin" is the same in rotated coordinates. A fold that no point
     reaches has no effect: call :meth:`initialise` before training.
@@ -170,11 +172,37 @@ class Orthogonal(nn.Module):
         return math.prod(norm * ROUND_UP for norm in norms)
 
     @torch.no_grad()
+    def lipschitz_bound(self) -> Tensor:
+        """Return an upper bound of the Lipschitz constant as a float64 tensor, shape (), on the device.
+
+        It is at least :meth:`lipschitz`, and after :meth:`retract` larger by less than 1e-5. It is computed
+        from Gram matrices, without singular values and without waiting for the device. For MPS, which has no
+        float64, it is computed on the CPU.
+        """
+        head = _to_float64(self.head)
+        # The sum of squares and its root are precise to (width + 2) rounding errors.
+        bound = head.norm(dim=-1).max() * (1 + (head.shape[-1] + 8) * UNIT_ROUNDOFF)
+        for weight in self.weights:
+            bound = bound * bound_spectral_norm(weight) * ROUND_UP
+        return bound
+
+    @torch.no_grad()
     def retract(self) -> None:
         """Retract the weights to orthogonal matrices, and normalise the heads."""
         for weight in self.weights:
             weight.copy_(retract_orthogonal(weight))
         self.head.div_(self.head.norm(dim=-1, keepdim=True))
+
+    @torch.no_grad()
+    def retract_rectangular(self) -> None:
+        """Bring weights that are not square closer to orthogonal ones, between two retractions.
+
+        Directions of equal singular values are tangent to the square orthogonal matrices, but not to others,
+        whose singular values a step moves by its angle.
+        """
+        for weight in self.weights:
+            if weight.shape[0] != weight.shape[1]:
+                weight.copy_(retract_orthogonal(weight, iterations=1))
 
     def _linear(self, z: Tensor, layer: int) -> Tensor:
         return torch.addmm(self.biases[layer], z, self.weights[layer].T)
@@ -205,13 +233,43 @@ def default_width(d: int) -> int:
     return min(max(4 * d, 128), 256)
 
 
-def retract_orthogonal(weight: Tensor) -> Tensor:
+def retract_orthogonal(weight: Tensor, iterations: int = RETRACTION_ITERATIONS) -> Tensor:
     """Return the nearest orthogonal matrix, by Newton-Schulz steps; singular values must be below sqrt(3)."""
     is_wide = weight.shape[0] < weight.shape[1]
     x = weight.T if is_wide else weight
-    for _ in range(RETRACTION_ITERATIONS):
+    for _ in range(iterations):
         x = torch.addmm(x, x, x.T @ x, beta=1.5, alpha=-0.5)
     return x.T if is_wide else x
+
+
+def bound_spectral_norm(weight: Tensor) -> Tensor:
+    r"""Return an upper bound of the largest singular value of a matrix, shape (), in float64.
+
+    It is close to it for matrices that are close to orthogonal: with :math:`E = W^\top W - I`,
+
+    .. math:: \|W\|_2^2 = \|W^\top W\|_2 \le 1 + \|E\|_2, \qquad
+              \|E\|_2^2 = \|E^\top E\|_2 \le \|E^\top E\|_F.
+    """
+    # Rounding, with u = 2^-53: a computed inner product of n terms, in any order of summation, has an error of
+    # at most gamma_n sum |terms|, gamma_n = n u / (1 - n u) < 2 n u (Higham 2002, section 3.1). So a computed
+    # product A'A has an error of at most gamma_n |A|'|A| elementwise, and gamma_n |A|_F^2 in the Frobenius
+    # norm. |A|_F^2 is the trace of A'A, which is computed to within a factor of 2. The subtraction of I, norms
+    # of k^2 numbers and roots add relative errors of less than (k^2 + 8) u, covered by ``relative``.
+    w = _to_float64(weight)
+    w = w.T if w.shape[0] < w.shape[1] else w
+    n, k = w.shape
+    relative = 1 + 4 * (k * k + 8) * UNIT_ROUNDOFF
+    gram = w.T @ w
+    allowance = gram.trace() * (4 * n * UNIT_ROUNDOFF)
+    gram.diagonal().sub_(1.0)
+    square = gram.T @ gram
+    error = (square.norm() + square.trace() * (4 * k * UNIT_ROUNDOFF)).sqrt() * relative
+    return (1 + (error + allowance) * relative).sqrt() * ROUND_UP
+
+
+def _to_float64(weight: Tensor) -> Tensor:
+    weight = weight.detach()
+    return (weight.cpu() if weight.device.type == "mps" else weight).double()
 
 
 def _require_sizes(d: int, width: int, depth: int, heads: int, activation: str, orientation: str) -> None:
