@@ -317,7 +317,11 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            ({"n_critics": 3}, "n_critics: is not an option of the trainer; its options are .*n_critic"),
+            ({"n_critics": 3}, "n_critics: is not an option of the trainer; did you mean n_critic. Its"),
+            ({"lr": 1e-3}, "lr: is not an option of the trainer; did you mean learning_rate. Its options"),
+            ({"batch": 64}, "batch: is not an option of the trainer; did you mean batch_size. Its options"),
+            ({"epochs": 9}, "epochs: is not an option of the trainer; did you mean steps. Its options"),
+            ({"verbosity": 9}, "verbosity: is not an option of the trainer; its options are .*n_critic"),
             ({"objective": "wgan"}, "objective: must be .*, got 'wgan'"),
             ({"constraint": "gradient"}, "constraint: must be .*, got 'gradient'"),
             ({"constraint": "none"}, "constraint: must not be"),
