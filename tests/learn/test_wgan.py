@@ -14,10 +14,11 @@ from wgan_worker import SMALL, cloud
 import otdist
 from otdist.errors import ConvergenceWarning, InputError
 from otdist.learn import fit_wgan
+from otdist.learn.wgan.networks import resolve_settings
 from otdist.learn.wgan.objectives import critic_loss, generator_loss
 from otdist.learn.wgan.real import RealData
 from otdist.learn.wgan.schedule import Schedule
-from otdist.learn.wgan.settings import CONSTRAINTS, OBJECTIVES
+from otdist.learn.wgan.settings import CONSTRAINTS, OBJECTIVES, make_settings
 from otdist.learn.wgan.state import State
 
 
@@ -205,6 +206,30 @@ class TestSteps:
         chosen = fit_wgan(cloud(), steps=1, constraint=constraint, width=32, check_points=40).settings
         assert (chosen.n_critic, chosen.critic_rate) == expected
         assert small(steps=1, constraint=constraint, n_critic="auto").settings.n_critic == "auto"
+
+    @pytest.mark.parametrize(
+        ("shape", "options", "speed"),
+        [
+            ((2,), {}, 1.0),  # 64 units, 32 a column
+            ((16,), {}, 1.0),
+            ((64,), {}, 1.0),  # 256 units
+            ((784,), {}, 2.0),
+            ((64,), {"width": 128}, 2.0),
+            ((64,), {"width": 64}, 4.0),
+            ((64,), {"width": 16}, 4.0),
+            ((64,), {"width": 16, "constraint": "gp"}, 1.0),
+            ((64,), {"width": 16, "constraint": "spectral"}, 1.0),
+            ((1, 28, 28), {"width": 1024}, 0.25),  # a convolutional generator has a rate of its own
+        ],
+    )
+    def test_a_critic_that_is_narrow_for_its_columns_is_faster(self, shape, options, speed):
+        chosen = resolve_settings(make_settings(options, False), shape, (False, False))
+        assert chosen.critic_rate / chosen.learning_rate == pytest.approx(speed)
+
+    def test_rates_that_are_given_are_kept(self):
+        options = {"width": 16, "learning_rate": 1e-3, "critic_rate": 2e-3}
+        chosen = resolve_settings(make_settings(options, False), (64,), (False, False))
+        assert (chosen.learning_rate, chosen.critic_rate) == (1e-3, 2e-3)
 
     @pytest.mark.slow
     def test_time_ends_a_run(self):

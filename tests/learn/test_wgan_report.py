@@ -402,7 +402,9 @@ class TestLines:
         assert repr(plain) == f"<WGAN of points in the plane; 20 steps; {plain.w1}; 1 alarm>"
         assert f"at step {plain.best.step}" in repr(plain)
         lines = str(plain).splitlines()
-        assert re.fullmatch(r"sampling noise taken off: -?[\d.]+ ± [\d.]+, at step 20, the last check", lines[2])
+        assert re.fullmatch(
+            r"sampling noise taken off: -?[\d.]+ ± [\d.]+, at step 20, the last check", lines[2]
+        )
         assert lines[0].startswith("WGAN of points in the plane, 20 steps in ") and lines[1] == str(plain.w1)
         assert lines[-1] == "alarm at step 10: collapse: few kinds; pack points"
 
