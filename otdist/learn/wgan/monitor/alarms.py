@@ -142,7 +142,7 @@ def circling(history: Sequence[Check], settings: Settings) -> Finding:
         f"mean, and W1 above the floor rose from {best.debiased:.3g} at step {best.step:,} to "
         f"{last[-1].debiased:.3g}: the critic is too slow for the generator"
     )
-    remedy = "give the critic more speed"
+    remedy = "raise critic_rate, or lower learning_rate"
     if settings.critic_rate is not None and settings.learning_rate is not None:
         faster, slower = settings.critic_rate * CIRCLING_FACTOR, settings.learning_rate / CIRCLING_FACTOR
         remedy = f"use critic_rate={faster:.2g}, or learning_rate={slower:.2g}"

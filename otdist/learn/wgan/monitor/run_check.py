@@ -61,10 +61,8 @@ def run_check(
     arrays = CheckArrays() if arrays is None else arrays
     n = min(state.settings.check_points, len(real.heldout) // 2)
     constant = state.constant()
-    # The critic does not depend on held-out points: with a known constant its gap is a bound as well.
-    is_bound = math.isfinite(constant) and state.settings.packing == 1
     fixed_heldout, fixed_fakes = _common_samples(state, real, 2 * n)
-    critic = _critic_potential(state, constant) if is_bound else None
+    critic = _certified_potential(state, constant)
     bracket = bracket_w1(_to_numpy(fixed_heldout[: 2 * n]), _to_numpy(fixed_fakes), critic)
     lengths = _scale_distances(bracket, real.scale.distance_unit, last)
     means = _move_mean(arrays, fixed_heldout[: 2 * n], fixed_fakes, real.scale.distance_unit)
@@ -105,8 +103,7 @@ def evaluate_best(state: State, real: RealData, best: BestGenerator, n_checks: i
     heldout, _ = _common_samples(state, real, 1)
     stream = torch.Generator().manual_seed(state.seed * 8 + FINAL_SEED)
     fakes = generate_fakes(state, 2 * n, stream=stream, module=best.load_into(state.average))
-    is_bound = math.isfinite(constant) and state.settings.packing == 1
-    critic = _critic_potential(state, constant) if is_bound else None
+    critic = _certified_potential(state, constant)
     miss = MISS_PROBABILITY / n_checks
     bracket = bracket_w1(_to_numpy(heldout[: 2 * n]), _to_numpy(fakes), critic, miss=miss)
     return replace(best.check, **_scale_distances(bracket, length, best.check))
@@ -263,8 +260,13 @@ def _sample_measures(x: Array, y: Array) -> dict[str, float]:
     }
 
 
-def _critic_potential(state: State, constant: float) -> Potential:
-    """Return the critic as a 1-Lipschitz function."""
+def _certified_potential(state: State, constant: float) -> Potential | None:
+    """Return the critic as a 1-Lipschitz function; None if its constant is unknown, or it scores packs.
+
+    The critic does not depend on held-out points, so the gap of this function on them is a bound of W1.
+    """
+    if not math.isfinite(constant) or state.settings.packing > 1:
+        return None
 
     def potential(z: Array) -> Array:
         return _critic_scores(state, torch.from_numpy(z).float().to(state.device)) / constant
