@@ -23,7 +23,7 @@ FOLD_SPREAD = 1.5  # spread of a critic's biases, relative to the outputs of its
 RATE_TIMES_WIDTH = 0.256  # default learning rate times the width
 # A critic with few folds per column turns too slowly for its generator, which then circles around the data.
 # W1 over the floor with one rate, and with four times the rate for the critic: three classes of digits (64
-# columns) at width 64, 2.14 and 1.02, width 32, 2.39 and 1.04; wine (16) at width 16, 1.50 and 1.02; housing
+# columns) at width 64, 2.20 and 1.02, width 32, 2.39 and 1.04; wine (16) at width 16, 1.50 and 1.02; housing
 # (10) at width 16, 1.41 and 1.11. Twice is not always enough: 2.48 for one class at width 64. At width 256
 # one rate is right for 64 columns, and twice for 784: 1.23 with one rate, 1.17, and 1.28 with four times.
 UNITS_PER_COLUMN, MAX_UNITS = 4, 512  # width from which both networks have one rate
