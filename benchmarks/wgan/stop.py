@@ -34,7 +34,7 @@ def measure(row):
 
     def judge(trained):
         """W1 of the averaged generator above the floor, from each part of the fresh points."""
-        y = trained.sample(PAIRS * N, rng=5).reshape(PAIRS, N, -1)
+        y = trained.sample(PAIRS * N, rng=5, state="last").reshape(PAIRS, N, -1)
         return measure_pairs(x, y) - (floor + measure_pairs(y[::2], y[1::2]).mean()) / 2
 
     def look(check, trained):

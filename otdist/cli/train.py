@@ -183,7 +183,14 @@ def _print_run(run: WGAN, files: dict[str, str], *, as_json: bool) -> None:
     if as_json:
         last = run.history[-1].to_dict() if run.history else None
         alarms = [alarm.to_dict() for alarm in run.alarms]
-        record = {"check": last, "alarms": alarms, "interrupted": run.interrupted, "files": files}
+        best = None if run.best is None else run.best.to_dict()
+        record = {
+            "check": last,
+            "best": best,
+            "alarms": alarms,
+            "interrupted": run.interrupted,
+            "files": files,
+        }
         print(dump_json(record | {"card": run.card}))
         return
     print(run)

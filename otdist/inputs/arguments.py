@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import operator
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from decimal import Decimal
 from numbers import Real
@@ -22,6 +23,7 @@ Rng = int | np.random.Generator | None
 
 LARGEST_INTEGER = 2**63 - 1
 MAX_VALUE_CHARACTERS = 60
+MIN_SIMILARITY = 0.75  # of difflib, from which an unknown name counts as a misspelt one
 LARGEST_ORDER = 2.0**53  # from it on float64 does not distinguish p and p + 1
 
 
@@ -115,10 +117,9 @@ def check_rng(rng: Any, name: str = "rng") -> np.random.Generator:
 
 
 def check_seed(rng: object, name: str = "rng") -> int:
-    """Read a seed as an integer; from a Generator, draw one."""
-    if isinstance(rng, int | np.integer) and not isinstance(rng, bool) and rng >= 0:
-        return int(rng)
-    return int(check_rng(rng, name).integers(2**60))
+    """Read a seed as an integer: any integer type as its value; from a Generator or None, draw one."""
+    generator = check_rng(rng, name)  # which refuses booleans, negative and other numbers
+    return operator.index(rng) if _is_index(rng) else int(generator.integers(2**60))
 
 
 def check_order(p: object) -> float:
@@ -186,13 +187,30 @@ def check_callback(value: Any, name: str) -> Any:
     return value
 
 
-def check_names(options: Iterable[str], allowed: Collection[str], owner: str) -> None:
-    """Raise InputError for the first unknown option of ``owner``; the message lists the known ones."""
+def check_names(
+    options: Iterable[str], allowed: Collection[str], owner: str, aliases: Mapping[str, str] | None = None
+) -> None:
+    """Raise InputError for the first unknown option of ``owner``; the message lists the known ones.
+
+    The name that was probably meant comes first: the one that ``aliases`` gives for names of other
+    packages, or else the most similar one.
+    """
     for name in options:
         if name not in allowed:
             listed = ", ".join(allowed)
             remedy = f"its options are {listed}" if allowed else "call it without"
+            meant = _find_meant(name, allowed, aliases or {})
+            if meant is not None:
+                remedy = f"did you mean {meant}? {remedy[0].upper()}{remedy[1:]}"
             raise InputError(name, f"is not an option of {owner}", remedy)
+
+
+def _find_meant(name: str, allowed: Collection[str], aliases: Mapping[str, str]) -> str | None:
+    """Return the option that an unknown name probably means, or None."""
+    if name.lower() in aliases:
+        return aliases[name.lower()]
+    matches = difflib.get_close_matches(name, allowed, 1, MIN_SIMILARITY)
+    return matches[0] if matches else None
 
 
 def set_option(owner: object, name: str, value: object) -> None:

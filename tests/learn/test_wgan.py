@@ -15,6 +15,7 @@ import otdist
 from otdist.errors import ConvergenceWarning, InputError
 from otdist.learn import fit_wgan
 from otdist.learn.constraints.penalty import squared_grad_norms
+from otdist.learn.wgan.networks import resolve_settings
 from otdist.learn.wgan.objectives import critic_loss, generator_loss
 from otdist.learn.wgan.real import RealData
 from otdist.learn.wgan.schedule import Schedule
@@ -281,6 +282,30 @@ class TestSteps:
         assert (chosen.n_critic, chosen.critic_rate) == expected
         assert small(steps=1, constraint=constraint, n_critic="auto").settings.n_critic == "auto"
 
+    @pytest.mark.parametrize(
+        ("shape", "options", "speed"),
+        [
+            ((2,), {}, 1.0),  # 64 units, 32 a column
+            ((16,), {}, 1.0),
+            ((64,), {}, 1.0),  # 256 units
+            ((784,), {}, 2.0),
+            ((64,), {"width": 128}, 2.0),
+            ((64,), {"width": 64}, 4.0),
+            ((64,), {"width": 16}, 4.0),
+            ((64,), {"width": 16, "constraint": "gp"}, 1.0),
+            ((64,), {"width": 16, "constraint": "spectral"}, 1.0),
+            ((1, 28, 28), {"width": 1024}, 0.25),  # a convolutional generator has a rate of its own
+        ],
+    )
+    def test_a_critic_that_is_narrow_for_its_columns_is_faster(self, shape, options, speed):
+        chosen = resolve_settings(make_settings(options, False), shape, (False, False))
+        assert chosen.critic_rate / chosen.learning_rate == pytest.approx(speed)
+
+    def test_rates_that_are_given_are_kept(self):
+        options = {"width": 16, "learning_rate": 1e-3, "critic_rate": 2e-3}
+        chosen = resolve_settings(make_settings(options, False), (64,), (False, False))
+        assert (chosen.learning_rate, chosen.critic_rate) == (1e-3, 2e-3)
+
     @pytest.mark.slow
     def test_time_ends_a_run(self):
         run = small(steps=None, max_seconds=1.0, stop=False)
@@ -392,7 +417,11 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            ({"n_critics": 3}, "n_critics: is not an option of the trainer; its options are .*n_critic"),
+            ({"n_critics": 3}, "n_critics: is not an option of the trainer; did you mean n_critic. Its"),
+            ({"lr": 1e-3}, "lr: is not an option of the trainer; did you mean learning_rate. Its options"),
+            ({"batch": 64}, "batch: is not an option of the trainer; did you mean batch_size. Its options"),
+            ({"epochs": 9}, "epochs: is not an option of the trainer; did you mean steps. Its options"),
+            ({"verbosity": 9}, "verbosity: is not an option of the trainer; its options are .*n_critic"),
             ({"objective": "wgan"}, "objective: must be .*, got 'wgan'"),
             ({"constraint": "gradient"}, "constraint: must be .*, got 'gradient'"),
             ({"constraint": "none"}, "constraint: must not be"),

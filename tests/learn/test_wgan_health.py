@@ -24,6 +24,7 @@ from otdist.learn.wgan.monitor.alarms import (
     new_alarms,
     output_range_alarms,
 )
+from otdist.learn.wgan.monitor.best import CheckArrays
 from otdist.learn.wgan.monitor.bracket import bracket_w1, mean_difference
 from otdist.learn.wgan.monitor.check import Check
 from otdist.learn.wgan.monitor.probe import MAX_CRITIC_STEPS, PROBE_STEPS, adapt_n_critic, clone_state, probe
@@ -106,6 +107,7 @@ PLANTED = {
     ],
     "generator-limited": [{"debiased": 0.2, "pvalue": 0.005}],
     "memorisation": [{"memorisation_pvalue": 0.005, "closer": 0.99}],
+    "circling": [{"debiased": 0.3, "mean_error": 0.3, "drift": 0.3, "heldout_gap": 0.1, "gap": 0.12}],
 }
 CASES_OF_RULES = [(name, wrong) for name, several in PLANTED.items() for wrong in several]
 
@@ -167,6 +169,103 @@ class TestAlarms:
 
     def test_a_critic_of_proved_slope_is_not_asked(self):
         assert told(history(20, since=0, slope=0.01, slope_99=0.02)) == []
+
+
+TURNING = {"mean_error": 0.3, "drift": 0.3, "heldout_gap": 0.1, "gap": 0.3, "excess_error": 0.01}
+
+
+class TestCircling:
+    def test_a_weaker_critic_is_not_advised_for_it(self):
+        """The critic's gap on training points is three times the held-out gap, and the distance is flat."""
+        checks = history(40, since=20, debiased=0.3, pvalue=0.005, **TURNING)
+        assert [alarm.name for alarm in told(checks)] == ["circling"]
+        still = history(40, since=20, debiased=0.3, pvalue=0.005, **(TURNING | {"drift": 0.01}))
+        assert [alarm.name for alarm in told(still)] == ["critic over-fitted", "generator-limited"]
+
+    def test_nor_after_it_has_come_to_rest(self):
+        checks = history(40, since=12, debiased=0.3, pvalue=0.005, **TURNING)
+        checks[30:] = [dataclasses.replace(check, drift=0.01) for check in checks[30:]]
+        assert [alarm.name for alarm in told(checks)] == ["circling"]
+
+    def test_it_says_which_rates_to_set(self):
+        settings = dataclasses.replace(SETTINGS["orthogonal"], critic_rate=2e-3, learning_rate=2e-3)
+        (alarm,) = told(history(40, since=20, debiased=0.3, **TURNING), settings)
+        assert "critic_rate=0.008" in alarm.remedy
+        assert "learning_rate=0.0005" in alarm.remedy
+        assert "rose from" in alarm.cause
+
+    @pytest.mark.parametrize(
+        "moves",
+        [
+            {"drift": 0.1},  # as far as the critic's gap explains
+            {"drift": None},  # of a file without it
+            {"mean_error": 2.0},  # little beside the distance of the means
+            {"debiased": 0.02},  # no farther than the best check
+        ],
+    )
+    def test_other_ways_of_moving_are_none(self, moves):
+        checks = history(40, since=20, **({"debiased": 0.3} | TURNING | {"gap": 0.1} | moves))
+        assert told(checks) == []
+
+    def test_a_generator_that_approaches_is_none(self):
+        checks = [
+            dataclasses.replace(c, drift=c.debiased, mean_error=c.debiased, heldout_gap=0.01)
+            for c in history(20)
+        ]
+        assert told(checks) == []
+
+    @pytest.mark.slow
+    def test_a_slow_narrow_critic_circles_and_the_default_rates_do_not(self):
+        digits = pytest.importorskip("sklearn.datasets").load_digits()
+        data = digits.data[digits.target == 8]
+        options = {"steps": 800, "check_every": 80, "width": 64, "stop": False, "device": "cpu"}
+        slow = fit_wgan(data, learning_rate=4e-3, critic_rate=4e-3, **options)
+        assert "circling" in {alarm.name for alarm in slow.alarms}
+        assert not {alarm.name for alarm in slow.alarms} & {"critic over-fitted", "generator-limited"}
+        run = fit_wgan(data, **options)
+        assert "circling" not in {alarm.name for alarm in run.alarms}
+        assert run.w1.estimate < 0.9 * slow.history[-1].estimate
+
+
+class TestWidth:
+    def test_a_chosen_width_below_two_units_a_column_is_remarked_on(self):
+        options = SMALL | {"steps": 1}
+        (alarm,) = fit_wgan(cloud(d=10), **options).alarms  # width 16
+        assert (alarm.step, alarm.name) == (0, "width")
+        assert "width=16 is below 2 units for each of the 10 numbers" in alarm.cause
+        assert "use 40 or more" in alarm.remedy
+        assert fit_wgan(cloud(d=8), **options).alarms == []
+        assert fit_wgan(cloud(d=10), **(options | {"constraint": "gp", "batch_size": 34})).alarms == []
+
+
+class TestMemorisation:
+    @pytest.mark.slow
+    def test_copies_of_few_rows_are_told_and_fresh_points_are_not(self):
+        """124 rows, of which 25 are held out: 12 fakes, as many as in a distance, would not do."""
+        names = []
+        for seed in range(8):
+            data = np.random.default_rng(seed).normal(size=(124, 2))
+            real = RealData.of(data, held_out=0.2, scale="auto", seed=seed)
+            settings = make_settings({"latent": 2, "width": 16}, False)
+            for generator in (Rows(real.train), Itself()):
+                state = build_state(settings, (2,), seed, generator, None, torch.device("cpu"))
+                checks = [run_check(state, real, 0.0) for _ in range(CONFIRMING_CHECKS)]
+                names.append({alarm.name for alarm in told(checks)})
+        assert all("memorisation" in found for found in names[::2])
+        assert not any("memorisation" in found for found in names[1::2])
+
+
+class Rows(nn.Module):
+    """A generator of training rows with little noise."""
+
+    def __init__(self, rows):
+        super().__init__()
+        self.register_buffer("rows", rows)
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, z):
+        row = (torch.special.ndtr(z[:, 0].double()) * len(self.rows)).long().clamp(max=len(self.rows) - 1)
+        return self.rows[row] + 0.05 * z + self.weight
 
 
 class Squashed(nn.Module):
@@ -265,7 +364,8 @@ class TestProbe:
         assert abs(gains[1]) < 0.03
 
     def test_n_critic_follows_within_its_limits(self):
-        assert [adapt_n_critic(3, rise) for rise in (0.5, 0.1, 0.0, -0.2, None)] == [4, 3, 2, 2, 3]
+        assert [adapt_n_critic(4, rise) for rise in (0.5, 0.1, 0.0, -0.2, None)] == [8, 4, 3, 3, 4]
+        assert [adapt_n_critic(count, 0.0) for count in (2, 3)] == [1, 2]
         assert adapt_n_critic(MAX_CRITIC_STEPS, 1.0) == MAX_CRITIC_STEPS
         assert adapt_n_critic(1, 0.0) == 1
 
@@ -274,9 +374,18 @@ class TestProbe:
         options = SMALL | {"steps": 60, "n_critic": "auto", "batch_size": 64}
         one, other = (fit_wgan(cloud(), **options) for _ in range(2))
         assert [check.n_critic for check in one.history] == [check.n_critic for check in other.history]
-        assert len({check.n_critic for check in one.history}) > 1
+        assert len({1, *(check.n_critic for check in one.history)}) > 1
         moved = [adapt_n_critic(check.n_critic, check.probe) for check in one.history]
         assert [check.n_critic for check in one.history[1:]] == moved[:-1]
+
+    def test_auto_is_probed_before_the_first_check(self, monkeypatch):
+        """Steps 10, 20 and 40, by a probe that always finds a critic that lags."""
+        monkeypatch.setattr("otdist.learn.wgan.loop.probe_critic", lambda state, real: 1.0)
+        seen = []
+        for count in ("auto", 3):
+            options = SMALL | {"steps": 50, "check_every": 50, "n_critic": count}
+            fit_wgan(cloud(), on_check=lambda check, run: seen.append(check.n_critic), **options)
+        assert seen == [8, 3]
 
     def test_it_makes_as_many_steps_as_it_says(self, monkeypatch):
         state, real = started()
@@ -437,6 +546,11 @@ class TestStop:
         assert end_message(curve([0.1]), False).startswith("all steps are done; ")
         assert "generated points can be told from" in end_message(curve([0.1]), False)
 
+    def test_the_end_names_a_best_check_that_is_not_the_last(self):
+        checks = curve([0.1, 0.2])
+        assert "generated points of step 250, the best check, can" in end_message(checks, False, checks[0])
+        assert "generated points can" in end_message(checks, False, checks[1])
+
     def test_flat_rates_fall_and_flat_falling_ones_end_the_run(self):
         flat = curve([0.1] * 80)
         schedule = Schedule.of(20_000, None, 0.9)
@@ -467,6 +581,30 @@ class TestStop:
 
 
 class TestFigures:
+    def test_the_way_of_the_mean_is_that_of_the_generator(self):
+        state, real = started()
+        arrays = CheckArrays()
+        first = run_check(state, real, 0.0, arrays=arrays)
+        still = run_check(state, real, 0.0, first, arrays)
+        state.average = nn.Sequential(state.average, Shift(torch.tensor([3.0, 4.0, 0.0])))
+        moved = run_check(state, real, 0.0, still, arrays)
+        length = real.scale.distance_unit
+        assert (first.drift, still.drift) == (None, 0.0)
+        assert moved.drift == pytest.approx(5.0 * length, rel=1e-5)
+        assert abs(moved.mean_error - first.mean_error) <= moved.drift
+
+    def test_the_share_of_a_critic_is_at_most_1(self):
+        """Data in two groups: a critic that is larger than the potential of a few points on others."""
+        state, real = started("gp")
+        state.generator, state.average = (
+            nn.Sequential(module, Shift(3.0)) for module in (state.generator, state.average)
+        )
+        state.critic = nn.Linear(3, 1)
+        with torch.no_grad():
+            direction = real.train.mean(0) - generate_fakes(state, 200, averaged=False).mean(0)
+            state.critic.weight.copy_(100 * direction)
+        assert run_check(state, real, 0.0).gap_ratio == 1.0
+
     def test_the_same_generator_is_the_same_distance_at_every_check(self):
         """Only the generator moves the curve: points and latent numbers of the transport stay."""
         state, real = started()

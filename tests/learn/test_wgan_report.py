@@ -24,6 +24,7 @@ from otdist.learn import WGAN, fit_wgan
 from otdist.learn.wgan import checkpoint
 from otdist.learn.wgan.monitor import log, snapshots
 from otdist.learn.wgan.monitor.alarms import Alarm
+from otdist.learn.wgan.monitor.best import BestGenerator
 from otdist.learn.wgan.monitor.check import Check
 from otdist.learn.wgan.report import curves
 from otdist.learn.wgan.report import page as report
@@ -74,6 +75,16 @@ def check(**changes):
     """Figures of a check, all 0.5 but for those given."""
     known = {field.name: 0.5 for field in dataclasses.fields(Check)}
     return Check(**(known | {"step": 10, "n": 16, "n_critic": 3} | changes))
+
+
+def with_weights(run):
+    """The weights of the last generator of a run, as those of a best check."""
+    return BestGenerator(weights=dict(run.state.average.state_dict()))
+
+
+def set_history(run, checks):
+    """Give a run other checks, the last of which is shown."""
+    run.history, run.best_generator = checks, BestGenerator()
 
 
 class TestPage:
@@ -164,7 +175,7 @@ class TestPage:
 
     @pytest.mark.slow
     def test_a_run_without_a_check_has_a_page(self, plain):
-        plain.history = []
+        set_history(plain, [])
         assert "No check has been made" in Page(report.render_page(plain)).text
 
     @pytest.mark.slow
@@ -177,12 +188,23 @@ class TestPage:
         ],
     )
     def test_the_verdict_compares_with_the_floor(self, plain, estimate, words):
-        plain.history = [check(floor=0.6), check(floor=99.0, n=15), check(estimate=estimate, floor=1.4)]
+        set_history(plain, [check(floor=0.6), check(floor=99.0, n=15), check(estimate=estimate, floor=1.4)])
         assert report.distance_sentence(plain).startswith(words)  # with the mean floor of checks of that size
 
     @pytest.mark.slow
+    def test_the_best_check_is_shown_and_named(self, plain):
+        first, last = check(step=10, estimate=1.0, floor=1.0), check(step=20, estimate=3.0, floor=1.0)
+        set_history(plain, [first, last])
+        text = Page(report.render_page(plain)).text
+        assert "those of the last check, step 20" in text and "3.00 times as far" in text
+        plain.best_generator = dataclasses.replace(with_weights(plain), check=first)
+        text = Page(report.render_page(plain)).text
+        assert "those of step 10, the best of 2 checks; the last one is at step 20" in text
+        assert "As near to data kept aside" in text and "0.5 ± 0.5" in text
+
+    @pytest.mark.slow
     def test_a_floor_of_zero_gives_no_ratio(self, plain):
-        plain.history = [check(floor=0.0)]
+        set_history(plain, [check(floor=0.0)])
         assert report.distance_sentence(plain).startswith("W1 between 16 fresh")
         assert "∞" not in report.render_page(plain)
 
@@ -197,19 +219,19 @@ class TestPage:
         ],
     )
     def test_the_grade_takes_distance_and_test(self, plain, estimate, pvalue, words):
-        plain.history = [check(floor=1.0, estimate=estimate, pvalue=pvalue)]
+        set_history(plain, [check(floor=1.0, estimate=estimate, pvalue=pvalue)])
         assert report.grade(plain)[0] == words
         assert words in Page(report.render_page(plain)).text
 
     @pytest.mark.slow
     def test_no_check_or_no_floor_gives_no_grade(self, plain):
         for history in ([], [check(floor=0.0)]):
-            plain.history = history
+            set_history(plain, history)
             assert report.grade(plain) == ("", "") and 'class="badge' not in report.render_page(plain)
 
     @pytest.mark.slow
     def test_two_checks_are_a_table_and_no_curve(self, plain):
-        plain.history = [check(step=10, upper=0.875), check(step=20, upper=0.75)]
+        set_history(plain, [check(step=10, upper=0.875), check(step=20, upper=0.75)])
         html = report.render_page(plain)
         assert 'class="curve' not in html and "<td>0.875</td><td>0.75</td>" in html
         assert curves.draw_bracket(plain.history, []) is None and curves.draw_gaps(plain.history) is None
@@ -378,7 +400,11 @@ class TestLines:
     def test_repr_is_one_line_and_str_tells_alarms(self, plain):
         plain.alarms = [Alarm(10, "collapse", "few kinds", "pack points")]
         assert repr(plain) == f"<WGAN of points in the plane; 20 steps; {plain.w1}; 1 alarm>"
+        assert f"at step {plain.best.step}" in repr(plain)
         lines = str(plain).splitlines()
+        assert re.fullmatch(
+            r"sampling noise taken off: -?[\d.]+ ± [\d.]+, at step 20, the last check", lines[2]
+        )
         assert lines[0].startswith("WGAN of points in the plane, 20 steps in ") and lines[1] == str(plain.w1)
         assert lines[-1] == "alarm at step 10: collapse: few kinds; pack points"
 
@@ -401,13 +427,13 @@ class TestLines:
         plain.state.step, plain.seconds = 12_345, 3599.0
         plain.schedule = Schedule(20_000, None, 0.3)
         plain.alarms = [Alarm(1, "a", "b", "c")] * 2
-        plain.history = [check(lower=0.0412, upper=0.0523, estimate=0.0581, floor=0.0302)]
+        set_history(plain, [check(lower=0.0412, upper=0.0523, estimate=0.0581, floor=0.0302)])
         line = log.progress_line(plain)
         assert len("x training: " + line) <= 100 and "\n" not in line
         assert line.startswith(
             "W1 in [0.0412, 0.0523]  samples 0.0581, floor 0.0302  2 alarms  step 12,345, "
         )
-        plain.history = []
+        set_history(plain, [])
         assert "first check at step 10" in log.progress_line(plain)
 
     @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from otdist.learn.modes import refuse_transforms, require_outside, training_mode
 from otdist.learn.sinkhorn.options import check_torch_seed
 from otdist.learn.wgan import checkpoint
 from otdist.learn.wgan.loop import Loop
-from otdist.learn.wgan.monitor.alarms import data_alarms, output_range_alarms
+from otdist.learn.wgan.monitor.alarms import data_alarms, output_range_alarms, settings_alarms
 from otdist.learn.wgan.monitor.check import Check
 from otdist.learn.wgan.networks import describe_critic
 from otdist.learn.wgan.real import RealData
@@ -95,7 +95,8 @@ def fit_wgan(
     Returns
     -------
     WGAN
-        ``sample``, ``w1``, ``history``, ``alarms``, ``report``, ``save``.
+        ``sample``, ``w1``, ``best``, ``history``, ``alarms``, ``report``, ``save``. Samples are those of the
+        best check, by W1 to the held-out data, or of the last one that cannot be told from it.
 
     Raises
     ------
@@ -182,6 +183,8 @@ def _new_run(
     state = build_state(checked_settings, real.shape, seed, *user_modules, device)
     run = WGAN(state, real.scale, real.shape, schedule, real.sha256, real.columns, names)
     run.alarms = data_alarms(real.notes)
+    if user_modules[1] is None:
+        run.alarms += settings_alarms(run.settings, state.d)
     if user_modules[0] is not None:
         run.alarms += output_range_alarms(state.generator, state.latent, real.train.to(device))
     return run

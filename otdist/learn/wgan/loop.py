@@ -21,8 +21,8 @@ from otdist.learn.wgan import checkpoint
 from otdist.learn.wgan.monitor.alarms import Alarm, new_alarms
 from otdist.learn.wgan.monitor.check import Check
 from otdist.learn.wgan.monitor.log import RunLog, progress_line
-from otdist.learn.wgan.monitor.probe import adapt_n_critic
-from otdist.learn.wgan.monitor.run_check import run_check
+from otdist.learn.wgan.monitor.probe import adapt_n_critic, is_early_probe
+from otdist.learn.wgan.monitor.run_check import evaluate_best, probe_critic, run_check
 from otdist.learn.wgan.monitor.stopping import end_message, update_schedule
 from otdist.learn.wgan.real import RealData
 from otdist.learn.wgan.wgan import WGAN
@@ -75,6 +75,8 @@ class Loop:
                     self._roll_back()
                 elif state.step % state.settings.check_every == 0:
                     report_progress(self._check())
+                elif not run.history:
+                    self._probe_early()
                 if time.perf_counter() - last_report > PROGRESS_SECONDS:
                     last_report = time.perf_counter()
                     report_progress(progress_line(run))
@@ -113,8 +115,10 @@ class Loop:
         if not state.is_finite():  # in one of the steps since the host last looked
             self._roll_back()
             return progress_line(run)
-        check = run_check(state, self.real, run.seconds, run.history[-1] if run.history else None)
+        last, best = run.history[-1] if run.history else None, run.best_generator
+        check = run_check(state, self.real, run.seconds, last, best.arrays)
         run.history.append(check)
+        best.update(state, check)
         run.snapshots.add(state, len(run.history))
         alarms = new_alarms(run.history, run.settings)
         run.alarms.extend(alarms)
@@ -130,6 +134,12 @@ class Loop:
         if self.on_check is not None:
             self.on_check(check, run)
         return progress_line(run)
+
+    def _probe_early(self) -> None:
+        """Adapt n_critic="auto" before the first check, which may come when the generator circles already."""
+        state = self.run.state
+        if self.run.settings.n_critic == "auto" and is_early_probe(state.step):
+            state.n_critic = adapt_n_critic(state.n_critic, probe_critic(state, self.real))
 
     def _store_good_state(self) -> None:
         """Store the current state for a rollback."""
@@ -166,7 +176,9 @@ class Loop:
                 self._check()
             by_clock = run.schedule.steps is None or state.step < run.schedule.steps
             run.stop_reason = "converged" if run.schedule.end < 1 else "budget"
-            run.message = end_message(run.history, run.schedule.end < 1, by_clock=by_clock)
+            best = run.best_generator
+            best.final = evaluate_best(state, self.real, best, len(run.history))
+            run.message = end_message(run.history, run.schedule.end < 1, best.check, by_clock=by_clock)
         self._save()
         self.log.close()
         if interrupted or self.n_rollbacks > MAX_ROLLBACKS:

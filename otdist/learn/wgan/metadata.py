@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from otdist.errors import InputError, get_reason
 from otdist.learn.wgan import checkpoint
 from otdist.learn.wgan.monitor.alarms import Alarm
+from otdist.learn.wgan.monitor.best import BestGenerator
 from otdist.learn.wgan.monitor.check import Check
 from otdist.learn.wgan.monitor.snapshots import Snapshots
 from otdist.learn.wgan.real import Scale
@@ -50,6 +51,7 @@ def collect_metadata(run: WGAN) -> dict[str, object]:
         "stop_reason": run.stop_reason,
         "sizes": list(run.sizes),
         "snapshots": run.snapshots.metadata(),
+        "best": run.best_generator.metadata(),
         "versions": run.versions,
     }
 
@@ -60,6 +62,8 @@ def read_run(run_class: type[WGAN], folder: Path, user_modules: UserModules, dev
     for name in metadata["user_modules"]:
         if dict(zip(("generator", "critic"), user_modules, strict=True))[name] is None:
             raise InputError(name, "must be given, since the run was made with yours", f"pass {name}=...")
+    history = [Check(**check) for check in metadata["history"]]
+    best = BestGenerator.of(metadata.get("best"), tensors, history)  # files before it have none
     return run_class(
         _state(metadata, tensors, user_modules, device),
         Scale(np.array(metadata["centre"]), np.array(metadata["unit"]), metadata["common"]),
@@ -68,7 +72,7 @@ def read_run(run_class: type[WGAN], folder: Path, user_modules: UserModules, dev
         metadata["sha256"],
         None if metadata["columns"] is None else tuple(metadata["columns"]),
         tuple(metadata["user_modules"]),
-        [Check(**check) for check in metadata["history"]],
+        history,
         [Alarm(**alarm) for alarm in metadata["alarms"]],
         metadata["seconds"],
         metadata["message"],
@@ -76,6 +80,7 @@ def read_run(run_class: type[WGAN], folder: Path, user_modules: UserModules, dev
         Snapshots.of(metadata["snapshots"], tensors),
         metadata["versions"],
         stop_reason=metadata["stop_reason"],
+        best_generator=best,
     )
 
 

@@ -60,6 +60,60 @@ PENALISED_CRITIC_STEPS = 3  # with a gradient penalty, where fewer steps fail on
 DEFAULT_CRITIC_STEPS = 1  # more cost time and do not improve the generator; "auto" starts with it
 
 
+# Names of other packages, and other arguments of fit_wgan, for what these settings are called here.
+ALIASES = {
+    "lr": "learning_rate",
+    "lr_g": "learning_rate",
+    "g_lr": "learning_rate",
+    "generator_lr": "learning_rate",
+    "generator_rate": "learning_rate",
+    "learning_rate_init": "learning_rate",
+    "lr_d": "critic_rate",
+    "d_lr": "critic_rate",
+    "lr_critic": "critic_rate",
+    "critic_lr": "critic_rate",
+    "critic_learning_rate": "critic_rate",
+    "discriminator_lr": "critic_rate",
+    "batch": "batch_size",
+    "epochs": "steps",
+    "n_epochs": "steps",
+    "n_steps": "steps",
+    "n_iter": "steps",
+    "iterations": "steps",
+    "max_iter": "steps",
+    "max_steps": "steps",
+    "timeout": "max_seconds",
+    "time_limit": "max_seconds",
+    "seconds": "max_seconds",
+    "rng": "seed",
+    "random_state": "seed",
+    "verbose": "progress",
+    "callback": "on_check",
+    "discriminator": "critic",
+    "critic_steps": "n_critic",
+    "discriminator_steps": "n_critic",
+    "n_discriminator": "n_critic",
+    "z_dim": "latent",
+    "latent_dim": "latent",
+    "noise_dim": "latent",
+    "embedding_dim": "latent",
+    "hidden": "width",
+    "hidden_dim": "width",
+    "hidden_size": "width",
+    "loss": "objective",
+    "lambda_gp": "penalty",
+    "gp_weight": "penalty",
+    "pac": "packing",
+    "ema": "average",
+    "ema_decay": "average",
+    "patience": "stop",
+    "early_stopping": "stop",
+    "test_size": "held_out",
+    "validation_fraction": "held_out",
+    "dtype": "precision",
+}
+
+
 class SettingOptions(TypedDict, total=False):
     """Keyword arguments of :class:`Settings`."""
 
@@ -102,17 +156,20 @@ class Settings:
         "spectral" for other critics of the caller, and "orthogonal".
     n_critic : int or "auto", optional
         Critic steps per generator step. None: 1, and 3 with a gradient penalty, which slows the critic down.
-        "auto": more while extra steps raise the critic's held-out gap, fewer while they do not.
+        "auto": twice as many where extra steps raise the critic's held-out gap, a quarter fewer where they do
+        not, at steps 10, 20, 40, ... until the first check, and at each check.
     batch_size : int
         Real and fake points in a step, each, over all processes.
     latent : int, optional
         Dimension of the latent numbers. None: by the size of a point.
     width : int, optional
-        Width of the hidden layers. None: 64 for points of up to 16 numbers, else 256.
+        Width of the hidden layers. None: 64 for points of up to 16 numbers, else 256. An alarm says so if it
+        is below twice the numbers of a point.
     learning_rate, critic_rate : float, optional
         Learning rates of Adam, with betas (0, 0.9). None: 0.256 / ``width``, which is 4e-3 for 64 and 1e-3
-        for 256; 1e-3 with a gradient penalty, for the caller's networks, and for generators of images of
-        12 x 12 pixels or more.
+        for 256, and for a critic of orthogonal layers this times ``min(4 d, 512) / width``, between 1 and 4,
+        for points of d numbers, since a narrow critic is slow; 1e-3 with a gradient penalty, for the caller's
+        networks, and for generators of images of 12 x 12 pixels or more.
     decay_from : float
         Share of the run after which both rates fall linearly to a hundredth.
     average : float
@@ -214,7 +271,7 @@ def make_settings(
     options: Mapping[str, object], has_user_critic: bool, is_self_constrained: bool = False
 ) -> Settings:
     """Make settings from keyword arguments; an unknown name is an error that lists the known ones."""
-    check_names(options, get_option_names(Settings), "the trainer")
+    check_names(options, get_option_names(Settings), "the trainer", ALIASES)
     values = dict(options)
     constraint = values.get("constraint")
     if constraint is None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import nn
 
 from otdist.errors import InputError
-from otdist.inputs.arguments import Rng, check_integer
+from otdist.inputs.arguments import Rng, check_choice, check_integer
 from otdist.learn.devices import resolve_device
 from otdist.learn.sinkhorn.options import check_torch_seed
 from otdist.learn.wgan import checkpoint
 from otdist.learn.wgan.metadata import collect_metadata, read_run
 from otdist.learn.wgan.monitor.alarms import Alarm
+from otdist.learn.wgan.monitor.best import BestGenerator
 from otdist.learn.wgan.monitor.check import Check
 from otdist.learn.wgan.monitor.snapshots import Snapshots
 from otdist.learn.wgan.real import RealData, Scale
@@ -46,6 +47,8 @@ class Bracket:
         W1 between minibatches of real points, the estimate of a perfect generator.
     n : int
         Number of points in a minibatch.
+    step : int
+        Step of the generator at the check that it is from.
     """
 
     lower: float
@@ -53,10 +56,11 @@ class Bracket:
     upper: float
     floor: float
     n: int
+    step: int
 
     def __str__(self) -> str:
         samples = f"between samples of {self.n} {self.estimate:.4g}, floor {self.floor:.4g}"
-        return f"W1 in [{self.lower:.4g}, {self.upper:.4g}]; {samples}"
+        return f"W1 in [{self.lower:.4g}, {self.upper:.4g}] at step {self.step:,}; {samples}"
 
 
 @dataclass(eq=False)
@@ -69,6 +73,10 @@ class WGAN:
     ----------
     history : list of Check
         Checks in order.
+    best : Check or None
+        Check whose generator :meth:`sample` uses.
+    w1 : Bracket
+        Bracket of W1 of that check.
     alarms : list of Alarm
         Failures, with step, cause and remedy.
     message : str
@@ -87,6 +95,10 @@ class WGAN:
         Numbers of training and held-out points.
     snapshots : Snapshots
         Points of the same latent numbers at some checks, for pictures.
+
+    Notes
+    -----
+    Runs can be pickled and copied, with modules of the caller's that can.
 
     Examples
     --------
@@ -115,6 +127,7 @@ class WGAN:
     snapshots: Snapshots = field(default_factory=Snapshots)
     versions: dict[str, str] = field(default_factory=dict)
     stop_reason: str = ""
+    best_generator: BestGenerator = field(default_factory=BestGenerator)
     real: RealData | None = None  # for pictures; not written to the file of the run
 
     def __repr__(self) -> str:
@@ -149,38 +162,62 @@ class WGAN:
         return self.stop_reason == "diverged"
 
     @property
-    def w1(self) -> Bracket:
-        """Bracket of W1 to the distribution of the data, from the last check."""
-        if not self.history:
-            raise InputError("steps", "must reach the first check", "train for more steps")
-        last = self.history[-1]
-        return Bracket(last.lower, last.estimate, last.upper, last.floor, last.n)
+    def best(self) -> Check | None:
+        """Best check, whose generator :meth:`sample` uses; None before the first check.
 
-    def sample(self, n: int, *, rng: Rng = 0) -> Array:
+        It is the last check whose ``debiased`` exceeds the lowest one by no more than noise. At the end of
+        training its distances are evaluated anew with fresh latent numbers, and with wider bounds, since it
+        was chosen among all checks.
+        """
+        return self.best_generator.final or self.best_generator.check
+
+    @property
+    def reported_check(self) -> Check | None:
+        """Check of the generator that :meth:`sample` uses: the best, or the last if a file has no best."""
+        return self.best or (self.history[-1] if self.history else None)
+
+    @property
+    def w1(self) -> Bracket:
+        """Bracket of W1 to the distribution of the data, of the best check."""
+        check = self.reported_check
+        if check is None:
+            raise InputError("steps", "must reach the first check", "train for more steps")
+        return Bracket(check.lower, check.estimate, check.upper, check.floor, check.n, check.step)
+
+    def sample(self, n: int, *, rng: Rng = 0, state: Literal["best", "last"] = "best") -> Array:
         """Generate points with the averaged generator, of shape (n, ...) and in units of the data.
 
         Parameters
         ----------
         n : int
             Number of points.
-        rng : int or numpy.random.Generator
-            Seed; the same seed gives the same points. A generator gives new points in every call.
+        rng : int, numpy.random.Generator or None
+            Seed; the same seed gives the same points. A generator gives new points in every call, None points
+            of a random seed.
+        state : {"best", "last"}
+            Generator of the best check, :attr:`best`, or of the last step. Before the first check, and for
+            runs of files without a best check, both are the last.
 
         Returns
         -------
         ndarray, shape (n, ...)
             Points, float64.
+
+        Raises
+        ------
+        InputError
+            If ``n``, ``rng`` or ``state`` is not valid.
         """
-        n = check_integer(n, "n")
+        n, state_name = check_integer(n, "n"), check_choice(state, "state", ("best", "last"))
         stream = torch.Generator().manual_seed(check_torch_seed(rng))
-        self.state.average.eval()
+        use_best = state_name == "best" and self.best_generator.check is not None
+        generator = self.best_generator.load_into(self.state.average) if use_best else self.state.average
+        generator.eval()
         parts = []
         with torch.no_grad():
             for first in range(0, n, SAMPLE_BATCH_POINTS):
                 z = torch.randn(min(SAMPLE_BATCH_POINTS, n - first), self.state.latent, generator=stream)
-                parts.append(
-                    self.scale.inverse_transform(self.state.average(z.to(self.state.device)).flatten(1))
-                )
+                parts.append(self.scale.inverse_transform(generator(z.to(self.state.device)).flatten(1)))
         return np.concatenate(parts).reshape(n, *self.shape)
 
     def save(self, folder: str | Path) -> Path:
@@ -197,6 +234,7 @@ class WGAN:
             Path of the file.
         """
         tensors = checkpoint.collect_tensors(self.state) | self.snapshots.tensors()
+        tensors |= self.best_generator.tensors()
         return checkpoint.write(Path(folder), tensors, collect_metadata(self))
 
     def report(self, path: str | Path, data: WGANData | None = None, *, name: str | None = None) -> Path:

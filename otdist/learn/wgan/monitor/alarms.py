@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from otdist.learn.wgan.monitor.check import Check
+from otdist.learn.wgan.monitor.probe import NOISE_ERRORS
 from otdist.learn.wgan.monitor.stopping import PATIENCE_CHECKS, has_no_progress
+from otdist.learn.wgan.networks import DEFAULT_WIDTH, UNITS_PER_COLUMN
 from otdist.learn.wgan.real import DataNote
 from otdist.learn.wgan.settings import PENALTY_WEIGHTS, Settings
 from otdist.typing import Json
@@ -28,6 +30,10 @@ PROGRESS_RATIO = 0.9  # ratio of distances below which the generator makes progr
 MIN_EXCESS_SHARE, MIN_EXCESS_ERRORS = 0.25, 2.0
 # Gradient norms of a critic, which should be 1.
 PENALISED_GRAD_NORM, MAX_GRAD_NORM, MIN_GRAD_NORM = 1.2, 3.0, 0.1
+# Fakes that circle: between checks their mean moves by a share of its distance from the real mean and by more
+# than the gap of the critic, and the distance is above its best by a share of the estimate, off the floor.
+MIN_DRIFT_SHARE, MIN_RISE_SHARE, CIRCLING_FLOORS = 0.4, 0.03, 0.1
+CIRCLING_FACTOR = 4.0  # by which a faster critic, or a slower generator, stopped it on digits
 MAX_GROWTH = 10.0  # ratio to the median of earlier checks
 MIN_VENDI, MIN_SPREAD, MAX_DUPLICATES, MIN_COVERAGE_RATIO = 0.6, 0.3, 0.5, 0.5  # of real points, or before
 MIN_BEST_COVERAGE = 0.2  # coverage that a generator must have reached before it can lose it
@@ -35,6 +41,7 @@ SIGNIFICANCE = 0.01  # p-value below which a difference is significant
 MIN_CLOSER = 0.6  # probability that a fake is nearer to training points than a held-out point
 MAX_SPREAD_RATIO = 3.0  # ratio to the spread of real points
 MAX_OUTSIDE_SHARE = 0.01  # share of numbers outside the range of the generator
+MIN_UNITS_PER_COLUMN = 2  # width over columns below which a chosen width is remarked on
 LARGE_INPUT = 1e4  # latent numbers at which a squashed output saturates
 
 
@@ -68,6 +75,16 @@ class Alarm:
 def data_alarms(notes: Sequence[DataNote]) -> list[Alarm]:
     """Return alarms about oddities of the data, before the first step."""
     return [Alarm(0, "data", note.cause, note.remedy) for note in notes]
+
+
+def settings_alarms(settings: Settings, d: int) -> list[Alarm]:
+    """Return an alarm if the chosen width is too small for points of d numbers, before the first step."""
+    width = settings.width
+    if settings.constraint != "orthogonal" or width is None or width >= MIN_UNITS_PER_COLUMN * d:
+        return []
+    cause = f"width={width} is below {MIN_UNITS_PER_COLUMN} units for each of the {d} numbers of a point"
+    remedy = f"use {min(UNITS_PER_COLUMN * d, DEFAULT_WIDTH)} or more, or look at the alarm circling"
+    return [Alarm(0, "width", cause, remedy)]
 
 
 @torch.no_grad()
@@ -104,6 +121,55 @@ def active_alarms(history: Sequence[Check], settings: Settings) -> list[str]:
     return [name for name, rule in RULES.items() if history and rule(history, settings)]
 
 
+def circling(history: Sequence[Check], settings: Settings) -> Finding:
+    """Find fakes that circle around the data, because the critic turns more slowly than they move.
+
+    Then the distance rises above its best although both networks train, and a weaker critic or a faster
+    generator makes it worse.
+    """
+    last = _take_recent(history)
+    if len(history) <= CONFIRMING_CHECKS or not _is_turning(history):
+        return None
+    best = min(history[: -len(last)], key=lambda c: c.debiased)
+    rise = statistics.fmean(c.debiased for c in last) - best.debiased
+    if rise < MIN_RISE_SHARE * last[-1].estimate or not _all_agree(
+        last, lambda c: c.debiased > max(best.debiased, CIRCLING_FLOORS * c.floor)
+    ):
+        return None
+    drift = statistics.fmean(c.drift for c in last if c.drift is not None)
+    cause = (
+        f"the mean of fakes moves by {drift:.3g} between checks, {last[-1].mean_error:.3g} from the real "
+        f"mean, and W1 above the floor rose from {best.debiased:.3g} at step {best.step:,} to "
+        f"{last[-1].debiased:.3g}: the critic is too slow for the generator"
+    )
+    remedy = "raise critic_rate, or lower learning_rate"
+    if settings.critic_rate is not None and settings.learning_rate is not None:
+        faster, slower = settings.critic_rate * CIRCLING_FACTOR, settings.learning_rate / CIRCLING_FACTOR
+        remedy = f"use critic_rate={faster:.2g}, or learning_rate={slower:.2g}"
+    return cause, remedy
+
+
+def _is_turning(history: Sequence[Check]) -> bool:
+    """Return True if the mean of the fakes moves by more than the critic's gap and its distance explain."""
+    last = _take_recent(history)
+
+    def is_moving(c: Check) -> bool:
+        if c.drift is None or c.mean_error is None:
+            return False
+        return c.drift > max(
+            c.heldout_gap + NOISE_ERRORS * c.heldout_gap_error, MIN_DRIFT_SHARE * c.mean_error
+        )
+
+    return _all_agree(last, is_moving)
+
+
+def _has_circled(history: Sequence[Check], settings: Settings) -> bool:
+    """Return True if the fakes circle, or did before, so that a weaker critic is no remedy."""
+    if _is_turning(history):
+        return True
+    return any(circling(history[:k], settings) for k in range(1, len(history)))
+
+
 def critic_under_trained(history: Sequence[Check], settings: Settings) -> Finding:
     """Find a critic whose gap is far below the exact distance on the same points."""
     last = _take_recent(history)
@@ -130,7 +196,7 @@ def critic_over_fitted(history: Sequence[Check], settings: Settings) -> Finding:
         return excess > MIN_EXCESS_ERRORS * c.excess_error and excess > MIN_EXCESS_SHARE * abs(c.gap)
 
     last = _take_recent(history)
-    if not _all_agree(last, is_over_fitted):
+    if not _all_agree(last, is_over_fitted) or _has_circled(history, settings):
         return None
     gap, heldout_gap = last[-1].gap, last[-1].heldout_gap
     cause = f"the critic's gap is {gap:.3g} on training points and {heldout_gap:.3g} on held-out points"
@@ -202,7 +268,8 @@ def generator_limited(history: Sequence[Check], settings: Settings) -> Finding:
     last = history[-PATIENCE_CHECKS:]
     if not has_no_progress(history) or not _all_agree(last, lambda c: c.pvalue < SIGNIFICANCE):
         return None
-    if critic_under_trained(history, settings):  # the generator has no gradient to follow
+    # The generator has no gradient to follow, or one that is out of date.
+    if critic_under_trained(history, settings) or _has_circled(history, settings):
         return None
     cause = f"W1 stays at {statistics.fmean(c.debiased for c in last):.3g} above the floor"
     return cause, "give the generator a larger width or latent, or more steps for its learning rate to fall"
@@ -218,6 +285,7 @@ def memorisation(history: Sequence[Check], settings: Settings) -> Finding:
 
 
 RULES: dict[str, Rule] = {
+    "circling": circling,
     "critic under-trained": critic_under_trained,
     "critic over-fitted": critic_over_fitted,
     "slopes": gradient_norms,

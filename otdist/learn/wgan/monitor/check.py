@@ -30,6 +30,9 @@ class Check:
         The same between two minibatches of held-out points.
     debiased : float
         Estimate less half of W1 between two minibatches of each distribution.
+    debiased_error : float or None
+        Standard error of ``debiased``: it is 0 for a perfect generator up to about two of them. None in runs
+        of files without it.
     pvalue : float
         p-value of the permutation test by energy distance between two minibatches (of at most 1,024 points),
         large if fakes are indistinguishable from real points at this size.
@@ -38,8 +41,9 @@ class Check:
     heldout_gap_error, excess_error : float
         Standard errors of ``heldout_gap`` and of ``gap - heldout_gap``.
     gap_ratio : float or None
-        Held-out gap of the critic as a share of the gap of the exact potential on the same points; fakes of
-        the generator in training. None if the distance is not significant, or the critic has no unit.
+        Held-out gap of the critic as a share of the gap of the exact potential on the same points, or of its
+        own gap if that is larger, so at most 1; fakes of the generator in training. None if the gap of the
+        potential is within two standard errors of 0, or the critic has no unit.
     probe : float or None
         Relative increase of the critic's held-out gap after extra training steps on a copy; 0 if it is not
         significant, None if the gap is not, or n_critic is not "auto".
@@ -59,6 +63,11 @@ class Check:
         Vendi score of fakes, divided by the Vendi score of real points.
     spread : float
         Root mean square distance of fakes from their mean, divided by the same for real points.
+    mean_error : float or None
+        Distance of the mean of fakes from the mean of held-out points. None in runs of files without it.
+    drift : float or None
+        Distance by which the mean of fakes of the same latent numbers has moved since the last check. None
+        for the first check, and in runs of files without it.
     memorisation_pvalue : float
         p-value, small if fakes are nearest to training points more often than by chance.
     closer : float
@@ -95,6 +104,10 @@ class Check:
     spread: float
     memorisation_pvalue: float
     closer: float
+    # With defaults, since older files do not have them.
+    debiased_error: float | None = None
+    mean_error: float | None = None
+    drift: float | None = None
 
     def to_dict(self) -> dict[str, float | None]:
         """Return names and values, for files."""

@@ -14,6 +14,8 @@ from otdist.learn.wgan.state import STREAM_NAMES, State
 PROBE_STEPS = 20  # extra steps of the critic
 RAISE_ABOVE, LOWER_BELOW = 0.15, 0.03  # relative increases that raise and lower n_critic
 MAX_CRITIC_STEPS = 20  # upper limit of n_critic="auto"
+RAISE_FACTOR, LOWER_FACTOR = 2.0, 0.75  # quickly up, since a critic that lags lets the generator circle
+FIRST_PROBE_STEP = 10  # first step with a probe; the next ones are at 20, 40, ... until the first check
 NOISE_ERRORS = 2.0  # standard errors below which a gap is not significant
 
 
@@ -53,9 +55,16 @@ def probe(state: State, train: Tensor, real: Tensor, fake: Tensor) -> float | No
 
 def adapt_n_critic(n_critic: int, rise: float | None) -> int:
     """Return the number of critic steps per generator step, after a probe."""
-    if rise is None:
+    if rise is None or LOWER_BELOW <= rise <= RAISE_ABOVE:
         return n_critic
-    return min(max(n_critic + (rise > RAISE_ABOVE) - (rise < LOWER_BELOW), 1), MAX_CRITIC_STEPS)
+    factor = RAISE_FACTOR if rise > RAISE_ABOVE else LOWER_FACTOR
+    return min(max(int(n_critic * factor), 1), MAX_CRITIC_STEPS)
+
+
+def is_early_probe(step: int) -> bool:
+    """Return True at steps 10, 20, 40, ..."""
+    doublings, remainder = divmod(step, FIRST_PROBE_STEP)
+    return remainder == 0 and doublings.bit_count() == 1
 
 
 def clone_state(state: State) -> State:

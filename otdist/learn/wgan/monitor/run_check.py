@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from otdist.learn.evaluation import (
     duplicate_share,
@@ -16,7 +17,15 @@ from otdist.learn.evaluation import (
     neighbourhoods,
     vendi_score,
 )
-from otdist.learn.wgan.monitor.bracket import Potential, SampleBracket, bracket_w1, mean_difference
+from otdist.learn.wgan.monitor.best import BestGenerator, CheckArrays
+from otdist.learn.wgan.monitor.bracket import (
+    MISS_PROBABILITY,
+    Potential,
+    SampleBracket,
+    bracket_w1,
+    mean_difference,
+    standard_error,
+)
 from otdist.learn.wgan.monitor.check import Check
 from otdist.learn.wgan.monitor.probe import NOISE_ERRORS, probe
 from otdist.learn.wgan.monitor.stopping import MAX_TEST_POINTS, energy_pvalue
@@ -30,36 +39,40 @@ VENDI_POINTS = 256  # points of a Vendi score, whose cost is cubic
 CRITIC_POINTS = 2048  # fewest real and fake points for the gaps of the critic
 MAX_TRAIN_POINTS = 4096  # training points that fakes are compared with
 MAX_TRAIN_ENTRIES = 2**22  # entries of these points
-COMMON_SEED = 5  # of the seeds of a run: 0 to 3 are its streams, 6 its snapshots, 7 its networks
-UNIT_CONSTRAINTS = (
-    "orthogonal",
-    "spectral",
-    "gp",
-    "lp",
-    "own",
-)  # constraints that keep the gradient norm at 1
+MEMORISATION_FAKES = 1024  # fakes, and at most as many held-out points, whose nearest points are compared
+# Of the seeds of a run: 0 to 3 are its streams, 6 its snapshots, 7 its networks.
+FINAL_SEED, COMMON_SEED = 4, 5
+# Constraints that keep the gradient norm at 1.
+UNIT_CONSTRAINTS = ("orthogonal", "spectral", "gp", "lp", "own")
 
 
 @torch.no_grad()
-def run_check(state: State, real: RealData, seconds: float, last: Check | None = None) -> Check:
+def run_check(
+    state: State,
+    real: RealData,
+    seconds: float,
+    last: Check | None = None,
+    arrays: CheckArrays | None = None,
+) -> Check:
     """Check a run on held-out data; of the training state, only the stream "check" changes.
 
     The floor is taken from the last check, if there is one, since the held-out points are the same.
+    ``arrays`` are those of the last check, and become those of this one.
     """
+    arrays = CheckArrays() if arrays is None else arrays
     n = min(state.settings.check_points, len(real.heldout) // 2)
     constant = state.constant()
-    # The critic does not depend on held-out points: with a known constant its gap is a bound as well.
-    is_bound = math.isfinite(constant) and state.settings.packing == 1
     fixed_heldout, fixed_fakes = _common_samples(state, real, 2 * n)
-    critic = _critic_potential(state, constant) if is_bound else None
-    floor = None if last is None else last.floor / real.scale.distance_unit
-    bracket = bracket_w1(_to_numpy(fixed_heldout[: 2 * n]), _to_numpy(fixed_fakes), critic, floor=floor)
+    critic = _certified_potential(state, constant)
+    bracket = bracket_w1(_to_numpy(fixed_heldout[: 2 * n]), _to_numpy(fixed_fakes), critic)
     lengths = _scale_distances(bracket, real.scale.distance_unit, last)
+    means = _move_mean(arrays, fixed_heldout[: 2 * n], fixed_fakes, real.scale.distance_unit)
+    arrays.influence = torch.from_numpy(bracket.influence * real.scale.distance_unit)
     heldout = _random_rows(state, real.heldout, max(2 * n, CRITIC_POINTS))
-    fresh = generate_fakes(state, len(heldout))
+    fresh = generate_fakes(state, max(len(heldout), MEMORISATION_FAKES))
     x, y = _to_numpy(heldout[: 2 * n]), _to_numpy(fresh[: 2 * n])
     train = _to_numpy(_random_rows(state, real.train, min(MAX_TRAIN_POINTS, MAX_TRAIN_ENTRIES // state.d)))
-    gaps = _critic_gaps(state, real, heldout, fresh, constant)
+    gaps = _critic_gaps(state, real, heldout, fresh[: len(heldout)], constant)
     return Check(
         step=state.step,
         seconds=seconds,
@@ -69,9 +82,32 @@ def run_check(state: State, real: RealData, seconds: float, last: Check | None =
         **gaps,
         gap_ratio=_gap_ratio(state, fixed_heldout[n : 2 * n], bracket.potential, constant),
         **_current_critic_figures(state, real, heldout),
-        **_sample_measures(x, y, train, _draw_seed(state)),
+        **_sample_measures(x, y),
+        **_memorisation_figures(fresh, train, heldout, _draw_seed(state)),
+        **means,
         n_critic=state.n_critic,
     )
+
+
+@torch.no_grad()
+def evaluate_best(state: State, real: RealData, best: BestGenerator, n_checks: int) -> Check | None:
+    """Evaluate the distances of the best check anew, with fresh latent numbers; None without a check.
+
+    The check was chosen among several by its distance to these held-out points, so its own figures are
+    optimistic. Fresh latent numbers take away the part of the fakes. For the part of the held-out points the
+    bounds have the level that all checks have jointly: each may miss W1 in 2.5 % of cases over ``n_checks``
+    (Bonferroni).
+    """
+    if best.check is None:
+        return None
+    n, length, constant = best.check.n, real.scale.distance_unit, state.constant()
+    heldout, _ = _common_samples(state, real, 2 * n)
+    stream = torch.Generator().manual_seed(state.seed * 8 + FINAL_SEED)
+    fakes = generate_fakes(state, 2 * n, stream=stream, module=best.load_into(state.average))
+    critic = _certified_potential(state, constant)
+    miss = MISS_PROBABILITY / n_checks
+    bracket = bracket_w1(_to_numpy(heldout), _to_numpy(fakes), critic, miss=miss)
+    return replace(best.check, **_scale_distances(bracket, length, best.check))
 
 
 def generate_fakes(
@@ -81,11 +117,13 @@ def generate_fakes(
     averaged: bool = True,
     grad: bool = False,
     stream: torch.Generator | None = None,
+    module: nn.Module | None = None,
 ) -> Tensor:
-    """Generate points (size, d) for a check, by the averaged generator or the one in training."""
+    """Generate points (size, d) for a check, by the averaged generator, the one in training, or another."""
     stream = state.streams["check"] if stream is None else stream
     z = torch.randn(size, state.latent, generator=stream).to(state.device)
-    module = state.average if averaged else state.generator
+    if module is None:
+        module = state.average if averaged else state.generator
     module.eval()
     with torch.set_grad_enabled(grad):
         return module(z).flatten(1).float()
@@ -103,10 +141,21 @@ def _common_samples(state: State, real: RealData, size: int) -> tuple[Tensor, Te
     return rows, generate_fakes(state, size, stream=stream)
 
 
-def _scale_distances(bracket: SampleBracket, length: float, last: Check | None) -> dict[str, float]:
+def _scale_distances(bracket: SampleBracket, length: float, last: Check | None) -> dict[str, Any]:
     names = ("lower", "upper", "estimate", "floor", "debiased")
     distances = {name: getattr(bracket, name) * length for name in names}
+    distances["debiased_error"] = standard_error(bracket.influence) * length
     return distances if last is None else distances | {"floor": last.floor}  # bit by bit
+
+
+def _move_mean(arrays: CheckArrays, heldout: Tensor, fakes: Tensor, length: float) -> dict[str, Any]:
+    """Store the mean of the fakes, and return its distance from the real mean and from the last one."""
+    mean, last_mean = fakes.double().mean(0).cpu(), arrays.mean
+    arrays.mean = mean
+    return {
+        "mean_error": float((mean - heldout.double().mean(0).cpu()).norm()) * length,
+        "drift": None if last_mean is None else float((mean - last_mean).norm()) * length,
+    }
 
 
 def _critic_gaps(
@@ -142,6 +191,14 @@ def _current_critic_figures(state: State, real: RealData, heldout: Tensor) -> di
     }
 
 
+@torch.no_grad()
+def probe_critic(state: State, real: RealData) -> float | None:
+    """Probe the critic between two checks; of the training state, only the stream "check" changes."""
+    heldout = _random_rows(state, real.heldout, max(2 * state.settings.check_points, CRITIC_POINTS))
+    x, y = (_pack(state, points) for points in (heldout, generate_fakes(state, len(heldout), averaged=False)))
+    return probe(state, real.train, x, y)
+
+
 def _gap_ratio(state: State, x: Tensor, potential: Potential, constant: float) -> float | None:
     """Return the critic's gap divided by the gap of a potential, on points that neither depends on."""
     s = state.settings
@@ -152,7 +209,9 @@ def _gap_ratio(state: State, x: Tensor, potential: Potential, constant: float) -
     if not potential_gap > NOISE_ERRORS * error:
         return None
     scale = constant if math.isfinite(constant) else 1.0
-    return mean_difference(_critic_scores(state, x), _critic_scores(state, y))[0] / scale / potential_gap
+    gap = mean_difference(_critic_scores(state, x), _critic_scores(state, y))[0] / scale
+    # The potential of few points is not the best function on others, so a critic can do better.
+    return gap / max(gap, potential_gap)
 
 
 def _grad_norms(state: State, x: Tensor, y: Tensor) -> dict[str, float]:
@@ -179,27 +238,40 @@ def _generator_grad_norm(state: State, packed_heldout: Tensor) -> float:
     return math.sqrt(sum(float(part.cpu().double().square().sum()) for part in parts if part is not None))
 
 
-def _sample_measures(x: Array, y: Array, train: Array, seed: int) -> dict[str, float]:
-    """Compute quality, diversity and copies of fakes y, compared with held-out points x."""
+def _memorisation_figures(fresh: Tensor, train: Array, heldout: Tensor, seed: int) -> dict[str, float]:
+    """Compare the nearest neighbours of fakes among training and held-out points.
+
+    The labels "training" and "held out" are permuted, so the test is valid for any number of fakes. With no
+    more fakes than half of the held-out points, copies of some hundred rows would never be significant.
+    """
+    fakes = _to_numpy(fresh[:MEMORISATION_FAKES])
+    result = memorisation(fakes, train, _to_numpy(heldout[:MEMORISATION_FAKES]), rng=seed)
+    return {"memorisation_pvalue": result.pvalue, "closer": result.closer}
+
+
+def _sample_measures(x: Array, y: Array) -> dict[str, float]:
+    """Compute quality and diversity of fakes y, compared with held-out points x."""
     n = len(x) // 2
     shares = neighbourhoods(x[:n], y[:n], min(N_NEIGHBOURS, n - 1))
     duplicates = duplicate_share(y[:n], x[:n])
     subset, fixed_fakes = x[:n][:VENDI_POINTS], y[:n][:VENDI_POINTS]
     width = median_distance(subset)
-    result = memorisation(y[:n], train, x, rng=seed)
     return {
         **shares._asdict(),
         "duplicates": duplicates.share,
         "real_duplicates": duplicates.expected,
         "vendi": vendi_score(fixed_fakes, bandwidth=width) / vendi_score(subset, bandwidth=width),
         "spread": math.sqrt(float(y.var(0).sum() / x.var(0).sum())),
-        "memorisation_pvalue": result.pvalue,
-        "closer": result.closer,
     }
 
 
-def _critic_potential(state: State, constant: float) -> Potential:
-    """Return the critic as a 1-Lipschitz function."""
+def _certified_potential(state: State, constant: float) -> Potential | None:
+    """Return the critic as a 1-Lipschitz function; None if its constant is unknown, or it scores packs.
+
+    The critic does not depend on held-out points, so the gap of this function on them is a bound of W1.
+    """
+    if not math.isfinite(constant) or state.settings.packing > 1:
+        return None
 
     def potential(z: Array) -> Array:
         return _critic_scores(state, torch.from_numpy(z).float().to(state.device)) / constant

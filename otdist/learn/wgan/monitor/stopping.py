@@ -64,14 +64,17 @@ def is_indistinguishable(history: Sequence[Check]) -> bool:
     return mean_debiased <= NEAR_FLOORS * history[-1].floor and pvalue >= MIN_MEAN_PVALUE
 
 
-def end_message(history: Sequence[Check], rates_have_fallen: bool, *, by_clock: bool = False) -> str:
-    """Describe why a run has ended, and whether its points are distinguishable from real ones."""
-    last = history[-1]
+def end_message(
+    history: Sequence[Check], rates_have_fallen: bool, best: Check | None = None, *, by_clock: bool = False
+) -> str:
+    """Describe why a run has ended, and whether points of its best check differ from real ones."""
+    check = history[-1] if best is None else best
     budget_text = "the time is up" if by_clock else "all steps are done"
     reason = "no more progress" if rates_have_fallen else budget_text
-    test = f"held-out points at n = {min(last.n, MAX_TEST_POINTS)} (permutation p = {last.pvalue:.2g})"
-    can = "cannot" if last.pvalue >= TEST_LEVEL else "can"
-    return f"{reason}; generated points {can} be told from {test}"
+    test = f"held-out points at n = {min(check.n, MAX_TEST_POINTS)} (permutation p = {check.pvalue:.2g})"
+    can = "cannot" if check.pvalue >= TEST_LEVEL else "can"
+    which = "" if check.step == history[-1].step else f" of step {check.step:,}, the best check,"
+    return f"{reason}; generated points{which} {can} be told from {test}"
 
 
 def energy_pvalue(x: Array, y: Array, seed: int) -> float:

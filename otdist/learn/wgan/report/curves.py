@@ -25,7 +25,7 @@ GAP_FIGURES = ("gap", "heldout_gap")
 # Figures without a curve of their own: the axis, the time, and what other figures show.
 DRAWN_ELSEWHERE = {"step", "seconds", "n", *BRACKET_FIGURES, *GAP_FIGURES}
 FIGURE_GROUPS = {
-    "Distance": ("debiased", "pvalue"),
+    "Distance": ("debiased", "debiased_error", "pvalue", "mean_error", "drift"),
     "Quality and diversity": ("precision", "recall", "density", "coverage", "vendi", "spread"),
     "Copies": ("duplicates", "real_duplicates", "memorisation_pvalue", "closer"),
     "The critic": ("gap_ratio", "probe", "slope", "slope_99", "score", "heldout_gap_error", "excess_error"),
@@ -33,7 +33,10 @@ FIGURE_GROUPS = {
 }
 FIGURE_LABELS = {
     "debiased": "W1, sampling noise taken off",
+    "debiased_error": "standard error of it",
     "pvalue": "p-value, made against real",
+    "mean_error": "distance between the means",
+    "drift": "way of the mean since the last check",
     "vendi": "variety (Vendi score)",
     "duplicates": "near duplicates, made",
     "real_duplicates": "near duplicates, real",

@@ -13,7 +13,7 @@ from otdist.learn.wgan.monitor.stopping import TEST_LEVEL
 from otdist.learn.wgan.real import RealData
 from otdist.learn.wgan.report import curves
 from otdist.learn.wgan.report.pictures import build_gallery
-from otdist.learn.wgan.report.summary import format_duration
+from otdist.learn.wgan.report.summary import format_duration, format_with_error
 from otdist.pages.formatting import DASH, capitalise, format_count, format_interval, format_number
 from otdist.pages.page import load_template, write_page
 from otdist.runtime.files import check_target
@@ -50,7 +50,7 @@ def render_page(run: WGAN, name: str | None = None) -> str:
     template = load_template(
         "otdist.learn.wgan.report", "report.html.j2", counted=_format_integer, shown=_format_setting
     )
-    history, last = run.history, run.history[-1] if run.history else None
+    history, check = run.history, run.reported_check
     steps = [alarm.step for alarm in run.alarms]
     card = run.card
     return template.render(
@@ -60,10 +60,12 @@ def render_page(run: WGAN, name: str | None = None) -> str:
         badge=grade(run),
         check_steps=[f"{check.step:,}" for check in history],
         few=0 < len(history) < curves.MIN_CURVE_CHECKS,
-        last=None if last is None else last.to_dict(),
+        check=None if check is None else check.to_dict(),
+        which=which_check(run),
+        debiased="" if check is None else format_with_error(check.debiased, check.debiased_error),
         floor=_mean_floor(run),
         ratio=_floor_ratio(run),
-        interval="" if last is None else format_interval(last.lower, last.upper),
+        interval="" if check is None else format_interval(check.lower, check.upper),
         verdict=distance_sentence(run),
         unit="in the units of the data" if run.scale.common else "in standard deviations of the columns",
         duration=format_duration(run.seconds),
@@ -84,16 +86,30 @@ def render_page(run: WGAN, name: str | None = None) -> str:
     )
 
 
+def which_check(run: WGAN) -> str:
+    """Describe which check the figures and samples are from; empty if it is the only one."""
+    check, last = run.reported_check, run.history[-1] if run.history else None
+    if check is None or last is None or len(run.history) == 1:
+        return ""
+    if check.step == last.step:
+        return f"Figures and samples are those of the last check, step {check.step:,}."
+    total = format_count(len(run.history), "check")
+    return (
+        f"Figures and samples are those of step {check.step:,}, the best of {total}; the last one is at step "
+        f"{last.step:,}."
+    )
+
+
 def distance_sentence(run: WGAN) -> str:
     """Describe the distance to the data in one sentence."""
-    if not run.history:
+    check, floor = run.reported_check, _mean_floor(run)
+    if check is None:
         return "No check has been made, so nothing is known of the distance to the data."
-    last, floor = run.history[-1], _mean_floor(run)
     samples = (
-        f"W1 between {last.n} fresh and {last.n} held-out points is {format_number(last.estimate)}, "
+        f"W1 between {check.n} fresh and {check.n} held-out points is {format_number(check.estimate)}, "
         f"between real and real {format_number(floor)}"
     )
-    ratio = last.estimate / floor if floor > 0 else math.nan
+    ratio = check.estimate / floor if floor > 0 else math.nan
     if not math.isfinite(ratio):
         return f"{samples}."
     if ratio <= LIKE_REAL_FLOORS:
@@ -107,27 +123,29 @@ def grade(run: WGAN) -> tuple[str, str]:
     """Return a grade of a run in a few words, and its CSS class."""
     if run.diverged:
         return "training failed", "bad"
-    ratio = run.history[-1].estimate / _mean_floor(run) if run.history and _mean_floor(run) > 0 else math.nan
-    if not math.isfinite(ratio):
+    check, floor = run.reported_check, _mean_floor(run)
+    ratio = check.estimate / floor if check is not None and floor > 0 else math.nan
+    if check is None or not math.isfinite(ratio):
         return "", ""
     if ratio > CLOSE_FLOORS:
         return "not like real data yet", "bad"
-    if ratio > LIKE_REAL_FLOORS or run.history[-1].pvalue < TEST_LEVEL:
+    if ratio > LIKE_REAL_FLOORS or check.pvalue < TEST_LEVEL:
         return "close to real data", "fair"
     return "like real data", "good"
 
 
 def _mean_floor(run: WGAN) -> float:
-    """Return the mean floor of all checks with the size of the last one, since a single floor is noisy."""
-    floors = [check.floor for check in run.history if check.n == run.history[-1].n]
+    """Return the mean floor of all checks of the size of the reported one: a single floor is noisy."""
+    check = run.reported_check
+    floors = [] if check is None else [other.floor for other in run.history if other.n == check.n]
     return math.fsum(floors) / len(floors) if floors else math.nan
 
 
 def _floor_ratio(run: WGAN) -> str:
-    floor = _mean_floor(run)
-    if not floor > 0 or not math.isfinite(run.history[-1].estimate):
+    check, floor = run.reported_check, _mean_floor(run)
+    if check is None or not floor > 0 or not math.isfinite(check.estimate):
         return DASH
-    return f"{run.history[-1].estimate / floor:.3g}×"
+    return f"{check.estimate / floor:.3g}×"
 
 
 def _format_ratio(ratio: float) -> str:

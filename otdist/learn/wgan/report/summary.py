@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from otdist.pages.formatting import format_count
+from otdist.pages.formatting import format_count, format_number
 from otdist.runtime.versions import get_version
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def describe_points(shape: tuple[int, ...], columns: tuple[str, ...] | None) -> 
 def one_line_summary(run: WGAN) -> str:
     """Summarise a run in one line."""
     parts = [f"WGAN of {describe_points(run.shape, run.columns)}", f"{run.steps:,} steps"]
-    if run.history:
+    if run.reported_check is not None:
         parts.append(str(run.w1))
     if run.alarms:
         parts.append(format_count(len(run.alarms), "alarm"))
@@ -54,9 +54,24 @@ def summarise(run: WGAN) -> str:
     """Summarise a run in some lines, with its alarms."""
     points, seconds = describe_points(run.shape, run.columns), format_duration(run.seconds)
     heading = f"WGAN of {points}, {run.steps:,} steps in {seconds}"
-    lines = [heading, str(run.w1) if run.history else "no check has been made"]
+    lines = [heading, *_describe_distance(run)]
     lines += [run.message] if run.message else []
     return "\n".join(lines + [f"alarm at {alarm}" for alarm in run.alarms])
+
+
+def _describe_distance(run: WGAN) -> list[str]:
+    """Describe the reported check in two lines: its bracket, and the distance less sampling noise."""
+    check = run.reported_check
+    if check is None:
+        return ["no check has been made"]
+    distance = format_with_error(check.debiased, check.debiased_error)
+    which = "last" if check.step == run.history[-1].step else "best"
+    return [str(run.w1), f"sampling noise taken off: {distance}, at step {check.step:,}, the {which} check"]
+
+
+def format_with_error(value: float, error: float | None) -> str:
+    """Format a value with its standard error, if that is known."""
+    return format_number(value) if error is None else f"{format_number(value)} ± {format_number(error)}"
 
 
 def build_card(run: WGAN) -> dict[str, Any]:
@@ -67,6 +82,7 @@ def build_card(run: WGAN) -> dict[str, Any]:
         "steps": run.steps,
         "seconds": run.seconds,
         "message": run.message,
+        "best step": None if run.best is None else run.best.step,
         "seed": state.seed,
         "budget": {"steps": run.schedule.steps, "max_seconds": run.schedule.max_seconds},
         "settings": run.settings.to_dict() | {"latent": state.latent},
