@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from fake_mps import MPS, FakeMps, marked
 from torch.optim.swa_utils import AveragedModel
 from wgan_worker import CASES, SMALL, cloud, same, trained
 
+from otdist.errors import ConvergenceWarning
+from otdist.learn import WGAN, fit_wgan
+from otdist.learn.critics import Orthogonal
 from otdist.learn.wgan.average import MovingAverage
 from otdist.learn.wgan.real import RealData
 from otdist.learn.wgan.settings import make_settings
@@ -208,6 +212,60 @@ def test_no_step_waits_for_the_device_or_copies_to_it(case):
         assert not device.waits
         assert device.copies == 0
         assert state.is_finite() and device.waits  # the watch sees
+
+
+NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+
+
+@pytest.mark.cuda
+@NEEDS_CUDA
+class TestCuda:
+    @pytest.mark.parametrize("case", CASES)
+    def test_no_step_waits(self, case):
+        state, real = new_state(CASES[case], torch.device("cuda:0"))
+        for _ in range(3):
+            state.critic_step(real.train)
+            state.generator_step()
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            for _ in range(10):
+                state.critic_step(real.train)
+                state.generator_step()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        assert state.is_finite()
+
+    @pytest.mark.parametrize("case", CASES)
+    def test_short_runs_are_those_of_the_cpu(self, case):
+        one, other = trained(case, steps=3), trained(case, steps=3, device="cuda")
+        assert np.allclose(one.sample(20), other.sample(20), atol=1e-3)
+        assert len(one.state.gaps) == len(other.state.gaps)
+        left, right = (state.get_random_states() for state in (one.state, other.state))
+        assert all(torch.equal(left[name], right[name]) for name in left)
+
+    def test_runs_go_on_on_the_other_device(self, tmp_path):
+        with pytest.raises(StopIteration):
+            trained("gp", folder=tmp_path, device="cuda", on_check=stop_at(10))
+        run = trained("gp", folder=tmp_path, resume=True, steps=12)
+        assert run.steps == 12 and np.isfinite(run.sample(5)).all()
+        assert WGAN.load(tmp_path, device="cuda").sample(3).shape == (3, 3)
+
+    def test_trouble_is_taken_back(self):
+        with pytest.warns(ConvergenceWarning, match="not finite"):
+            run = trained("gp", device="cuda", learning_rate=1e38, check_every=5)
+        assert [a.name for a in run.alarms].count("exploding") == 4 and np.isfinite(run.sample(10)).all()
+
+    def test_points_on_the_host_train_as_well(self, monkeypatch):
+        plain = trained("orthogonal", steps=3, device="cuda")
+        monkeypatch.setattr("otdist.learn.wgan.real.free_bytes", lambda device: 0.0)
+        hosted = trained("orthogonal", steps=3, device="cuda")
+        assert hosted.real.train.device == CPU
+        assert np.allclose(hosted.sample(20), plain.sample(20), atol=1e-5)
+
+    def test_critics_of_the_caller_hold_themselves(self):
+        critic = Orthogonal(3, width=8, generator=torch.Generator().manual_seed(0))
+        run = fit_wgan(cloud(), critic=critic, **(SMALL | {"steps": 5, "device": "cuda"}))
+        assert run.settings.constraint == "own" and run.state.constant() < 1 + 1e-4
 
 
 def new_state(options=None, device=CPU):
