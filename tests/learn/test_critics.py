@@ -22,10 +22,9 @@ from otdist.learn.critics.ascent import (
     project_to_tangent,
     steps_between_retractions,
 )
-from otdist.learn.critics.families.orthogonal import bound_spectral_norm
 from otdist.learn.critics.families.cones import MIN_SQUARED_DISTANCE, Cones, soft_max_cones
 from otdist.learn.critics.families.landmarks import Landmarks
-from otdist.learn.critics.families.orthogonal import retract_orthogonal
+from otdist.learn.critics.families.orthogonal import bound_spectral_norm, retract_orthogonal
 from otdist.learn.critics.families.subspace import find_differing_directions
 from otdist.learn.critics.families.triangle_wave import TriangleWave, triangle_wave
 from otdist.learn.critics.feature_map import FeatureMap
