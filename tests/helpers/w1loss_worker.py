@@ -23,6 +23,9 @@ CASES = {
     "anchors": lambda: W1Loss(family="anchors", anchors=8, inner_steps=3),
     "own": lambda: W1Loss(critic=mlp(seeded(dist.get_rank() if dist.is_initialized() else 0))),
     "gp": lambda: W1Loss(family="gp"),
+    "weighted": lambda: W1Loss(inner_steps=3),
+    "weighted, exact": lambda: W1Loss("exact"),
+    "prepared": lambda: W1Loss(inner_steps=3),
 }
 
 
@@ -37,14 +40,25 @@ def trained(case, rank):
     generator = drawn(nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 3)), seeded(5))
     loss, rng, found = CASES[case](), seeded(6), []
     model = generator if rank is None else DistributedDataParallel(generator)
-    step = torch.optim.SGD(generator.parameters(), lr=0.1)
+    # The weights of fake points are learned as well: all of them on each process, which uses a part.
+    logits = torch.zeros(TOTAL[0], requires_grad=True)
+    learned = [*generator.parameters(), *([logits] if case.startswith("weighted") else [])]
+    step = torch.optim.SGD(learned, lr=0.1)
+    if case == "prepared":  # in evaluation mode, on points of its own
+        own = torch.randn(40 + (rank or 0), 3, generator=seeded(rank or 0))
+        loss.eval().prepare(own + 1.0, own / 2)
+        loss.train()
     for _ in range(STEPS):
         z, real = torch.randn(TOTAL[0], 2, generator=rng), torch.randn(TOTAL[1], 3, generator=rng) + 1.0
         step.zero_grad()
         fake = model(part(z, 0, rank))
-        value = loss(fake, part(real, 1, rank))
+        a = part(logits.exp(), 0, rank) if case.startswith("weighted") else None
+        value = loss(fake, part(real, 1, rank), a)
         value.backward()
-        found.append((value.detach(), [p.grad.clone() for p in generator.parameters()]))
+        if rank is not None and logits.grad is not None:  # as DistributedDataParallel does
+            dist.all_reduce(logits.grad)
+            logits.grad /= dist.get_world_size()
+        found.append((value.detach(), [p.grad.clone() for p in learned]))
         step.step()
     critic = {} if loss.online is None else {k: v.clone() for k, v in loss.online.critic.state_dict().items()}
     return {"steps": found, "critic": critic, "alone": _alone(loss, rank)}
@@ -58,11 +72,10 @@ def _alone(loss, rank):
     return loss.eval()(points, 1.0 - points).item(), loss.heldout(points, 1.0 - points)
 
 
-def refused(rank):
-    """What is said where one process has labels in place of points."""
-    y = torch.ones(4, 3)
+def refused(call):
+    """What is said of a bad argument."""
     try:
-        W1Loss()(torch.arange(4) if rank else y, y)
+        call()
     except ValueError as error:
         return str(error)
     return None
@@ -73,5 +86,12 @@ def main(folder):
     dist.init_process_group("gloo")
     rank = dist.get_rank()
     found = {case: trained(case, rank) for case in CASES}
-    torch.save(found | {"refused": refused(rank)}, Path(folder) / f"{rank}.pt")
+    y, ones = torch.ones(4, 3), torch.ones(4)
+    said = {
+        "labels": refused(lambda: W1Loss()(torch.arange(4) if rank else y, y)),
+        "one weighted": refused(lambda: W1Loss()(y, y, ones if rank else None)),
+        "no mass": refused(lambda: W1Loss()(y, y, b=0 * ones)),
+        "mass on one": refused(lambda: W1Loss()(y, y, b=rank * ones)),
+    }
+    torch.save(found | {"said": said}, Path(folder) / f"{rank}.pt")
     dist.destroy_process_group()

@@ -83,7 +83,8 @@ class TestInferenceAndNoGrad:
         assert first.requires_grad and not value.requires_grad and value == first.detach()
         assert torch.equal(trained(there), trained(here))
         with mode():
-            assert there.heldout(X, Y) == there.eval()(X, Y)
+            # A call divides by a bound of the Lipschitz constant, heldout by singular values.
+            assert there.heldout(X, Y) == pytest.approx(there.eval()(X, Y).item(), rel=1e-5)
             there.train().refresh(X_INFERENCE, Y_INFERENCE, 1)
         assert trained(there).abs().sum() > 0
 

@@ -48,5 +48,13 @@ def test_in_evaluation_mode_one_process_may_call_alone(found):
 
 @pytest.mark.slow
 def test_all_processes_raise_where_one_has_no_points(found):
-    assert "cannot be used on process 1" in found[0]["refused"]
-    assert "labels" in found[1]["refused"]
+    assert "cannot be used on process 1" in found[0]["said"]["labels"]
+    assert "labels" in found[1]["said"]["labels"]
+
+
+@pytest.mark.slow
+def test_weights_belong_to_all_processes(found):
+    for process in found:
+        assert process["said"]["one weighted"].startswith("a: must be given on all processes or on none")
+        assert process["said"]["no mass"].startswith("b: must have a positive sum")
+        assert process["said"]["mass on one"] is None

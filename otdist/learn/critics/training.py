@@ -66,8 +66,8 @@ class Training:
     def take_steps(self, z: Tensor, signs: Tensor, steps: int, share: float, shared: bool) -> Tensor:
         """Take steps on one batch, and return whether all values were finite, shape ().
 
-        The host does not wait for the device. Square orthogonal matrices are retracted after the last step, and
-        every :func:`~otdist.learn.critics.ascent.steps_between_retractions` before.
+        The host does not wait for the device. Square orthogonal matrices are retracted after the last step,
+        and every :func:`~otdist.learn.critics.ascent.steps_between_retractions` before.
         """
         self._anneal(share)
         period = steps_between_retractions(self.optimiser)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +28,10 @@ from otdist.learn.w1loss.user_critic import prepare_user_critic, require_compati
 
 Family = Literal["orthogonal", "anchors", "pieces", "spectral", "gp", "lp", "clip"]
 ONLINE_FAMILIES = ("orthogonal", "anchors", "pieces", *CONSTRAINTS)
+MAX_WIDTH = (
+    192  # of any family: with 256 units an orthogonal critic learned as much per call, at twice the cost
+)
+FLOAT32_EPS = 2.0**-23
 SCHEDULE_SHARE = 0.5  # fixed place in the schedule, since training has no end: temperature and half the step
 
 
@@ -52,6 +59,9 @@ class CriticOptions:
 class OnlineCritic(nn.Module):
     """Critic of features ``(z - centre) / unit``, trained a few steps at a time.
 
+    Its parameters require a gradient during its own steps only, so that neither the caller's backward pass
+    nor an optimiser, DistributedDataParallel or the clipping of gradients outside sees one.
+
     Parameters
     ----------
     real, fake : Tensor, shape (n, d)
@@ -60,9 +70,15 @@ class OnlineCritic(nn.Module):
         Shape of one point, for a critic of the caller.
     options : CriticOptions
         Options of the critic.
+
+    Attributes
+    ----------
+    is_shared : bool
+        True once all processes have the state of the first one.
     """
 
     rate: float | None
+    is_shared: bool
 
     centre: Tensor
     unit: Tensor
@@ -85,50 +101,78 @@ class OnlineCritic(nn.Module):
             else None
         )
         self.critic: nn.Module = (module or _build_critic(starts, options, generator)).to(pool.device)
-        broadcast_from_first(*self.critic.parameters(), *self.critic.buffers())
+        # None requires one in a network that was the critic of another loss.
+        every = dict(self.critic.named_parameters())
+        self._trained = {name for name, p in every.items() if p.requires_grad} or set(every)
         self.rate = options.rate
         self._training = self._new_training()
+        self.is_shared = False
+
+    def share(self) -> None:
+        """Give all processes the state of the first one; all of them have to call this."""
+        if not self.is_shared:
+            broadcast_from_first(*self.parameters(), *self.buffers())
+            self.is_shared = True
 
     def features(self, points: Tensor) -> Tensor:
         """Return float32 points on the scale of the critic, with gradient."""
         return (points.float() - self.centre) / self.unit
 
     def gap(self, batches: Batches) -> Tensor:
-        """Return ``mean f(real) - mean f(fake)`` in the points' units, with gradient in the points only.
+        """Return ``mean f(real) - mean f(fake)`` in the points' units, without the constant of f.
 
-        With several processes it is the contribution of the points of this one.
+        The gradient is that of points and weights. With several processes it is the contribution of this one.
         """
-        trainable = [p for p in self.critic.parameters() if p.requires_grad]
-        fakes, reals = batches.counts
-        for p in trainable:
-            p.requires_grad_(False)
-        try:
-            # In eval mode buffers do not change, and cones are computed from direct differences.
-            with eval_mode(self.critic):
-                high = self.critic(self.features(batches.real)).sum() / reals
-                low = self.critic(self.features(batches.fake)).sum() / fakes
-        finally:
-            for p in trainable:
-                p.requires_grad_(True)
-        return (high - low) * (self.unit / divisor(self.critic))
+        self.critic.requires_grad_(False)  # the caller may have changed it
+        # In eval mode buffers do not change, and cones are computed from direct differences.
+        with eval_mode(self.critic):
+            fake_values, real_values = (
+                self.critic(self.features(points)) for points in (batches.fake, batches.real)
+            )
+        fake_mean, real_mean = batches.means(fake_values, real_values)
+        return (real_mean - fake_mean) * self.unit
+
+    def constant_bound(self) -> Tensor | float:
+        """Return a divisor that makes the critic 1-Lipschitz, if possible without waiting for the device."""
+        if not isinstance(self.critic, Orthogonal):
+            return divisor(self.critic)
+        bound = self.critic.lipschitz_bound().clamp_min(1.0) * (1.0 + FLOAT32_EPS)
+        return bound.to(self.unit)  # in float32, where rounding down is made up for
+
+    def constant(self) -> float:
+        """Return a divisor that makes the critic 1-Lipschitz, from singular values."""
+        return divisor(self.critic)
 
     @training_mode()
-    def ascend(self, batches: Batches, steps: int) -> None:
-        """Train on two batches, which are constants of the gradient."""
+    def ascend(self, batches: Batches, steps: int) -> Tensor:
+        """Train on two batches, which are constants of the gradient.
+
+        Returns whether all values were finite, shape (). Otherwise :meth:`restore` the state before.
+        """
         if isinstance(self.critic, Penalised) and self.critic.constraint in ("gp", "lp"):
             batches = batches.pair_rows()  # the penalty is evaluated on lines between pairs
             if not batches.counts[0]:
                 problem = "must have rows where real has rows, got none there: no lines from one to the other"
                 raise InputError("fake", problem, "give at least one process rows of both")
         z = self.features(torch.cat([batches.real, batches.fake]).detach())
-        fakes, reals = batches.counts
-        signs = z.new_full((len(z),), 1.0 / reals)
-        signs[len(batches.real) :] = -1.0 / fakes
-        shared = batches.shards is not None
-        for _ in range(steps):
-            if not self._training.step(z, signs, SCHEDULE_SHARE, shared):
-                problem = "led to a critic whose values are not finite"
-                raise InputError("fake", problem, "lower the step size")
+        fake_mass, real_mass = batches.masses()
+        signs = torch.cat([real_mass, -fake_mass]).to(z)
+        with self._requiring_gradients():
+            return self._training.take_steps(z, signs, steps, SCHEDULE_SHARE, batches.shards is not None)
+
+    @torch.no_grad()
+    def save(self) -> dict[str, Any]:
+        """Return a copy of the state, for :meth:`restore`."""
+        state = copy.deepcopy(self.get_extra_state())
+        tensors = [tensor.clone() for tensor in (*self.parameters(), *self.buffers())]
+        return {"extra": state, "tensors": tensors}
+
+    @torch.no_grad()
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Restore a state of :meth:`save`."""
+        for tensor, value in zip((*self.parameters(), *self.buffers()), saved["tensors"], strict=True):
+            tensor.copy_(value)
+        self.set_extra_state(saved["extra"])
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return the state of optimiser and penalty, so that training can be continued exactly."""
@@ -136,10 +180,12 @@ class OnlineCritic(nn.Module):
         draws = getattr(self.critic, "draws", 0)
         return {"optimiser": training.optimiser.state_dict(), "steps": training.steps, "draws": draws}
 
+    @training_mode()
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Restore the state of optimiser and penalty."""
         self._training = self._new_training()
-        self._training.optimiser.load_state_dict(state["optimiser"])
+        # A copy, since an optimiser of torch goes on in the tensors that it is given.
+        self._training.optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
         self._training.steps = state["steps"]
         if hasattr(self.critic, "draws"):
             self.critic.draws = state["draws"]
@@ -150,10 +196,33 @@ class OnlineCritic(nn.Module):
             if name in saved and saved[name].shape != p.shape:
                 setattr(self.critic, name, nn.Parameter(torch.zeros_like(saved[name])))
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move the critic with its optimiser between devices; both stay in float32."""
+
+        def move(tensor: Tensor) -> Tensor:
+            moved = fn(tensor)
+            return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
+
+        super()._apply(move, recurse)
+        for state in self._training.optimiser.state.values():
+            state.update({name: move(value) for name, value in state.items() if isinstance(value, Tensor)})
+        return self
+
     def _new_training(self) -> Training:
         if hasattr(self.critic, "tau"):
             self.critic.tau = TAU_START * (TAU_END / TAU_START) ** SCHEDULE_SHARE
-        return Training("online", self.critic, self.rate or default_rate(self.critic))
+        with self._requiring_gradients():
+            return Training("online", self.critic, self.rate or default_rate(self.critic))
+
+    @contextmanager
+    def _requiring_gradients(self) -> Iterator[None]:
+        """Require gradients of the parameters that are trained, within the block."""
+        for name, p in self.critic.named_parameters():
+            p.requires_grad_(name in self._trained)
+        try:
+            yield
+        finally:
+            self.critic.requires_grad_(False)
 
 
 def _build_critic(starts: list[Tensor], options: CriticOptions, generator: torch.Generator) -> nn.Module:
@@ -168,8 +237,10 @@ def _build_critic(starts: list[Tensor], options: CriticOptions, generator: torch
         seeds = kmeans_centres(starts[0], options.anchors, generator)
         return Pieces(seeds.cpu(), members=min(2 ** (d + 2), MAX_MEMBERS), generator=generator)
     if options.family == "orthogonal":
-        network = Orthogonal(d, width=default_width(d), generator=generator).to(starts[0].device)
+        network = Orthogonal(d, width=min(default_width(d), MAX_WIDTH), generator=generator).to(
+            starts[0].device
+        )
         network.initialise(*starts, generator)
         return network
     assert options.family is not None  # only None with a critic of the user
-    return Penalised(d, options.family, generator=generator)
+    return Penalised(d, options.family, width=min(max(2 * d, 128), MAX_WIDTH), generator=generator)

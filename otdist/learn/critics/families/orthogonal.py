@@ -250,11 +250,11 @@ def bound_spectral_norm(weight: Tensor) -> Tensor:
     .. math:: \|W\|_2^2 = \|W^\top W\|_2 \le 1 + \|E\|_2, \qquad
               \|E\|_2^2 = \|E^\top E\|_2 \le \|E^\top E\|_F.
     """
-    # Rounding, with u = 2^-53: a computed inner product of n terms, in any order of summation, has an error of
-    # at most gamma_n sum |terms|, gamma_n = n u / (1 - n u) < 2 n u (Higham 2002, section 3.1). So a computed
-    # product A'A has an error of at most gamma_n |A|'|A| elementwise, and gamma_n |A|_F^2 in the Frobenius
-    # norm. |A|_F^2 is the trace of A'A, which is computed to within a factor of 2. The subtraction of I, norms
-    # of k^2 numbers and roots add relative errors of less than (k^2 + 8) u, covered by ``relative``.
+    # Rounding, with u = 2^-53: a computed inner product of n terms, in any order of summation, has an error
+    # of at most gamma_n sum |terms|, gamma_n = n u / (1 - n u) < 2 n u (Higham 2002, section 3.1). So a
+    # computed product A'A has an error of at most gamma_n |A|'|A| elementwise, and gamma_n |A|_F^2 in the
+    # Frobenius norm. |A|_F^2 is the trace of A'A, which is computed to within a factor of 2. The subtraction
+    # of I, norms of k^2 numbers and roots add relative errors below (k^2 + 8) u, covered by ``relative``.
     w = _to_float64(weight)
     w = w.T if w.shape[0] < w.shape[1] else w
     n, k = w.shape
