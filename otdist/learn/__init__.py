@@ -15,7 +15,7 @@ from otdist.learn.constraints import (
     spectral_norm,
 )
 from otdist.learn.critic import Critic
-from otdist.learn.critics import Anchors, Folds, Orthogonal, Penalised, Pieces, Subspace
+from otdist.learn.critics import Anchors, Folds, Orthogonal, OrthogonalConv, Penalised, Pieces, Subspace
 from otdist.learn.evaluation import (
     Duplicates,
     Evaluation,
@@ -54,6 +54,7 @@ __all__ = [
     "Memorisation",
     "Neighbourhoods",
     "Orthogonal",
+    "OrthogonalConv",
     "Penalised",
     "Pieces",
     "SinkhornLoss",
