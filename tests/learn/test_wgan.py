@@ -13,7 +13,7 @@ from wgan_worker import SMALL, cloud
 
 import otdist
 from otdist.errors import ConvergenceWarning, InputError
-from otdist.learn import fit_wgan
+from otdist.learn import Orthogonal, fit_wgan
 from otdist.learn.constraints.penalty import squared_grad_norms
 from otdist.learn.wgan.networks import resolve_settings
 from otdist.learn.wgan.objectives import critic_loss, generator_loss
@@ -453,9 +453,10 @@ class TestRefused:
     def test_every_constraint_that_is_named_is_there(self):
         for constraint in CONSTRAINTS:
             objective = "gan" if constraint == "none" else "w1"
+            critic = Orthogonal(2, width=8) if constraint == "own" else None
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                assert small(constraint=constraint, objective=objective, steps=3).steps == 3
+                assert small(constraint=constraint, objective=objective, critic=critic, steps=3).steps == 3
 
     def test_samples_that_are_no_number(self):
         run = small(steps=1)

@@ -19,7 +19,7 @@ from otdist.learn.wgan import checkpoint
 from otdist.learn.wgan.loop import Loop
 from otdist.learn.wgan.monitor.alarms import data_alarms, output_range_alarms, settings_alarms
 from otdist.learn.wgan.monitor.check import Check
-from otdist.learn.wgan.networks import describe_critic
+from otdist.learn.wgan.networks import describe_critic, set_image_defaults
 from otdist.learn.wgan.real import RealData
 from otdist.learn.wgan.report.summary import merge_versions
 from otdist.learn.wgan.schedule import Schedule
@@ -178,6 +178,7 @@ def _new_run(
 ) -> WGAN:
     checked_settings = make_settings(settings, *describe_critic(user_modules[1]))
     real = RealData.of(data, held_out=checked_settings.held_out, scale=checked_settings.scale, seed=seed)
+    checked_settings = set_image_defaults(checked_settings, settings, real.shape, device)
     names = tuple(
         name for name, module in zip(("generator", "critic"), user_modules, strict=True) if module is not None
     )

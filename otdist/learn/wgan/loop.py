@@ -24,7 +24,9 @@ from otdist.learn.wgan.monitor.log import RunLog, progress_line
 from otdist.learn.wgan.monitor.probe import adapt_n_critic, is_early_probe
 from otdist.learn.wgan.monitor.run_check import evaluate_best, probe_critic, run_check
 from otdist.learn.wgan.monitor.stopping import end_message, update_schedule
+from otdist.learn.wgan.pace import CheckClock, estimate_seconds
 from otdist.learn.wgan.real import RealData
+from otdist.learn.wgan.report.summary import format_duration
 from otdist.learn.wgan.wgan import WGAN
 from otdist.runtime.progress import display_progress
 
@@ -46,6 +48,8 @@ class Loop:
     good_state: tuple[dict[str, Tensor], int, int] = field(init=False)
     n_rollbacks: int = 0
     share: float = 0.0
+    is_check_time: bool = False  # by the clock
+    clock: CheckClock = field(init=False)
 
     def train(self) -> WGAN:
         """Train until the budget is used, there is no more progress, or Ctrl-C is pressed."""
@@ -55,11 +59,12 @@ class Loop:
             run.snapshots.add(state, 0)
         self._store_good_state()
         self._save()
+        self.clock = CheckClock.of(state.settings.check_every, run.seconds)
         is_first = rank_and_world_size()[0] == 0
         self.log: RunLog = RunLog(self.folder if is_first else None, run.history, run.alarms)
         with (
             defer_interrupts() as stop_requested,
-            display_progress(self.progress, "training") as report_progress,
+            display_progress(self.progress, self._describe_task()) as report_progress,
         ):
             report_progress(progress_line(run))
             last_report = time.perf_counter()
@@ -73,7 +78,7 @@ class Loop:
                 state.set_rates(run.schedule.factor(share))
                 if not self._train_round():
                     self._roll_back()
-                elif state.step % state.settings.check_every == 0:
+                elif self.clock.is_due(state.step, self.is_check_time):
                     report_progress(self._check())
                 elif not run.history:
                     self._probe_early()
@@ -82,15 +87,25 @@ class Loop:
                     report_progress(progress_line(run))
         return self._finish(interrupted=bool(stop))
 
+    def _describe_task(self) -> str:
+        """Describe the task for the display of progress, with its time on this machine."""
+        run = self.run
+        if not self.progress or rank_and_world_size()[1] > 1:
+            return "training"
+        seconds = estimate_seconds(run.state, self.real, run.schedule, run.seconds)
+        return f"training, about {format_duration(seconds)} at most on this machine"
+
     def _shared_progress(self, stop_requested: bool) -> tuple[float, float]:
         """Return the used share of the budget and whether to stop, as on the first process."""
         run = self.run
         run.seconds = time.perf_counter() - self.start_time
         if self._is_between_messages():
-            self.share = max(self.share, run.schedule.share(run.state.step, 0.0))
+            self.share, self.is_check_time = max(self.share, run.schedule.share(run.state.step, 0.0)), False
             return self.share, 0.0
-        share = run.schedule.share(run.state.step, run.seconds)
-        self.share, stop = broadcast_numbers([share, float(stop_requested)], run.state.device)
+        share, is_time = run.schedule.share(run.state.step, run.seconds), self.clock.is_time(run.seconds)
+        numbers = [share, float(stop_requested), float(is_time)]
+        self.share, stop, is_time_on_first = broadcast_numbers(numbers, run.state.device)
+        self.is_check_time = bool(is_time_on_first)
         return self.share, stop
 
     def _is_between_messages(self) -> bool:
@@ -115,6 +130,7 @@ class Loop:
         if not state.is_finite():  # in one of the steps since the host last looked
             self._roll_back()
             return progress_line(run)
+        start = time.perf_counter() - self.start_time
         last, best = run.history[-1] if run.history else None, run.best_generator
         check = run_check(state, self.real, run.seconds, last, best.arrays)
         run.history.append(check)
@@ -130,6 +146,7 @@ class Loop:
         self._store_good_state()
         self._save()
         self.log.write(check, run.alarms)
+        self.clock.restart(start, time.perf_counter() - self.start_time)
         # Last, so that an exception of the caller's leaves a folder from which the run can continue.
         if self.on_check is not None:
             self.on_check(check, run)

@@ -51,6 +51,7 @@ OTHER_VALUES = (
     ("constraint", None),
     ("n_critic", "auto"),
     ("n_critic", None),
+    ("check_every", "clock"),
     ("latent", None),
     ("width", None),
 )
@@ -133,7 +134,7 @@ class SettingOptions(TypedDict, total=False):
     r2: float | None
     scale: ScaleRule
     held_out: float
-    check_every: int
+    check_every: int | Literal["clock"]
     check_points: int
     stop: bool
     precision: Precision
@@ -159,7 +160,8 @@ class Settings:
         "auto": twice as many where extra steps raise the critic's held-out gap, a quarter fewer where they do
         not, at steps 10, 20, 40, ... until the first check, and at each check.
     batch_size : int
-        Real and fake points in a step, each, over all processes.
+        Real and fake points in a step, each, over all processes. By default 256, and 64 for images of
+        12 x 12 pixels or more on a CPU.
     latent : int, optional
         Dimension of the latent numbers. None: by the size of a point.
     width : int, optional
@@ -187,8 +189,10 @@ class Settings:
         column names, else "common".
     held_out : float
         Share of the data that is not used for training.
-    check_every : int
-        Generator steps between two checks.
+    check_every : int or "clock"
+        Generator steps between two checks. "clock": the first check after 10 s, and later ones so that they
+        take at most a twentieth of the time, 20 s or more apart; as checks can end a run, it is then not
+        reproducible bit by bit. By default 500, and "clock" for images of 12 x 12 pixels or more.
     check_points : int
         Points of each side in a check.
     stop : bool
@@ -213,7 +217,7 @@ class Settings:
     r2: float | None = None
     scale: ScaleRule = "auto"
     held_out: float = 0.2
-    check_every: int = 500
+    check_every: int | Literal["clock"] = 500
     check_points: int = 512
     stop: bool = True
     precision: Precision = "float32"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from otdist.learn.wgan.pace import FIRST_CHECK_SECONDS
 from otdist.learn.wgan.report.summary import format_duration
 from otdist.pages.formatting import format_count
 from otdist.runtime.files import replace_files
@@ -87,7 +88,9 @@ def progress_line(run: WGAN) -> str:
     time_left = f", {format_duration(run.seconds * remaining / used_share)} left" if used_share else ""
     alarm_text = format_count(len(run.alarms), "alarm") if run.alarms else "ok"
     if not run.history:
-        return f"{step}{time_left}  first check at step {run.settings.check_every:,}  {alarm_text}"
+        every = run.settings.check_every
+        first_check = f"after {FIRST_CHECK_SECONDS:.0f} s" if every == "clock" else f"at step {every:,}"
+        return f"{step}{time_left}  first check {first_check}  {alarm_text}"
     last = run.history[-1]
     bracket = f"W1 in [{last.lower:.3g}, {last.upper:.3g}]"
     samples = f"samples {last.estimate:.3g}, floor {last.floor:.3g}"
