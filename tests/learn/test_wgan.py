@@ -15,6 +15,7 @@ import otdist
 from otdist.errors import ConvergenceWarning, InputError
 from otdist.learn import fit_wgan
 from otdist.learn.constraints.penalty import squared_grad_norms
+from otdist.learn.critics import Orthogonal
 from otdist.learn.wgan.objectives import critic_loss, generator_loss
 from otdist.learn.wgan.real import RealData
 from otdist.learn.wgan.schedule import Schedule
@@ -426,7 +427,9 @@ class TestRefused:
             objective = "gan" if constraint == "none" else "w1"
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                assert small(constraint=constraint, objective=objective, steps=3).steps == 3
+                critic = Orthogonal(3, width=8) if constraint == "own" else None
+                options = {"constraint": constraint, "objective": objective, "critic": critic}
+                assert small(steps=3, **options).steps == 3
 
     def test_samples_that_are_no_number(self):
         run = small(steps=1)
