@@ -453,10 +453,11 @@ class TestRefused:
     def test_every_constraint_that_is_named_is_there(self):
         for constraint in CONSTRAINTS:
             objective = "gan" if constraint == "none" else "w1"
-            critic = Orthogonal(2, width=8) if constraint == "own" else None
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                assert small(constraint=constraint, objective=objective, critic=critic, steps=3).steps == 3
+                critic = Orthogonal(3, width=8) if constraint == "own" else None
+                options = {"constraint": constraint, "objective": objective, "critic": critic}
+                assert small(steps=3, **options).steps == 3
 
     def test_samples_that_are_no_number(self):
         run = small(steps=1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -104,6 +107,19 @@ class TestSameRun:
         plain = trained("orthogonal", n_critic="auto")
         ahead()
         assert same(trained("orthogonal", n_critic="auto"), plain)
+
+    @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))])
+    def test_a_copy_in_the_middle_of_a_block_goes_on_alike(self, copied, ahead):
+        expected, real = new_state()
+        ahead()
+        state, _ = new_state()
+        for one in (expected, state):
+            one.critic_step(real.train)
+        twin = copied(state)
+        numbers = [expected.noise(32) for _ in range(3)]
+        assert all(torch.equal(twin.noise(32), z) for z in numbers)
+        if copied is not copy.copy:  # which shares the streams
+            assert all(torch.equal(state.noise(32), z) for z in numbers)
 
     @pytest.mark.parametrize("network", ["generator", "critic"])
     def test_trouble_is_taken_back_to_the_same_state(self, network, ahead, monkeypatch):

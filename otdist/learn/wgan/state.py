@@ -101,6 +101,13 @@ class State:
         self._numbers: dict[str, StepNumbers] = {}
         self._gaps: tuple[list[float], list[Tensor]] = [], []  # read, and still on the device
 
+    def __getstate__(self) -> dict[str, object]:
+        """Return the attributes for copies, without numbers that are drawn ahead: they are drawn again."""
+        for numbers in self._numbers.values():
+            numbers.rewind()
+        self._numbers.clear()
+        return dict(self.__dict__)
+
     @property
     def gaps(self) -> list[float]:
         """Gaps of the critic on training batches since the last check; waits for the device."""
