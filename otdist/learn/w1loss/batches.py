@@ -87,7 +87,8 @@ class Batches:
         shards = None
         if self.shards is not None:
             sizes = tuple(min(pair) for pair in zip(*(shard.sizes for shard in self.shards), strict=True))
-            shards = (Shard(sizes, self.shards[0].rank, None),) * 2
+            shard = Shard(sizes, self.shards[0].rank, None)
+            shards = shard, shard
         return Batches(self.fake[:count], self.real[:count], (a, b), self.shape, shards)
 
     def share_value(self, value: Tensor, *, is_part: bool) -> Tensor:
