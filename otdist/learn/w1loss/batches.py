@@ -61,6 +61,14 @@ class Batches:
         )
         return a, b
 
+    def gather_present(self) -> tuple[Tensor, Tensor]:
+        """Gather the points of all processes whose weight is not 0, detached."""
+        fake, real = (
+            points.detach() if weights is None else points.detach()[weights > 0]
+            for points, weights in zip(self.gather(), self.gather_weights(), strict=True)
+        )
+        return fake, real
+
     def masses(self) -> tuple[Tensor, Tensor]:
         """Return weights (n,) and (m,) of this process as shares of the sums on all processes, detached."""
         fake_mass, real_mass = (
