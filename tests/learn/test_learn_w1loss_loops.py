@@ -245,6 +245,16 @@ class TestWeights:
             repeated = twin(fake.repeat_interleave(counts, 0), REAL)
         assert weighted.item() == pytest.approx(repeated.item(), rel=1e-3)
 
+    @every_critic
+    def test_rows_of_padding_do_not_count(self, build):
+        fake, weights = REAL[:12] - 1.0, torch.cat([torch.ones(12), torch.zeros(5)])
+        loss, twin = build(), build()
+        padded = torch.cat([fake, torch.full((5, 3), 100.0)])
+        values = loss(padded, REAL, weights).item(), twin(fake, REAL).item()
+        assert torch.equal(loss.online.centre, twin.online.centre)
+        if getattr(loss.online.critic, "constraint", None) not in ("gp", "lp"):  # whose penalty has its lines
+            assert values[0] == pytest.approx(values[1], rel=1e-4)
+
     @pytest.mark.parametrize("method", METHODS)
     def test_gradients_in_weights_are_those_of_differences(self, method):
         real = REAL.double()

@@ -61,6 +61,14 @@ class Batches:
         )
         return a, b
 
+    def gather_present(self) -> tuple[Tensor, Tensor]:
+        """Gather the points of all processes whose weight is not 0, detached."""
+        fake, real = (
+            points.detach() if weights is None else points.detach()[weights > 0]
+            for points, weights in zip(self.gather(), self.gather_weights(), strict=True)
+        )
+        return fake, real
+
     def masses(self) -> tuple[Tensor, Tensor]:
         """Return weights (n,) and (m,) of this process as shares of the sums on all processes, detached."""
         fake_mass, real_mass = (
@@ -87,7 +95,8 @@ class Batches:
         shards = None
         if self.shards is not None:
             sizes = tuple(min(pair) for pair in zip(*(shard.sizes for shard in self.shards), strict=True))
-            shards = (Shard(sizes, self.shards[0].rank, None),) * 2
+            shard = Shard(sizes, self.shards[0].rank, None)
+            shards = shard, shard
         return Batches(self.fake[:count], self.real[:count], (a, b), self.shape, shards)
 
     def share_value(self, value: Tensor, *, is_part: bool) -> Tensor:

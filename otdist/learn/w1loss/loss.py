@@ -278,7 +278,7 @@ class W1Loss(nn.Module):
         """Return the critic, made from the first batches, and the same on all processes that share them."""
         is_first_shared = batches.shards is not None and (self.online is None or not self.online.is_shared)
         if is_first_shared or self.online is None:
-            fake, real = (points.detach() for points in batches.gather())  # all processes gather, or none
+            fake, real = batches.gather_present()  # all processes gather, or none
             if self.online is None:
                 self.online, self.shape = (
                     OnlineCritic(real, fake, batches.shape, self.critic_options),
