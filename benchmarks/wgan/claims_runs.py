@@ -46,6 +46,8 @@ CASES = {
 EVEN = {"n_critic": 3, "learning_rate": 2e-3, "critic_rate": 2e-3}
 TRAINERS = {"w1": EVEN, "gp": EVEN | METHODS["gp light"], "gan": EVEN | CLASSIC | {"n_critic": 1}}
 DEFAULTS = {"w1": {}, "gp": {"constraint": "gp"}, "gan": CLASSIC}
+# About as many seconds each: a penalty takes three critic steps a round.
+ROUNDS = {"w1": 500, "gp": 200, "gan": 500}
 WATCHED = ("precision", "recall", "coverage", "density", "vendi", "duplicates", "spread", "estimate")
 KINDS = ("generated", "letters", "chain", "gaussian", "noise", "real")  # of words and days
 NEAR = 0.1  # W1 above the floor below which a run on the ring has arrived; its radius is 1
@@ -127,7 +129,7 @@ def collapse(row, steps=1_000, checks=10):
     ("data", "method"),
     "{real:.1%} | {generated:.1%} | {gaussian:.1%} | {both:.1%}",
 )
-def synthetic(row, steps=500):
+def synthetic(row):
     """Accuracy on real rows, trained on.
 
     One generator a class with the default settings, as many rows as real ones; beside it a Gaussian a class,
@@ -136,6 +138,7 @@ def synthetic(row, steps=500):
     values, labels = (load_digits if row["data"] == "digits" else load_wine)(return_X_y=True)
     split = {"test_size": 0.3, "random_state": row["seed"], "stratify": labels}
     x, held, y, held_labels = train_test_split(values, labels, **split)
+    steps = ROUNDS[row["method"]]
     settings = DEFAULTS[row["method"]] | {"scale": "columns" if row["data"] == "wine" else "common"}
     gaussian, fakes, spread = [], [], x.std(0).clip(1e-9)
     rng = np.random.default_rng(row["seed"])
@@ -151,7 +154,7 @@ def synthetic(row, steps=500):
     models = {name: make_pipeline(StandardScaler(), SVC()).fit(*pair) for name, pair in sets.items()}
     told = {name: float(model.score(held, held_labels)) for name, model in models.items()}
     images = {"images": [own[:3].round(1).tolist() for own in fakes]} if row["data"] == "digits" else {}
-    return told | {"n": len(x), "held": len(held)} | images
+    return told | {"steps": steps, "n": len(x), "held": len(held)} | images
 
 
 def split_kinds(row):
