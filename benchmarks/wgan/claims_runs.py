@@ -45,12 +45,8 @@ CASES = {
 }
 EVEN = {"n_critic": 3, "learning_rate": 2e-3, "critic_rate": 2e-3}
 TRAINERS = {"w1": EVEN, "gp": EVEN | METHODS["gp light"], "gan": EVEN | CLASSIC | {"n_critic": 1}}
-DEFAULTS = {"w1": {}, "gp": {"constraint": "gp"}, "gan": CLASSIC}
-ROUNDS = {"w1": 500, "gp": 200, "gan": 500}  # about as many seconds: a penalty takes three critic steps
-    "w1": 500,
-    "gp": 200,
-    "gan": 500,
-}  # about as many seconds: a penalty takes three critic steps a round
+SYNTHETIC = {"w1": ({}, 500)}  # settings and rounds: the defaults, and small networks with other critics
+SYNTHETIC |= {name: (TRAINERS[name] | {"width": 64, "check_points": 16}, 800) for name in ("gp", "gan")}
 WATCHED = ("precision", "recall", "coverage", "density", "vendi", "duplicates", "spread", "estimate")
 KINDS = ("generated", "letters", "chain", "gaussian", "noise", "real")  # of words and days
 NEAR = 0.1  # W1 above the floor below which a run on the ring has arrived; its radius is 1
@@ -127,7 +123,7 @@ def collapse(row, steps=1_000, checks=10):
 
 
 @part(
-    cross(data=("wine", "digits"), method=DEFAULTS, seed=ONCE),
+    cross(data=("wine", "digits"), method=SYNTHETIC, seed=ONCE),
     "data | method | real | generated | Gaussian | real and generated",
     ("data", "method"),
     "{real:.1%} | {generated:.1%} | {gaussian:.1%} | {both:.1%}",
@@ -135,14 +131,15 @@ def collapse(row, steps=1_000, checks=10):
 def synthetic(row):
     """Accuracy on real rows, trained on.
 
-    One generator a class with the default settings, as many rows as real ones; beside it a Gaussian a class,
-    with shrunk covariance.
+    One generator a class, as many rows as real ones: W1 with the default settings, the others with small
+    networks; beside it a Gaussian a class, with shrunk covariance.
     """
     values, labels = (load_digits if row["data"] == "digits" else load_wine)(return_X_y=True)
     split = {"test_size": 0.3, "random_state": row["seed"], "stratify": labels}
     x, held, y, held_labels = train_test_split(values, labels, **split)
-    steps = ROUNDS[row["method"]]
-    settings = DEFAULTS[row["method"]] | {"scale": "columns" if row["data"] == "wine" else "common"}
+    chosen, steps = SYNTHETIC[row["method"]]
+    settings = (NETWORKS | {"check_every": steps, "stop": False} if chosen else {}) | chosen
+    settings |= {"scale": "columns" if row["data"] == "wine" else "common"}
     gaussian, fakes, spread = [], [], x.std(0).clip(1e-9)
     rng = np.random.default_rng(row["seed"])
     for own in (x[y == label] for label in np.unique(y)):

@@ -64,9 +64,7 @@ def test_it_is_the_run_of_the_library(run, here):
     assert (status, err) == (0, "")
     expected = fit_wgan(np.load("points.npy"), steps=10, seed=3, **OPTIONS)
     assert np.array_equal(WGAN.load("run").sample(20), expected.sample(20))
-    assert out.splitlines()[1:4] == str(expected).splitlines()[1:4] and out.endswith(
-        f"Run: {here / 'run'}\n"
-    )
+    assert out.splitlines()[1:4] == str(expected).splitlines()[1:4] and out.endswith(f"Run: {here / 'run'}\n")
 
 
 def test_penguins_with_gaps_and_labels_are_learned_once_columns_are_named(run):

@@ -66,7 +66,7 @@ def run_check(
     critic = _certified_potential(state, constant)
     bracket = bracket_w1(_to_numpy(fixed_heldout[: 2 * n]), _to_numpy(fixed_fakes), critic)
     lengths = _scale_distances(bracket, real.scale.distance_unit, last)
-    means = _move_mean(arrays, fixed_heldout[: 2 * n], fixed_fakes, real.scale.distance_unit)
+    mean_error, drift = _move_mean(arrays, fixed_heldout[: 2 * n], fixed_fakes, real.scale.distance_unit)
     arrays.influence = torch.from_numpy(bracket.influence * real.scale.distance_unit)
     heldout = _random_rows(state, real.heldout, max(2 * n, CRITIC_POINTS))
     fresh = generate_fakes(state, max(len(heldout), MEMORISATION_FAKES))
@@ -84,7 +84,8 @@ def run_check(
         **_current_critic_figures(state, real, heldout),
         **_sample_measures(x, y),
         **_memorisation_figures(fresh, train, heldout, _draw_seed(state)),
-        **means,
+        mean_error=mean_error,
+        drift=drift,
         n_critic=state.n_critic,
     )
 
@@ -107,7 +108,8 @@ def evaluate_best(state: State, real: RealData, best: BestGenerator, n_checks: i
     critic = _certified_potential(state, constant)
     miss = MISS_PROBABILITY / n_checks
     bracket = bracket_w1(_to_numpy(heldout), _to_numpy(fakes), critic, miss=miss)
-    return replace(best.check, **_scale_distances(bracket, length, best.check))
+    distances: dict[str, Any] = _scale_distances(bracket, length, best.check)
+    return replace(best.check, **distances)
 
 
 def generate_fakes(
@@ -148,14 +150,14 @@ def _scale_distances(bracket: SampleBracket, length: float, last: Check | None) 
     return distances if last is None else distances | {"floor": last.floor}  # bit by bit
 
 
-def _move_mean(arrays: CheckArrays, heldout: Tensor, fakes: Tensor, length: float) -> dict[str, Any]:
+def _move_mean(
+    arrays: CheckArrays, heldout: Tensor, fakes: Tensor, length: float
+) -> tuple[float, float | None]:
     """Store the mean of the fakes, and return its distance from the real mean and from the last one."""
     mean, last_mean = fakes.double().mean(0).cpu(), arrays.mean
     arrays.mean = mean
-    return {
-        "mean_error": float((mean - heldout.double().mean(0).cpu()).norm()) * length,
-        "drift": None if last_mean is None else float((mean - last_mean).norm()) * length,
-    }
+    error = float((mean - heldout.double().mean(0).cpu()).norm()) * length
+    return error, None if last_mean is None else float((mean - last_mean).norm()) * length
 
 
 def _critic_gaps(
