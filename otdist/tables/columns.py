@@ -124,7 +124,7 @@ def _open_source(table: TableInput, name: str) -> Table:
         return _collect_columns([(key, _extract_field(table, key)) for key in keys], name, read_array)
     if isinstance(table, np.ndarray) and table.dtype.names is not None:
         return _collect_columns([(key, table[key]) for key in table.dtype.names], name, read_values)
-    native = _collect_native(table)
+    native = collect_native(table)
     frame = from_native(native, name, allow_series=True)
     if isinstance(frame, nw.LazyFrame):
         raise InputError(name, "is a lazy frame", f"call {get_collect_call(table)} first")
@@ -187,7 +187,7 @@ def _extract_field(rows: list[dict[object, object]], key: object) -> NDArray[np.
     return values
 
 
-def _collect_native(table: object) -> object:
+def collect_native(table: object) -> object:
     """Convert tables of databases and engines to Arrow tables; return others unchanged."""
     module = type(table).__module__.split(".")[0]
     if module == "pyspark" and hasattr(table, "toArrow"):

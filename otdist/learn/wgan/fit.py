@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from otdist.learn.distributed import rank_and_world_size, require_equal
 from otdist.learn.modes import refuse_transforms, require_outside, training_mode
 from otdist.learn.sinkhorn.options import check_torch_seed
 from otdist.learn.wgan import checkpoint
+from otdist.learn.wgan.columns.generator import Assembly
 from otdist.learn.wgan.loop import Loop
 from otdist.learn.wgan.monitor.alarms import data_alarms, output_range_alarms
 from otdist.learn.wgan.monitor.check import Check
@@ -24,11 +25,12 @@ from otdist.learn.wgan.schedule import Schedule
 from otdist.learn.wgan.settings import make_settings
 from otdist.learn.wgan.state import build_state
 from otdist.learn.wgan.wgan import WGAN
+from otdist.tables.columns import as_names
 
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from otdist.learn.wgan.real import WGANData
+    from otdist.learn.wgan.real import WGANData, WGANLabels
     from otdist.learn.wgan.settings import SettingOptions
 
 
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 def fit_wgan(
     data: WGANData,
     *,
+    y: WGANLabels | None = None,
+    categorical: Sequence[str] = (),
     steps: int | None = None,
     max_seconds: float | None = None,
     seed: Rng = None,
@@ -143,11 +147,10 @@ def fit_wgan(
         if run_folder is not None and checkpoint.has_run(run_folder):
             remedy = Remedy("use {}, or another folder", Option("resume", "True"))
             raise InputError("folder", f"must not hold a run, got {run_folder}", remedy)
-        run = _new_run(data, schedule, seed or 0, (generator, critic), settings, torch_device)
+        labels = (y, as_names(categorical, "categorical"))
+        run = _new_run(data, labels, schedule, seed or 0, (generator, critic), settings, torch_device)
     checked_settings = run.settings
-    real = RealData.of(
-        data, held_out=checked_settings.held_out, scale=checked_settings.scale, seed=run.state.seed
-    )
+    real = run.real or run.read_data(data, y, as_names(categorical, "categorical"))
     if real.sha256 != run.sha256:
         raise InputError("data", "must be the data of the run", "use another folder")
     require_equal(torch_device, {"data": real.sha256, "seed": run.state.seed, "settings": checked_settings})
@@ -162,6 +165,7 @@ def fit_wgan(
 
 def _new_run(
     data: WGANData,
+    labels: tuple[WGANLabels | None, Sequence[str]],
     schedule: Schedule,
     seed: int,
     user_modules: tuple[nn.Module | None, nn.Module | None],
@@ -169,12 +173,22 @@ def _new_run(
     device: torch.device,
 ) -> WGAN:
     checked_settings = make_settings(settings, user_modules[1] is not None)
-    real = RealData.of(data, held_out=checked_settings.held_out, scale=checked_settings.scale, seed=seed)
+    y, categorical = labels
+    real = RealData.of(
+        data,
+        held_out=checked_settings.held_out,
+        scale=checked_settings.scale,
+        seed=seed,
+        y=y,
+        categorical=categorical,
+    )
     names = tuple(
         name for name, module in zip(("generator", "critic"), user_modules, strict=True) if module is not None
     )
-    state = build_state(checked_settings, real.shape, seed, *user_modules, device)
-    run = WGAN(state, real.scale, real.shape, schedule, real.sha256, real.columns, names)
+    assembly = Assembly(real.encoder, real.classes, real.scale)
+    state = build_state(checked_settings, real.shape, seed, *user_modules, device, assembly)
+    run = WGAN(state, real.scale, real.shape, schedule, real.sha256, real.columns, names, real=real)
+    run.encoder, run.classes = real.encoder, real.classes
     run.alarms = data_alarms(real.notes)
     if user_modules[0] is not None:
         run.alarms += output_range_alarms(state.generator, state.latent, real.train.to(device))

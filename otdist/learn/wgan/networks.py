@@ -32,12 +32,18 @@ def network_sizes(settings: Settings, d: int) -> tuple[int, int]:
     return latent, width
 
 
+def point_size(shape: tuple[int, ...], n_classes: int = 0) -> int:
+    """Return the numbers of a point, with the one-hot code of its class at the end."""
+    return math.prod(shape) + n_classes
+
+
 def resolve_settings(
-    settings: Settings, shape: tuple[int, ...], is_user_module: tuple[bool, bool]
+    settings: Settings, shape: tuple[int, ...], is_user_module: tuple[bool, bool], n_classes: int = 0
 ) -> Settings:
     """Fill in learning rates and critic steps; a step changes outputs by the rate times the width."""
     penalised = settings.constraint in PENALTY_WEIGHTS
-    rate = USER_RATE if penalised else RATE_TIMES_WIDTH / network_sizes(settings, math.prod(shape))[1]
+    width = network_sizes(settings, point_size(shape, n_classes))[1]
+    rate = USER_RATE if penalised else RATE_TIMES_WIDTH / width
     steps = PENALISED_CRITIC_STEPS if penalised else DEFAULT_CRITIC_STEPS
     generator = USER_RATE if is_user_module[0] or _is_convolutional(shape) else rate
     critic = USER_RATE if is_user_module[1] else rate
@@ -49,19 +55,23 @@ def resolve_settings(
     )
 
 
-def default_generator(settings: Settings, shape: tuple[int, ...], seed: torch.Generator) -> nn.Module:
-    """Build a network from latent numbers (n, latent) to points (n, d)."""
-    latent, width = network_sizes(settings, math.prod(shape))
+def default_generator(
+    settings: Settings, shape: tuple[int, ...], seed: torch.Generator, n_classes: int = 0
+) -> nn.Module:
+    """Build a network from latent numbers and one-hot codes, (n, latent + n_classes), to points (n, d)."""
+    latent, width = network_sizes(settings, point_size(shape, n_classes))
     if _is_convolutional(shape):
-        return _initialise(_build_convolutional(latent, shape), seed)
-    layers = [latent, *[width] * HIDDEN_LAYERS, math.prod(shape)]
+        return _initialise(_build_convolutional(latent + n_classes, shape), seed)
+    layers = [latent + n_classes, *[width] * HIDDEN_LAYERS, math.prod(shape)]
     return _initialise(_build_mlp(layers, nn.ReLU()), seed)
 
 
-def default_critic(settings: Settings, shape: tuple[int, ...], seed: torch.Generator) -> nn.Module:
+def default_critic(
+    settings: Settings, shape: tuple[int, ...], seed: torch.Generator, n_classes: int = 0
+) -> nn.Module:
     """Build a critic from packed points (n, packing * d) to scores, with its constraint."""
-    d = math.prod(shape) * settings.packing
-    _, width = network_sizes(settings, math.prod(shape))
+    d = point_size(shape, n_classes) * settings.packing
+    _, width = network_sizes(settings, point_size(shape, n_classes))
     if settings.constraint == "orthogonal":
         return _scale_biases(Orthogonal(d, width=width + width % 2, depth=HIDDEN_LAYERS, generator=seed))
     critic = _initialise(_build_mlp([d, *[width] * HIDDEN_LAYERS, 1], nn.LeakyReLU(LEAKY_SLOPE)), seed)
@@ -88,11 +98,11 @@ def prepare_critic(
     return apply_constraint(checked_critic(shaped, (d,)), settings, d, seed)
 
 
-def prepare_generator(generator: nn.Module, settings: Settings, d: int) -> nn.Module:
-    """Check that the caller's generator gives points of d numbers."""
+def prepare_generator(generator: nn.Module, settings: Settings, d: int, n_classes: int = 0) -> nn.Module:
+    """Check that the caller's generator gives points of d numbers; its inputs end with the one-hot code."""
     require_module("generator", generator)
     require_trainable("generator", generator)
-    latent, _ = network_sizes(settings, d)
+    latent = network_sizes(settings, d + n_classes)[0] + n_classes
     with eval_mode(generator), torch.no_grad():
         try:
             output = generator(torch.zeros(2, latent))

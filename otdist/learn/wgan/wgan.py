@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,9 @@ from otdist.errors import InputError
 from otdist.inputs.arguments import Rng, check_integer
 from otdist.learn.sinkhorn.options import check_torch_seed
 from otdist.learn.wgan import checkpoint
+from otdist.learn.wgan.columns.classes import Classes
+from otdist.learn.wgan.columns.encoder import TableEncoder
+from otdist.learn.wgan.columns.generator import class_quantiles
 from otdist.learn.wgan.metadata import collect_metadata, read_run
 from otdist.learn.wgan.monitor.alarms import Alarm
 from otdist.learn.wgan.monitor.check import Check
@@ -23,10 +28,11 @@ from otdist.learn.wgan.report.summary import build_card, one_line_summary, summa
 from otdist.learn.wgan.schedule import Schedule
 from otdist.learn.wgan.settings import Settings
 from otdist.learn.wgan.state import State
-from otdist.typing import Array
+from otdist.typing import Array, Index
 
 if TYPE_CHECKING:
-    from otdist.learn.wgan.real import WGANData
+    from otdist.learn.wgan.real import WGANData, WGANLabels
+    from otdist.typing import ColumnInput
 
 SAMPLE_BATCH_POINTS = 4096  # points that are generated at a time
 
@@ -115,6 +121,8 @@ class WGAN:
     versions: dict[str, str] = field(default_factory=dict)
     stop_reason: str = ""
     real: RealData | None = None  # for pictures; not written to the file of the run
+    encoder: TableEncoder | None = None
+    classes: Classes | None = None
 
     def __repr__(self) -> str:
         return one_line_summary(self)
@@ -155,32 +163,99 @@ class WGAN:
         last = self.history[-1]
         return Bracket(last.lower, last.estimate, last.upper, last.floor, last.n)
 
-    def sample(self, n: int, *, rng: Rng = 0) -> Array:
-        """Generate points with the averaged generator, of shape (n, ...) and in units of the data.
+    def sample(self, n: int, *, y: ColumnInput | None = None, rng: Rng = 0, clip: bool = True) -> Any:
+        """Generate points with the averaged generator, in the form and in units of the data.
 
         Parameters
         ----------
         n : int
             Number of points.
+        y : label or array_like of labels, shape (n,), optional
+            Classes of the points, for a run with classes. None: classes with their shares in the data.
         rng : int or numpy.random.Generator
             Seed; the same seed gives the same points. A generator gives new points in every call.
+        clip : bool
+            Whether to limit numbers and times of a table to the range of the data; arrays are not limited.
 
         Returns
         -------
-        ndarray, shape (n, ...)
-            Points, float64.
+        ndarray, shape (n, ...), or DataFrame
+            Points, float64. For a table: a table of the same library, with its columns, types and categories
+            in order; whole numbers are whole, and gaps have their share.
+
+        Raises
+        ------
+        InputError
+            If ``y`` are no classes of the run.
         """
         n = check_integer(n, "n")
         stream = torch.Generator().manual_seed(check_torch_seed(rng))
+        codes = self._read_classes(y, n)
+        points, codes = self._generate(n, stream, codes)
+        if self.encoder is None:
+            return points.reshape(n, *self.shape)
+        if self.classes is None or self.classes.position is None:
+            return self.encoder.decode(points, clip=clip)
+        return self.encoder.decode(
+            points, clip=clip, label=(self.classes.position, self.classes.codec, codes)
+        )
+
+    def sample_labels(self, n: int, *, rng: Rng = 0) -> Any:
+        """Draw labels with their shares in the data, for ``sample(n, y=labels)``.
+
+        Parameters
+        ----------
+        n : int
+            Number of labels.
+        rng : int or numpy.random.Generator
+            Seed; the same seed gives the same labels.
+
+        Returns
+        -------
+        ndarray, shape (n,), or Series
+            Labels of the type that ``y`` had.
+
+        Raises
+        ------
+        InputError
+            If the run has no classes.
+        """
+        if self.classes is None:
+            raise InputError("y", "was not given to fit_wgan", "train with fit_wgan(data, y=labels)")
+        n = check_integer(n, "n")
+        return self.classes.decode(self.classes.draw(n, np.random.default_rng(check_torch_seed(rng))))
+
+    def _read_classes(self, y: ColumnInput | None, n: int) -> Index | None:
+        if y is None:
+            return None
+        if self.classes is None:
+            raise InputError("y", "needs a run with classes", "train with fit_wgan(data, y=labels)")
+        return self.classes.read(y, n)
+
+    def _generate(self, n: int, stream: torch.Generator, codes: Index | None = None) -> tuple[Array, Index]:
+        """Generate encoded points (n, d) in units of the data without their classes, and the classes."""
         self.state.average.eval()
         parts = []
         with torch.no_grad():
             for first in range(0, n, SAMPLE_BATCH_POINTS):
                 z = torch.randn(min(SAMPLE_BATCH_POINTS, n - first), self.state.latent, generator=stream)
+                if codes is not None and self.classes is not None:
+                    z[:, -1] = class_quantiles(self.classes, codes[first : first + len(z)])
                 parts.append(
                     self.scale.inverse_transform(self.state.average(z.to(self.state.device)).flatten(1))
                 )
-        return np.concatenate(parts).reshape(n, *self.shape)
+        points = np.concatenate(parts)
+        d = math.prod(self.shape)
+        return points[:, :d], points[:, d:].argmax(1) if self.classes is not None else np.zeros(n, np.intp)
+
+    def read_data(
+        self, data: WGANData, y: WGANLabels | None = None, categorical: Sequence[str] = ()
+    ) -> RealData:
+        """Read data with the settings of the run."""
+        s = self.settings
+        return RealData.of(
+            data, held_out=s.held_out, scale=s.scale, seed=self.state.seed, y=y, categorical=categorical
+        )
 
     def save(self, folder: str | Path) -> Path:
         """Write the run into a folder, as one file of tensors and metadata; no code runs when it is read.

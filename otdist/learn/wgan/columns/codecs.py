@@ -1,0 +1,338 @@
+"""Encoding of one column of a table as numbers, and back to its type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from otdist.errors import InputError
+from otdist.learn.wgan.columns.containers import dump_table, load_table
+from otdist.tables.column import LABEL_KINDS, Column
+from otdist.tables.conversion import to_labels
+from otdist.typing import Array, Index
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from otdist.learn.wgan.columns.containers import Take
+    from otdist.typing import Json
+
+MAX_LEVELS = 500  # labels of a column, each of which takes a number of a point
+MAX_LEVEL_SHARE = 0.5  # labels of a column per row, above which they are identifiers
+MAX_DECIMALS = 6  # decimals that are looked for in numbers
+SECONDS_PER_DAY, SECONDS_PER_HOUR = 86_400, 3_600
+TIME_STEPS_SECONDS = (86_400, 3_600, 60, 1)  # steps that are looked for in times, the largest first
+UNIT_TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # ticks per second of units of Arrow
+STEP_ERROR = 8 * 2.0**-52  # relative rounding error of a multiple of a step
+GAP = "missing"  # suffix of the names of indicators
+
+
+@dataclass(frozen=True, eq=False)
+class NumberCodec:
+    """Numbers, dates, times or durations: one number, and an indicator if there are gaps.
+
+    Attributes
+    ----------
+    name : str
+        Name of the column.
+    example : Table of Arrow
+        Column without rows, with the type of the data.
+    unit : str
+        Unit of the numbers: "days", "hours" or "".
+    step : float
+        Step that all values are multiples of; 0 if there is none.
+    low, high, fill : float
+        Range of the data, and the number in place of a gap.
+    gaps : str
+        "": none; "null", or "nan" if the data write them so.
+    """
+
+    name: str
+    example: pa.Table
+    unit: str
+    step: float
+    low: float
+    high: float
+    fill: float
+    gaps: str
+
+    @classmethod
+    def fit(cls, column: Column, take: Take) -> NumberCodec:
+        """Find type, step, range and gaps of a column."""
+        values, rows = column.present, np.flatnonzero(column.missing)
+        if not np.isfinite(values).all():
+            row = int(np.argmax(np.isinf(column.values)))
+            problem = f"must be finite, row {row} is not"
+            raise InputError(f"data[{column.name!r}]", problem, "make it missing, or drop the row")
+        gaps = ""
+        if len(rows):
+            gaps = "null" if take(column.name, rows[:1]).column(0).null_count else "nan"
+        example = take(column.name, np.flatnonzero(~column.missing)[:1])
+        return cls(
+            column.name,
+            example.slice(0, 0),
+            column.unit,
+            _find_step(values, column.unit, example.schema.field(0).type),
+            float(values.min()),
+            float(values.max()),
+            _mean(values),
+            gaps,
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the numbers of a point."""
+        return (self.name, f"{self.name} {GAP}") if self.gaps else (self.name,)
+
+    @property
+    def level_width(self) -> int:
+        """Numbers of a point that are levels."""
+        return int(bool(self.gaps))
+
+    def encode(self, column: Column) -> Array:
+        """Return numbers (n, 1), or (n, 2) with the indicator of gaps."""
+        values = np.where(column.missing, self.fill, column.values)
+        if not self.gaps:
+            if column.missing.any():
+                row = int(np.argmax(column.missing))
+                raise InputError(f"data[{self.name!r}]", f"row {row} has a gap", "drop such rows")
+            return values[:, None]
+        return np.stack([values, column.missing], axis=1)
+
+    def decode(self, points: Array, clip: bool) -> pa.Array:
+        """Return values in the type of the data."""
+        values = points[:, 0]
+        if clip:
+            values = np.clip(values, self.low, self.high)
+        missing = points[:, 1] > 0.5 if self.gaps else np.zeros(len(points), dtype=bool)
+        if self.step:
+            steps = np.rint(values / self.step)
+            # A division by the inverse, which is whole, gives 39.1 in place of 39.1000000001.
+            values = steps * self.step if self.step >= 1 else steps / np.rint(1 / self.step)
+        return _to_arrow(values, missing, self.example.schema.field(0).type, self.unit, self.gaps == "nan")
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the fields for JSON."""
+        return vars(self) | {"example": dump_table(self.example), "type": "number"}
+
+
+def _mean(values: Array) -> float:
+    """Return the mean at any scale; a value itself where all are equal."""
+    if values.min() == values.max():
+        return float(values[0])
+    exponent = np.frexp(np.abs(values).max())[1]
+    return float(np.ldexp(np.ldexp(values, -exponent).mean(), exponent))
+
+
+def _find_step(values: Array, unit: str, dtype: pa.DataType) -> float:
+    """Return the largest usual step that all values are multiples of; 0 if there is none."""
+    from pyarrow.types import is_integer
+
+    steps = [10.0**-k for k in range(MAX_DECIMALS + 1)]
+    if unit in ("days", "hours"):
+        seconds = SECONDS_PER_DAY if unit == "days" else SECONDS_PER_HOUR
+        steps = [step / seconds for step in TIME_STEPS_SECONDS if step <= seconds]
+    elif is_integer(dtype):
+        return 1.0
+    for step in steps:
+        with np.errstate(over="ignore"):
+            multiples = values / step
+        errors = np.abs(multiples - np.rint(multiples))
+        if np.all(np.abs(multiples) < 2**53) and np.all(errors <= STEP_ERROR * np.abs(multiples)):
+            return step
+    return 0.0
+
+
+def _to_arrow(values: Array, missing: Any, dtype: pa.DataType, unit: str, nan_gaps: bool) -> pa.Array:
+    """Return numbers as an Arrow array of a type."""
+    import pyarrow as pa
+    from pyarrow import types
+
+    if types.is_integer(dtype):
+        info = np.iinfo(dtype.to_pandas_dtype())
+        largest = float(info.max) if info.bits < 64 else np.nextafter(float(info.max), 0)
+        values = np.clip(np.rint(values), float(info.min), largest)
+        return pa.array(values.astype(dtype.to_pandas_dtype()), mask=missing)
+    if types.is_floating(dtype):
+        values = np.where(missing, np.nan, values)
+        return pa.array(values.astype(dtype.to_pandas_dtype()), mask=None if nan_gaps else missing)
+    if types.is_decimal(dtype):
+        rounded = np.round(values, dtype.scale)
+        return pa.array([f"{value:.{dtype.scale}f}" for value in rounded], mask=missing).cast(dtype)
+    if unit in ("days", "hours"):
+        return _to_times(values, missing, dtype, SECONDS_PER_DAY if unit == "days" else SECONDS_PER_HOUR)
+    return pa.array(values, mask=missing)
+
+
+def _to_times(values: Array, missing: Any, dtype: pa.DataType, unit_seconds: int) -> pa.Array:
+    """Return days or hours as dates, times or durations of Arrow."""
+    import pyarrow as pa
+    from pyarrow import types
+
+    if types.is_date32(dtype):
+        return pa.array(np.rint(values).astype(np.int32), mask=missing).cast(dtype)
+    whole = np.floor(values)  # apart, so that nanoseconds are not lost beside decades
+    unit = dtype.unit if hasattr(dtype, "unit") else "ms" if types.is_date(dtype) else "us"
+    per_unit = UNIT_TICKS[unit] * unit_seconds
+    ticks = whole.astype(np.int64) * per_unit + np.rint((values - whole) * per_unit).astype(np.int64)
+    if types.is_date(dtype):
+        return pa.array(ticks // per_unit * per_unit, mask=missing).cast(dtype)
+    if types.is_time(dtype):
+        ticks = np.clip(ticks, 0, UNIT_TICKS[unit] * SECONDS_PER_DAY - 1)
+        return (
+            pa.array(ticks, mask=missing)
+            .cast(pa.int32() if dtype.bit_width == 32 else pa.int64())
+            .cast(dtype)
+        )
+    known = types.is_timestamp(dtype) or types.is_duration(dtype)
+    return pa.array(ticks, mask=missing).cast(dtype if known else pa.timestamp(unit))
+
+
+@dataclass(frozen=True, eq=False)
+class LabelCodec:
+    """Labels or booleans: a one-hot code, or one number if there are two levels. A gap is a level.
+
+    Attributes
+    ----------
+    name : str
+        Name of the column.
+    labels : tuple of str
+        Labels that occur, in the order of the data's categories.
+    example : Table of Arrow
+        A value of each label, in the type of the data.
+    gaps : bool
+        Whether there are gaps.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    example: pa.Table
+    gaps: bool
+    codes_by_label: dict[str, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "codes_by_label", {label: k for k, label in enumerate(self.labels)})
+
+    @classmethod
+    def fit(cls, column: Column, take: Take, argument: str = "data") -> LabelCodec:
+        """Find the labels of a column, and a row of each."""
+        column = _as_labels(column)
+        present = np.flatnonzero(~column.missing)
+        codes, first = np.unique(column.values[present], return_index=True)
+        _check_levels(column, len(codes), argument)
+        gaps = len(present) < len(column.values)
+        rows = present[first] if len(codes) else np.zeros(1, dtype=np.intp)
+        example = take(column.name, rows).combine_chunks()
+        labels = tuple(column.labels[int(code)] for code in codes)
+        return cls(column.name, labels, example if len(codes) else example.slice(0, 0), gaps)
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Labels, and the gap."""
+        return (*self.labels, GAP) if self.gaps else self.labels
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the numbers of a point: none if there is one level, one if there are two."""
+        names = tuple(f"{self.name}={label}" for label in self.labels)
+        names += (f"{self.name} {GAP}",) if self.gaps else ()
+        return names if len(names) > 2 else names[1:]
+
+    @property
+    def level_width(self) -> int:
+        """Numbers of a point that are levels."""
+        return len(self.names)
+
+    def encode(self, column: Column) -> Array:
+        """Return the one-hot code (n, width)."""
+        codes = self.to_codes(column)
+        return self.expand(codes)
+
+    def expand(self, codes: Index) -> Array:
+        """Return the one-hot code of levels."""
+        hot = np.eye(len(self.levels))[codes]
+        return hot if len(self.levels) > 2 else hot[:, 1:]
+
+    def to_codes(self, column: Column, argument: str = "data") -> Index:
+        """Return the index of each value's level."""
+        column = _as_labels(column)
+        table = np.array([self.codes_by_label.get(label, -1) for label in column.labels], dtype=np.intp)
+        codes = np.full(len(column.values), len(self.labels) if self.gaps else -1, dtype=np.intp)
+        present = ~column.missing
+        codes[present] = table[column.values[present].astype(np.intp)] if len(table) else -1
+        if (codes < 0).any():
+            row = int(np.argmax(codes < 0))
+            found = "a gap" if not present[row] else repr(column.labels[int(column.values[row])])
+            place = argument if argument != "data" else f"data[{self.name!r}]"
+            problem = f"must be one of {self._list_labels()}, got {found} in row {row}"
+            raise InputError(place, problem, "use labels of the run's data")
+        return codes
+
+    def _list_labels(self) -> str:
+        more = f" and {len(self.labels) - 8} more" if len(self.labels) > 8 else ""
+        return ", ".join(map(repr, self.labels[:8])) + more
+
+    def decode(self, points: Array, clip: bool = True) -> pa.Array:  # noqa: ARG002  as of numbers
+        """Return values in the type of the data."""
+        if len(self.levels) > 2:
+            return self.from_codes(points.argmax(1))
+        if len(self.levels) == 2:
+            return self.from_codes((points[:, 0] > 0.5).astype(np.intp))
+        return self.from_codes(np.zeros(len(points), dtype=np.intp))
+
+    def from_codes(self, codes: Index) -> pa.Array:
+        """Return the values of levels."""
+        import pyarrow as pa
+
+        values = self.example.column(0).combine_chunks()
+        if isinstance(values, pa.ChunkedArray):
+            values = values.chunk(0) if values.num_chunks else pa.array([], values.type)
+        if not self.labels:
+            return pa.nulls(len(codes), values.type)
+        return values.take(pa.array(codes, mask=codes >= len(self.labels)))
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the fields for JSON."""
+        return {
+            "type": "labels",
+            "name": self.name,
+            "labels": list(self.labels),
+            "example": dump_table(self.example),
+            "gaps": self.gaps,
+        }
+
+
+Codec = NumberCodec | LabelCodec
+
+
+def fit_codec(column: Column, take: Take) -> Codec:
+    """Fit the codec of a column's kind; a column of gaps alone has no levels."""
+    is_number = column.kind in ("numeric", "datetime")
+    return NumberCodec.fit(column, take) if is_number else LabelCodec.fit(column, take)
+
+
+def read_codec(record: Mapping[str, Any]) -> Codec:
+    """Read a codec from JSON."""
+    values = {name: value for name, value in record.items() if name != "type"}
+    values["example"] = load_table(values["example"])
+    if record["type"] == "number":
+        return NumberCodec(**values)
+    return LabelCodec(**(values | {"labels": tuple(values["labels"])}))
+
+
+def _as_labels(column: Column) -> Column:
+    return column if column.kind in LABEL_KINDS or column.kind is None else to_labels(column)
+
+
+def _check_levels(column: Column, count: int, argument: str) -> None:
+    """Raise InputError for labels that are too many, such as identifiers."""
+    rows = len(column.values)
+    if count <= MAX_LEVELS and (count <= MAX_LEVEL_SHARE * rows or count <= 2):
+        return
+    place = f"data[{column.name!r}]" if argument == "data" else argument
+    problem = f"has {count:,} labels in {rows:,} rows, too many to learn"
+    remedy = f"leave it out if it identifies rows, or merge rare labels to at most {MAX_LEVELS}"
+    raise InputError(place, problem, f"{column.note}; {remedy}" if column.note else remedy)
