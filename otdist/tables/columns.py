@@ -247,7 +247,7 @@ def _get_type_name(values: object) -> str:
 
 def _open_matrix(table: object, name: str) -> Table:
     if isinstance(table, list | tuple) and not is_torch(table):
-        table = _to_text_array(table)
+        table = to_text_array(table)
     if isinstance(table, np.ndarray) and table.dtype.kind in "OUSTmM" and table.ndim in (1, 2):
         rows = table[:, None] if table.ndim == 1 else table
         return _collect_columns([(f"x{k}", rows[:, k]) for k in range(rows.shape[1])], name, read_array)
@@ -262,7 +262,7 @@ def _open_matrix(table: object, name: str) -> Table:
     return _make_memory_table(columns, len(matrix))
 
 
-def _to_text_array(rows: object) -> object:
+def to_text_array(rows: object) -> object:
     """Convert lists of text to an array; return others unchanged, for the reader of numbers to check."""
     try:
         array = np.asarray(rows)

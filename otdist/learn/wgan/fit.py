@@ -150,7 +150,7 @@ def fit_wgan(
         labels = (y, as_names(categorical, "categorical"))
         run = _new_run(data, labels, schedule, seed or 0, (generator, critic), settings, torch_device)
     checked_settings = run.settings
-    real = run.real or run.read_data(data, y, as_names(categorical, "categorical"))
+    real = run.real or run.read_data(data, y)
     if real.sha256 != run.sha256:
         raise InputError("data", "must be the data of the run", "use another folder")
     require_equal(torch_device, {"data": real.sha256, "seed": run.state.seed, "settings": checked_settings})

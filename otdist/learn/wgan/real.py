@@ -62,6 +62,10 @@ class Scale:
         centre = np.concatenate([self.centre, np.zeros(classes.count)])
         return Scale(centre, np.concatenate([self.unit, labels]), self.common)
 
+    def first(self, d: int) -> Scale:
+        """Return the scale of the first d columns."""
+        return Scale(self.centre[:d], self.unit[:d], self.common)
+
     @property
     def distance_unit(self) -> float:
         """Unit of distances on this scale; 1 if columns have separate units."""
@@ -238,27 +242,28 @@ def _read_points(data: WGANData) -> tuple[Array, tuple[int, ...], tuple[str, ...
     finite = np.isfinite(values).all(1)
     if not finite.all():
         row = int(np.argmin(finite))
-        raise InputError("data", f"must be finite, row {row} is not", "drop such rows, or fill them in")
+        remedy = "drop such rows, fill them in, or pass a DataFrame, whose gaps are learned"
+        raise InputError("data", f"must be finite, row {row} is not", remedy)
     return values, shape, columns
 
 
-def _unpack(data: WGANData) -> ArrayInput:
-    """Unpack containers of torch's data loaders; raises InputError if they do not hold points alone."""
+def _unpack(data: WGANData) -> TableInput:
+    """Unpack lists of points and data sets of torch; raises InputError unless they hold points alone."""
     if isinstance(data, TensorDataset) and len(data.tensors) == 1:
         return data.tensors[0]
+    if isinstance(data, TensorDataset):
+        problem = f"must be points, got a TensorDataset of {len(data.tensors)} tensors"
+        raise InputError("data", problem, "pass points and labels: fit_wgan(dataset.tensors[0], y=...)")
     if isinstance(data, Dataset | DataLoader):
-        problem = f"must be points, got a {type(data).__name__}"
-        if isinstance(data, TensorDataset):
-            problem = f"must be points, got a TensorDataset of {len(data.tensors)} tensors"
-        remedy = "give the points alone, as one tensor: batches are drawn from it, labels are not used"
-        raise InputError("data", problem, remedy)
+        remedy = "pass points and labels as tensors: fit_wgan(torch.stack([x for x, _ in dataset]), y=...)"
+        raise InputError("data", f"must be points, got a {type(data).__name__}", remedy)
     if not isinstance(data, list | tuple) or not all(getattr(part, "ndim", 0) for part in data):
         return data
     shapes = {tuple(part.shape) for part in data}
     if len(shapes) > 1 or (len(data) < MIN_POINTS and len(next(iter(shapes), ())) > 1):
         listed = " and ".join(str(tuple(part.shape)) for part in data[:2])
         problem = f"must be one array of points, got a {type(data).__name__} of {len(data)} arrays, {listed}"
-        raise InputError("data", problem, "give the points alone, as one array; labels are not used")
+        raise InputError("data", problem, "pass points and labels apart: fit_wgan(X, y=y)")
     return torch.stack(list(data)) if all(map(is_torch, data)) else np.stack([np.asarray(v) for v in data])
 
 

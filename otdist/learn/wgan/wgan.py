@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -225,6 +224,30 @@ class WGAN:
         n = check_integer(n, "n")
         return self.classes.decode(self.classes.draw(n, np.random.default_rng(check_torch_seed(rng))))
 
+    @property
+    def point_names(self) -> tuple[str, ...]:
+        """Names of the numbers of an encoded point, such as ``sex=male``, without those of classes."""
+        if self.encoder is not None:
+            return self.encoder.names
+        return self.columns or tuple(f"column {k}" for k in range(math.prod(self.shape)))
+
+    def sample_encoded(self, n: int, *, rng: Rng = 0) -> Array:
+        """Generate points as the generator gives them, with labels as one-hot codes.
+
+        Parameters
+        ----------
+        n : int
+            Number of points.
+        rng : int or numpy.random.Generator
+            Seed; the same seed gives the same points.
+
+        Returns
+        -------
+        ndarray, shape (n, d)
+            Numbers with the names ``point_names``, in units of the data.
+        """
+        return self._generate(n, torch.Generator().manual_seed(check_torch_seed(rng)))[0]
+
     def _read_classes(self, y: ColumnInput | None, n: int) -> Index | None:
         if y is None:
             return None
@@ -248,11 +271,15 @@ class WGAN:
         d = math.prod(self.shape)
         return points[:, :d], points[:, d:].argmax(1) if self.classes is not None else np.zeros(n, np.intp)
 
-    def read_data(
-        self, data: WGANData, y: WGANLabels | None = None, categorical: Sequence[str] = ()
-    ) -> RealData:
-        """Read data with the settings of the run."""
+    def read_data(self, data: WGANData, y: WGANLabels | None = None) -> RealData:
+        """Read data as those of the run: with its settings, columns of labels and column of classes."""
         s = self.settings
+        if y is None and self.classes is not None:
+            if self.classes.position is None:
+                problem = "must be given, since the run has classes"
+                raise InputError("y", problem, "pass the labels that it was trained with")
+            y = self.classes.codec.name
+        categorical = () if self.encoder is None else self.encoder.categorical
         return RealData.of(
             data, held_out=s.held_out, scale=s.scale, seed=self.state.seed, y=y, categorical=categorical
         )
@@ -273,7 +300,14 @@ class WGAN:
         tensors = checkpoint.collect_tensors(self.state) | self.snapshots.tensors()
         return checkpoint.write(Path(folder), tensors, collect_metadata(self))
 
-    def report(self, path: str | Path, data: WGANData | None = None, *, name: str | None = None) -> Path:
+    def report(
+        self,
+        path: str | Path,
+        data: WGANData | None = None,
+        *,
+        y: WGANLabels | None = None,
+        name: str | None = None,
+    ) -> Path:
         """Write an HTML report: distance to the data, curves, samples, alarms and settings.
 
         Parameters
@@ -283,6 +317,8 @@ class WGAN:
         data : array_like, optional
             Data of the run, drawn beside the samples. None: the data are known after training, but not for a
             run from a file, whose page shows the samples alone.
+        y : array_like or str, optional
+            Labels as given to :func:`~otdist.learn.fit_wgan`, with ``data``.
         name : str, optional
             Heading of the page, such as the name of the data file. None: a description of the points.
 
@@ -298,7 +334,7 @@ class WGAN:
         """
         from otdist.learn.wgan.report.page import write_report
 
-        return write_report(self, Path(path), data, name)
+        return write_report(self, Path(path), data, name, y)
 
     @classmethod
     def load(

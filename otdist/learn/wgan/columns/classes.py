@@ -151,10 +151,10 @@ def fit_classes(column: Column, take: Any, argument: str) -> LabelCodec:
     if column.missing.any():
         row = int(np.argmax(column.missing))
         raise InputError(argument, f"must have no gaps, row {row} has one", "drop such rows, or name a class")
-    if column.kind not in (*LABEL_KINDS, "boolean"):
-        if column.kind != "numeric" or not np.array_equal(column.values, np.rint(column.values)):
-            problem = "must be labels, got numbers with fractions or times"
-            raise InputError(argument, problem, "cut them into classes, or leave them in the data")
+    is_whole = column.kind == "numeric" and np.array_equal(column.values, np.rint(column.values))
+    if column.kind not in (*LABEL_KINDS, "boolean") and not is_whole:
+        problem = "must be labels, got numbers with fractions or times"
+        raise InputError(argument, problem, "cut them into classes, or leave them in the data")
     codec = LabelCodec.fit(column, take, argument)
     counts = np.bincount(codec.to_codes(column, argument), minlength=len(codec.labels))
     if len(counts) < 2:

@@ -275,7 +275,7 @@ class LabelCodec:
         more = f" and {len(self.labels) - 8} more" if len(self.labels) > 8 else ""
         return ", ".join(map(repr, self.labels[:8])) + more
 
-    def decode(self, points: Array, clip: bool = True) -> pa.Array:  # noqa: ARG002  as of numbers
+    def decode(self, points: Array, clip: bool = True) -> pa.Array:
         """Return values in the type of the data."""
         if len(self.levels) > 2:
             return self.from_codes(points.argmax(1))

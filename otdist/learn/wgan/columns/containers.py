@@ -12,7 +12,7 @@ import numpy as np
 
 from otdist.errors import InputError, get_reason
 from otdist.inputs.frames import from_native
-from otdist.tables.columns import collect_native
+from otdist.tables.columns import collect_native, to_text_array
 from otdist.typing import Index
 
 if TYPE_CHECKING:
@@ -133,6 +133,9 @@ def open_container(data: object) -> tuple[Container, Take] | None:
     if isinstance(data, list) and data and all(isinstance(row, dict) for row in data):
         keys = tuple(dict.fromkeys(key for row in data for key in row))
         return _open_parts("records", {str(key): [row.get(key) for row in data] for key in keys}, keys)
+    if isinstance(data, list | tuple):
+        rows = to_text_array(data)
+        return _open_array(rows) if isinstance(rows, np.ndarray) else None
     if isinstance(data, np.ndarray):
         return _open_array(data)
     native = collect_native(data)

@@ -35,10 +35,13 @@ class TableEncoder:
         Kind of the table.
     codecs : tuple of NumberCodec or LabelCodec
         Encoding of each column, in the order of the table.
+    categorical : tuple of str
+        Columns that are read as labels whatever their type.
     """
 
     container: Container
     codecs: tuple[Codec, ...]
+    categorical: tuple[str, ...] = ()
 
     @classmethod
     def fit(
@@ -65,7 +68,7 @@ class TableEncoder:
             raise InputError("y", f"names {label!r}, the only column", "give a table with other columns")
         labels = next((column for column in columns if column.name == label), None)
         codecs = tuple(fit_codec(column, take) for column in features)
-        return FittedTable(cls(container, codecs), features, labels, names, take)
+        return FittedTable(cls(container, codecs, tuple(categorical)), features, labels, names, take)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -100,7 +103,7 @@ class TableEncoder:
         InputError
             If columns are missing, or hold labels or gaps that the data of the fit had not.
         """
-        columns = {column.name: column for column in read_table_columns(data, ())}
+        columns = {column.name: column for column in read_table_columns(data, self.categorical)}
         if missing := [name for name in self.columns if name not in columns]:
             raise InputError("data", f"must have the columns of the run, {missing} are missing", "add them")
         return self.encode_columns([columns[name] for name in self.columns])
@@ -142,13 +145,17 @@ class TableEncoder:
 
     def to_json(self) -> dict[str, Json]:
         """Return the encoder for JSON."""
-        return {"container": self.container.to_json(), "codecs": [codec.to_json() for codec in self.codecs]}
+        return {
+            "container": self.container.to_json(),
+            "codecs": [codec.to_json() for codec in self.codecs],
+            "categorical": list(self.categorical),
+        }
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> TableEncoder:
         """Read :meth:`to_json`."""
         codecs = tuple(read_codec(codec) for codec in record["codecs"])
-        return cls(Container.from_json(record["container"]), codecs)
+        return cls(Container.from_json(record["container"]), codecs, tuple(record["categorical"]))
 
 
 class FittedTable(NamedTuple):
