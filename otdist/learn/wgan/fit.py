@@ -61,8 +61,15 @@ def fit_wgan(
 
     Parameters
     ----------
-    data : array_like, shape (n, d), (n, height, width) or (n, channels, height, width)
-        Points, rows of a table, series or small images; a DataFrame of numbers. At least 32.
+    data : array_like, shape (n, d), (n, height, width) or (n, channels, height, width), or DataFrame
+        Points, series or small images, or a table of numbers, labels, times and gaps: whatever
+        :func:`otdist.compare` reads. At least 32 rows.
+    y : array_like, shape (n,), or str, optional
+        Class of each row or image, or the column of ``data`` that holds it. Classes are an input of the
+        generator, see :meth:`WGAN.sample`; the critic sees them beside the point, so W1 is that of points and
+        classes together, where two classes are as far apart as two random points in the root mean square.
+    categorical : sequence of str
+        Columns of numbers that are labels, such as codes.
     steps : int, optional
         Steps of the generator. None, and ``max_seconds`` None: 20,000, or fewer if nothing more is gained.
     max_seconds : float, optional
@@ -71,9 +78,11 @@ def fit_wgan(
         Seed; the same seed gives the same bytes on one CPU. A generator draws a seed. None: 0.
     generator : Module, optional
         Generator that maps (n, latent) to (n, ...) with the numbers of a point, centred and of spread 1.
-        None: a network sized by the data.
+        With ``y``, its input is (n, latent + k) with the one-hot code of k classes last. For a table, its
+        numbers at labels and gaps are logits. None: a network sized by the data.
     critic : Module, optional
         Critic that maps ``(n, *shape)`` to (n,) or (n, 1); with ``packing`` from ``(n, packing, *shape)``.
+        For a table or with ``y``, a point is flat: d encoded numbers, and those of the classes.
     folder : path, optional
         Folder for a checkpoint at every check, and for logs: a line of JSON per check in ``log.jsonl``, and
         scalars in ``tensorboard`` if that is installed.
@@ -99,7 +108,8 @@ def fit_wgan(
     Raises
     ------
     InputError
-        If data are not points, or not finite; for settings that are unknown or inconsistent; for modules that
+        If data are not points, or not finite; for columns that cannot be learned, such as identifiers; for
+        labels ``y`` that are missing, of one class, or of a class with a single row; for settings that are unknown or inconsistent; for modules that
         cannot be generator or critic (BatchNorm or a squashed output in a critic); if ``folder`` holds a run
         and ``resume`` is False, or a run with other settings.
 

@@ -31,7 +31,7 @@ from otdist.typing import Array, Index
 
 if TYPE_CHECKING:
     from otdist.learn.wgan.real import WGANData, WGANLabels
-    from otdist.typing import ColumnInput
+    from otdist.typing import ColumnInput, TableInput
 
 SAMPLE_BATCH_POINTS = 4096  # points that are generated at a time
 
@@ -91,6 +91,12 @@ class WGAN:
         Numbers of training and held-out points.
     snapshots : Snapshots
         Points of the same latent numbers at some checks, for pictures.
+    columns : tuple of str or None
+        Names of the columns of a table.
+    encoder : TableEncoder or None
+        Encoding of a table as points.
+    classes : Classes or None
+        Classes of rows or images, if ``y`` was given.
 
     Examples
     --------
@@ -247,6 +253,34 @@ class WGAN:
             Numbers with the names ``point_names``, in units of the data.
         """
         return self._generate(n, torch.Generator().manual_seed(check_torch_seed(rng)))[0]
+
+    def encode(self, table: TableInput) -> Array:
+        """Return rows of a table as points whose Euclidean distances are those of the checks.
+
+        Numbers are in spreads of their column, labels one-hot codes in a common unit; see
+        :func:`~otdist.learn.evaluate`. A column of classes is left out.
+
+        Parameters
+        ----------
+        table : DataFrame
+            Rows with the columns of the run, such as samples or rows that were not trained on.
+
+        Returns
+        -------
+        ndarray, shape (n, d)
+            Points; ``point_names`` names their columns.
+
+        Raises
+        ------
+        InputError
+            If the run is not of a table, or the rows have labels or gaps that its data had not.
+        """
+        if self.encoder is None:
+            raise InputError(
+                "table", "needs a run of a table, got one of an array", "use the points themselves"
+            )
+        points = self.scale.first(self.encoder.d).transform(self.encoder.encode(table))
+        return np.asarray(points.double().numpy())
 
     def _read_classes(self, y: ColumnInput | None, n: int) -> Index | None:
         if y is None:
