@@ -1,14 +1,15 @@
 """What do generators of tables give for the same seconds? Real tables, a third of the rows held out.
 
-TSTR: the accuracy on held-out rows of a classifier trained on generated ones (gradient boosting, and an SVC).
-W1 over floor: W1 between generated and held-out rows, over that between training and held-out rows, of equal
-numbers of rows; labels are one-hot codes with distance 1, numbers are divided by their spread. Impossible cells:
-labels that do not occur in the data, numbers that are not whole where all real ones are. Structural zeros: rows
-with a pair of labels that no real row has. Recall: of ``otdist.learn.precision_recall``.
+TSTR: the accuracy on held-out rows of a classifier trained on generated ones (boosting, and an SVC).
+W1 over floor: W1 between generated and held-out rows, over that between training and held-out rows, of
+equal numbers of rows; labels are one-hot codes with distance 1, numbers are divided by their spread.
+Impossible cells: labels that do not occur in the data, numbers that are not whole where all real ones are.
+New pairs: rows with a pair of labels that no real row has. Recall: of ``otdist.learn.precision_recall``.
 
-The tables "housing" and "employment" are those of the wheel of nannyml, which needs not be imported:
-``pip install nannyml --no-deps``. Peers: ``pip install ctgan imbalanced-learn``. Networks have the same seconds
-of the processor, one core: the time of a step or an epoch is measured first. Run with ``python -m benchmarks.wgan.real_tables``.
+The tables "housing" and "employment" are those of the wheel of nannyml, which is not imported:
+``pip install nannyml --no-deps``. Peers: ``pip install ctgan imbalanced-learn``. Networks have the same
+seconds of one core; the time of a step or an epoch is measured first. Run with
+``python -m benchmarks.wgan.real_tables``.
 """
 
 import time
@@ -157,6 +158,7 @@ class Encoding:
         self.centre, self.spread = table[self.numbers].mean(), table[self.numbers].std() + 1e-12
 
     def points(self, table):
+        """Rows as an array."""
         z = ((table[self.numbers].astype(float) - self.centre) / self.spread).fillna(0.0)
         gaps = [table[name].isna().to_numpy(float)[:, None] for name in self.numbers]
         codes = [
@@ -212,7 +214,7 @@ def measure(row):
     near, floor = (otdist.w1(z[rng.permutation(len(z))[:m]], held) for z in (fakes, rows))
     cells, zeros = count_impossible(fake, real)
     _, zeros_real = count_impossible(test, train)
-    shares = precision_recall(held, fakes[rng.permutation(len(fakes))[:m]])
+    precision, recall = precision_recall(held, fakes[rng.permutation(len(fakes))[:m]])
     boosting = HistGradientBoostingClassifier(random_state=0)
     svc = make_pipeline(StandardScaler(), SVC()) if name != "digits" else SVC(C=10)
     return {
@@ -222,8 +224,8 @@ def measure(row):
         "impossible_cells": float(cells),
         "new_pairs": float(zeros),
         "new_pairs_of_real": float(zeros_real),
-        "precision": float(shares.precision),
-        "recall": float(shares.recall),
+        "precision": float(precision),
+        "recall": float(recall),
         "gaps": float(fake.isna().to_numpy().mean()),
         "gaps_real": float(train.isna().to_numpy().mean()),
         "cpu_seconds": round(seconds, 1),

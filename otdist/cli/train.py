@@ -98,11 +98,14 @@ def train(
             raise InputError("--sample", "needs a folder to write to", "pass --out FOLDER")
     fit_wgan = _import_trainer()
     options = dict(_parse_setting(text) for text in settings or [])
-    names = {"data": data, "folder": "--out"} | {name: f"--set {name}" for name in options}
+    names = {"data": data, "folder": "--out", "y": "--y", "categorical": "--categorical"} | {
+        name: f"--set {name}" for name in options
+    }
     try:
         with shell_errors(names):
             table = select_columns(read_file(data), columns, data)
-            rows = table if nan_policy == "keep" else _select_rows(table, omit=nan_policy == "omit")
+            keep = nan_policy == "keep" and not isinstance(table, np.ndarray)
+            rows = table if keep else _select_rows(table, omit=nan_policy == "omit")
             run = fit_wgan(
                 rows,
                 y=y,

@@ -25,17 +25,20 @@ def small(data=POINTS, y=CODES, **more):
     return fit_wgan(data, y=y, **(SMALL | {"steps": 10} | more))
 
 
+def find_mean(code):
+    return POINTS[code == CODES].mean(0)
+
+
 class TestArrays:
     def test_points_have_the_class_that_is_asked_for(self):
         run = fit_wgan(POINTS, y=CODES, steps=300, batch_size=64, width=32, check_every=150, check_points=40)
         for code in range(3):
-            mean = POINTS[CODES == code].mean(0)
-            assert np.abs(run.sample(500, y=code).mean(0) - mean).max() < 2.0
+            assert np.abs(run.sample(500, y=code).mean(0) - find_mean(code)).max() < 2.0
         labels = run.sample_labels(60)
         mixed = run.sample(60, y=labels)
         assert mixed.shape == (60, 2)
         for code in range(3):
-            assert np.abs(mixed[labels == code].mean(0) - POINTS[CODES == code].mean(0)).max() < 3.0
+            assert np.abs(mixed[labels == code].mean(0) - find_mean(code)).max() < 3.0
 
     def test_labels_have_their_shares_and_their_type(self):
         run = small()

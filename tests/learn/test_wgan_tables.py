@@ -159,7 +159,7 @@ class TestEncoder:
         assert far["whole"].max() == 39 and encoder.decode(points * 100, clip=False)["whole"].max() == 3900
 
     def test_a_type_bounds_numbers_that_are_not_clipped(self):
-        encoder, points = fit_encoder(pd.DataFrame({"a": np.arange(40, dtype=np.uint8)}))
+        encoder, _ = fit_encoder(pd.DataFrame({"a": np.arange(40, dtype=np.uint8)}))
         back = encoder.decode(np.array([[-5.0], [1e6]]), clip=False)
         assert back["a"].tolist() == [0, 255]
 
@@ -264,9 +264,13 @@ class TestHead:
         (gradient,) = torch.autograd.grad(points.square().sum(), logits)
         assert torch.isfinite(gradient).all() and (gradient.abs().sum(0) > 0).all()
 
+    def test_columns_may_have_different_numbers_of_levels(self):
+        table = pd.DataFrame({"a": list("xyz") * 30, "b": list("uvwst") * 18, "c": np.arange(90.0)})
+        assert small(table, steps=20).sample(50).notna().all(axis=None)
+
     def test_levels_are_drawn_with_the_probabilities_of_the_softmax(self):
         table = pd.DataFrame({"k": ["a"] * 10 + ["b"] * 20 + ["c"] * 30, "f": [True, False, False] * 20})
-        encoder, points = fit_encoder(table)
+        encoder, _ = fit_encoder(table)
         real = RealData.of(table, held_out=0.2, scale="auto", seed=0)
         head = TableHead(encoder, real.scale)
         generator = torch.Generator().manual_seed(0)
@@ -299,7 +303,7 @@ class TestRefusals:
             small(draw_mixed(), categorical=["z"])
         with pytest.raises(InputError, match="categorical: names columns of a table"):
             small(np.random.default_rng(0).normal(size=(64, 2)), categorical=["z"])
-        with pytest.raises(InputError, match="row 3 is not; .*DataFrame, whose gaps are learned"):
+        with pytest.raises(InputError, match=r"row 3 is not; .*DataFrame, whose gaps are learned"):
             small(np.where(np.arange(64) == 3, np.nan, 1.0)[:, None] * np.ones(2))
 
     def test_other_labels_and_columns_are_not_encoded(self):

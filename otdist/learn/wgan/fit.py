@@ -109,9 +109,9 @@ def fit_wgan(
     ------
     InputError
         If data are not points, or not finite; for columns that cannot be learned, such as identifiers; for
-        labels ``y`` that are missing, of one class, or of a class with a single row; for settings that are unknown or inconsistent; for modules that
-        cannot be generator or critic (BatchNorm or a squashed output in a critic); if ``folder`` holds a run
-        and ``resume`` is False, or a run with other settings.
+        labels ``y`` that are missing, of one class, or of a class with a single row; for settings that are
+        unknown or inconsistent; for modules that cannot be generator or critic (BatchNorm or a squashed
+        output in a critic); if ``folder`` holds a run and ``resume`` is False, or a run with other settings.
 
     Warns
     -----

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 MIN_STEP_SPREADS = 0.01  # steps of numbers below which points are not rounded to them
 MAX_STEP_COUNT = 2.0**20  # steps from the mean up to which float32 rounds right
 MIN_UNIFORM = 1e-6  # least distance of random numbers from 0 and 1, where the logistic quantile is infinite
+ABSENT_LOGIT = -1e9  # of levels that fill up shorter columns; finite, since buffers are averaged
 
 
 @dataclass(frozen=True, eq=False)
 class Assembly:
-    """What surrounds a network: corrections of its points, and classes.
+    """Parts around the network of a generator: the correction of its points, and classes.
 
     Attributes
     ----------
@@ -35,8 +36,6 @@ class Assembly:
         Classes of the rows.
     scale : Scale
         Scale of the encoded points, with the columns of the classes last.
-    means : ndarray
-        Means of the encoded training points.
     """
 
     encoder: TableEncoder | None
@@ -130,8 +129,7 @@ class TableHead(nn.Module):
         padded = np.array([[*group, *[-1] * (width - len(group))] for group in groups], dtype=np.int64)
         padded = padded.reshape(len(groups), width)
         shares = np.clip(scale.centre, 1e-6, 1 - 1e-6)
-        with np.errstate(divide="ignore"):
-            logits = np.where(padded >= 0, np.log(shares[padded]), -np.inf)
+        logits = np.where(padded >= 0, np.log(shares[padded]), ABSENT_LOGIT)
         self.n_noise = int((padded >= 0).sum()) + len(lone)
         for name, values in {
             "index": padded.clip(0),
