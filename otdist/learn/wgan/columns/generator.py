@@ -82,7 +82,7 @@ class AssembledGenerator(nn.Module):
         self.n_inputs: int = latent + n_noise + int(self.has_classes)
         if classes is not None:
             self.label_scale = classes.scale
-            bounds = torch.from_numpy(np.cumsum(classes.shares)[:-1])
+            bounds = torch.from_numpy(np.cumsum(classes.shares)[:-1]).float()
             self.register_buffer("bounds", bounds, persistent=False)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ class AssembledGenerator(nn.Module):
     def _classes(self, z: Tensor) -> Tensor:
         """Return the one-hot codes of the classes whose quantiles are given."""
         bounds: Tensor = self.bounds  # type: ignore[assignment]
-        codes = torch.bucketize(torch.special.ndtr(z.to(bounds.dtype)), bounds, right=True)
+        codes = torch.bucketize(torch.special.ndtr(z.float()), bounds, right=True)
         return F.one_hot(codes, len(bounds) + 1)
 
 
@@ -125,16 +125,20 @@ class TableHead(nn.Module):
     def __init__(self, encoder: TableEncoder, scale: Scale) -> None:
         super().__init__()
         columns, groups, lone, gaps, steps = _find_blocks(encoder, scale)
+        members = np.array([k for group in groups for k in group], dtype=np.int64)
+        # Columns of labels have different numbers of levels: shorter ones are filled up.
         width = max((len(group) for group in groups), default=0)
-        padded = np.array([[*group, *[-1] * (width - len(group))] for group in groups], dtype=np.int64)
-        padded = padded.reshape(len(groups), width)
+        padded = np.full((len(groups), width), -1, dtype=np.int64)
+        for row, group in enumerate(groups):
+            padded[row, : len(group)] = np.searchsorted(members, group)
         shares = np.clip(scale.centre, 1e-6, 1 - 1e-6)
-        logits = np.where(padded >= 0, np.log(shares[padded]), ABSENT_LOGIT)
-        self.n_noise = int((padded >= 0).sum()) + len(lone)
+        self.n_noise = len(members) + len(lone)
         for name, values in {
-            "index": padded.clip(0),
-            "valid": padded >= 0,
-            "group_logits": logits.astype(np.float32),
+            "members": members,
+            "member_logits": np.log(shares[members]).astype(np.float32),
+            "padded": padded.clip(0),
+            "padding": np.where(padded < 0, ABSENT_LOGIT, 0.0).astype(np.float32),
+            "places": np.flatnonzero(padded >= 0),
             "lone": lone,
             "lone_logits": np.log(shares[lone] / (1 - shares[lone])).astype(np.float32),
             "gap_values": gaps[:, 0].astype(np.int64),
@@ -153,30 +157,35 @@ class TableHead(nn.Module):
         b: dict[str, Tensor] = dict(self.named_buffers())
         points = points.float()
         uniform = torch.special.ndtr(noise.float()).clamp(MIN_UNIFORM, 1 - MIN_UNIFORM)
-        out = points.clone()
-        n_group = len(noise.T) - len(b["lone"])
+        n_members, out = len(b["members"]), points
         if len(b["rounded"]):
             columns = b["rounded"]
-            exact = (points[:, columns] - b["offsets"]) / b["steps"]
-            out[:, columns] = _pass_through(exact.round() * b["steps"] + b["offsets"], points[:, columns])
-        if n_group:
-            gumbel = torch.zeros(len(points), *b["index"].shape, device=points.device)
-            gumbel[:, b["valid"]] = -(-uniform[:, :n_group].log()).log()
-            soft = (points[:, b["index"]] + b["group_logits"] + gumbel).softmax(dim=2)
-            hard = F.one_hot(soft.argmax(dim=2), soft.shape[2]).float()
-            columns = b["index"][b["valid"]]
-            levels = _pass_through(hard, soft)[:, b["valid"]]
-            out[:, columns] = (levels - b["centre"][columns]) / b["unit"][columns]
+            free = points.index_select(1, columns)
+            whole = ((free - b["offsets"]) / b["steps"]).round() * b["steps"] + b["offsets"]
+            out = out.index_copy(1, columns, _pass_through(whole, free))
+        if n_members:
+            gumbel = -(-uniform[:, :n_members].log()).log()
+            logits = points.index_select(1, b["members"]) + b["member_logits"] + gumbel
+            padded = logits.index_select(1, b["padded"].flatten()).unflatten(1, b["padded"].shape)
+            soft = (padded + b["padding"]).softmax(dim=2)
+            hard = (soft == soft.amax(dim=2, keepdim=True)).float()
+            levels = _pass_through(hard, soft).flatten(1).index_select(1, b["places"])
+            out = self._set_levels(out, b["members"], levels)
         if len(b["lone"]):
-            columns, u = b["lone"], uniform[:, n_group:]
-            soft = (points[:, columns] + b["lone_logits"] + (u / (1 - u)).log()).sigmoid()
-            levels = _pass_through((soft > 0.5).float(), soft)
-            out[:, columns] = (levels - b["centre"][columns]) / b["unit"][columns]
+            logistic = torch.logit(uniform[:, n_members:])
+            soft = (points.index_select(1, b["lone"]) + b["lone_logits"] + logistic).sigmoid()
+            out = self._set_levels(out, b["lone"], _pass_through((soft > 0.5).float(), soft))
+        if len(b["gap_values"]):
             values, indicators = b["gap_values"], b["gap_indicators"]
-            if len(values):
-                missing = out[:, indicators] * b["unit"][indicators] + b["centre"][indicators]
-                out[:, values] = torch.lerp(out[:, values], b["gap_fills"].expand_as(missing), missing)
+            missing = out.index_select(1, indicators) * b["unit"][indicators] + b["centre"][indicators]
+            filled = torch.lerp(out.index_select(1, values), b["gap_fills"].expand_as(missing), missing)
+            out = out.index_copy(1, values, filled)
         return out
+
+    def _set_levels(self, points: Tensor, columns: Tensor, levels: Tensor) -> Tensor:
+        """Return points with levels at some columns, on the scale of the networks."""
+        centre, unit = self.get_buffer("centre"), self.get_buffer("unit")
+        return points.index_copy(1, columns, (levels - centre[columns]) / unit[columns])
 
 
 def _pass_through(hard: Tensor, soft: Tensor) -> Tensor:
