@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 MAX_LEVELS = 500  # labels of a column, each of which takes a number of a point
 MAX_LEVEL_SHARE = 0.5  # labels of a column per row, above which they are identifiers
 MAX_DECIMALS = 6  # decimals that are looked for in numbers
-SECONDS_PER_DAY, SECONDS_PER_HOUR = 86_400, 3_600
+SECONDS_PER_DAY = 86_400
+UNIT_SECONDS = {"days": SECONDS_PER_DAY, "hours": 3_600}  # units of times and durations
 TIME_STEPS_SECONDS = (86_400, 3_600, 60, 1)  # steps that are looked for in times, the largest first
 UNIT_TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # ticks per second of units of Arrow
 STEP_ERROR = 8 * 2.0**-52  # relative rounding error of a multiple of a step
@@ -108,11 +109,14 @@ class NumberCodec:
         if clip:
             values = np.clip(values, self.low, self.high)
         missing = points[:, 1] > 0.5 if self.gaps else np.zeros(len(points), dtype=bool)
-        if self.step:
+        if self.step and not self.unit:
             steps = np.rint(values / self.step)
             # A division by the inverse, which is whole, gives 39.1 in place of 39.1000000001.
             values = steps * self.step if self.step >= 1 else steps / np.rint(1 / self.step)
-        return _to_arrow(values, missing, self.example.schema.field(0).type, self.unit, self.gaps == "nan")
+        dtype = self.example.schema.field(0).type
+        if self.unit in UNIT_SECONDS:
+            return _to_times(values, missing, dtype, UNIT_SECONDS[self.unit], self.step)
+        return _to_arrow(values, missing, dtype, self.gaps == "nan")
 
     def to_json(self) -> dict[str, Json]:
         """Return the fields for JSON."""
@@ -132,8 +136,8 @@ def _find_step(values: Array, unit: str, dtype: pa.DataType) -> float:
     from pyarrow.types import is_integer
 
     steps = [10.0**-k for k in range(MAX_DECIMALS + 1)]
-    if unit in ("days", "hours"):
-        seconds = SECONDS_PER_DAY if unit == "days" else SECONDS_PER_HOUR
+    if unit in UNIT_SECONDS:
+        seconds = UNIT_SECONDS[unit]
         steps = [step / seconds for step in TIME_STEPS_SECONDS if step <= seconds]
     elif is_integer(dtype):
         return 1.0
@@ -146,7 +150,7 @@ def _find_step(values: Array, unit: str, dtype: pa.DataType) -> float:
     return 0.0
 
 
-def _to_arrow(values: Array, missing: Any, dtype: pa.DataType, unit: str, nan_gaps: bool) -> pa.Array:
+def _to_arrow(values: Array, missing: Any, dtype: pa.DataType, nan_gaps: bool) -> pa.Array:
     """Return numbers as an Arrow array of a type."""
     import pyarrow as pa
     from pyarrow import types
@@ -162,22 +166,23 @@ def _to_arrow(values: Array, missing: Any, dtype: pa.DataType, unit: str, nan_ga
     if types.is_decimal(dtype):
         rounded = np.round(values, dtype.scale)
         return pa.array([f"{value:.{dtype.scale}f}" for value in rounded], mask=missing).cast(dtype)
-    if unit in ("days", "hours"):
-        return _to_times(values, missing, dtype, SECONDS_PER_DAY if unit == "days" else SECONDS_PER_HOUR)
     return pa.array(values, mask=missing)
 
 
-def _to_times(values: Array, missing: Any, dtype: pa.DataType, unit_seconds: int) -> pa.Array:
-    """Return days or hours as dates, times or durations of Arrow."""
+def _to_times(values: Array, missing: Any, dtype: pa.DataType, unit_seconds: int, step: float) -> pa.Array:
+    """Return days or hours as dates, times or durations of Arrow; ``step`` divides a day, or is 0."""
     import pyarrow as pa
     from pyarrow import types
 
     if types.is_date32(dtype):
         return pa.array(np.rint(values).astype(np.int32), mask=missing).cast(dtype)
-    whole = np.floor(values)  # apart, so that nanoseconds are not lost beside decades
     unit = dtype.unit if hasattr(dtype, "unit") else "ms" if types.is_date(dtype) else "us"
     per_unit = UNIT_TICKS[unit] * unit_seconds
-    ticks = whole.astype(np.int64) * per_unit + np.rint((values - whole) * per_unit).astype(np.int64)
+    if step:  # in whole numbers, without the rounding of fractions of a day
+        ticks = np.rint(values / step).astype(np.int64) * round(step * per_unit)
+    else:
+        whole = np.floor(values)
+        ticks = whole.astype(np.int64) * per_unit + np.rint((values - whole) * per_unit).astype(np.int64)
     if types.is_date(dtype):
         return pa.array(ticks // per_unit * per_unit, mask=missing).cast(dtype)
     if types.is_time(dtype):

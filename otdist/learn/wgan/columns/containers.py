@@ -202,6 +202,8 @@ def _get_type(values: object) -> pa.DataType | None:
 
 def _open_frame(frame: Any, native: object, *, is_series: bool = False) -> tuple[Container, Take]:
     module = type(native).__module__.split(".")[0]
+    import pyarrow as pa
+
     kind = module if module in ("pandas", "polars", "modin") else OTHER_LIBRARIES
     labels: tuple[object, ...] = tuple(frame.columns)
     dtypes = (
@@ -215,14 +217,17 @@ def _open_frame(frame: Any, native: object, *, is_series: bool = False) -> tuple
     )
     if is_series:
         labels = (getattr(native, "name", None),) if kind in ("pandas", "polars") else ("x0",)
-    names = {str(label): label for label in frame.columns}
+    columns = {str(column.name): column.alias("values") for column in frame.iter_columns()}
 
     def take(name: str, rows: Index) -> pa.Table:
-        column = frame.select(names[name])[rows.tolist()]
+        column = columns[name][rows.tolist()]
         try:
-            return column.rename({names[name]: "values"}).to_arrow().rename_columns([name])
-        except (ValueError, TypeError):  # sparse columns of pandas, and objects that Arrow does not know
-            return make_column(name, list(np.asarray(column[names[name]].to_numpy())))
+            return column.to_frame().to_arrow().select([0]).rename_columns([name])  # without an index
+        except (
+            pa.ArrowException,
+            TypeError,
+        ):  # sparse columns of pandas, and objects that Arrow does not know
+            return make_column(name, list(np.asarray(column.to_numpy())))
 
     return Container(kind, is_series, labels, dtypes), take
 
