@@ -299,6 +299,10 @@ def _fit_table_scale(points: Array, encoder: TableEncoder, per_column: bool) -> 
 def _fit_label_scale(classes: Classes, codes: Index, train: Tensor) -> Classes:
     """Return the classes with their shares, and with their distance relative to that of points."""
     shares = np.bincount(codes, minlength=classes.count) / len(codes)
+    if not shares.all():
+        label = classes.codec.labels[int(shares.argmin())]
+        problem = f"must leave a row of each class to train on, all of {label!r} are held out"
+        raise InputError("held_out", problem, "hold out a smaller share")
     spread = float(train.double().var(dim=0, correction=0).sum().sqrt())
     return replace(classes, shares=shares, scale=LABEL_DISTANCE * spread)
 
