@@ -15,9 +15,9 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 from otdist.errors import InputError
 from otdist.inputs.arrays import is_torch, read
 from otdist.learn.wgan.columns.classes import LABEL_DISTANCE, Classes, fit_classes, read_labels
-from otdist.learn.wgan.columns.codecs import NumberCodec
 from otdist.learn.wgan.columns.encoder import TableEncoder
 from otdist.learn.wgan.columns.generator import level_columns
+from otdist.learn.wgan.columns.numbers import NumberCodec
 from otdist.typing import Array, ColumnInput, Index, TableInput
 
 MIN_POINTS = 32  # fewest points from which some can be held out

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from otdist.errors import InputError
-from otdist.learn.wgan.columns.codecs import LabelCodec, read_codec
+from otdist.learn.wgan.columns.codecs import read_codec
 from otdist.learn.wgan.columns.containers import Container, open_container
+from otdist.learn.wgan.columns.labels import LabelCodec
 from otdist.tables.column import LABEL_KINDS, Column
 from otdist.tables.series import read_values
 from otdist.typing import Array, ColumnInput, Index

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from otdist.errors import InputError
-from otdist.learn.wgan.columns.codecs import Codec, LabelCodec, NumberCodec, fit_codec, read_codec
+from otdist.learn.wgan.columns.codecs import Codec, fit_codec, read_codec
 from otdist.learn.wgan.columns.containers import Container, open_container
+from otdist.learn.wgan.columns.labels import LabelCodec
+from otdist.learn.wgan.columns.numbers import NumberCodec
 from otdist.tables.column import Column, UnsupportedColumn
 from otdist.tables.columns import open_table
 from otdist.typing import Array, Index

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  torch's own name for it
 
-from otdist.learn.wgan.columns.codecs import NumberCodec
+from otdist.learn.wgan.columns.numbers import NumberCodec
 from otdist.typing import Array, Index
 
 if TYPE_CHECKING:

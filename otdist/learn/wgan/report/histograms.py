@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from otdist.api.line import wasserstein_1d
-from otdist.learn.wgan.columns.codecs import LabelCodec
+from otdist.learn.wgan.columns.labels import LabelCodec
 from otdist.pages.axis import CHARACTER_WIDTH, PLOT_RIGHT, Axis
 from otdist.pages.drawing import add, add_axis, add_text, make_canvas, to_markup
 from otdist.pages.formatting import escape_unprintable, format_number
