@@ -263,7 +263,7 @@ def found(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", (*CASES, *DATA_CASES))
+@pytest.mark.parametrize("case", [*CASES, *DATA_CASES])
 def test_two_processes_have_the_same_networks(found, case):
     (one, history), (other, again) = (process[case] for process in found)
     assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
@@ -272,7 +272,7 @@ def test_two_processes_have_the_same_networks(found, case):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", (*CASES, *DATA_CASES))
+@pytest.mark.parametrize("case", [*CASES, *DATA_CASES])
 def test_gradients_of_two_processes_are_those_of_one(found, case):
     alone, both = first_gradients(case), found[0][f"{case}, first step"]
     # The generator's follow a step of the critic, where Adam turns a gradient of rounding into a step.
@@ -283,7 +283,7 @@ def test_gradients_of_two_processes_are_those_of_one(found, case):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", (*CASES, *DATA_CASES))
+@pytest.mark.parametrize("case", [*CASES, *DATA_CASES])
 def test_two_processes_draw_what_one_draws_and_end_near_it(found, case):
     run = trained(case)
     both, alone = found[0][case][0], checkpoint.collect_tensors(run.state)

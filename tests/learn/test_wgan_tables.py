@@ -113,6 +113,12 @@ class TestEncoder:
         else:
             assert back == data
 
+    def test_a_dict_of_columns_of_any_library_gives_arrays(self):
+        data = {"a": torch.arange(40.0), "b": pd.Series(["x", "y"] * 20), "c": pl.Series([1, 2] * 20)}
+        encoder, points = fit_encoder(data)
+        back = encoder.decode(points)
+        assert all(np.array_equal(back[name], np.asarray(data[name])) for name in data)
+
     def test_arrays_of_text_and_structured_ones(self):
         text = np.array([["a", "b"], ["c", "b"]] * 20)
         mixed = np.array([[1, "a"], [2, "b"]] * 20, dtype=object)

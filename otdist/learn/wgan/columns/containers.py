@@ -167,14 +167,23 @@ def _is_numeric(data: NDArray[Any]) -> bool:
 
 
 def _open_parts(kind: str, parts: Mapping[str, Any], labels: Sequence[object]) -> tuple[Container, Take]:
+    parts = {name: _to_array(values) for name, values in parts.items()}
+
     def take(name: str, rows: Index) -> pa.Table:
         values = parts[name]
-        if hasattr(values, "to_numpy") and not isinstance(values, np.ndarray):  # a column of any library
-            values = values.to_numpy()
         return make_column(name, [_to_python(values[int(row)]) for row in rows], _get_type(values))
 
     dtypes = tuple(_get_dtype(values) for values in parts.values())
     return Container(kind, False, tuple(labels), dtypes), take
+
+
+def _to_array(values: Any) -> Any:
+    """Return a column of any library or a tensor as an array; lists stay as they are."""
+    if isinstance(values, np.ndarray | list | tuple):
+        return values
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+    return np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
 
 
 def _to_python(value: Any) -> Any:
