@@ -30,6 +30,7 @@ def find_mean(code):
 
 
 class TestArrays:
+    @pytest.mark.slow
     def test_points_have_the_class_that_is_asked_for(self):
         run = fit_wgan(POINTS, y=CODES, steps=300, batch_size=64, width=32, check_every=150, check_points=40)
         for code in range(3):

@@ -187,11 +187,13 @@ class TestEncoder:
         assert any("columns with one value: one, none" in alarm.cause for alarm in run.alarms)
 
 
-class TestSamples:
-    @pytest.fixture(scope="class")
-    def run(self):
-        return small(draw_mixed(), steps=20)
+@pytest.fixture(scope="module")
+def run():
+    """A short run on every kind of column."""
+    return small(draw_mixed(), steps=20)
 
+
+class TestSamples:
     def test_they_have_the_form_of_the_data(self, run):
         data, out = draw_mixed(), run.sample(50)
         assert out.dtypes.tolist() == data.dtypes.tolist() and out.columns.equals(data.columns)
@@ -213,6 +215,7 @@ class TestSamples:
         run.save(tmp_path)
         assert_frame_equal(WGAN.load(tmp_path).sample(30), run.sample(30))
 
+    @pytest.mark.slow
     def test_a_resumed_run_is_the_run_itself(self, tmp_path):
         data = draw_mixed()
         whole = small(data, steps=20, decay_from=0.9)
