@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from torch import Tensor
 
 from otdist.errors import InputError
 from otdist.learn.wgan.columns.codecs import read_codec
@@ -17,6 +18,9 @@ from otdist.tables.series import read_values
 from otdist.typing import Array, ColumnInput, Index
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from otdist.learn.wgan.columns.containers import Take
     from otdist.typing import Json
 
 MIN_CLASS_ROWS = 2  # one to train on
@@ -120,28 +124,30 @@ def read_labels(y: ColumnInput, n: int) -> tuple[LabelCodec, Container | None, I
     InputError
         If these are not n labels of two classes or more, each in two rows or more.
     """
-    y = y.detach().cpu().numpy() if hasattr(y, "detach") else y
-    if isinstance(y, list | tuple):
-        y = _to_array(y)
-    if getattr(y, "ndim", 1) != 1:
-        problem = f"must have shape (n,), got {tuple(y.shape)}"  # type: ignore[union-attr]
+    values: Any = y.detach().cpu().numpy() if isinstance(y, Tensor) else y
+    if isinstance(values, list | tuple):
+        values = _to_array(values)
+    if getattr(values, "ndim", 1) != 1:
+        problem = f"must have shape (n,), got {tuple(values.shape)}"
         raise InputError("y", problem, "give one label a row; for one-hot codes pass codes.argmax(1)")
-    column = read_values("y", y, "y")
+    column = read_values("y", values, "y")
     if column is None:
         raise InputError("y", f"must be labels, got {type(y).__name__}", "give one label a row")
     if len(column.values) != n:
         raise InputError("y", f"must have one label a row, got {len(column.values)} for {n}", "match both")
-    opened = open_container({"y": y} if isinstance(y, np.ndarray) else y)
+    is_array = isinstance(values, np.ndarray)
+    opened = open_container({"y": values} if is_array else values)
     assert opened is not None
-    container, take = opened
-    if not isinstance(y, np.ndarray):
-        take_other = take
-        take = lambda name, rows: take_other("x0", rows).rename_columns([name])  # noqa: E731
+    container, take_column = opened
+
+    def take(name: str, rows: Index) -> pa.Table:
+        return take_column("y" if is_array else "x0", rows).rename_columns([name])
+
     codec = fit_classes(column, take, "y")
     return codec, container, codec.to_codes(column, "y")
 
 
-def fit_classes(column: Column, take: Any, argument: str) -> LabelCodec:
+def fit_classes(column: Column, take: Take, argument: str) -> LabelCodec:
     """Fit the codec of classes.
 
     Raises

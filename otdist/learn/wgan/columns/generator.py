@@ -14,6 +14,8 @@ from otdist.learn.wgan.columns.numbers import NumberCodec
 from otdist.typing import Array, Index
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from otdist.learn.wgan.columns.classes import Classes
     from otdist.learn.wgan.columns.encoder import TableEncoder
     from otdist.learn.wgan.real import Scale
@@ -100,7 +102,7 @@ class AssembledGenerator(nn.Module):
 
     def _classes(self, z: Tensor) -> Tensor:
         """Return the one-hot codes of the classes whose quantiles are given."""
-        bounds: Tensor = self.bounds  # type: ignore[assignment]
+        bounds = self.get_buffer("bounds")
         codes = torch.bucketize(torch.special.ndtr(z.float()), bounds, right=True)
         return F.one_hot(codes, len(bounds) + 1)
 
@@ -124,7 +126,7 @@ class TableHead(nn.Module):
 
     def __init__(self, encoder: TableEncoder, scale: Scale) -> None:
         super().__init__()
-        columns, groups, lone, gaps, steps = _find_blocks(encoder, scale)
+        groups, lone, gaps, steps = _find_blocks(encoder, scale)
         members = np.array([k for group in groups for k in group], dtype=np.int64)
         # Columns of labels have different numbers of levels: shorter ones are filled up.
         width = max((len(group) for group in groups), default=0)
@@ -147,8 +149,8 @@ class TableHead(nn.Module):
             "rounded": steps[:, 0].astype(np.int64),
             "steps": steps[:, 1].astype(np.float32),
             "offsets": steps[:, 2].astype(np.float32),
-            "centre": scale.centre[: len(columns)].astype(np.float32),
-            "unit": scale.unit[: len(columns)].astype(np.float32),
+            "centre": scale.centre[: encoder.d].astype(np.float32),
+            "unit": scale.unit[: encoder.d].astype(np.float32),
         }.items():
             self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(values)), persistent=False)
 
@@ -193,8 +195,10 @@ def _pass_through(hard: Tensor, soft: Tensor) -> Tensor:
     return soft + (hard - soft).detach()
 
 
-def _find_blocks(encoder: TableEncoder, scale: Scale) -> tuple[Index, list[list[int]], Index, Array, Array]:
-    """Return all columns, groups of one-hot columns, lone indicators, gaps and steps of an encoder."""
+def _find_blocks(
+    encoder: TableEncoder, scale: Scale
+) -> tuple[list[list[int]], NDArray[np.int64], Array, Array]:
+    """Return groups of one-hot columns, lone indicators, gaps and steps of an encoder."""
     groups: list[list[int]] = []
     lone: list[int] = []
     gaps: list[tuple[float, ...]] = []
@@ -216,7 +220,6 @@ def _find_blocks(encoder: TableEncoder, scale: Scale) -> tuple[Index, list[list[
             origin = np.rint(centre / codec.step) * codec.step
             steps.append((start, codec.step / unit, (origin - centre) / unit))
     return (
-        np.arange(encoder.d),
         groups,
         np.array(lone, dtype=np.int64),
         np.array(gaps, dtype=np.float64).reshape(-1, 3),
