@@ -43,7 +43,9 @@ def train(
     seed: Integer | None = None,
     settings: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative=())] = None,
     columns: Names = None,
-    nan_policy: Literal["raise", "omit"] = "raise",
+    y: str | None = None,
+    categorical: Names = None,
+    nan_policy: Literal["keep", "raise", "omit"] = "keep",
     device: str = "auto",
     sample: Integer | None = None,
     html: Path | None = None,
@@ -56,7 +58,8 @@ def train(
     Parameters
     ----------
     data
-        CSV, TSV, Parquet, NPY or NPZ file: one point a row; images in NPY or NPZ.
+        CSV, TSV, Parquet, NPY or NPZ file: a table of numbers, labels, times and gaps, one point a row;
+        images in NPY or NPZ.
     steps
         Steps of the generator. Default: 20,000, or fewer if nothing more is gained.
     max_seconds
@@ -71,8 +74,12 @@ def train(
         Settings as NAME=VALUE, such as n_critic=5 constraint=gp.
     columns
         Columns to train on. Default: all.
+    y
+        Column whose labels are classes, which are an input of the generator.
+    categorical
+        Columns of numbers that are labels, such as codes.
     nan_policy
-        What to do with rows that have missing values.
+        What to do with rows that have missing values. Default: learn the gaps of a table.
     device
         auto, cpu, cuda, ...
     sample
@@ -91,13 +98,18 @@ def train(
             raise InputError("--sample", "needs a folder to write to", "pass --out FOLDER")
     fit_wgan = _import_trainer()
     options = dict(_parse_setting(text) for text in settings or [])
-    names = {"data": data, "folder": "--out"} | {name: f"--set {name}" for name in options}
+    names = {"data": data, "folder": "--out", "y": "--y", "categorical": "--categorical"} | {
+        name: f"--set {name}" for name in options
+    }
     try:
         with shell_errors(names):
             table = select_columns(read_file(data), columns, data)
-            rows = _select_rows(table, omit=nan_policy == "omit")
+            keep = nan_policy == "keep" and not isinstance(table, np.ndarray)
+            rows = table if keep else _select_rows(table, omit=nan_policy == "omit")
             run = fit_wgan(
                 rows,
+                y=y,
+                categorical=categorical or (),
                 steps=steps,
                 max_seconds=max_seconds,
                 seed=seed,
@@ -148,11 +160,10 @@ def _parse_setting(text: str) -> tuple[str, float | str | None]:
 
 def _select_rows(table: FileTable, *, omit: bool) -> FileTable:
     """Select the rows without missing values; raises InputError for others unless ``omit``."""
-    from otdist.inputs.arrays import read
+    from otdist.tables.columns import read_columns
 
     rows = np.reshape(table, (len(table), -1)) if isinstance(table, np.ndarray) else table
-    values = read(rows, "data").values
-    complete = np.asarray(~np.isnan(values).any(1))
+    complete = ~np.any([column.missing for column in read_columns(rows, "data")[0].values()], axis=0)
     if not (omit or complete.all()):
         row = int(np.argmin(complete))
         raise InputError("data", f"row {row} has missing values", "pass --nan-policy omit, or fill them in")
@@ -172,9 +183,8 @@ def _write_samples(folder: Path, data: str, run: WGAN, count: int) -> Path:
     if path.suffix == ".npy":
         np.save(content, points)
     else:
-        assert run.columns is not None
-        table = pa.table(dict(zip(run.columns, points.T, strict=True)))
-        (parquet.write_table if path.suffix == ".parquet" else csv.write_csv)(table, content)
+        assert isinstance(points, pa.Table)
+        (parquet.write_table if path.suffix == ".parquet" else csv.write_csv)(points, content)
     replace_files({path: content.getvalue()}, "--out")
     return path
 

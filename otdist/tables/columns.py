@@ -124,7 +124,7 @@ def _open_source(table: TableInput, name: str) -> Table:
         return _collect_columns([(key, _extract_field(table, key)) for key in keys], name, read_array)
     if isinstance(table, np.ndarray) and table.dtype.names is not None:
         return _collect_columns([(key, table[key]) for key in table.dtype.names], name, read_values)
-    native = _collect_native(table)
+    native = collect_native(table)
     frame = from_native(native, name, allow_series=True)
     if isinstance(frame, nw.LazyFrame):
         raise InputError(name, "is a lazy frame", f"call {get_collect_call(table)} first")
@@ -187,7 +187,7 @@ def _extract_field(rows: list[dict[object, object]], key: object) -> NDArray[np.
     return values
 
 
-def _collect_native(table: object) -> object:
+def collect_native(table: object) -> object:
     """Convert tables of databases and engines to Arrow tables; return others unchanged."""
     module = type(table).__module__.split(".")[0]
     if module == "pyspark" and hasattr(table, "toArrow"):
@@ -247,7 +247,7 @@ def _get_type_name(values: object) -> str:
 
 def _open_matrix(table: object, name: str) -> Table:
     if isinstance(table, list | tuple) and not is_torch(table):
-        table = _to_text_array(table)
+        table = to_text_array(table)
     if isinstance(table, np.ndarray) and table.dtype.kind in "OUSTmM" and table.ndim in (1, 2):
         rows = table[:, None] if table.ndim == 1 else table
         return _collect_columns([(f"x{k}", rows[:, k]) for k in range(rows.shape[1])], name, read_array)
@@ -262,7 +262,7 @@ def _open_matrix(table: object, name: str) -> Table:
     return _make_memory_table(columns, len(matrix))
 
 
-def _to_text_array(rows: object) -> object:
+def to_text_array(rows: object) -> object:
     """Convert lists of text to an array; return others unchanged, for the reader of numbers to check."""
     try:
         array = np.asarray(rows)

@@ -73,6 +73,17 @@ def test_penguins_with_gaps_and_labels_are_learned_once_columns_are_named(run):
     assert out.startswith("WGAN of a table of 2 columns, 5 steps in ") and "W1 in [" in out
 
 
+def test_labels_and_gaps_are_learned_and_keep_their_types(run, here):
+    status, out, err = run(PENGUINS, "--steps", 5, "--out", "run", "--sample", 300, "--y", "species", *SMALL)
+    assert (status, err) == (0, "")
+    assert out.startswith("WGAN of a table of 8 columns, in 3 classes, 5 steps in ")
+    real, fake = csv.read_csv(PENGUINS), csv.read_csv(here / "run" / "samples.csv")
+    assert fake.column_names == real.column_names
+    assert set(fake["species"].to_pylist()) == {"Adelie", "Gentoo", "Chinstrap"}
+    assert set(fake["sex"].to_pylist()) <= {"male", "female", "", None}
+    assert {str(fake[name].type) for name in ("flipper_length_mm", "body_mass_g", "year")} == {"int64"}
+
+
 @pytest.mark.parametrize(
     ("data", "more", "name"),
     [
@@ -178,7 +189,9 @@ MISTAKES = {
     "no such file": ("nowhere.npy", ["nowhere.npy", "no such file"]),
     "labels": ("labels.npy", ["labels.npy", "labels"]),
     "a gap": ("gap.npy", ["gap.npy", "row 7", "--nan-policy omit"]),
-    "a column of words": ("table.csv", ["table.csv['kind']", "--columns"]),
+    "a gap in a table": (f"{PENGUINS} --nan-policy raise", ["row 3", "--nan-policy omit"]),
+    "classes of a column that is not there": ("table.csv --y sort", ["--y", "'sort'", "'kind'"]),
+    "labels of a column that is not there": ("table.csv --categorical sort", ["--categorical", "'sort'"]),
     "no such column": ("table.csv --columns u w", ["--columns", "'w'", "'kind'"]),
     "columns of an array": ("points.npy --columns u", ["--columns", "table"]),
     "no value": ("points.npy --set width", ["--set", "'width'", "NAME=VALUE"]),

@@ -20,7 +20,14 @@ PAGES = [ROOT / "README.md", *sorted(p for p in (ROOT / "docs").rglob("*.md") if
 HOWTO = sorted((ROOT / "docs/howto").glob("*.md"))
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 # Their snippets train, or start processes.
-LONG = {"bench", "constraints", "critic", "howto/times_of_day", "tutorials/drift_report"}
+LONG = {
+    "bench",
+    "constraints",
+    "critic",
+    "howto/mixed_tables",
+    "howto/times_of_day",
+    "tutorials/drift_report",
+}
 LONG |= {"tutorials/first_wgan", "w1_loss", "wgan_health", "which_method"}
 LONG_COMMANDS = {"command_line.md", "first_wgan.md", "index.md"}
 

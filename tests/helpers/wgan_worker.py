@@ -23,6 +23,8 @@ CASES = {
     "relativistic": {"objective": "relativistic"},
     "packed": {"packing": 3, "batch_size": 33},
 }
+# Of other data: classes beside points, and a table with labels and gaps.
+DATA_CASES = {"classes": {"y": np.arange(200) % 3}, "table": {}}
 STEPS = 40
 
 
@@ -32,9 +34,17 @@ def cloud(n=200, d=3, seed=0):
     return rng.normal(size=(n, d)) + 4.0 * rng.integers(2, size=(n, 1))
 
 
+def table():
+    """The same points with a column of labels and gaps."""
+    points = cloud()
+    gaps = np.where(np.arange(200) % 5, points[:, 1], np.nan)
+    return {"number": points[:, 0], "gaps": gaps, "label": np.array(["a", "b", "c"])[np.arange(200) % 3]}
+
+
 def trained(case, **more):
     """A run of a case."""
-    return fit_wgan(cloud(), **(SMALL | {"steps": STEPS} | CASES[case] | more))
+    data = table() if case == "table" else cloud()
+    return fit_wgan(data, **(SMALL | {"steps": STEPS} | (CASES | DATA_CASES)[case] | more))
 
 
 def same(one, other):
@@ -65,7 +75,7 @@ def main(folder):
     dist.init_process_group("gloo")
     rank = dist.get_rank()
     found = {}
-    for case in CASES:
+    for case in (*CASES, *DATA_CASES):
         run = trained(case, folder=Path(folder) / case)
         found[case] = checkpoint.collect_tensors(run.state), [check.estimate for check in run.history]
         found[f"{case}, first step"] = first_gradients(case)

@@ -183,5 +183,5 @@ class TestContainers:
         ],
     )
     def test_others_in_one_sentence(self, data, said):
-        with pytest.raises(otdist.InputError, match=f"^data: {said}.*; give the points alone"):
+        with pytest.raises(otdist.InputError, match=f"^data: {said}.*; pass points and labels.*fit_wgan"):
             fit_wgan(data, **SMALL)

@@ -388,7 +388,7 @@ class TestPictures:
         data = DATA["image"]
         run = fit_wgan(data, steps=1, **SMALL)
         train = run.scale.inverse_transform(run.real.train)
-        monkeypatch.setattr(WGAN, "sample", lambda self, n, rng=0: train[5:6].repeat(n, 0).reshape(n, 5, 7))
+        monkeypatch.setattr(WGAN, "sample_encoded", lambda self, n, rng=0: train[5:6].repeat(n, 0))
         import base64
 
         sheet = pixels(base64.b64decode(build_gallery(run).now[0].image.partition(",")[2]))[..., 0]

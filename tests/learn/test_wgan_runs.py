@@ -15,7 +15,7 @@ import pytest
 import torch
 import wgan_worker
 from ranks import run_ranks
-from wgan_worker import CASES, SMALL, STEPS, cloud, first_gradients, same, trained
+from wgan_worker import CASES, DATA_CASES, SMALL, STEPS, cloud, first_gradients, same, trained
 
 from otdist.errors import ConvergenceWarning, InputError
 from otdist.learn import WGAN, fit_wgan
@@ -247,7 +247,7 @@ def found(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [*CASES, *DATA_CASES])
 def test_two_processes_have_the_same_networks(found, case):
     (one, history), (other, again) = (process[case] for process in found)
     assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
@@ -256,7 +256,7 @@ def test_two_processes_have_the_same_networks(found, case):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [*CASES, *DATA_CASES])
 def test_gradients_of_two_processes_are_those_of_one(found, case):
     alone, both = first_gradients(case), found[0][f"{case}, first step"]
     # The generator's follow a step of the critic, where Adam turns a gradient of rounding into a step.
@@ -267,16 +267,16 @@ def test_gradients_of_two_processes_are_those_of_one(found, case):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [*CASES, *DATA_CASES])
 def test_two_processes_draw_what_one_draws_and_end_near_it(found, case):
     run = trained(case)
     both, alone = found[0][case][0], checkpoint.collect_tensors(run.state)
     for name in alone:
         if name.startswith("random"):
             assert torch.equal(both[name], alone[name])
-    points = run.sample(200)
+    points = run.sample_encoded(200)
     checkpoint.restore(run.state, both)
-    assert np.abs(points - run.sample(200)).mean() < 0.02 * points.std()
+    assert np.abs(points - run.sample_encoded(200)).mean() < 0.02 * points.std()
 
 
 @pytest.mark.slow

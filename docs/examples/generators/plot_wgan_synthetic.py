@@ -28,10 +28,10 @@ def runs(data, method):
 
 
 # %%
-# One generator a class, as many generated rows as there are real ones to train on (1,257 digits, 124 wines);
-# the same support vectors on either, judged on 540 digits and 54 wines. One run of each. W1 has the default
-# settings, 500 rounds a class; the gradient penalty and the classic GAN have networks of width 64, 800 rounds.
-# The Gaussians have the mean and the shrunk covariance of their class.
+# One generator a class, as many generated rows as there are real ones to train on (1,257 digits, 124
+# wines); the same support vectors on either, judged on 540 digits and 54 wines. One run of each. W1 has the
+# default settings, 500 rounds a class; the gradient penalty and the classic GAN have networks of width 64,
+# 800 rounds. The Gaussians have the mean and the shrunk covariance of their class.
 
 bars = {
     "real rows": ("w1", "real", grey),
@@ -74,11 +74,11 @@ plt.show()
 # settings and 97.4 % with a gradient penalty, against 98.1 %, and better than those of a classic GAN and of a
 # Gaussian. On wines a Gaussian a class is as good as real rows: 124 rows hold no more than means and
 # covariances. That WGAN-GP makes useful synthetic data *holds, with this limit*: where there is more to learn
-# than a Gaussian, and the critic keeps up with its generator. With orthogonal layers of width 64, and one rate
-# for both networks, some of the ten generators circle around their class, farther the longer they train, and
-# only 73.7 % was right here; the trainer now raises the critic's rate by itself where layers are narrow, and
-# names the fault in an alarm (see :doc:`/wgan_health`). Generated rows beside the real ones change 1 to 3
-# digits of 540, which is no more than chance.
+# than a Gaussian, and the critic keeps up with its generator. With orthogonal layers of width 64, and one
+# rate for both networks, some of the ten generators circle around their class, farther the longer they train,
+# and only 73.7 % was right here; the trainer now raises the critic's rate by itself where layers are narrow,
+# and names the fault in an alarm (see :doc:`/wgan_health`). Generated rows beside the real ones change 1 to
+# 3 digits of 540, which is no more than chance.
 
 digits, wine = ({title: right[data, title].mean() for title in bars} for data in ("digits", "wine"))
 best = digits["W1, orthogonal layers"], digits["W1, gradient penalty"]

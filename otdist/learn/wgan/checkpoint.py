@@ -16,7 +16,8 @@ from otdist.inputs.arguments import format_value
 from otdist.learn.wgan.state import State
 from otdist.runtime.files import make_folder, replace_files
 
-RUN_FORMAT = "otdist wgan 2"
+RUN_FORMAT = "otdist wgan 3"
+READABLE_FORMATS = ("otdist wgan 2", RUN_FORMAT)  # the former has no encoder of tables, and no classes
 RUN_FILE = "wgan.safetensors"
 METADATA_KEY, DIGEST_KEY = "otdist", "sha256"  # keys of metadata and checksum in the header of the file
 
@@ -88,7 +89,7 @@ def read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             "folder", f"{path} cannot be read: {error}", "use another copy of the file"
         ) from error
     found = metadata.get("format") if isinstance(metadata, dict) else None
-    if found != RUN_FORMAT:
+    if found not in READABLE_FORMATS:
         problem = f"must hold a run of format {RUN_FORMAT!r}, got {format_value(found)} in {path}"
         raise InputError(
             "folder", problem, "give a folder of a run, or read it with the version that wrote it"

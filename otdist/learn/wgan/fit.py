@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from otdist.learn.distributed import rank_and_world_size, require_equal
 from otdist.learn.modes import refuse_transforms, require_outside, training_mode
 from otdist.learn.sinkhorn.options import check_torch_seed
 from otdist.learn.wgan import checkpoint
+from otdist.learn.wgan.columns.generator import Assembly
 from otdist.learn.wgan.loop import Loop
 from otdist.learn.wgan.monitor.alarms import data_alarms, output_range_alarms, settings_alarms
 from otdist.learn.wgan.monitor.check import Check
@@ -26,11 +27,12 @@ from otdist.learn.wgan.schedule import Schedule
 from otdist.learn.wgan.settings import make_settings
 from otdist.learn.wgan.state import build_state
 from otdist.learn.wgan.wgan import WGAN
+from otdist.tables.columns import as_names
 
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from otdist.learn.wgan.real import WGANData
+    from otdist.learn.wgan.real import WGANData, WGANLabels
     from otdist.learn.wgan.settings import SettingOptions
 
 
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 def fit_wgan(
     data: WGANData,
     *,
+    y: WGANLabels | None = None,
+    categorical: Sequence[str] = (),
     steps: int | None = None,
     max_seconds: float | None = None,
     seed: Rng = None,
@@ -59,8 +63,15 @@ def fit_wgan(
 
     Parameters
     ----------
-    data : array_like, shape (n, d), (n, height, width) or (n, channels, height, width)
-        Points, rows of a table, series or small images; a DataFrame of numbers. At least 32.
+    data : array_like, shape (n, d), (n, height, width) or (n, channels, height, width), or DataFrame
+        Points, series or small images, or a table of numbers, labels, times and gaps: whatever
+        :func:`otdist.compare` reads. At least 32 rows.
+    y : array_like, shape (n,), or str, optional
+        Class of each row or image, or the column of ``data`` that holds it. Classes are an input of the
+        generator, see :meth:`WGAN.sample`; the critic sees them beside the point, so W1 is that of points and
+        classes together, where two classes are as far apart as two random points in the root mean square.
+    categorical : sequence of str
+        Columns of numbers that are labels, such as codes.
     steps : int, optional
         Steps of the generator. None, and ``max_seconds`` None: 20,000, or fewer if nothing more is gained.
     max_seconds : float, optional
@@ -69,12 +80,14 @@ def fit_wgan(
         Seed; the same seed gives the same bytes on one CPU. A generator draws a seed. None: 0.
     generator : Module, optional
         Generator that maps (n, latent) to (n, ...) with the numbers of a point, centred and of spread 1.
-        None: a network sized by the data.
+        With ``y``, its input is (n, latent + k) with the one-hot code of k classes last. For a table, its
+        numbers at labels and gaps are logits. None: a network sized by the data.
     critic : Module, optional
         Critic that maps ``(n, *shape)`` to (n,) or (n, 1); with ``packing`` from ``(n, packing, *shape)``.
         With methods ``lipschitz()`` and ``retract()`` (:class:`~otdist.learn.CertifiedCritic`) it is its own
         constraint, on which the bounds of the run then rely; critics of :mod:`otdist.learn.critics` have them
         and map from flat points.
+        For a table or with ``y``, a point is flat: d encoded numbers, and those of the classes.
     folder : path, optional
         Folder for a checkpoint at every check, and for logs: a line of JSON per check in ``log.jsonl``, and
         scalars in ``tensorboard`` if that is installed.
@@ -101,10 +114,11 @@ def fit_wgan(
     Raises
     ------
     InputError
-        If data are not points, or not finite; for settings that are unknown or inconsistent; for modules that
-        cannot be generator or critic (BatchNorm or a squashed output in a critic); for a device that
-        this machine does not have; if ``folder`` holds a run and ``resume`` is False, or one with other
-        settings.
+        If data are not points, or not finite; for columns that cannot be learned, such as identifiers; for
+        labels ``y`` that are missing, of one class, or of a class with a single row; for settings that are
+        unknown or inconsistent; for modules that cannot be generator or critic (BatchNorm or a squashed
+        output in a critic); for a device that this machine does not have; if ``folder`` holds a run and
+        ``resume`` is False, or a run with other settings.
 
     Warns
     -----
@@ -151,11 +165,10 @@ def fit_wgan(
         if run_folder is not None and checkpoint.has_run(run_folder):
             remedy = Remedy("use {}, or another folder", Option("resume", "True"))
             raise InputError("folder", f"must not hold a run, got {run_folder}", remedy)
-        run = _new_run(data, schedule, seed or 0, (generator, critic), settings, torch_device)
+        labels = (y, as_names(categorical, "categorical"))
+        run = _new_run(data, labels, schedule, seed or 0, (generator, critic), settings, torch_device)
     checked_settings = run.settings
-    real = RealData.of(
-        data, held_out=checked_settings.held_out, scale=checked_settings.scale, seed=run.state.seed
-    )
+    real = run.real or run.read_data(data, y)
     if real.sha256 != run.sha256:
         raise InputError("data", "must be the data of the run", "use another folder")
     require_equal(torch_device, {"data": real.sha256, "seed": run.state.seed, "settings": checked_settings})
@@ -170,6 +183,7 @@ def fit_wgan(
 
 def _new_run(
     data: WGANData,
+    labels: tuple[WGANLabels | None, Sequence[str]],
     schedule: Schedule,
     seed: int,
     user_modules: tuple[nn.Module | None, nn.Module | None],
@@ -177,13 +191,23 @@ def _new_run(
     device: torch.device,
 ) -> WGAN:
     checked_settings = make_settings(settings, *describe_critic(user_modules[1]))
-    real = RealData.of(data, held_out=checked_settings.held_out, scale=checked_settings.scale, seed=seed)
+    y, categorical = labels
+    real = RealData.of(
+        data,
+        held_out=checked_settings.held_out,
+        scale=checked_settings.scale,
+        seed=seed,
+        y=y,
+        categorical=categorical,
+    )
     checked_settings = set_image_defaults(checked_settings, settings, real.shape, device)
     names = tuple(
         name for name, module in zip(("generator", "critic"), user_modules, strict=True) if module is not None
     )
-    state = build_state(checked_settings, real.shape, seed, *user_modules, device)
-    run = WGAN(state, real.scale, real.shape, schedule, real.sha256, real.columns, names)
+    assembly = Assembly(real.encoder, real.classes, real.scale)
+    state = build_state(checked_settings, real.shape, seed, *user_modules, device, assembly)
+    run = WGAN(state, real.scale, real.shape, schedule, real.sha256, real.columns, names, real=real)
+    run.encoder, run.classes = real.encoder, real.classes
     run.alarms = data_alarms(real.notes)
     if user_modules[1] is None:
         run.alarms += settings_alarms(run.settings, state.d)

@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from otdist.errors import InputError, get_reason
 from otdist.learn.wgan import checkpoint
+from otdist.learn.wgan.columns.classes import Classes
+from otdist.learn.wgan.columns.encoder import TableEncoder
+from otdist.learn.wgan.columns.generator import Assembly
 from otdist.learn.wgan.monitor.alarms import Alarm
 from otdist.learn.wgan.monitor.best import BestGenerator
 from otdist.learn.wgan.monitor.check import Check
@@ -53,6 +56,8 @@ def collect_metadata(run: WGAN) -> dict[str, object]:
         "snapshots": run.snapshots.metadata(),
         "best": run.best_generator.metadata(),
         "versions": run.versions,
+        "encoder": None if run.encoder is None else run.encoder.to_json(),
+        "classes": None if run.classes is None else run.classes.to_json(),
     }
 
 
@@ -64,9 +69,17 @@ def read_run(run_class: type[WGAN], folder: Path, user_modules: UserModules, dev
             raise InputError(name, "must be given, since the run was made with yours", f"pass {name}=...")
     history = [Check(**check) for check in metadata["history"]]
     best = BestGenerator.of(metadata.get("best"), tensors, history)  # files before it have none
+    scale = Scale(np.array(metadata["centre"]), np.array(metadata["unit"]), metadata["common"])
+    # Runs of the first format have neither.
+    encoder, classes = metadata.get("encoder"), metadata.get("classes")
+    assembly = Assembly(
+        None if encoder is None else TableEncoder.from_json(encoder),
+        None if classes is None else Classes.from_json(classes),
+        scale,
+    )
     return run_class(
-        _state(metadata, tensors, user_modules, device),
-        Scale(np.array(metadata["centre"]), np.array(metadata["unit"]), metadata["common"]),
+        _state(metadata, tensors, user_modules, device, assembly),
+        scale,
         tuple(metadata["shape"]),
         Schedule(**metadata["schedule"]),
         metadata["sha256"],
@@ -81,15 +94,21 @@ def read_run(run_class: type[WGAN], folder: Path, user_modules: UserModules, dev
         metadata["versions"],
         stop_reason=metadata["stop_reason"],
         best_generator=best,
+        encoder=assembly.encoder,
+        classes=assembly.classes,
     )
 
 
 def _state(
-    metadata: dict[str, Any], tensors: dict[str, Tensor], user_modules: UserModules, device: torch.device
+    metadata: dict[str, Any],
+    tensors: dict[str, Tensor],
+    user_modules: UserModules,
+    device: torch.device,
+    assembly: Assembly,
 ) -> State:
     """Build the training state from metadata and tensors."""
     settings = Settings(**metadata["settings"])
-    state = build_state(settings, tuple(metadata["shape"]), metadata["seed"], *user_modules, device)
+    state = build_state(settings, tuple(metadata["shape"]), metadata["seed"], *user_modules, device, assembly)
     try:
         checkpoint.restore(state, tensors)
     except (RuntimeError, KeyError, ValueError) as error:

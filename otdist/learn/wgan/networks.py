@@ -47,20 +47,26 @@ def network_sizes(settings: Settings, d: int) -> tuple[int, int]:
     return latent, width
 
 
+def point_size(shape: tuple[int, ...], n_classes: int = 0) -> int:
+    """Return the numbers of a point, with the one-hot code of its class at the end."""
+    return math.prod(shape) + n_classes
+
+
 def resolve_settings(
-    settings: Settings, shape: tuple[int, ...], is_user_module: tuple[bool, bool]
+    settings: Settings, shape: tuple[int, ...], is_user_module: tuple[bool, bool], n_classes: int = 0
 ) -> Settings:
     """Fill in learning rates and critic steps; a step changes outputs by the rate times the width.
 
     A narrow critic of orthogonal layers has a faster rate than the generator, by :func:`critic_speed`.
     """
     penalised = settings.constraint in PENALTY_WEIGHTS
-    rate = USER_RATE if penalised else RATE_TIMES_WIDTH / network_sizes(settings, math.prod(shape))[1]
+    width = network_sizes(settings, point_size(shape, n_classes))[1]
+    rate = USER_RATE if penalised else RATE_TIMES_WIDTH / width
     steps = PENALISED_CRITIC_STEPS if penalised else DEFAULT_CRITIC_STEPS
     generator = USER_RATE if is_user_module[0] or _is_convolutional(shape) else rate
     # Measured for perceptrons on both sides alone.
     is_fast = settings.constraint == "orthogonal" and not _is_convolutional(shape)
-    speed = critic_speed(settings, math.prod(shape)) if is_fast else 1.0
+    speed = critic_speed(settings, point_size(shape, n_classes)) if is_fast else 1.0
     critic = USER_RATE if is_user_module[1] else speed * rate
     return replace(
         settings,
@@ -88,19 +94,23 @@ def critic_speed(settings: Settings, d: int) -> float:
     return min(max(min(UNITS_PER_COLUMN * d, MAX_UNITS) / width, 1.0), MAX_SPEED)
 
 
-def default_generator(settings: Settings, shape: tuple[int, ...], seed: torch.Generator) -> nn.Module:
-    """Build a network from latent numbers (n, latent) to points (n, d)."""
-    latent, width = network_sizes(settings, math.prod(shape))
+def default_generator(
+    settings: Settings, shape: tuple[int, ...], seed: torch.Generator, n_classes: int = 0
+) -> nn.Module:
+    """Build a network from latent numbers and one-hot codes, (n, latent + n_classes), to points (n, d)."""
+    latent, width = network_sizes(settings, point_size(shape, n_classes))
     if _is_convolutional(shape):
-        return _initialise(_build_convolutional(latent, shape, width), seed)
-    layers = [latent, *[width] * HIDDEN_LAYERS, math.prod(shape)]
+        return _initialise(_build_convolutional(latent + n_classes, shape, width), seed)
+    layers = [latent + n_classes, *[width] * HIDDEN_LAYERS, math.prod(shape)]
     return _initialise(_build_mlp(layers, nn.ReLU()), seed)
 
 
-def default_critic(settings: Settings, shape: tuple[int, ...], seed: torch.Generator) -> nn.Module:
+def default_critic(
+    settings: Settings, shape: tuple[int, ...], seed: torch.Generator, n_classes: int = 0
+) -> nn.Module:
     """Build a critic from packed points (n, packing * d) to scores, with its constraint."""
-    d = math.prod(shape) * settings.packing
-    _, width = network_sizes(settings, math.prod(shape))
+    d = point_size(shape, n_classes) * settings.packing
+    _, width = network_sizes(settings, point_size(shape, n_classes))
     if settings.constraint == "orthogonal":
         return _scale_biases(Orthogonal(d, width=width + width % 2, depth=HIDDEN_LAYERS, generator=seed))
     critic = _initialise(_build_mlp([d, *[width] * HIDDEN_LAYERS, 1], nn.LeakyReLU(LEAKY_SLOPE)), seed)
@@ -152,11 +162,11 @@ def _require_scores(critic: nn.Module, d: int) -> None:
         raise InputError("critic", problem, "build it for as many columns") from error
 
 
-def prepare_generator(generator: nn.Module, settings: Settings, d: int) -> nn.Module:
-    """Check that the caller's generator gives points of d numbers."""
+def prepare_generator(generator: nn.Module, settings: Settings, d: int, n_classes: int = 0) -> nn.Module:
+    """Check that the caller's generator gives points of d numbers; its inputs end with the one-hot code."""
     require_module("generator", generator)
     require_trainable("generator", generator)
-    latent, _ = network_sizes(settings, d)
+    latent = network_sizes(settings, d + n_classes)[0] + n_classes
     with eval_mode(generator), torch.no_grad():
         try:
             output = generator(torch.zeros(2, latent))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
@@ -16,7 +16,11 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from otdist.errors import InputError
 from otdist.inputs.arrays import is_torch, read
-from otdist.typing import Array, ArrayInput
+from otdist.learn.wgan.columns.classes import LABEL_DISTANCE, Classes, fit_classes, read_labels
+from otdist.learn.wgan.columns.encoder import TableEncoder
+from otdist.learn.wgan.columns.generator import level_columns
+from otdist.learn.wgan.columns.numbers import NumberCodec
+from otdist.typing import Array, ColumnInput, Index, TableInput
 
 MIN_POINTS = 32  # fewest points from which some can be held out
 BLOCK_ENTRIES = 2**21  # numbers that are converted to float64 at a time
@@ -24,7 +28,10 @@ MIN_BLOCK_COLUMNS = 16
 MAX_MEMORY_SHARE = 0.5  # largest share of a device's free memory that points may take
 MAX_SIDE_PIXELS = 64  # largest side of an image that the networks here suit
 
-WGANData: TypeAlias = "ArrayInput | TensorDataset"
+LEVEL_SPREAD = 1.0  # mean spread of labels on the scale of the networks, where numbers have spread 1
+
+WGANData: TypeAlias = "TableInput | TensorDataset"
+WGANLabels: TypeAlias = "ColumnInput | str"
 
 
 class DataNote(NamedTuple):
@@ -56,6 +63,16 @@ class Scale:
         """Return points (n, d) in the caller's units."""
         return np.asarray(z.detach().cpu().double().numpy() * self.unit + self.centre)
 
+    def append_labels(self, classes: Classes) -> Scale:
+        """Return the scale of points with the one-hot codes of classes appended."""
+        labels = np.full(classes.count, 1 / classes.scale)
+        centre = np.concatenate([self.centre, np.zeros(classes.count)])
+        return Scale(centre, np.concatenate([self.unit, labels]), self.common)
+
+    def first(self, d: int) -> Scale:
+        """Return the scale of the first d columns."""
+        return Scale(self.centre[:d], self.unit[:d], self.common)
+
     @property
     def distance_unit(self) -> float:
         """Unit of distances on this scale; 1 if columns have separate units."""
@@ -80,6 +97,10 @@ class RealData:
         Hash of the data, so that a run is not continued on other data.
     notes : tuple of DataNote
         Oddities of the data, and what to do.
+    encoder : TableEncoder or None
+        Encoder of a table.
+    classes : Classes or None
+        Classes of the rows, whose one-hot codes are the last columns of the points.
     """
 
     train: Tensor
@@ -89,28 +110,55 @@ class RealData:
     columns: tuple[str, ...] | None
     sha256: str
     notes: tuple[DataNote, ...]
+    encoder: TableEncoder | None = None
+    classes: Classes | None = None
 
     @classmethod
-    def of(cls, data: WGANData, *, held_out: float, scale: str, seed: int) -> RealData:
+    def of(
+        cls,
+        data: WGANData,
+        *,
+        held_out: float,
+        scale: str,
+        seed: int,
+        y: WGANLabels | None = None,
+        categorical: Sequence[str] = (),
+    ) -> RealData:
         """Check data, hold out a random share, and scale both parts."""
-        points, shape, columns = _read_points(data)
+        source = _read_source(data, y, categorical)
+        points = source.points
         order = np.random.default_rng([seed, 0]).permutation(len(points))
+        if source.classes is not None:
+            order = _interleave(order, source.codes)
         n_heldout = max(round(held_out * len(points)), MIN_POINTS // 4)
         if len(points) - n_heldout < MIN_POINTS // 2:
             n_train = len(points) - n_heldout
             problem = f"must leave {MIN_POINTS // 2} points to train on, {held_out:g} leaves {n_train}"
             raise InputError("held_out", problem, "hold out a smaller share")
-        train = points[np.sort(order[n_heldout:])]
-        per_column = scale == "columns" or (scale == "auto" and columns is not None)
-        fitted_scale = _fit_scale(train, per_column)
+        rows = np.sort(order[n_heldout:]), np.sort(order[:n_heldout])
+        train = points[rows[0]]
+        per_column = scale == "columns" or (scale == "auto" and source.columns is not None)
+        if source.encoder is None or source.encoder.is_plain:
+            fitted_scale = _fit_scale(train, per_column)
+        else:
+            fitted_scale = _fit_table_scale(train, source.encoder, per_column)
+        parts, classes = [points[part] for part in rows], source.classes
+        if classes is not None:
+            classes = _fit_label_scale(classes, source.codes[rows[0]], fitted_scale.transform(train))
+            fitted_scale = fitted_scale.append_labels(classes)
+            one_hot = np.eye(classes.count)[source.codes]
+            points = np.concatenate([points, one_hot], axis=1)
+            parts = [points[part] for part in rows]
         return cls(
-            fitted_scale.transform(train),
-            fitted_scale.transform(points[np.sort(order[:n_heldout])]),
+            fitted_scale.transform(parts[0]),
+            fitted_scale.transform(parts[1]),
             fitted_scale,
-            shape,
-            columns,
+            source.shape,
+            source.columns,
             _compute_digest(points),
-            tuple(_find_oddities(points, columns, images=len(shape) > 1)),
+            tuple(_find_source_oddities(source)),
+            source.encoder,
+            classes,
         )
 
     def to(self, device: torch.device) -> RealData:
@@ -120,13 +168,70 @@ class RealData:
         """
         if self.train.nbytes + self.heldout.nbytes > MAX_MEMORY_SHARE * free_bytes(device):
             return self
-        parts = self.train.to(device), self.heldout.to(device)
-        return RealData(*parts, self.scale, self.shape, self.columns, self.sha256, self.notes)
+        return replace(self, train=self.train.to(device), heldout=self.heldout.to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Data as read: points (n, d) in units of the data, and the class of each."""
+
+    points: Array
+    shape: tuple[int, ...]
+    columns: tuple[str, ...] | None
+    encoder: TableEncoder | None
+    classes: Classes | None
+    codes: Index
+
+
+def _read_source(data: WGANData, y: WGANLabels | None, categorical: Sequence[str]) -> Source:
+    """Read a table, an array of points or images, and the classes of their rows."""
+    no_codes = np.zeros(0, dtype=np.intp)
+    data = _unpack(data)
+    fitted = (
+        None if is_torch(data) else TableEncoder.fit(data, categorical, y if isinstance(y, str) else None)
+    )
+    if fitted is None:
+        if categorical:
+            raise InputError("categorical", "names columns of a table, got an array", "pass a DataFrame")
+        if isinstance(y, str):
+            raise InputError("y", f"{y!r} names a column, but data is an array", "pass one label a row")
+        points, shape, columns = _read_points(data)
+        encoder = None
+    else:
+        encoder, table_columns, label_column, names, take = fitted
+        points = encoder.encode_columns(table_columns)
+        _check_size(points)
+        shape, columns = points.shape[1:], names
+        if label_column is not None:
+            codec = fit_classes(label_column, take, f"data[{label_column.name!r}]")
+            classes = Classes(codec, None, names.index(codec.name), np.ones(len(codec.labels)), 1.0)
+            codes = codec.to_codes(label_column, f"data[{label_column.name!r}]")
+            return Source(points, shape, columns, encoder, classes, codes)
+    if y is None:
+        return Source(points, shape, columns, encoder, None, no_codes)
+    codec, container, codes = read_labels(y, len(points))
+    classes = Classes(codec, container, None, np.ones(len(codec.labels)), 1.0)
+    return Source(points, shape, columns, encoder, classes, codes)
+
+
+def _interleave(order: Index, codes: Index) -> Index:
+    """Sort rows in random order so that the first ones have the classes with their shares."""
+    counts = np.bincount(codes)
+    ranks = np.empty(len(codes))
+    for code in range(len(counts)):
+        rows = order[codes[order] == code]
+        ranks[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
+    return order[np.argsort(ranks[order], kind="stable")]
+
+
+def _check_size(values: Array) -> None:
+    if len(values) < MIN_POINTS:
+        raise InputError("data", f"must have {MIN_POINTS} points or more, got {len(values)}", "give more")
 
 
 def _read_points(data: WGANData) -> tuple[Array, tuple[int, ...], tuple[str, ...] | None]:
     """Return numbers (n, d), the shape of one point, and the names of columns."""
-    columns, data = None, _unpack(data)
+    columns = None
     if isinstance(data, np.ndarray) or is_torch(data):
         # Images: `read` takes two axes only, so the axes of a point are flattened first.
         shape = tuple(int(k) for k in data.shape[1:])
@@ -141,8 +246,7 @@ def _read_points(data: WGANData) -> tuple[Array, tuple[int, ...], tuple[str, ...
         if values.ndim == 1:
             problem += ", which may be labels"
         raise InputError("data", problem, "give points or images; a single column has shape (n, 1)")
-    if len(values) < MIN_POINTS:
-        raise InputError("data", f"must have {MIN_POINTS} points or more, got {len(values)}", "give more")
+    _check_size(values)
     if len(shape) > 3 or (len(shape) > 1 and max(shape[-2:]) > MAX_SIDE_PIXELS):
         largest = f"{MAX_SIDE_PIXELS} x {MAX_SIDE_PIXELS}"
         problem = f"must be images of at most {largest}, or flat points, got shape {shape}"
@@ -150,7 +254,8 @@ def _read_points(data: WGANData) -> tuple[Array, tuple[int, ...], tuple[str, ...
     finite = np.isfinite(values).all(1)
     if not finite.all():
         row = int(np.argmin(finite))
-        raise InputError("data", f"must be finite, row {row} is not", "drop such rows, or fill them in")
+        remedy = "drop such rows, fill them in, or pass a DataFrame, whose gaps are learned"
+        raise InputError("data", f"must be finite, row {row} is not", remedy)
     return values, shape, columns
 
 
@@ -163,23 +268,23 @@ def _keep_precision(data: Any) -> Array | None:
     return data.reshape(len(data), -1) if data.dtype in (np.float32, np.uint8) else None
 
 
-def _unpack(data: WGANData) -> ArrayInput:
-    """Unpack containers of torch's data loaders; raises InputError if they do not hold points alone."""
+def _unpack(data: WGANData) -> TableInput:
+    """Unpack lists of points and data sets of torch; raises InputError unless they hold points alone."""
     if isinstance(data, TensorDataset) and len(data.tensors) == 1:
         return data.tensors[0]
+    if isinstance(data, TensorDataset):
+        problem = f"must be points, got a TensorDataset of {len(data.tensors)} tensors"
+        raise InputError("data", problem, "pass points and labels: fit_wgan(dataset.tensors[0], y=...)")
     if isinstance(data, Dataset | DataLoader):
-        problem = f"must be points, got a {type(data).__name__}"
-        if isinstance(data, TensorDataset):
-            problem = f"must be points, got a TensorDataset of {len(data.tensors)} tensors"
-        remedy = "give the points alone, as one tensor: batches are drawn from it, labels are not used"
-        raise InputError("data", problem, remedy)
+        remedy = "pass points and labels as tensors: fit_wgan(torch.stack([x for x, _ in dataset]), y=...)"
+        raise InputError("data", f"must be points, got a {type(data).__name__}", remedy)
     if not isinstance(data, list | tuple) or not all(getattr(part, "ndim", 0) for part in data):
         return data
     shapes = {tuple(part.shape) for part in data}
     if len(shapes) > 1 or (len(data) < MIN_POINTS and len(next(iter(shapes), ())) > 1):
         listed = " and ".join(str(tuple(part.shape)) for part in data[:2])
         problem = f"must be one array of points, got a {type(data).__name__} of {len(data)} arrays, {listed}"
-        raise InputError("data", problem, "give the points alone, as one array; labels are not used")
+        raise InputError("data", problem, "pass points and labels apart: fit_wgan(X, y=y)")
     return torch.stack(list(data)) if all(map(is_torch, data)) else np.stack([np.asarray(v) for v in data])
 
 
@@ -196,6 +301,33 @@ def _fit_scale(points: Array, per_column: bool) -> Scale:
     return Scale(centre, np.full(points.shape[1], unit), True)
 
 
+def _fit_table_scale(points: Array, encoder: TableEncoder, per_column: bool) -> Scale:
+    """Return a unit for each number and a common one for levels; their own would blow up rare levels."""
+    centre, spread = _mean_and_spread(points)
+    if not spread.size or not spread.max() > 0:
+        raise InputError("data", "must have two distinct points, all rows are equal", "give other data")
+    is_level, factor = level_columns(encoder)
+    unit = np.where(spread > 0, spread, 1.0)
+    if not per_column and not is_level.all():
+        unit[~is_level] = _fit_scale(points[:, ~is_level], per_column=False).unit
+    n_blocks = sum(codec.level_width > 0 for codec in encoder.codecs)
+    if is_level.any() and spread[is_level].any():
+        variance = np.square(spread[is_level] / factor[is_level]).sum() / n_blocks
+        unit[is_level] = factor[is_level] * np.sqrt(variance) / LEVEL_SPREAD
+    return Scale(centre, unit, False)
+
+
+def _fit_label_scale(classes: Classes, codes: Index, train: Tensor) -> Classes:
+    """Return the classes with their shares, and with their distance relative to that of points."""
+    shares = np.bincount(codes, minlength=classes.count) / len(codes)
+    if not shares.all():
+        label = classes.codec.labels[int(shares.argmin())]
+        problem = f"must leave a row of each class to train on, all of {label!r} are held out"
+        raise InputError("held_out", problem, "hold out a smaller share")
+    spread = float(train.double().var(dim=0, correction=0).sum().sqrt())
+    return replace(classes, shares=shares, scale=LABEL_DISTANCE * spread)
+
+
 def _mean_and_spread(points: Array) -> tuple[Array, Array]:
     """Return mean and standard deviation of each column, at any scale; 0 for constant columns."""
     if points.size > BLOCK_ENTRIES and points.shape[1] > 2 * MIN_BLOCK_COLUMNS:
@@ -208,6 +340,29 @@ def _mean_and_spread(points: Array) -> tuple[Array, Array]:
     varies = scaled.max(0) > scaled.min(0)  # mean and spread of a constant column would be rounded
     mean, spread = np.where(varies, scaled.mean(0), scaled[0]), np.where(varies, scaled.std(0), 0.0)
     return np.ldexp(mean, exponents), np.ldexp(spread, exponents)
+
+
+def _find_source_oddities(source: Source) -> list[DataNote]:
+    """Find oddities of data; of a table with labels, those of its numbers."""
+    encoder = source.encoder
+    if encoder is None:
+        return _find_oddities(source.points, None, images=len(source.shape) > 1)
+    notes: list[DataNote] = []
+    numbers = [
+        start
+        for codec, start in zip(encoder.codecs, encoder.starts, strict=True)
+        if isinstance(codec, NumberCodec)
+    ]
+    names = tuple(encoder.names[k] for k in numbers)
+    if numbers and _mean_and_spread(source.points[:, numbers])[1].any():
+        notes = _find_oddities(source.points[:, numbers], names, images=False)
+    if not encoder.is_plain:  # labels and rounded numbers are repeated in ordinary tables
+        notes = [note for note in notes if note.cause.startswith("constant")]
+    empty = [codec.name for codec in encoder.codecs if not codec.names]
+    if empty:
+        cause = f"columns with one value: {', '.join(empty[:5])}"
+        notes.append(DataNote(cause, "leave them out, or check whether a step lost their values"))
+    return notes
 
 
 def _find_oddities(points: Array, columns: tuple[str, ...] | None, *, images: bool) -> list[DataNote]:

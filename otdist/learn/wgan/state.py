@@ -14,11 +14,13 @@ from otdist.learn.constraints.certified import read_bound, retract_parts
 from otdist.learn.constraints.penalty import squared_grad_norms
 from otdist.learn.distributed import rank_and_world_size, sum_over_processes
 from otdist.learn.wgan.average import MovingAverage
+from otdist.learn.wgan.columns.generator import Assembly
 from otdist.learn.wgan.networks import (
     USER_RATE,
     default_critic,
     default_generator,
     network_sizes,
+    point_size,
     prepare_critic,
     prepare_generator,
     resolve_settings,
@@ -80,7 +82,8 @@ class State:
 
     def __post_init__(self) -> None:
         s = self.settings
-        self.latent: int = network_sizes(s, self.d)[0]
+        # With labels or classes, the input of the generator has normal numbers that choose them as well.
+        self.latent: int = getattr(self.generator, "n_inputs", network_sizes(s, self.d)[0])
         self.rates: dict[str, float] = {
             "generator": s.learning_rate or USER_RATE,
             "critic": s.critic_rate or USER_RATE,
@@ -332,18 +335,22 @@ def build_state(
     generator: nn.Module | None,
     critic: nn.Module | None,
     device: torch.device,
+    assembly: Assembly | None = None,
 ) -> State:
     """Build the initial training state, with default networks or the caller's."""
-    d = math.prod(shape)
-    settings = resolve_settings(settings, shape, (generator is not None, critic is not None))
+    n_classes = 0 if assembly is None else assembly.n_classes
+    d = point_size(shape, n_classes)
+    settings = resolve_settings(settings, shape, (generator is not None, critic is not None), n_classes)
     rng = torch.Generator().manual_seed(seed * 8 + 7)
     prepared_generator = (
-        default_generator(settings, shape, rng)
+        default_generator(settings, shape, rng, n_classes)
         if generator is None
-        else prepare_generator(generator, settings, d)
+        else prepare_generator(generator, settings, math.prod(shape), n_classes)
     )
     if critic is None:
-        prepared_critic = default_critic(settings, shape, rng)
+        prepared_critic = default_critic(settings, shape, rng, n_classes)
     else:
-        prepared_critic = prepare_critic(critic, settings, shape, rng)
+        prepared_critic = prepare_critic(critic, settings, (d,) if n_classes else shape, rng)
+    if assembly is not None:
+        prepared_generator = assembly.wrap(prepared_generator, network_sizes(settings, d)[0])
     return State(prepared_generator, prepared_critic, settings, d, seed, device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +16,9 @@ from otdist.inputs.arguments import Rng, check_choice, check_integer
 from otdist.learn.devices import resolve_device
 from otdist.learn.sinkhorn.options import check_torch_seed
 from otdist.learn.wgan import checkpoint
+from otdist.learn.wgan.columns.classes import Classes
+from otdist.learn.wgan.columns.encoder import TableEncoder
+from otdist.learn.wgan.columns.generator import class_quantiles
 from otdist.learn.wgan.metadata import collect_metadata, read_run
 from otdist.learn.wgan.monitor.alarms import Alarm
 from otdist.learn.wgan.monitor.best import BestGenerator
@@ -25,10 +29,11 @@ from otdist.learn.wgan.report.summary import build_card, one_line_summary, summa
 from otdist.learn.wgan.schedule import Schedule
 from otdist.learn.wgan.settings import Settings
 from otdist.learn.wgan.state import State
-from otdist.typing import Array
+from otdist.typing import Array, Index
 
 if TYPE_CHECKING:
-    from otdist.learn.wgan.real import WGANData
+    from otdist.learn.wgan.real import WGANData, WGANLabels
+    from otdist.typing import ColumnInput, TableInput
 
 SAMPLE_BATCH_POINTS = 4096  # points that are generated at a time
 
@@ -95,6 +100,12 @@ class WGAN:
         Numbers of training and held-out points.
     snapshots : Snapshots
         Points of the same latent numbers at some checks, for pictures.
+    columns : tuple of str or None
+        Names of the columns of a table.
+    encoder : TableEncoder or None
+        Encoding of a table as points.
+    classes : Classes or None
+        Classes of rows or images, if ``y`` was given.
 
     Notes
     -----
@@ -129,6 +140,8 @@ class WGAN:
     stop_reason: str = ""
     best_generator: BestGenerator = field(default_factory=BestGenerator)
     real: RealData | None = None  # for pictures; not written to the file of the run
+    encoder: TableEncoder | None = None
+    classes: Classes | None = None
 
     def __repr__(self) -> str:
         return one_line_summary(self)
@@ -184,41 +197,169 @@ class WGAN:
             raise InputError("steps", "must reach the first check", "train for more steps")
         return Bracket(check.lower, check.estimate, check.upper, check.floor, check.n, check.step)
 
-    def sample(self, n: int, *, rng: Rng = 0, state: Literal["best", "last"] = "best") -> Array:
-        """Generate points with the averaged generator, of shape (n, ...) and in units of the data.
+    def sample(
+        self,
+        n: int,
+        *,
+        y: ColumnInput | None = None,
+        rng: Rng = 0,
+        clip: bool = True,
+        state: Literal["best", "last"] = "best",
+    ) -> Any:
+        """Generate points with the averaged generator, in the form and in units of the data.
 
         Parameters
         ----------
         n : int
             Number of points.
+        y : label or array_like of labels, shape (n,), optional
+            Classes of the points, for a run with classes. None: classes with their shares in the data.
         rng : int, numpy.random.Generator or None
             Seed; the same seed gives the same points. A generator gives new points in every call, None points
             of a random seed.
+        clip : bool
+            Whether to limit numbers and times of a table to the range of the data; arrays are not limited.
         state : {"best", "last"}
             Generator of the best check, :attr:`best`, or of the last step. Before the first check, and for
             runs of files without a best check, both are the last.
 
         Returns
         -------
-        ndarray, shape (n, ...)
-            Points, float64.
+        ndarray, shape (n, ...), or DataFrame
+            Points, float64. For a table: a table of the same library, with its columns, types and categories
+            in order; whole numbers are whole, and gaps have their share.
 
         Raises
         ------
         InputError
-            If ``n``, ``rng`` or ``state`` is not valid.
+            If ``y`` are not classes of the run, or ``n``, ``rng`` or ``state`` is not valid.
         """
-        n, state_name = check_integer(n, "n"), check_choice(state, "state", ("best", "last"))
+        n = check_integer(n, "n")
         stream = torch.Generator().manual_seed(check_torch_seed(rng))
-        use_best = state_name == "best" and self.best_generator.check is not None
+        state_name = check_choice(state, "state", ("best", "last"))
+        points, codes = self._generate(n, stream, self._read_classes(y, n), state_name)
+        if self.encoder is None:
+            return points.reshape(n, *self.shape)
+        if self.classes is None or self.classes.position is None:
+            return self.encoder.decode(points, clip=clip)
+        return self.encoder.decode(
+            points, clip=clip, label=(self.classes.position, self.classes.codec, codes)
+        )
+
+    def sample_labels(self, n: int, *, rng: Rng = 0) -> Any:
+        """Draw labels with their shares in the data, for ``sample(n, y=labels)``.
+
+        Parameters
+        ----------
+        n : int
+            Number of labels.
+        rng : int or numpy.random.Generator
+            Seed; the same seed gives the same labels.
+
+        Returns
+        -------
+        ndarray, shape (n,), or Series
+            Labels of the type that ``y`` had.
+
+        Raises
+        ------
+        InputError
+            If the run has no classes.
+        """
+        if self.classes is None:
+            raise InputError("y", "was not given to fit_wgan", "train with fit_wgan(data, y=labels)")
+        n = check_integer(n, "n")
+        return self.classes.decode(self.classes.draw(n, np.random.default_rng(check_torch_seed(rng))))
+
+    @property
+    def point_names(self) -> tuple[str, ...]:
+        """Names of the numbers of an encoded point, such as ``sex=male``, without those of classes."""
+        if self.encoder is not None:
+            return self.encoder.names
+        return self.columns or tuple(f"column {k}" for k in range(math.prod(self.shape)))
+
+    def sample_encoded(self, n: int, *, rng: Rng = 0) -> Array:
+        """Generate points as the generator gives them, with labels as one-hot codes.
+
+        Parameters
+        ----------
+        n : int
+            Number of points.
+        rng : int or numpy.random.Generator
+            Seed; the same seed gives the same points.
+
+        Returns
+        -------
+        ndarray, shape (n, d)
+            Numbers with the names ``point_names``, in units of the data.
+        """
+        return self._generate(n, torch.Generator().manual_seed(check_torch_seed(rng)))[0]
+
+    def encode(self, table: TableInput) -> Array:
+        """Return rows of a table as points whose Euclidean distances are those of the checks.
+
+        Numbers are in spreads of their column, labels one-hot codes in a common unit; see
+        :func:`~otdist.learn.evaluate`. A column of classes is left out.
+
+        Parameters
+        ----------
+        table : DataFrame
+            Rows with the columns of the run, such as samples or rows that were not trained on.
+
+        Returns
+        -------
+        ndarray, shape (n, d)
+            Points; ``point_names`` names their columns.
+
+        Raises
+        ------
+        InputError
+            If the run is not of a table, or the rows have labels or gaps that its data had not.
+        """
+        if self.encoder is None:
+            raise InputError(
+                "table", "needs a run of a table, got one of an array", "use the points themselves"
+            )
+        points = self.scale.first(self.encoder.d).transform(self.encoder.encode(table))
+        return np.asarray(points.double().numpy())
+
+    def _read_classes(self, y: ColumnInput | None, n: int) -> Index | None:
+        if y is None:
+            return None
+        if self.classes is None:
+            raise InputError("y", "needs a run with classes", "train with fit_wgan(data, y=labels)")
+        return self.classes.read(y, n)
+
+    def _generate(
+        self, n: int, stream: torch.Generator, codes: Index | None = None, state: str = "best"
+    ) -> tuple[Array, Index]:
+        """Generate encoded points (n, d) in units of the data without their classes, and the classes."""
+        use_best = state == "best" and self.best_generator.check is not None
         generator = self.best_generator.load_into(self.state.average) if use_best else self.state.average
         generator.eval()
         parts = []
         with torch.no_grad():
             for first in range(0, n, SAMPLE_BATCH_POINTS):
                 z = torch.randn(min(SAMPLE_BATCH_POINTS, n - first), self.state.latent, generator=stream)
+                if codes is not None and self.classes is not None:
+                    z[:, -1] = class_quantiles(self.classes, codes[first : first + len(z)])
                 parts.append(self.scale.inverse_transform(generator(z.to(self.state.device)).flatten(1)))
-        return np.concatenate(parts).reshape(n, *self.shape)
+        points = np.concatenate(parts)
+        d = math.prod(self.shape)
+        return points[:, :d], points[:, d:].argmax(1) if self.classes is not None else np.zeros(n, np.intp)
+
+    def read_data(self, data: WGANData, y: WGANLabels | None = None) -> RealData:
+        """Read data as those of the run: with its settings, columns of labels and column of classes."""
+        s = self.settings
+        if y is None and self.classes is not None:
+            if self.classes.position is None:
+                problem = "must be given, since the run has classes"
+                raise InputError("y", problem, "pass the labels that it was trained with")
+            y = self.classes.codec.name
+        categorical = () if self.encoder is None else self.encoder.categorical
+        return RealData.of(
+            data, held_out=s.held_out, scale=s.scale, seed=self.state.seed, y=y, categorical=categorical
+        )
 
     def save(self, folder: str | Path) -> Path:
         """Write the run into a folder, as one file of tensors and metadata; no code runs when it is read.
@@ -237,7 +378,14 @@ class WGAN:
         tensors |= self.best_generator.tensors()
         return checkpoint.write(Path(folder), tensors, collect_metadata(self))
 
-    def report(self, path: str | Path, data: WGANData | None = None, *, name: str | None = None) -> Path:
+    def report(
+        self,
+        path: str | Path,
+        data: WGANData | None = None,
+        *,
+        y: WGANLabels | None = None,
+        name: str | None = None,
+    ) -> Path:
         """Write an HTML report: distance to the data, curves, samples, alarms and settings.
 
         Parameters
@@ -247,6 +395,8 @@ class WGAN:
         data : array_like, optional
             Data of the run, drawn beside the samples. None: the data are known after training, but not for a
             run from a file, whose page shows the samples alone.
+        y : array_like or str, optional
+            Labels as given to :func:`~otdist.learn.fit_wgan`, with ``data``.
         name : str, optional
             Heading of the page, such as the name of the data file. None: a description of the points.
 
@@ -262,7 +412,7 @@ class WGAN:
         """
         from otdist.learn.wgan.report.page import write_report
 
-        return write_report(self, Path(path), data, name)
+        return write_report(self, Path(path), data, name, y)
 
     @classmethod
     def load(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from otdist.errors import InputError
 from otdist.learn.wgan.monitor.stopping import TEST_LEVEL
-from otdist.learn.wgan.real import RealData
 from otdist.learn.wgan.report import curves
 from otdist.learn.wgan.report.pictures import build_gallery
 from otdist.learn.wgan.report.summary import format_duration, format_with_error
@@ -20,14 +19,20 @@ from otdist.runtime.files import check_target
 from otdist.runtime.versions import get_version
 
 if TYPE_CHECKING:
-    from otdist.learn.wgan.real import WGANData
+    from otdist.learn.wgan.real import RealData, WGANData, WGANLabels
     from otdist.learn.wgan.wgan import WGAN
 
 LIKE_REAL_FLOORS = 1.05  # distance in floors within the variation of real data
 CLOSE_FLOORS = 1.25  # distance in floors that only large samples detect
 
 
-def write_report(run: WGAN, path: Path, data: WGANData | None = None, name: str | None = None) -> Path:
+def write_report(
+    run: WGAN,
+    path: Path,
+    data: WGANData | None = None,
+    name: str | None = None,
+    y: WGANLabels | None = None,
+) -> Path:
     """Write the page with heading ``name``; ``data`` are the data of a run that does not hold them.
 
     Raises
@@ -39,7 +44,7 @@ def write_report(run: WGAN, path: Path, data: WGANData | None = None, name: str 
     previous_data = run.real
     try:
         if data is not None:
-            run.real = _read_data(run, data)
+            run.real = _read_data(run, data, y)
         return write_page(render_page(run, name), target)
     finally:
         run.real = previous_data
@@ -167,8 +172,8 @@ def _format_integer(value: int) -> str:
     return f"{value:,}"
 
 
-def _read_data(run: WGAN, data: WGANData) -> RealData:
-    real = RealData.of(data, held_out=run.settings.held_out, scale=run.settings.scale, seed=run.state.seed)
+def _read_data(run: WGAN, data: WGANData, y: WGANLabels | None) -> RealData:
+    real = run.read_data(data, y)
     if real.sha256 != run.sha256:
         raise InputError("data", "must be the data of the run", "leave them out")
     return real

@@ -77,10 +77,13 @@ class Gallery:
 def build_gallery(run: WGAN) -> Gallery:
     """Draw the pictures of a run, in the caller's units."""
     d = int(np.prod(run.shape))
-    fresh = run.sample(FRESH_POINTS if d < 64 else MAX_DOTS, rng=SAMPLE_SEED).reshape(-1, d)
-    heldout = None if run.real is None else run.scale.inverse_transform(run.real.heldout[:FRESH_POINTS])
+    # Encoded, as the rows of a table are, and without the codes of classes.
+    fresh = run.sample_encoded(FRESH_POINTS if d < 64 else MAX_DOTS, rng=SAMPLE_SEED)
+    heldout = None
+    if run.real is not None:
+        heldout = run.scale.inverse_transform(run.real.heldout[:FRESH_POINTS])[:, :d]
     snapshots = [
-        (step, run.scale.inverse_transform(z))
+        (step, run.scale.inverse_transform(z)[:, :d])
         for step, z in zip(run.snapshots.steps, run.snapshots.points, strict=True)
     ]
     kind = point_kind(run.shape, run.columns)
@@ -88,7 +91,7 @@ def build_gallery(run: WGAN) -> Gallery:
         return _image_gallery(run, fresh, snapshots)
     if kind == "series":
         return _series_gallery(fresh, heldout, snapshots)
-    if d == 2:
+    if d == 2 and (run.encoder is None or run.encoder.is_plain):
         return _plane_gallery(run, fresh, heldout, snapshots)
     panels, note = draw_histograms(run, fresh, heldout, snapshots)
     return Gallery([Panel(drawing, "", name) for name, drawing in panels], [], note)
@@ -107,7 +110,7 @@ def _plane_gallery(
     middle, half = (low + high) / 2, 0.55 * np.where(high > low, high - low, 1.0)
     if run.scale.common:  # one unit for both: circles stay circles
         half = np.full(2, half.max())
-    names = run.columns or ("first number", "second number")
+    names = ("first number", "second number") if run.columns is None else run.point_names
     now = _draw_scatter(fresh[:MAX_DOTS], heldout, middle, half, names)
     thumbs = [
         Panel(_draw_thumbnail(z, heldout, middle, half), "", _format_step(step)) for step, z in snapshots
@@ -166,7 +169,8 @@ def _image_gallery(run: WGAN, fresh: Array, snapshots: list[tuple[int, Array]]) 
     """Draw grids of images, with the nearest training image below each generated one."""
     data = run.real
     train = None if data is None else data.train
-    reference = fresh if train is None else run.scale.inverse_transform(train[:FRESH_POINTS])
+    d = fresh.shape[1]
+    reference = fresh if train is None else run.scale.inverse_transform(train[:FRESH_POINTS])[:, :d]
     span = float(np.quantile(reference, 0.001)), float(np.quantile(reference, 0.999))
     fresh = fresh[: 2 * N_IMAGES]
     if data is None:
@@ -179,7 +183,7 @@ def _image_gallery(run: WGAN, fresh: Array, snapshots: list[tuple[int, Array]]) 
         ]
         note = ""
     else:
-        nearest = _nearest_train_points(run.scale, data.train, fresh[:N_IMAGES])
+        nearest = _nearest_train_points(run.scale.first(d), data.train[:, :d], fresh[:N_IMAGES])
         # Alternating rows: generated images, and below each the nearest training image.
         rows = np.stack(
             [
@@ -192,7 +196,7 @@ def _image_gallery(run: WGAN, fresh: Array, snapshots: list[tuple[int, Array]]) 
         caption = "first and third row: fresh samples; below each, the nearest of the training images"
         now = [Panel(None, pictures, caption)]
         few = data.heldout[: 2 * N_IMAGES]
-        real = _draw_images(run.scale.inverse_transform(few), run.shape, span)
+        real = _draw_images(run.scale.inverse_transform(few)[:, :d], run.shape, span)
         now.append(Panel(None, real, "real images, kept aside"))
         note = "Nearest by the Euclidean distance of pixels: a copy would look like what stands below it."
     thumbs = [

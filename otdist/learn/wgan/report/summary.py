@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from otdist.learn.wgan.networks import network_sizes
 from otdist.pages.formatting import format_count, format_number
 from otdist.runtime.versions import get_version
 
@@ -40,9 +41,15 @@ def describe_points(shape: tuple[int, ...], columns: tuple[str, ...] | None) -> 
     )
 
 
+def describe_run(run: WGAN) -> str:
+    """Describe the generated points and their classes in words."""
+    points = describe_points(run.shape, run.columns)
+    return points if run.classes is None else f"{points}, in {run.classes.count} classes"
+
+
 def one_line_summary(run: WGAN) -> str:
     """Summarise a run in one line."""
-    parts = [f"WGAN of {describe_points(run.shape, run.columns)}", f"{run.steps:,} steps"]
+    parts = [f"WGAN of {describe_run(run)}", f"{run.steps:,} steps"]
     if run.reported_check is not None:
         parts.append(str(run.w1))
     if run.alarms:
@@ -52,7 +59,7 @@ def one_line_summary(run: WGAN) -> str:
 
 def summarise(run: WGAN) -> str:
     """Summarise a run in some lines, with its alarms."""
-    points, seconds = describe_points(run.shape, run.columns), format_duration(run.seconds)
+    points, seconds = describe_run(run), format_duration(run.seconds)
     heading = f"WGAN of {points}, {run.steps:,} steps in {seconds}"
     lines = [heading, *_describe_distance(run)]
     lines += [run.message] if run.message else []
@@ -78,18 +85,19 @@ def build_card(run: WGAN) -> dict[str, Any]:
     """Collect settings, data, networks, versions and time of a run, without details of the machine."""
     state = run.state
     return {
-        "subject": describe_points(run.shape, run.columns),
+        "subject": describe_run(run),
         "steps": run.steps,
         "seconds": run.seconds,
         "message": run.message,
         "best step": None if run.best is None else run.best.step,
         "seed": state.seed,
         "budget": {"steps": run.schedule.steps, "max_seconds": run.schedule.max_seconds},
-        "settings": run.settings.to_dict() | {"latent": state.latent},
+        "settings": run.settings.to_dict() | {"latent": network_sizes(run.settings, state.d)[0]},
         "n_critic now": state.n_critic,
         "points": {"trained on": run.sizes[0], "kept aside": run.sizes[1]},
         "shape": list(run.shape),
         "columns": None if run.columns is None else list(run.columns),
+        "classes": None if run.classes is None else list(run.classes.codec.labels),
         "sha256 of the data": run.sha256,
         "networks": {name: _network(getattr(state, name)) for name in ("generator", "critic")},
         "versions": dict(run.versions),

@@ -1,0 +1,1 @@
+"""Encoding of mixed tables and of classes as points, and the generator that keeps to their levels."""
