@@ -459,6 +459,15 @@ class TestRefused:
                 options = {"constraint": constraint, "objective": objective, "critic": critic}
                 assert small(steps=3, **options).steps == 3
 
+    @pytest.mark.parametrize("channels", [1, 3, 4])
+    def test_channels_behind_the_pixels_are_refused(self, channels, rng):
+        images = rng.normal(size=(40, 9, 8, channels))
+        with pytest.raises(
+            InputError, match=r"data: must have channels before rows .* np.moveaxis\(data, -1, 1\)"
+        ):
+            fit_wgan(images, steps=1)
+        assert fit_wgan(np.moveaxis(images, -1, 1), steps=1).sample(2).shape == (2, channels, 9, 8)
+
     def test_samples_that_are_no_number(self):
         run = small(steps=1)
         with pytest.raises(InputError, match="n: must be an integer >= 1, got 0"):

@@ -26,6 +26,7 @@ MIN_POINTS = 32  # fewest points from which some can be held out
 BLOCK_ENTRIES = 2**21  # numbers that are converted to float64 at a time
 MIN_BLOCK_COLUMNS = 16
 MAX_MEMORY_SHARE = 0.5  # largest share of a device's free memory that points may take
+CHANNEL_COUNTS = (1, 3, 4)  # of grey, colour, and colour with transparency
 MAX_SIDE_PIXELS = 64  # largest side of an image that the networks here suit
 
 LEVEL_SPREAD = 1.0  # mean spread of labels on the scale of the networks, where numbers have spread 1
@@ -247,10 +248,14 @@ def _read_points(data: WGANData) -> tuple[Array, tuple[int, ...], tuple[str, ...
             problem += ", which may be labels"
         raise InputError("data", problem, "give points or images; a single column has shape (n, 1)")
     _check_size(values)
-    if len(shape) > 3 or (len(shape) > 1 and max(shape[-2:]) > MAX_SIDE_PIXELS):
+    is_large = len(shape) > 1 and max(shape[-2:]) > MAX_SIDE_PIXELS
+    if len(shape) > 3 or is_large:
         largest = f"{MAX_SIDE_PIXELS} x {MAX_SIDE_PIXELS}"
         problem = f"must be images of at most {largest}, or flat points, got shape {shape}"
         raise InputError("data", problem, "scale the images down")
+    if len(shape) == 3 and shape[2] in CHANNEL_COUNTS and min(shape[:2]) > max(CHANNEL_COUNTS):
+        problem = f"must have channels before rows and columns, got images of shape {shape}"
+        raise InputError("data", problem, "move the last axis: np.moveaxis(data, -1, 1)")
     finite = np.isfinite(values).all(1)
     if not finite.all():
         row = int(np.argmin(finite))
