@@ -135,3 +135,15 @@ def test_losses_and_the_trainer_take_it():
     run = fit_wgan(real.detach().numpy(), critic=again, steps=4, check_every=4, batch_size=8)
     assert run.settings.constraint == "own" and run.w1.lower <= run.w1.upper
     assert lipschitz_constant(torch.nn.Sequential(torch.nn.Flatten(), again)) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_step_of_the_trainer_turns_small_and_large_matrices_alike():
+    critic = OrthogonalConv((1, 16, 16), width=64, generator=stream())
+    before = [w.detach().clone() for w in critic.weights]
+    data = torch.randn(64, 1, 16, 16, generator=stream(1)).numpy()
+    run = fit_wgan(data, critic=critic, steps=1, check_every=1, batch_size=32)
+    angles = torch.tensor(
+        [float((w.detach() - old).norm() / old.norm()) for w, old in zip(critic.weights, before, strict=True)]
+    )
+    assert run.steps == 1 and float(angles.max() / angles.min()) < 8
+    assert min(w.numel() for w in critic.weights) * 100 < max(w.numel() for w in critic.weights)
