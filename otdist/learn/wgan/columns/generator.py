@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  torch's own name for it
 
 from otdist.learn.wgan.columns.numbers import NumberCodec
-from otdist.typing import Array, Index
+from otdist.typing import Array, Index, Mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -227,7 +227,7 @@ def _find_blocks(
     )
 
 
-def level_columns(encoder: TableEncoder) -> tuple[NDArray[np.bool_], Array]:
+def level_columns(encoder: TableEncoder) -> tuple[Mask, Array]:
     """Return for each number of a point whether it is a level, and its factor of the common unit.
 
     A lone indicator moves by 1 where a one-hot code moves by the root of 2: its unit is smaller by that.

@@ -154,9 +154,9 @@ def _move_mean(
     arrays: CheckArrays, heldout: Tensor, fakes: Tensor, length: float
 ) -> tuple[float, float | None]:
     """Store the mean of the fakes, and return its distance from the real mean and from the last one."""
-    mean, last_mean = fakes.double().mean(0).cpu(), arrays.mean
+    mean, last_mean = fakes.cpu().double().mean(0), arrays.mean
     arrays.mean = mean
-    error = float((mean - heldout.double().mean(0).cpu()).norm()) * length
+    error = float((mean - heldout.cpu().double().mean(0)).norm()) * length
     return error, None if last_mean is None else float((mean - last_mean).norm()) * length
 
 
