@@ -142,8 +142,9 @@ def train_peer(method, train, seconds, n, seed):
         model = getattr(ctgan, method)(epochs=epochs, batch_size=batch, enable_gpu=False)
         return model, measure_cpu(lambda: model.fit(train, labels))
 
-    once, more = fit(1)[1], fit(4)[1]
-    epoch = max((more - once) / 3, 1e-3)
+    fit(1)  # first calls take longer, and would make an epoch seem free
+    once, more = fit(1)[1], fit(11)[1]
+    epoch = (more - once) / 10 if more > once else more / 11
     model, _ = fit(max(1, int((seconds - (once - epoch)) / epoch)))
     return model.sample(n)
 
