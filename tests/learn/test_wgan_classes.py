@@ -89,6 +89,11 @@ class TestArrays:
         assert run.sample(4, y=1).shape == (4, *shape)
         assert "2 classes" in run.report(tmp_path / "page.html").read_text()
 
+    def test_bytes_are_the_same_images_as_floats(self):
+        images, labels = RNG.integers(0, 256, size=(60, 4, 5), dtype=np.uint8), np.arange(60) % 2
+        runs = [fit_wgan(data, y=labels, **(SMALL | {"steps": 2})) for data in (images, images.astype(float))]
+        assert np.array_equal(runs[0].sample(6), runs[1].sample(6))
+
     def test_modules_of_the_caller(self):
         generator = nn.Sequential(nn.Linear(4 + 3, 16), nn.ReLU(), nn.Linear(16, 2))
         critic = nn.Sequential(nn.Linear(2 + 3, 16), nn.LeakyReLU(), nn.Linear(16, 1))

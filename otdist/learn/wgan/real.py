@@ -143,20 +143,23 @@ class RealData:
             fitted_scale = _fit_scale(train, per_column)
         else:
             fitted_scale = _fit_table_scale(train, source.encoder, per_column)
-        parts, classes = [points[part] for part in rows], source.classes
+        classes, codes = source.classes, source.codes
         if classes is not None:
-            classes = _fit_label_scale(classes, source.codes[rows[0]], fitted_scale.transform(train))
+            classes = _fit_label_scale(classes, codes[rows[0]], fitted_scale.transform(train))
             fitted_scale = fitted_scale.append_labels(classes)
-            one_hot = np.eye(classes.count)[source.codes]
-            points = np.concatenate([points, one_hot], axis=1)
-            parts = [points[part] for part in rows]
+            train = _append_codes(train, codes[rows[0]], classes)
+        scaled_train = fitted_scale.transform(train)
+        del train  # a copy of most of the data
+        heldout = points[rows[1]]
+        if classes is not None:
+            heldout = _append_codes(heldout, codes[rows[1]], classes)
         return cls(
-            fitted_scale.transform(parts[0]),
-            fitted_scale.transform(parts[1]),
+            scaled_train,
+            fitted_scale.transform(heldout),
             fitted_scale,
             source.shape,
             source.columns,
-            _compute_digest(points),
+            _compute_digest(points, codes),
             tuple(_find_source_oddities(source)),
             source.encoder,
             classes,
@@ -407,11 +410,18 @@ def _are_integers(points: Array) -> bool:
     return all(np.array_equal(points[rows], np.round(points[rows])) for rows in _split(*points.shape))
 
 
-def _compute_digest(points: Array) -> str:
-    """Compute the hash of the points in float64."""
+def _append_codes(points: Array, codes: Index, classes: Classes) -> Array:
+    """Append the one-hot codes of classes to points, in the precision of the points."""
+    one_hot = np.eye(classes.count, dtype=points.dtype)[codes]
+    return np.concatenate([points, one_hot], axis=1)
+
+
+def _compute_digest(points: Array, codes: Index) -> str:
+    """Compute the hash of the points in float64, and of the codes of their classes."""
     digest = hashlib.sha256()
     for rows in _split(*points.shape):
         digest.update(np.ascontiguousarray(points[rows], np.float64).data)
+    digest.update(np.ascontiguousarray(codes, np.int64).data)
     return digest.hexdigest()
 
 
