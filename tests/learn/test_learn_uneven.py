@@ -59,7 +59,7 @@ def test_both_processes_raise_the_same_error_where_there_is_no_answer(found):
             with pytest.raises(AssertionError, match=text):
                 raise AssertionError(one["said"][name])
     assert "cannot be used on process 1" in found[0]["said"]["type"]
-    assert "fake: must be a float tensor of points, got str" in found[1]["said"]["type"]
+    assert "real: must be a float tensor of points, got str" in found[1]["said"]["type"]
 
 
 class TestMetric:

@@ -253,6 +253,7 @@ def _gather_rows(rows: Tensor, shard: Shard) -> Tensor:
 def _read(
     fake: Tensor, real: Tensor, a: ArrayInput | None, b: ArrayInput | None, min_rows: int = 1
 ) -> Batches:
+    # The real points first: an example without fakes has them twice.
     real_points, fake_points = _points(real, "real", min_rows), _points(fake, "fake", min_rows)
     _require_same_shape(fake, real)
     if fake.device != real.device:
