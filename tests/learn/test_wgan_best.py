@@ -142,11 +142,11 @@ class TestFinal:
 
     @pytest.mark.slow
     def test_a_choice_among_equal_generators_is_optimistic_and_the_final_check_is_not(self):
-        """Checks that differ by noise alone: the lowest of 30 is too low, its repetition is not."""
+        """Checks that differ by noise alone: the lowest of 15 is too low, its repetition is not."""
         rng, chosen, again = np.random.default_rng(0), [], []
         for _ in range(30):
             x = rng.normal(size=(64, 2))
-            values = [bracket_w1(x, rng.normal(size=(64, 2))).debiased for _ in range(30)]
+            values = [bracket_w1(x, rng.normal(size=(64, 2))).debiased for _ in range(15)]
             chosen.append(min(values))
             again.append(bracket_w1(x, rng.normal(size=(64, 2))).debiased)
         error = np.std(again) / math.sqrt(len(again))

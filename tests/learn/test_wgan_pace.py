@@ -62,6 +62,7 @@ def test_images_are_checked_by_the_clock_and_points_by_steps(images, monkeypatch
     assert fit_wgan(images, steps=4, check_every=2, **SMALL).settings.check_every == 2
 
 
+@pytest.mark.slow
 def test_batches_of_images_are_smaller_on_a_cpu_unless_they_are_named(images):
     options = {"steps": 1, "width": 32, "check_points": 16, "device": "cpu"}
     assert fit_wgan(images, **options).settings.batch_size == 64
@@ -69,6 +70,7 @@ def test_batches_of_images_are_smaller_on_a_cpu_unless_they_are_named(images):
     assert fit_wgan(images.reshape(48, -1), **options).settings.batch_size == 256
 
 
+@pytest.mark.slow
 def test_a_run_by_the_clock_goes_on(images, tmp_path):
     fit_wgan(images, steps=3, folder=tmp_path, **SMALL)
     run = fit_wgan(images, steps=5, folder=tmp_path, resume=True)
