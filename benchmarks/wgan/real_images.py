@@ -88,6 +88,11 @@ def draw_gaussians(x, y, labels, seed):
     return fakes
 
 
+def write_images(images):
+    """Images as texts with a digit for each pixel, 9 for white."""
+    return ["".join(map(str, image)) for image in np.rint(9 * images.clip(0, 1)).astype(int)]
+
+
 def measure(row):
     """What one method gives."""
     x, y, test, test_labels = split(row["seed"])
@@ -123,7 +128,7 @@ def measure(row):
         "recall": float(recall),
         "density": float(density),
         "coverage": float(coverage),
-        "images": np.rint(9 * shown.clip(0, 1)).astype(int).tolist() if row["seed"] == 0 else [],
+        "images": write_images(shown) if row["seed"] == 0 else [],
         "versions": {name: version(name) for name in ("torch", "numpy", "scipy", "scikit-learn", "mlxtend")},
     }
 
