@@ -21,7 +21,7 @@ from benchmarks.wgan.real_images import SIDE, read_digits
 from otdist.learn import Orthogonal, OrthogonalConv
 from otdist.learn.critics.ascent import Ascent
 from otdist.learn.critics.families.orthogonal import random_orthogonal, retract_orthogonal
-from otdist.learn.critics.families.orthogonal_conv import _fold, _halve
+from otdist.learn.critics.families.orthogonal_conv import _halve, _mix_channels
 
 N_TRAIN, BATCH, SECONDS, SEEDS = 1_500, 128, 16.0, (0, 1, 2)
 RATES = {"perceptron": 0.01, "shifts": 0.02, "BCOP": 0.02}  # the best of 0.01, 0.02 and 0.03
@@ -53,7 +53,7 @@ class BCOP(OrthogonalConv):
         images, extra = self._split(z)
         layers = zip(self.weights, self.biases, strict=True)
         for level in range(self.n_levels):
-            images = _fold(_halve(images), *next(layers))
+            images = _mix_channels(_halve(images), *next(layers))
             weight, bias = next(layers)
             kernel = assemble(weight, self.halves[4 * level : 4 * level + 4])
             padded = nn.functional.pad(images.permute(0, 3, 1, 2), (1, 1, 1, 1), mode="circular")

@@ -27,7 +27,8 @@ class CertifiedCritic(Protocol):
     -----
     Optional method: ``matrices()`` returns those of its parameters, of shape (rows, columns), whose rows or
     columns are orthonormal. :class:`~otdist.learn.W1Loss` rotates them instead of adding to them, which is
-    faster, and relies on ``retract()`` to remove rounding errors.
+    faster, and relies on ``retract()`` to remove rounding errors. :func:`~otdist.learn.fit_wgan` gives each a
+    learning rate by its size, so that a step turns all by about one angle.
 
     :class:`~otdist.learn.Critic` takes no modules, since it initialises its critics from the data and writes
     them to files by name.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Literal
 
@@ -167,9 +168,7 @@ class Orthogonal(nn.Module):
 
     def lipschitz(self) -> float:
         """Return an upper bound of the Lipschitz constant, from singular values in float64."""
-        norms = [float(torch.linalg.matrix_norm(w.detach().cpu().double(), 2)) for w in self.weights]
-        norms.append(float(self.head.detach().cpu().double().norm(dim=-1).max()))
-        return math.prod(norm * ROUND_UP for norm in norms)
+        return multiply_norms(self.weights, self.head)
 
     @torch.no_grad()
     def lipschitz_bound(self) -> Tensor:
@@ -240,6 +239,13 @@ def retract_orthogonal(weight: Tensor, iterations: int = RETRACTION_ITERATIONS) 
     for _ in range(iterations):
         x = torch.addmm(x, x, x.T @ x, beta=1.5, alpha=-0.5)
     return x.T if is_wide else x
+
+
+def multiply_norms(weights: Iterable[Tensor], head: Tensor) -> float:
+    """Return the product of the spectral norms of matrices and of the largest norm of a head, rounded up."""
+    norms = [float(torch.linalg.matrix_norm(w.detach().cpu().double(), 2)) for w in weights]
+    norms.append(float(head.detach().cpu().double().norm(dim=-1).max()))
+    return math.prod(norm * ROUND_UP for norm in norms)
 
 
 def bound_spectral_norm(weight: Tensor) -> Tensor:

@@ -11,8 +11,8 @@ from torch.nn import functional as F  # noqa: N812  torch's own name for it
 from otdist.errors import InputError
 from otdist.inputs.arguments import check_integer
 from otdist.learn.critics.families.orthogonal import (
-    ROUND_UP,
     default_width,
+    multiply_norms,
     random_orthogonal,
     retract_orthogonal,
 )
@@ -35,7 +35,7 @@ class OrthogonalConv(nn.Module):
     shape : tuple of int
         Shape of an image, (channels, height, width) or (height, width).
     width : int, optional
-        Units of the dense layers, even. None: by the number of pixels, at most 256.
+        Units of the dense layers. None: by the number of pixels, at most 256.
     extra : int
         Columns behind the pixels of each row, such as those of a class, which join at the first dense layer.
     packs : int
@@ -116,8 +116,8 @@ class OrthogonalConv(nn.Module):
         images, extra = self._split(z)
         layers = zip(self.weights, self.biases, strict=True)
         for _ in range(self.n_levels):
-            images = _fold(_halve(images), *next(layers))
-            images = _fold(_Shift.apply(images, 1), *next(layers))
+            images = _mix_channels(_halve(images), *next(layers))
+            images = _mix_channels(_Shift.apply(images, 1), *next(layers))
         flat = torch.cat([images.flatten(1), extra], 1)
         for weight, bias in layers:
             flat = torch.addmm(bias, flat, weight.T).abs()
@@ -129,9 +129,7 @@ class OrthogonalConv(nn.Module):
 
     def lipschitz(self) -> float:
         """Return an upper bound of the Lipschitz constant, from singular values in float64."""
-        norms = [float(torch.linalg.matrix_norm(w.detach().cpu().double(), 2)) for w in self.weights]
-        norms.append(float(self.head.detach().cpu().double().norm()))
-        return math.prod(norm * ROUND_UP for norm in norms)
+        return multiply_norms(self.weights, self.head)
 
     @torch.no_grad()
     def retract(self) -> None:
@@ -188,8 +186,8 @@ def _halve(images: Tensor) -> Tensor:
     return blocks.permute(0, 1, 3, 2, 4, 5).flatten(3)
 
 
-def _fold(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Mix the channels of images (n, height, width, c), and fold: ``|W z + b|``."""
+def _mix_channels(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return ``|W z + b|`` for the channels z of each pixel of images (n, height, width, c)."""
     pixels = images.reshape(-1, images.shape[3])
     return torch.addmm(bias, pixels, weight.T).abs().view(*images.shape[:3], len(weight))
 
